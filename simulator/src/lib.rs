@@ -1,0 +1,1 @@
+//! A CCE endpoint for tests and demos.

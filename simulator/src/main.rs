@@ -1,0 +1,2 @@
+//! The command `cce-simulator`.
+fn main() {}

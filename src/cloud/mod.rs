@@ -1,0 +1,54 @@
+//! Huawei Cloud: where a cluster's API is, how a request is signed, and what an answer says.
+//!
+//! Everything here is free of Kubernetes. [`client`] does the only I/O; the other modules are pure.
+//! Sharing one fetch among many watches and keeping an account's rate is left to [`share`] and [`rate`],
+//! and what an answer *means* for a resource to [`crate::watch::plan`].
+
+use jiff::Timestamp;
+
+/// What one call to the snapshot-task API returned, decoded and cleaned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The tasks in the order of the answer, each uid once.
+    pub tasks: Vec<Task>,
+    /// The API's `status.latestBackupTime`; information only.
+    pub latest_backup_time: Option<Timestamp>,
+    /// Items that were no object, or had no usable uid, and so are not in `tasks`.
+    pub left_out: usize,
+}
+
+/// One snapshot task as the API reported it. Every field but the uid may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// 1 to 128 characters, cleaned.
+    pub uid: String,
+    /// Cleaned, at most 64 characters; cleaning never turns another phase into `Success` or `Failed`.
+    pub phase: Option<String>,
+    /// 0 to 100, absent for anything else.
+    pub progress: Option<u8>,
+    /// When the task was created.
+    pub creation_time: Option<Timestamp>,
+    /// When the task last changed.
+    pub update_time: Option<Timestamp>,
+    /// Proves nothing by itself: the API's own sample has one on a Running task.
+    pub completion_time: Option<Timestamp>,
+    /// The task's parts, from the `spec.items` that the API announces as going away.
+    pub items: Vec<Item>,
+}
+
+/// One part of a task, such as the backup of etcd or of a disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    /// Cleaned, at most 128 characters.
+    pub id: Option<String>,
+    /// `master-backup` or `master-backup-rollback`; cleaned, at most 64 characters.
+    pub type_: Option<String>,
+    /// Init, Queuing, Running, Pause, Success or Failed; cleaned, at most 64 characters.
+    pub status: Option<String>,
+    /// When the part was created.
+    pub creation_time: Option<Timestamp>,
+    /// When the part last changed.
+    pub update_time: Option<Timestamp>,
+    /// Cleaned, at most 256 characters.
+    pub message: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! cce-backup-watch.
