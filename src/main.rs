@@ -1,2 +1,2 @@
-//! The command.
+//! The command `cce-backup-watch`.
 fn main() {}

@@ -4,6 +4,9 @@
 //! Sharing one fetch among many watches and keeping an account's rate is left to [`share`] and [`rate`],
 //! and what an answer *means* for a resource to [`crate::watch::plan`].
 
+pub mod fault;
+pub mod target;
+
 use jiff::Timestamp;
 
 /// What one call to the snapshot-task API returned, decoded and cleaned.
