@@ -1,1 +1,3 @@
 //! cce-backup-watch.
+
+pub mod cloud;
