@@ -1,9 +1,3 @@
-//! The library behind the command `cce-backup-watch`: a Kubernetes operator that reports the control-plane backups of
-//! Huawei Cloud CCE clusters.
-//!
-//! Read [`watch`] first: it is the controller. [`api`] is what users see, [`cloud`] is how Huawei Cloud is asked, and
-//! [`serve`] is what a cluster's operator needs (metrics, probes).
+//! cce-backup-watch.
 
-pub mod api;
 pub mod cloud;
-pub mod watch;

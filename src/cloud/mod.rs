@@ -4,8 +4,19 @@
 //! Sharing one fetch among many watches and keeping an account's rate is left to [`share`] and [`rate`],
 //! and what an answer *means* for a resource to [`crate::watch::plan`].
 
+pub mod client;
+pub mod credential;
 pub mod fault;
+mod field;
+pub mod http;
+pub mod refusal;
+pub mod region;
+pub mod retry_after;
+pub mod sign;
 pub mod target;
+pub mod text;
+pub mod time;
+pub mod wire;
 
 use jiff::Timestamp;
 
