@@ -31,7 +31,7 @@ elapsed() { # SECONDS
 
 # --- The table -----------------------------------------------------------------------------------------
 
-declare -A module_dir package version_module accept stamp stamp_flags
+declare -A module_dir package version_module accept stamp stamp_flags tags
 
 read_table() {
   local kind name rest
@@ -39,8 +39,9 @@ read_table() {
     case $kind in
       tool) read -r "module_dir[$name]" "package[$name]" "version_module[$name]" "accept[$name]" "stamp[$name]" <<<"$rest" ;;
       stamp) stamp_flags[$name]=$rest ;;
+      tags) tags[$name]=$rest ;;
       '' | '#'*) ;;
-      *) die "tools.txt: a line starts with neither tool nor stamp: $kind" ;;
+      *) die "tools.txt: a line starts with neither tool, stamp nor tags: $kind" ;;
     esac
   done <"$here/tools.txt"
 }
@@ -79,7 +80,7 @@ find_store() { # TOOL
       cat "$here/$dir/go.mod" "$here/$dir/go.sum"
       printf '%s\n' "${build_flags[@]}"
       for other in "${!package[@]}"; do
-        [[ ${module_dir[$other]} != "$dir" ]] || printf '%s %s\n' "${package[$other]}" "${stamp_flags[${stamp[$other]}]-}"
+        [[ ${module_dir[$other]} != "$dir" ]] || printf '%s %s%s\n' "${package[$other]}" "${stamp_flags[${stamp[$other]}]-}" "${tags[$other]-}"
       done | sort
     } | sha256sum
   )
@@ -187,7 +188,7 @@ build() { # TOOL
   # -v makes the compiler name each package it finishes, which shows the progress.
   if ! attend "building $name" "$scratch/$name.log" \
     env -C "$here/${module_dir[$name]}" -u GOOS -u GOARCH CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=readonly \
-    go build -v "${build_flags[@]}" -ldflags "$(linker_flags "$name")" -o "$scratch/$name" "${package[$name]}"; then
+    go build -v "${build_flags[@]}" -tags "${tags[$name]-}" -ldflags "$(linker_flags "$name")" -o "$scratch/$name" "${package[$name]}"; then
     tail -n 30 -- "$scratch/$name.log" >&2
     die "building $name failed"
   fi
@@ -300,7 +301,7 @@ main() {
   platform=$(uname -sm)
   platform=${platform// /-}
   readonly platform=${platform,,}
-  ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || die "bash 4.4 or newer is needed, this is $BASH_VERSION"
+  ((BASH_VERSINFO[0] >= 5)) || die "bash 5 or newer is needed, this is $BASH_VERSION"
 
   (($# > 0)) || set -- etcd kube-apiserver kubectl helm
   read_table

@@ -44,6 +44,10 @@ done
 
 # --- What belongs to the run ---------------------------------------------------------------------------
 
+# Keys and tokens lie in the state directory. COMMAND, whose files are none of our business, gets back the
+# mask that we were started with.
+inherited_umask=$(umask)
+readonly inherited_umask
 umask 077
 if [[ -n $state ]]; then
   mkdir -p -- "$state"
@@ -270,7 +274,10 @@ free_port() {
   done
 }
 
-kubectl() { KUBECONFIG=$state/kubeconfig KUBECACHEDIR=$state/kube-cache "$bin/kubectl" --request-timeout=5s "$@" 7>&- 8>&-; }
+kubectl() {
+  KUBECONFIG=$state/kubeconfig KUBECACHEDIR=$state/kube-cache KUBERC=off \
+    "$bin/kubectl" --request-timeout=5s "$@" 7>&- 8>&-
+}
 
 ready() {
   # Asking costs the starting server time, so wait until it says that it listens.
@@ -333,8 +340,10 @@ took=$(((${EPOCHREALTIME/[.,]/} - began) / 100000))
 say "ready in $((took / 10)).$((took % 10)) s: $("$bin/kube-apiserver" --version) at $url"
 
 status=0
-# kubectl and helm would otherwise leave what they discovered in the home directory.
-attend PATH="$bin:$PATH" KUBECONFIG="$state/kubeconfig" KUBECACHEDIR="$state/kube-cache" \
+umask "$inherited_umask"
+# kubectl and helm would otherwise leave what they discovered in the home directory, and kubectl would take
+# the user's preferences from there.
+attend PATH="$bin:$PATH" KUBECONFIG="$state/kubeconfig" KUBECACHEDIR="$state/kube-cache" KUBERC=off \
   CBW_AUDIT_LOG="$state/audit.log" "$@" || status=$?
 
 for name in "${!server[@]}"; do

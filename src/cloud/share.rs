@@ -96,13 +96,7 @@ pub struct Sharing {
 impl Sharing {
     /// Shares the answers of `api`, each account within `limit`.
     pub fn new(api: Arc<dyn TasksApi>, limit: Limit) -> Self {
-        Self {
-            api,
-            limit,
-            shared: Mutex::default(),
-            standings: Mutex::default(),
-            budgets: Mutex::default(),
-        }
+        Self { api, limit, shared: Mutex::default(), standings: Mutex::default(), budgets: Mutex::default() }
     }
 
     /// What is shared by the watches of `target` with the credential `identity`.

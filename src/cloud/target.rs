@@ -131,6 +131,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// The account whose rate a call counts against: a project in a region.
+    pub fn account(&self) -> String {
+        format!("{}/{}", self.region, self.project_id)
+    }
+
     /// The path of the snapshot-task API for this cluster, without a trailing slash.
     pub fn path(&self) -> String {
         let base = match self.cluster_type {

@@ -46,12 +46,13 @@ pub async fn apply(context: &Context, look: &Look<'_>, plan: &Plan) -> Result<Wr
     });
     let api: Api<ClusterBackupWatch> = Api::namespaced(context.client.clone(), look.namespace);
     let params = PatchParams::apply(CONTROLLER).force();
-    let (written, result) = match api.patch_status(&look.watch.name_any(), &params, &Patch::Apply(&patch)).await {
-        Ok(_) => (Ok(Written::Done), "success"),
-        Err(kube::Error::Api(error)) if error.code == 409 => (Ok(Written::Conflict), "conflict"),
-        Err(kube::Error::Api(error)) if error.code == 404 => (Ok(Written::Gone), "gone"),
-        Err(error) => (Err(error), "error"),
-    };
+    let (written, result) =
+        match api.patch_status(&look.watch.name_any(), &params, &Patch::Apply(&patch)).await {
+            Ok(_) => (Ok(Written::Done), "success"),
+            Err(kube::Error::Api(error)) if error.code == 409 => (Ok(Written::Conflict), "conflict"),
+            Err(kube::Error::Api(error)) if error.code == 404 => (Ok(Written::Gone), "gone"),
+            Err(error) => (Err(error), "error"),
+        };
     context.metrics.status_written(result);
     written
 }

@@ -18,7 +18,9 @@ impl OperatorIdentity {
     pub async fn credential(&self, namespace: &str) -> Result<Known, Fault> {
         Err(fault(
             FaultKind::CredentialsNotAllowed,
-            format!("the operator's own identity does not serve the namespace {namespace}: name a Secret in spec.credentials"),
+            format!(
+                "the operator's own identity does not serve the namespace {namespace}: name a Secret in spec.credentials"
+            ),
         ))
     }
 }

@@ -23,9 +23,9 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream};
 use kube::{
     Api, Resource, ResourceExt,
-    core::{DeserializeGuard, Selector},
+    core::DeserializeGuard,
     runtime::{
-        Controller, Predicate, WatchStreamExt, controller, predicates,
+        Controller, Predicate, PredicateConfig, WatchStreamExt, controller, predicates,
         reflector::{self, Store},
         watcher,
     },
@@ -82,12 +82,12 @@ pub type Stores = Vec<Store<Guarded>>;
 
 /// The controllers, one a namespace, and the stores that they fill. The stream ends when `stop` does and the reconciles
 /// under way are done.
-pub fn run(
+pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
     context: &Arc<Context>,
     scope: &Scope,
     concurrency: u16,
-    stop: &(impl Future<Output = ()> + Clone + Send + Sync + 'static),
-) -> (Stores, impl Stream<Item = ()> + Send + use<>) {
+    stop: &S,
+) -> (Stores, impl Stream<Item = ()> + Send + use<S>) {
     let apis: Vec<Api<Guarded>> = if scope.namespaces.is_empty() {
         vec![Api::all(context.client.clone())]
     } else {
@@ -127,9 +127,9 @@ fn trigger(
         .default_backoff()
         .try_filter(move |event| {
             ready(match event {
-                watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) | watcher::Event::Delete(watch) => {
-                    shard.has(watch)
-                }
+                watcher::Event::Apply(watch)
+                | watcher::Event::InitApply(watch)
+                | watcher::Event::Delete(watch) => shard.has(watch),
                 watcher::Event::Init | watcher::Event::InitDone => true,
             })
         })
@@ -141,7 +141,7 @@ fn trigger(
         .modify(prune)
         .reflect(writer)
         .applied_objects()
-        .predicate_filter(predicates::generation.combine(predicates::annotations), kube::runtime::predicate::Config::default())
+        .predicate_filter(predicates::generation.combine(predicates::annotations), PredicateConfig::default())
 }
 
 /// Leaves out what nobody here reads, and what may be larger than all the rest.
@@ -151,7 +151,12 @@ fn prune(watch: &mut Guarded) {
 }
 
 /// Errors of the streams. Those of a reconcile were logged where they happened.
-fn log<E: std::error::Error>(result: Result<(reflector::ObjectRef<Guarded>, controller::Action), controller::Error<reconcile::Error, E>>) -> Option<()> {
+fn log<E: std::error::Error>(
+    result: Result<
+        (reflector::ObjectRef<Guarded>, controller::Action),
+        controller::Error<reconcile::Error, E>,
+    >,
+) -> Option<()> {
     match result {
         Ok(_) => return Some(()),
         // Its timer rang after it was deleted.
@@ -162,9 +167,4 @@ fn log<E: std::error::Error>(result: Result<(reflector::ObjectRef<Guarded>, cont
         }
     }
     None
-}
-
-/// The selector, checked before anything starts.
-pub fn parse_selector(text: &str) -> Result<String, String> {
-    text.parse::<Selector>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

@@ -37,7 +37,11 @@ pub enum Observation {
 }
 
 /// Looks at the cloud, if it is time to.
-pub async fn observe(context: &Context, look: &Look<'_>, pace: &mut Pace) -> Result<Observation, kube::Error> {
+pub async fn observe(
+    context: &Context,
+    look: &Look<'_>,
+    pace: &mut Pace,
+) -> Result<Observation, kube::Error> {
     let now = Instant::now();
     let asked = look.request.is_some();
     if look.spec.suspend || !(asked || now >= pace.next_poll || pace.generation != look.generation) {

@@ -6,11 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use kube::{
-    ResourceExt,
-    core::DeserializeGuard,
-    runtime::controller::Action,
-};
+use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 
 use super::{
     apply::{Written, apply},
@@ -63,11 +59,7 @@ pub async fn reconcile(
 }
 
 /// When to look again after an error.
-pub fn on_error(
-    watch: Arc<DeserializeGuard<ClusterBackupWatch>>,
-    error: &Error,
-    _: Arc<Context>,
-) -> Action {
+pub fn on_error(watch: Arc<DeserializeGuard<ClusterBackupWatch>>, error: &Error, _: Arc<Context>) -> Action {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(namespace = watch.namespace(), name = watch.name_any(), %error, cause, "cannot reconcile");
     Action::requeue(jitter(match error {
@@ -84,13 +76,20 @@ async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, E
         .recall(look.uid)
         .unwrap_or_else(|| Pace::first(look.spec, look.status, look.generation, Instant::now()));
 
+    let before = pace.clone();
+
     let observation = observe(context, &look, &mut pace).await?; // (cloud)
     let plan = decide(&look, &observation, &mut pace); // (pure)
     let written = apply(context, &look, &plan).await?; // (Kubernetes)
 
     if written != Written::Done {
-        // The answer is still held, so looking again costs no request.
-        return Ok(if written == Written::Gone { Action::await_change() } else { Action::requeue(AFTER_CONFLICT) });
+        // As if this look had not been, but for the answer: it is still held, so looking again costs no request.
+        context.paces.remember(look.uid, Pace { shared: pace.shared, ..before });
+        return Ok(if written == Written::Gone {
+            Action::await_change()
+        } else {
+            Action::requeue(AFTER_CONFLICT)
+        });
     }
     report(&look, &plan, &observation);
     let wake = next(&observation, &plan, &mut pace, look.spec.suspend);
@@ -135,7 +134,9 @@ fn next(observation: &Observation, plan: &Plan, pace: &mut Pace, suspended: bool
     }
     if let Observation::Later(wait) = observation {
         pace.next_poll = now + jitter(*wait);
-    } else if let (Some(delay), Observation::Answer(_, at) | Observation::Fault(_, at)) = (plan.poll_after, observation) {
+    } else if let (Some(delay), Observation::Answer(_, at) | Observation::Fault(_, at)) =
+        (plan.poll_after, observation)
+    {
         pace.delay = delay;
         pace.next_poll = *at + jitter(delay);
     }
@@ -147,11 +148,30 @@ fn next(observation: &Observation, plan: &Plan, pace: &mut Pace, suspended: bool
 fn report(look: &Look<'_>, plan: &Plan, observation: &Observation) {
     let (namespace, name) = (look.namespace, look.watch.name_any());
     if let Observation::Fault(fault, _) = observation {
-        let (kind, code, http, request_id) = (fault.kind.reason(), &fault.code, fault.http_status, &fault.request_id);
+        let (kind, code, http, request_id) =
+            (fault.kind.reason(), &fault.code, fault.http_status, &fault.request_id);
         if plan.status.is_some() {
-            tracing::warn!(namespace, name, reason = kind, http, code, request_id, message = fault.message, "poll failed");
+            tracing::warn!(
+                namespace,
+                name,
+                reason = kind,
+                http,
+                code,
+                request_id,
+                message = fault.message,
+                "poll failed"
+            );
         } else {
-            tracing::debug!(namespace, name, reason = kind, http, code, request_id, message = fault.message, "poll failed");
+            tracing::debug!(
+                namespace,
+                name,
+                reason = kind,
+                http,
+                code,
+                request_id,
+                message = fault.message,
+                "poll failed"
+            );
         }
     }
     if let Some(status) = &plan.status {

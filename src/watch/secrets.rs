@@ -60,7 +60,9 @@ impl Secrets {
             Ok(secret) => Ok(credential(secret)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Err(fault(
                 FaultKind::SecretNotFound,
-                format!("there is no Secret {name} in this namespace: create it with the keys accessKey and secretKey"),
+                format!(
+                    "there is no Secret {name} in this namespace: create it with the keys accessKey and secretKey"
+                ),
             ))),
             Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(fault(
                 FaultKind::SecretNotFound,
@@ -78,7 +80,9 @@ impl Secrets {
         let key = (namespace.to_owned(), name.to_owned());
         if !read.contains_key(&key) && read.len() == read.capacity() {
             // Before the map grows: what nobody has read for long belongs to deleted watches.
-            read.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|slot| is_kept(slot.as_ref())));
+            read.retain(|_, slot| {
+                Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|slot| is_kept(slot.as_ref()))
+            });
         }
         read.entry(key).or_default().clone()
     }
@@ -97,14 +101,18 @@ fn credential(mut secret: Secret) -> Result<Known, Fault> {
     ));
     let name = secret.name_any();
     let mut values = secret.data.take().unwrap_or_default();
-    let value = |key: &str| values.get(key).map(|ByteString(bytes)| bytes.as_slice());
-    let read = Credential::from_bytes(value("accessKey"), value("secretKey"), value("securityToken"));
+    let value = |key: &str| values.get(key).map(|ByteString(bytes)| bytes.trim_ascii()).unwrap_or_default();
+    // Templates leave an optional value empty where they have none.
+    let token = Some(value("securityToken")).filter(|token| !token.is_empty());
+    let read = Credential::from_bytes(value("accessKey"), value("secretKey"), token);
     for ByteString(bytes) in values.values_mut() {
         bytes.zeroize();
     }
     match read {
         Ok(credential) => Ok((Arc::new(credential), identity)),
-        Err(error) => Err(fault(FaultKind::SecretInvalid, format!("the Secret {name} cannot be used: {error}"))),
+        Err(error) => {
+            Err(fault(FaultKind::SecretInvalid, format!("the Secret {name} cannot be used: {error}")))
+        }
     }
 }
 

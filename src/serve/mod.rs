@@ -1,0 +1,6 @@
+//! What those who run the operator need: metrics, probes and logs.
+
+pub mod http;
+pub mod metrics;
+pub mod telemetry;
+pub mod watches;
