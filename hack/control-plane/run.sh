@@ -78,7 +78,8 @@ finish() {
   local status=$?
   trap '' HUP INT TERM
   exec 8>&-
-  wait "$guard" || true
+  # The second wait takes the killed children off the process table; they are gone if the guard says so.
+  if wait "$guard"; then wait; fi
   exit "$status"
 }
 trap finish EXIT

@@ -1,5 +1,7 @@
 //! The log: lines on standard error, as text or as JSON.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -20,6 +22,9 @@ pub fn start(format: LogFormat, filter: EnvFilter) {
         LogFormat::Json => {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).init();
         }
-        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).init(),
+        LogFormat::Text => {
+            let colour = std::io::stderr().is_terminal();
+            registry.with(fmt::layer().with_ansi(colour).with_writer(std::io::stderr)).init();
+        }
     }
 }
