@@ -5,11 +5,16 @@
 //! Without a control plane every test is listed as ignored and nothing is run. The tests share one control plane and
 //! run side by side: each has a namespace, an operator that watches nothing else, and a simulated cloud of its own.
 
+mod audit;
+mod events;
 mod following;
 mod kubectl;
 mod operator;
+mod requests;
+mod rights;
 mod scene;
 mod trial;
+mod verdicts;
 mod wait;
 
 use libtest_mimic::Arguments;
@@ -20,6 +25,6 @@ const TOGETHER: usize = 12;
 fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(TOGETHER);
-    let tests = [following::tests(), kubectl::tests()];
+    let tests = [events::tests(), following::tests(), kubectl::tests(), requests::tests(), verdicts::tests()];
     trial::run(&arguments, tests.into_iter().flatten().collect());
 }
