@@ -25,13 +25,6 @@ pub fn requests(namespace: &str) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Of these requests, those that change something.
-pub fn writes(namespace: &str) -> BTreeMap<String, usize> {
-    let mut counts = requests(namespace);
-    counts.retain(|kind, _| !["get ", "list ", "watch "].iter().any(|verb| kind.starts_with(verb)));
-    counts
-}
-
 /// The status codes that the writes of a resource's status got, in order.
 pub fn status_codes(namespace: &str) -> Vec<u64> {
     let ours = lines(namespace).into_iter().filter(|line| kind(line) == "patch clusterbackupwatches/status");

@@ -1,7 +1,10 @@
 //! What the operator may do: two roles for its service account, given before it starts, so that tests can take one away.
 
 use k8s_openapi::api::{authorization::v1::SubjectAccessReview, rbac::v1::RoleBinding};
-use kube::{Api, api::PostParams};
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+};
 use serde_json::json;
 
 use crate::{
@@ -30,7 +33,7 @@ pub async fn give(scene: &Scene, role: &str) {
 
 /// Takes a role away.
 pub async fn take(scene: &Scene, role: &str) {
-    scene.api::<RoleBinding>().delete(role, &Default::default()).await.unwrap();
+    scene.api::<RoleBinding>().delete(role, &DeleteParams::default()).await.unwrap();
     in_force(scene, role, false).await;
 }
 

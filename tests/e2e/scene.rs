@@ -153,10 +153,10 @@ impl Scene {
         let holds = |watch: Option<&ClusterBackupWatch>| {
             watch.and_then(|watch| watch.status.as_ref()).is_some_and(&holds)
         };
-        match tokio::time::timeout(limit, await_condition(self.api(), name, holds)).await {
-            Ok(watch) => watch.unwrap().and_then(|watch| watch.status).unwrap(),
-            Err(_) => panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await),
+        if let Ok(watch) = tokio::time::timeout(limit, await_condition(self.api(), name, holds)).await {
+            return watch.unwrap().and_then(|watch| watch.status).unwrap();
         }
+        panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await)
     }
 
     /// The notes of the Events of one reason about a watch, each as often as it was counted.
