@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use serde_json::Value;
 
 /// All that the operator ever does.
-const EXPECTED: [&str; 5] = [
+pub const EXPECTED: [&str; 5] = [
     "create events",
     "get secrets",
     "list clusterbackupwatches",

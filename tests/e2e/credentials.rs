@@ -53,10 +53,15 @@ async fn a_wrong_secret_key_stalls_the_watch_with_one_request_until_it_is_correc
     let (operator, status) = stalls(&scene, json!({}), "AuthenticationFailed").await;
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 1, "one poll tells");
     assert!(message(&status, "Ready").contains("check accessKey and secretKey"));
+    for n in 0..5 {
+        let name = format!("other-{n}");
+        scene.watch(&name, json!({ "clusterID": format!("{n:08x}-2222-3333-4444-555555555555") })).await;
+        scene.shows(&name, "refused", |status| ready(status) == "False AuthenticationFailed").await;
+    }
 
     scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
     heals(&scene).await;
-    assert_eq!(scene.cloud.counts(CLUSTER).refused, 1, "Huawei locks a key that is refused five times");
+    assert_eq!(scene.cloud.total().refused, 1, "Huawei locks a key that is refused five times");
 
     // Neither of the keys is anywhere to be seen.
     let events = scene.notes("prod", "PollFailed").await.join(" ");

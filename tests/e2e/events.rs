@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::json;
 
 use crate::{
+    operator::Operator,
     rights,
     scene::{CLUSTER, Scene},
+    slow,
     trial::tests,
     wait::{LIMIT, until},
 };
@@ -84,7 +86,8 @@ async fn a_full_backup_makes_each_event_once(scene: Scene) {
 
 async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Scene) {
     scene.task("Init", 0);
-    let mut operator = scene.operator().await;
+    // Its Event and its status are some 150 ms apart.
+    let mut operator = Operator::start_by(Some(slow::way().await), &scene, &[]).await;
     scene.watch("prod", json!({})).await;
     reaches(&scene, STEPS[0]).await;
     for (index, step) in STEPS.into_iter().enumerate().skip(1) {
@@ -92,17 +95,19 @@ async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Sce
         let events = scene.reasons("prod").await;
         let before = scene.status("prod").await;
         scene.task(step.0, step.1);
-        // Before the poll, in the midst of it, and at the first sign of it.
         match index % 3 {
-            0 => {}
-            1 => until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await,
-            _ => {
+            // At the first sign of the step: its Event, if it makes one.
+            1 => {
                 until("a sign", LIMIT, async || {
                     (scene.reasons("prod").await != events || scene.status("prod").await != before)
                         .then_some(())
                 })
                 .await;
             }
+            // In the midst of the poll.
+            2 => until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await,
+            // Before it.
+            _ => {}
         }
         operator.kill();
         operator.restart().await;

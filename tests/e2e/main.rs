@@ -19,6 +19,7 @@ mod quiet;
 mod requests;
 mod rights;
 mod scene;
+mod slow;
 mod trial;
 mod verdicts;
 mod wait;

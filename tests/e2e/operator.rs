@@ -32,12 +32,17 @@ pub struct Operator {
 impl Operator {
     /// Starts it for the scene's namespace and cloud, with further flags, and waits until it says that it has started.
     pub async fn start(scene: &Scene, flags: &[&str]) -> Self {
+        Self::start_by(None, scene, flags).await
+    }
+
+    /// The same, with this address of the API server instead of its own.
+    pub async fn start_by(server: Option<String>, scene: &Scene, flags: &[&str]) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
         fs::create_dir_all(&folder).unwrap();
         let log = folder.join(format!("{}.log", scene.test));
         File::create(&log).unwrap();
         let kubeconfig = folder.join(format!("{}.kubeconfig", scene.test));
-        fs::write(&kubeconfig, kubeconfig_of(scene).await).unwrap();
+        fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
 
         let mut command = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"));
         command
@@ -134,7 +139,7 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
 }
 
 /// A kubeconfig with a token of the scene's service account.
-async fn kubeconfig_of(scene: &Scene) -> String {
+async fn kubeconfig_of(scene: &Scene, server: Option<String>) -> String {
     let accounts = scene.api::<ServiceAccount>();
     let request = TokenRequest::default();
     let token = accounts.create_token_request("operator", &PostParams::default(), &request).await.unwrap();
@@ -144,7 +149,7 @@ async fn kubeconfig_of(scene: &Scene) -> String {
         "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
         "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e" } }],
         "clusters": [{ "name": "e2e", "cluster": {
-            "server": cluster.server, "certificate-authority-data": cluster.certificate_authority_data,
+            "server": server.or_else(|| cluster.server.clone()), "certificate-authority-data": cluster.certificate_authority_data,
         } }],
         "users": [{ "name": "e2e", "user": { "token": token.status.unwrap().token } }],
     })

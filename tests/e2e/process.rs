@@ -8,6 +8,8 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::{
+    audit,
+    operator::Operator,
     rights,
     scene::{CLUSTER, Scene, ready},
     trial::tests,
@@ -21,6 +23,7 @@ tests![
     it_lives_before_it_is_ready_and_is_ready_once_its_caches_are_filled,
     the_metrics_of_a_watch_come_and_go_with_it,
     it_counts_its_own_work,
+    it_asks_the_api_server_for_five_things_and_lists_no_secret,
 ];
 
 /// How long the end may take.
@@ -69,7 +72,7 @@ async fn the_metrics_of_a_watch_come_and_go_with_it(scene: Scene) {
     scene.watch("prod", json!({ "maxAge": "26h" })).await;
     scene.shows("prod", "67 %", |status| status.progress == Some(67)).await;
     let labels = format!(r#"namespace="{}",name="prod""#, scene.namespace);
-    let is = async |operator: &crate::operator::Operator, name: &str, more: &str, value: Option<f64>| {
+    let is = async |operator: &Operator, name: &str, more: &str, value: Option<f64>| {
         let metric = format!("{name}{{{labels}{more}}}");
         // Metrics are read off the cache, which hears of the status a little later.
         until(&format!("{metric} is {value:?}"), LIMIT, async || {
@@ -128,4 +131,14 @@ async fn it_counts_its_own_work(scene: Scene) {
     }
     assert!(!text.contains("backup-1") && !text.contains("http"), "no task and no URL is a label:\n{text}");
     assert!(text.ends_with("# EOF\n"));
+}
+
+async fn it_asks_the_api_server_for_five_things_and_lists_no_secret(scene: Scene) {
+    scene.task("Success", 100);
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;
+    // The end of every other test checks that there was nothing else.
+    let requests: Vec<_> = audit::requests(&scene.namespace).into_keys().collect();
+    assert_eq!(requests, audit::EXPECTED);
 }

@@ -18,6 +18,7 @@ tests![
     thirty_watches_of_one_cluster_cost_one_request_an_interval,
     watches_with_different_secrets_never_share_an_answer,
     fifty_unchanged_watches_over_ten_polls_write_nothing,
+    an_account_with_more_to_do_than_its_rate_serves_every_watch_in_turn,
 ];
 
 /// How late this test may see a request.
@@ -113,4 +114,27 @@ async fn fifty_unchanged_watches_over_ten_polls_write_nothing(scene: Scene) {
     // Nothing is written, nor read; only the watch of the resources is renewed now and then.
     after.insert("watch clusterbackupwatches".to_owned(), before["watch clusterbackupwatches"]);
     assert_eq!(after, before);
+}
+
+async fn an_account_with_more_to_do_than_its_rate_serves_every_watch_in_turn(scene: Scene) {
+    let clusters: Vec<_> = (0..40).map(|n| format!("{n:08x}-2222-3333-4444-555555555555")).collect();
+    let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
+    let first = Operator::start(&scene, &["--account-rate", "1000", "--account-burst", "1000"]).await;
+    for (n, cluster) in clusters.iter().enumerate() {
+        scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Running").progress(40)]);
+        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster })).await;
+    }
+    for n in 0..40 {
+        scene.shows(&format!("watch-{n}"), "40 %", |status| status.progress == Some(40)).await;
+    }
+    drop(first);
+    // They want 20 requests a second together; with 8, each has its turn every 5 seconds.
+    let _operator = Operator::start(&scene, &["--account-rate", "8", "--account-burst", "4"]).await;
+    polled(&scene, &clusters, 1).await;
+    let before = scene.cloud.total().accepted;
+    let took = polled(&scene, &clusters, 3).await;
+    let requests = scene.cloud.total().accepted - before;
+    assert!(took < Duration::from_secs(25), "three turns of each in {took:?}");
+    let most = 4.0 + 8.0 * (took + BEAT).as_secs_f64();
+    assert!(f64::from(u32::try_from(requests).unwrap()) <= most, "{requests} requests in {took:?}");
 }
