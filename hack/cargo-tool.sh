@@ -6,7 +6,7 @@ set -euo pipefail
 name=${1:?usage: cargo-tool.sh NAME [ARGUMENT...]}
 shift
 case $name in
-  cargo-deny) version=0.19.9 ;;
+  cargo-deny) version=0.20.2 ;;
   *) echo "cargo-tool: no version of $name is pinned here" >&2; exit 2 ;;
 esac
 

@@ -67,10 +67,15 @@ pub async fn observe(
     pace.shared = Some(shared);
     Ok(match fetched {
         Fetched::Later(wait) => Observation::Later(wait),
-        Fetched::Outcome(outcome) => match outcome.result {
-            Ok(answer) => Observation::Answer(answer, outcome.at),
-            Err(fault) => Observation::Fault(fault, outcome.at),
-        },
+        Fetched::Outcome { outcome, shared } => {
+            if shared {
+                context.metrics.fetch_shared();
+            }
+            match outcome.result {
+                Ok(answer) => Observation::Answer(answer, outcome.at),
+                Err(fault) => Observation::Fault(fault, outcome.at),
+            }
+        }
     })
 }
 
