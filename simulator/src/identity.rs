@@ -1,6 +1,6 @@
 //! Who gets temporary credentials: the rules of IAM, pod identity and the metadata service, and what they issue.
 //!
-//! Holds the tokens and counts; what is issued is put among the [`crate::credential::Credentials`] that the CCE endpoint
+//! Holds the tokens and counts; what is issued joins the credentials (see [`crate::credential`]) that the CCE endpoint
 //! accepts until it expires. The HTTP side is left to `server::identity`.
 
 use std::{

@@ -262,3 +262,34 @@ impl Drop for InFlight<'_> {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_ids_cost_no_memory_without_end() {
+        let state = State::new(Scenario::default());
+        let mut inner = state.lock();
+        for index in 0..MAX_COUNTED + 10 {
+            inner.count(&index.to_string(), false);
+        }
+        assert_eq!(inner.clusters.len(), MAX_COUNTED);
+        assert_eq!(inner.total.refused, MAX_COUNTED as u64 + 10);
+    }
+
+    #[test]
+    fn settings_that_are_taken_back_leave_nothing_behind() {
+        let state = State::new(Scenario::default());
+        let mut inner = state.lock();
+        inner.set_tasks("c", Vec::new());
+        inner.set_answer("c", Some(Value::Null));
+        inner.set_fault("c", Some(Fault::status(500).times(1)));
+        assert!(matches!(inner.outcome("c"), Outcome::Fault(..)));
+        inner.clear_tasks("c");
+        inner.set_answer("c", None);
+        inner.clear_tasks("never set");
+        assert!(inner.settings.is_empty());
+        assert!(matches!(inner.outcome("c"), Outcome::UnknownCluster));
+    }
+}

@@ -1,6 +1,6 @@
 //! The admin API: the same as the library's methods, over HTTP, without a signature and from this machine only.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -65,11 +65,15 @@ async fn only_from_here(
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    if peer.address.ip().to_canonical().is_loopback() {
+    if may_steer(peer.address.ip()) {
         next.run(request).await
     } else {
         admin_error(StatusCode::FORBIDDEN, "the admin API answers on the loopback interface only")
     }
+}
+
+fn may_steer(peer: IpAddr) -> bool {
+    peer.to_canonical().is_loopback()
 }
 
 async fn put_tasks(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
@@ -197,4 +201,24 @@ fn id(id: String) -> Result<String> {
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body)
         .map_err(|error| Problem(format!("the body is not what is expected: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_steer() {
+        for (address, expected) in [
+            ("127.0.0.1", true),
+            ("127.8.9.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+            ("::ffff:10.0.0.1", false),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(may_steer(address.parse().unwrap()), expected, "{address}");
+        }
+    }
 }
