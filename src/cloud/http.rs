@@ -142,15 +142,16 @@ fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(error) = source {
-        // rustls travels inside an io::Error, whose own source() skips it.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if inner.is_some() || error.is::<rustls::Error>() {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
             return true;
         }
-        source = error.source();
+        next = match error.downcast_ref::<io::Error>() {
+            // rustls travels inside io::Errors, whose own source() skips what they hold.
+            Some(error) => error.get_ref().map(|inner| -> &(dyn std::error::Error + 'static) { inner }),
+            None => error.source(),
+        };
     }
     false
 }
