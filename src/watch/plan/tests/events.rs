@@ -54,8 +54,8 @@ fn table() -> Vec<Row> {
         ("a rollback succeeds", vec![vec![], vec![rollback(r(5))], vec![rollback(success("r", 10))]], &[]),
         ("a rollback fails", vec![vec![], vec![rollback(r(5))], vec![rollback(failed("r", 10))]], &[]),
         ("a rollback is first seen failed", vec![vec![base()], vec![base(), rollback(failed("r", 10))]], &[]),
-        ("a task without any time runs", vec![vec![base()], vec![base(), timeless(r(5))]], &["Normal BackupStarted"]),
-        ("a task without any time has failed", vec![vec![base()], vec![base(), timeless(failed("f", 0))]], &["Warning BackupFailed"]),
+        ("a task without any time is of unknown age", vec![vec![base()], vec![base(), timeless(r(5))]], &[]),
+        ("a task without any time fails", vec![vec![base()], vec![timeless(r(5))], vec![timeless(failed("r", 0))]], &["Warning BackupFailed"]),
     ]
 }
 
