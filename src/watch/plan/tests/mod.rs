@@ -5,6 +5,7 @@ mod events;
 mod properties;
 mod record;
 mod schedule;
+mod schema;
 mod table;
 mod verdict_events;
 
