@@ -1,2 +1,37 @@
-//! The command.
-fn main() {}
+//! The command `cce-backup-watch`.
+
+use std::process::ExitCode;
+
+use cce_backup_watch::{
+    api::crd,
+    cli::{Cli, Command},
+    controller,
+};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The one TLS provider, for kube and reqwest alike. It is refused only where one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result = match cli.command {
+        Command::Controller(args) => block_on(controller::run(*args)),
+        Command::Crd => crd::yaml().map(|yaml| print!("{yaml}")).map_err(Into::into),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn block_on(future: impl Future<Output = Result<(), controller::Error>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(future);
+    // What is still under way must not keep the process from ending.
+    runtime.shutdown_background();
+    Ok(result?)
+}

@@ -1,1 +1,30 @@
-//! A CCE endpoint for tests and demos.
+//! A CCE endpoint for tests and demos: it checks every signature and plays scripted backups.
+//!
+//! [`Simulator`] serves the list of snapshot tasks, Standard and Autopilot, as Huawei Cloud does: the gateway's
+//! signature check, CCE's answers, and the errors of both. What it answers comes from a [`Scenario`], from tasks or raw
+//! answers set by a test, or is a [`Fault`]. Beside it stand IAM, pod identity and the metadata service, which issue
+//! temporary credentials (see [`Identity`]). The same is steered over HTTP by the admin API of the binary.
+//!
+//! It shares no code with the operator, so that what the two agree on is no accident, and it is no part of the
+//! operator's image.
+
+pub mod credential;
+pub mod fault;
+pub mod go_time;
+pub mod identity;
+pub mod scenario;
+mod server;
+pub mod signature;
+mod simulator;
+mod state;
+pub mod task;
+
+pub use self::{
+    credential::Credential,
+    fault::{Fault, FaultKind},
+    identity::{Identity, IdentityCall, IdentityCounts, Metadata},
+    scenario::{ANY_CLUSTER, Scenario},
+    simulator::{Config, Simulator, StartError},
+    state::Counts,
+    task::{Item, Task},
+};

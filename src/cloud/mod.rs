@@ -4,6 +4,23 @@
 //! Sharing one fetch among many watches and keeping an account's rate is left to [`share`] and [`rate`],
 //! and what an answer *means* for a resource to [`crate::watch::plan`].
 
+pub mod client;
+pub mod credential;
+pub mod fault;
+mod field;
+pub mod http;
+pub mod rate;
+pub mod refusal;
+pub mod region;
+pub mod retry_after;
+pub mod share;
+pub mod sign;
+pub mod standing;
+pub mod target;
+pub mod text;
+pub mod time;
+pub mod wire;
+
 use jiff::Timestamp;
 
 /// What one call to the snapshot-task API returned, decoded and cleaned.

@@ -1,0 +1,327 @@
+#!/usr/bin/env bash
+#
+# Makes sure that the programs of a test control plane exist, and prints the directory that holds them.
+#
+#   provision.sh [TOOL...]      default: etcd kube-apiserver kubectl helm
+#
+# The tools and their versions are in tools.txt and the go.mod files it names. Each tool is taken from the
+# first place that has it in a version that will do: $KUBEBUILDER_ASSETS, PATH, the cache, the prebuilt
+# archives that setup-envtest fetches, and last a build from Go modules. Standard output is one line, the
+# directory; everything else goes to standard error.
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+readonly here
+readonly cache="${CBW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cce-backup-watch}/control-plane"
+readonly tell_every=15           # seconds between two signs of life
+readonly prebuilt_answer=20      # seconds that the index of prebuilt archives has to answer
+readonly prebuilt_download=300   # seconds that a download may take, once the index has answered
+readonly prebuilt='etcd kube-apiserver kubectl'
+
+# Flags of every build. The repository's own state must not get into the binaries, so that one cache
+# serves every commit; hence no VCS stamp and no work tree paths.
+readonly build_flags=(-trimpath -buildvcs=false)
+
+say() { printf 'control-plane: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+elapsed() { # SECONDS
+  if (($1 < 60)); then printf '%ds' "$1"; else printf '%dm%02ds' $(($1 / 60)) $(($1 % 60)); fi
+}
+
+# --- The table -----------------------------------------------------------------------------------------
+
+declare -A module_dir package version_module accept stamp stamp_flags tags
+
+read_table() {
+  local kind name rest
+  while read -r kind name rest; do
+    case $kind in
+      tool) read -r "module_dir[$name]" "package[$name]" "version_module[$name]" "accept[$name]" "stamp[$name]" <<<"$rest" ;;
+      stamp) stamp_flags[$name]=$rest ;;
+      tags) tags[$name]=$rest ;;
+      '' | '#'*) ;;
+      *) die "tools.txt: a line starts with neither tool, stamp nor tags: $kind" ;;
+    esac
+  done <"$here/tools.txt"
+}
+
+# The version that the tool's go.mod pins, such as v1.36.3.
+declare -A pinned
+find_pinned() { # TOOL
+  local module=${version_module[$1]} path version comment
+  while read -r path version comment; do
+    [[ $path != require ]] || read -r path version comment <<<"$version $comment"
+    if [[ $path == "$module" && $version == v* ]]; then
+      pinned[$1]=$version
+      return
+    fi
+  done <"$here/${module_dir[$1]}/go.mod"
+  die "${module_dir[$1]}/go.mod requires no $module"
+}
+
+linker_flags() { # TOOL
+  local version=${pinned[$1]} flags=${stamp_flags[${stamp[$1]}]-} major minor
+  IFS=. read -r major minor _ <<<"${version#v}"
+  flags=${flags//VERSION/$version}
+  flags=${flags//MAJOR/$major}
+  flags=${flags//MINOR/$minor}
+  printf '%s' "-s -w $flags"
+}
+
+# Where the cache keeps the tools of one module. Whatever changes a binary is in the name, so that another
+# checkout with other versions has its own directory, and an edit that changes nothing here costs no build.
+declare -A store_of_module
+find_store() { # TOOL
+  local dir=${module_dir[$1]} name version=${pinned[$1]} other hash
+  [[ -z ${store_of_module[$dir]-} ]] || return 0
+  hash=$(
+    {
+      cat "$here/$dir/go.mod" "$here/$dir/go.sum"
+      printf '%s\n' "${build_flags[@]}"
+      for other in "${!package[@]}"; do
+        [[ ${module_dir[$other]} != "$dir" ]] || printf '%s %s%s\n' "${package[$other]}" "${stamp_flags[${stamp[$other]}]-}" "${tags[$other]-}"
+      done | sort
+    } | sha256sum
+  )
+  name=${dir##*/}
+  if [[ $name == . ]]; then
+    name=kubernetes version=${pinned[kube-apiserver]}
+  fi
+  store_of_module[$dir]="$cache/$name-$version-$platform-${hash:0:12}"
+}
+store() { printf '%s' "${store_of_module[${module_dir[$1]}]}"; } # TOOL
+
+# --- Programs that are there already -------------------------------------------------------------------
+
+# The version a program reports, as MAJOR.MINOR; nothing where it does not run.
+reported_version() { # TOOL PATH
+  local arguments=(--version) output
+  case $1 in
+    kubectl) arguments=(version --client) ;;
+    helm) arguments=(version --short) ;;
+  esac
+  output=$(timeout 10 "$2" "${arguments[@]}" 2>/dev/null </dev/null) || return 0
+  [[ $output =~ ([0-9]+\.[0-9]+)\.[0-9]+ ]] && printf '%s' "${BASH_REMATCH[1]}"
+  return 0
+}
+
+will_do() { # TOOL MAJOR.MINOR
+  local want=${pinned[$1]#v} major minor want_major want_minor
+  IFS=. read -r want_major want_minor _ <<<"$want"
+  IFS=. read -r major minor <<<"$2"
+  [[ $major == "$want_major" ]] || return 1
+  case ${accept[$1]} in
+    same) ((minor == want_minor)) ;;
+    skew) ((minor >= want_minor - 1 && minor <= want_minor + 1)) ;;
+    newer) ((minor >= want_minor)) ;;
+    *) return 1 ;;
+  esac
+}
+
+# Sets found[TOOL] to the first program in $KUBEBUILDER_ASSETS or on PATH that will do.
+declare -A found
+look_around() { # TOOL
+  local candidate version seen=''
+  [[ ${accept[$1]} != never ]] || return 0
+  while read -r candidate; do
+    [[ -f $candidate && -x $candidate ]] || continue
+    candidate=$(readlink -f -- "$candidate")
+    [[ $seen != *":$candidate:"* ]] || continue
+    seen+=":$candidate:"
+    # A run inside of a run finds the cache on PATH, where nothing needs to be asked.
+    if [[ $candidate == "$(store "$1")/$1" ]]; then
+      found[$1]=$candidate
+      return
+    fi
+    version=$(reported_version "$1" "$candidate")
+    if [[ -n $version ]] && will_do "$1" "$version"; then
+      found[$1]=$candidate
+      return
+    fi
+    # Not worth a line in every run, but whoever set the variable or now waits for a build wants to know.
+    if [[ -n ${KUBEBUILDER_ASSETS-} || ! -x "$(store "$1")/$1" ]]; then
+      say "not using $candidate: ${version:-no version} where ${pinned[$1]} is wanted"
+    fi
+  done < <(
+    [[ -z ${KUBEBUILDER_ASSETS-} ]] || printf '%s\n' "$KUBEBUILDER_ASSETS/$1"
+    type -aP -- "$1" || true
+  )
+}
+
+look_in_cache() { # TOOL
+  [[ ! -x "$(store "$1")/$1" ]] || found[$1]="$(store "$1")/$1"
+}
+
+# --- Programs that have to be made ---------------------------------------------------------------------
+
+scratch=''
+child=''
+clean_up() {
+  [[ -z $child ]] || kill "$child" 2>/dev/null || true
+  [[ -z $scratch ]] || rm -rf -- "$scratch"
+}
+
+# Runs a command with its output in a log, and says every now and then that it is still at it.
+attend() { # WHAT LOG COMMAND...
+  local what=$1 log=$2 began=$SECONDS told=$SECONDS status=0 doing
+  shift 2
+  "$@" >"$log" 2>&1 </dev/null &
+  child=$!
+  while kill -0 "$child" 2>/dev/null; do
+    sleep 0.2
+    if ((SECONDS - told >= tell_every)); then
+      told=$SECONDS
+      doing=$(tail -n 1 -- "$log")
+      say "  still $what after $(elapsed $((SECONDS - began))): $(wc -l <"$log") steps done, the last was ${doing:0:80}"
+    fi
+  done
+  wait "$child" || status=$?
+  child=''
+  return "$status"
+}
+
+build() { # TOOL
+  local name=$1 began=$SECONDS
+  command -v go >/dev/null || die "$name is neither on PATH nor in $cache, and building it needs Go: install the version that ${module_dir[$name]}/go.mod names, or newer"
+  say "building $name ${pinned[$name]} from Go modules"
+  # -v makes the compiler name each package it finishes, which shows the progress.
+  if ! attend "building $name" "$scratch/$name.log" \
+    env -C "$here/${module_dir[$name]}" -u GOOS -u GOARCH CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=readonly \
+    go build -v "${build_flags[@]}" -tags "${tags[$name]-}" -ldflags "$(linker_flags "$name")" -o "$scratch/$name" "${package[$name]}"; then
+    tail -n 30 -- "$scratch/$name.log" >&2
+    die "building $name failed"
+  fi
+  keep "$name" "$scratch/$name"
+  say "  built $name in $(elapsed $((SECONDS - began)))"
+}
+
+# Moves a finished program into the cache. The scratch directory is on the same file system, so this is a
+# rename: another process sees the whole program or none.
+keep() { # TOOL PATH
+  mkdir -p -- "$(store "$1")"
+  mv -- "$2" "$(store "$1")/$1"
+  found[$1]="$(store "$1")/$1"
+}
+
+# Fetches what the prebuilt archives have of the missing tools. It is no fault where they cannot be had.
+fetch_prebuilt() { # TOOL...
+  local name directory minor version setup
+  if [[ -z ${found[setup-envtest]-} ]]; then build setup-envtest; fi
+  setup=${found[setup-envtest]}
+  IFS=. read -r _ minor _ <<<"${pinned[kube-apiserver]}"
+  say "looking for prebuilt archives of Kubernetes 1.$minor"
+  if ! timeout "$prebuilt_answer" "$setup" list "1.$minor.x" >/dev/null 2>"$scratch/prebuilt.log"; then
+    say "  they cannot be reached from here"
+    return 0
+  fi
+  if ! attend 'fetching prebuilt archives' "$scratch/prebuilt.log" \
+    timeout "$prebuilt_download" "$setup" use "1.$minor.x" --bin-dir "$scratch/prebuilt" --print path; then
+    say "  none could be fetched"
+    return 0
+  fi
+  directory=$(find "$scratch/prebuilt" -type f -name kube-apiserver -printf '%h' -quit)
+  for name; do
+    [[ -x $directory/$name ]] || continue
+    version=$(reported_version "$name" "$directory/$name")
+    if [[ -n $version ]] && will_do "$name" "$version"; then
+      keep "$name" "$directory/$name"
+      say "  took $name $version"
+    fi
+  done
+}
+
+provide_missing() { # TOOL...
+  local name missing=() wanted_prebuilt=() waited=0
+  mkdir -p -- "$cache"
+  # One lock for all, since two builds at once would only make each other slow. The build inherits it:
+  # should this script be killed, the next run waits for the orphan to end.
+  exec 9>"$cache/lock"
+  until flock -w "$tell_every" 9; do
+    waited=$((waited + tell_every))
+    say "waiting for another run that is providing tools, $(elapsed "$waited") so far"
+  done
+  # The run that had the lock before may have made them, or may have been killed half-way.
+  for name; do look_in_cache "$name"; done
+  rm -rf -- "$cache"/scratch.*
+  for name; do
+    [[ -n ${found[$name]-} ]] || missing+=("$name")
+  done
+  ((${#missing[@]} > 0)) || return 0
+
+  trap 'clean_up; exit 130' INT
+  trap 'clean_up; exit 143' TERM HUP
+  trap clean_up EXIT
+  scratch=$(mktemp -d "$cache/scratch.XXXXXX")
+  say "missing: ${missing[*]} (the first build of all takes some minutes, and later runs find it in $cache)"
+  for name in "${missing[@]}"; do
+    [[ " $prebuilt " != *" $name "* ]] || wanted_prebuilt+=("$name")
+  done
+  ((${#wanted_prebuilt[@]} == 0)) || fetch_prebuilt "${wanted_prebuilt[@]}"
+  for name in "${missing[@]}"; do
+    [[ -n ${found[$name]-} ]] || build "$name"
+  done
+}
+
+# --- The answer ----------------------------------------------------------------------------------------
+
+# Prints a directory that has all the tools: the one they share, or else one of links, named after what it
+# links to, so that it is made once and never changes.
+print_directory() { # TOOL...
+  local name shared='' view temporary
+  for name; do
+    if [[ ${found[$name]##*/} != "$name" || (-n $shared && ${found[$name]%/*} != "$shared") ]]; then
+      shared=''
+      break
+    fi
+    shared=${found[$name]%/*}
+  done
+  if [[ -n $shared ]]; then
+    printf '%s\n' "$shared"
+    return
+  fi
+  view=$(for name; do printf '%s %s\n' "$name" "${found[$name]}"; done | sort -u | sha256sum)
+  view="$cache/links-${view:0:12}"
+  if [[ ! -d $view ]]; then
+    mkdir -p -- "$cache"
+    temporary=$(mktemp -d "$cache/links.XXXXXX")
+    chmod 755 "$temporary"
+    for name; do ln -sf -- "${found[$name]}" "$temporary/$name"; done
+    # Where another run was first, its directory is the same.
+    mv -T -- "$temporary" "$view" 2>/dev/null || rm -rf -- "$temporary"
+  fi
+  printf '%s\n' "$view"
+}
+
+main() {
+  local name command missing=()
+  for command in flock sha256sum timeout readlink; do
+    command -v "$command" >/dev/null || die "$command is missing: install util-linux and coreutils"
+  done
+  platform=$(uname -sm)
+  platform=${platform// /-}
+  readonly platform=${platform,,}
+  ((BASH_VERSINFO[0] >= 5)) || die "bash 5 or newer is needed, this is $BASH_VERSION"
+
+  (($# > 0)) || set -- etcd kube-apiserver kubectl helm
+  read_table
+  # The release as a whole goes by the server's version, whatever is asked for.
+  find_pinned kube-apiserver
+  for name in setup-envtest "$@"; do
+    [[ -n ${package[$name]-} ]] || die "unknown tool $name, known are: $(printf '%s\n' "${!package[@]}" | sort | xargs)"
+    find_pinned "$name"
+    find_store "$name"
+  done
+
+  for name; do look_around "$name"; done
+  for name in setup-envtest "$@"; do
+    [[ -n ${found[$name]-} ]] || look_in_cache "$name"
+  done
+  for name; do
+    [[ -n ${found[$name]-} ]] || missing+=("$name")
+  done
+  ((${#missing[@]} == 0)) || provide_missing "${missing[@]}"
+  print_directory "$@"
+}
+
+main "$@"

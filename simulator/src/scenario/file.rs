@@ -1,0 +1,206 @@
+//! The YAML form of a scenario, read strictly: what makes no sense is refused with the place where it stands.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use super::{Scenario, Script, Step, Timeline};
+use crate::task::Item;
+
+/// The scenario that plays when no other is given.
+pub const DEFAULT: &str = include_str!("../../scenarios/default.yaml");
+
+/// A time further from the start than this is taken for a mistake.
+const MAX_OFFSET: SignedDuration = SignedDuration::from_hours(366 * 24);
+const MIN_OFFSET: SignedDuration = SignedDuration::from_hours(-366 * 24);
+const MIN_REPEAT: SignedDuration = SignedDuration::from_secs(1);
+const MAX_CLUSTERS: usize = 20_000;
+const MAX_TASKS: usize = 1_000;
+const MAX_STEPS: usize = 200;
+const MAX_ITEMS: usize = 100;
+const MAX_TEXT: usize = 10_000;
+const DEFAULT_KEEP: usize = 20;
+
+/// Why a scenario cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file cannot be read.
+    #[error("cannot read the scenario {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The text is no YAML of this form; the message has the line.
+    #[error("the scenario is not of the expected form: {0}")]
+    Form(String),
+    /// A value makes no sense.
+    #[error("scenario: {place}: {problem}")]
+    Value {
+        /// Such as `clusters.*.tasks[0].steps[1].after`.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ScenarioFile {
+    clusters: BTreeMap<String, ClusterEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ClusterEntry {
+    keep: Option<usize>,
+    #[serde(default)]
+    tasks: Vec<TaskEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TaskEntry {
+    at: SignedDuration,
+    repeat_every: Option<SignedDuration>,
+    uid: Option<String>,
+    gone_after: Option<SignedDuration>,
+    steps: Vec<StepEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StepEntry {
+    #[serde(default)]
+    after: SignedDuration,
+    phase: String,
+    progress: Option<i64>,
+    items: Option<Vec<Item>>,
+}
+
+impl Scenario {
+    /// The built-in scenario: one backup that succeeds and one that fails, on any cluster.
+    pub fn built_in() -> Result<Self, ScenarioError> {
+        Self::from_yaml(DEFAULT)
+    }
+
+    /// Reads a file.
+    pub fn from_file(path: &Path) -> Result<Self, ScenarioError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ScenarioError::Read { path: path.display().to_string(), source })?;
+        Self::from_yaml(&text)
+    }
+
+    /// Reads the YAML form.
+    pub fn from_yaml(text: &str) -> Result<Self, ScenarioError> {
+        let file: ScenarioFile =
+            serde_saphyr::from_str(text).map_err(|error| ScenarioError::Form(error.to_string()))?;
+        check("clusters", within(file.clusters.len(), 0, MAX_CLUSTERS, "clusters"))?;
+        let clusters = file.clusters.into_iter().map(|(id, entry)| {
+            let place = format!("clusters.{id}");
+            check(&place, text_within(&id, 128))?;
+            Ok((id, Arc::new(entry.script(&place)?)))
+        });
+        Ok(Self { clusters: clusters.collect::<Result<_, _>>()? })
+    }
+}
+
+impl ClusterEntry {
+    fn script(self, place: &str) -> Result<Script, ScenarioError> {
+        let keep = self.keep.unwrap_or(DEFAULT_KEEP);
+        check(&format!("{place}.keep"), within(keep, 1, MAX_TASKS, "tasks"))?;
+        check(&format!("{place}.tasks"), within(self.tasks.len(), 0, MAX_TASKS, "tasks"))?;
+        let timelines = self.tasks.into_iter().enumerate();
+        let timelines = timelines.map(|(index, task)| task.timeline(&format!("{place}.tasks[{index}]")));
+        Ok(Script { keep, timelines: timelines.collect::<Result<_, _>>()? })
+    }
+}
+
+impl TaskEntry {
+    fn timeline(self, place: &str) -> Result<Timeline, ScenarioError> {
+        check(&format!("{place}.at"), offset(self.at, MIN_OFFSET))?;
+        if let Some(every) = self.repeat_every {
+            check(&format!("{place}.repeatEvery"), offset(every, MIN_REPEAT))?;
+        }
+        if let Some(gone) = self.gone_after {
+            check(&format!("{place}.goneAfter"), offset(gone, MIN_REPEAT))?;
+        }
+        if let Some(uid) = &self.uid {
+            let unique = if self.repeat_every.is_some() {
+                Err("tasks that repeat cannot share one uid".to_owned())
+            } else {
+                text_within(uid, 128)
+            };
+            check(&format!("{place}.uid"), unique)?;
+        }
+        check(&format!("{place}.steps"), within(self.steps.len(), 1, MAX_STEPS, "steps"))?;
+        let mut steps: Vec<Step> = Vec::with_capacity(self.steps.len());
+        for (index, entry) in self.steps.into_iter().enumerate() {
+            let step = entry.step(&format!("{place}.steps[{index}]"), steps.last())?;
+            steps.push(step);
+        }
+        let Self { at, repeat_every, uid, gone_after, .. } = self;
+        Ok(Timeline { at, repeat_every, uid, gone_after, steps })
+    }
+}
+
+impl StepEntry {
+    fn step(self, place: &str, before: Option<&Step>) -> Result<Step, ScenarioError> {
+        let order = match before {
+            None if !self.after.is_zero() => Err("must be 0s or absent in the first step".to_owned()),
+            Some(before) if self.after <= before.after => {
+                Err(format!("must be later than that of the step before, {:#}", before.after))
+            }
+            _ => offset(self.after, SignedDuration::ZERO),
+        };
+        check(&format!("{place}.after"), order)?;
+        check(&format!("{place}.phase"), text_within(&self.phase, 64))?;
+        let progress = match self.progress.map(u8::try_from) {
+            None => None,
+            Some(Ok(progress)) if progress <= 100 => Some(progress),
+            Some(_) => return check(&format!("{place}.progress"), Err("must be 0 to 100".to_owned())),
+        };
+        if let Some(items) = &self.items {
+            check(&format!("{place}.items"), within(items.len(), 0, MAX_ITEMS, "items"))?;
+            for (index, item) in items.iter().enumerate() {
+                for text in [&item.id, &item.type_, &item.status, &item.message].into_iter().flatten() {
+                    check(&format!("{place}.items[{index}]"), text_within(text, MAX_TEXT))?;
+                }
+            }
+        }
+        Ok(Step { after: self.after, phase: self.phase, progress, items: self.items })
+    }
+}
+
+/// Puts the place in front of a problem.
+fn check<T>(place: &str, result: Result<T, String>) -> Result<T, ScenarioError> {
+    result.map_err(|problem| ScenarioError::Value { place: place.to_owned(), problem })
+}
+
+fn within(count: usize, least: usize, most: usize, what: &str) -> Result<(), String> {
+    if (least..=most).contains(&count) {
+        Ok(())
+    } else {
+        Err(format!("must be {least} to {most} {what}, not {count}"))
+    }
+}
+
+fn text_within(text: &str, most: usize) -> Result<(), String> {
+    match text.chars().count() {
+        0 => Err("must not be empty".to_owned()),
+        count if count > most => Err(format!("must be at most {most} characters, not {count}")),
+        _ => Ok(()),
+    }
+}
+
+fn offset(value: SignedDuration, least: SignedDuration) -> Result<(), String> {
+    if value < least {
+        Err(format!("must be at least {least:#}, not {value:#}"))
+    } else if value > MAX_OFFSET {
+        Err(format!("must be at most {MAX_OFFSET:#}, not {value:#}"))
+    } else {
+        Ok(())
+    }
+}

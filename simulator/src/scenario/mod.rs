@@ -1,0 +1,204 @@
+//! Scenarios: what the tasks of each cluster do over time.
+//!
+//! Playing is pure: a [`Script`] and the time since the start give the tasks. Reading the YAML form, with all the
+//! checks, is left to [`mod@file`], and the clock to `state`.
+
+pub mod file;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::task::{Item, Task};
+
+/// The id that stands for every cluster that has no entry of its own.
+pub const ANY_CLUSTER: &str = "*";
+
+/// What each cluster does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scenario {
+    /// By cluster id, or [`ANY_CLUSTER`].
+    pub clusters: BTreeMap<String, Arc<Script>>,
+}
+
+/// What the tasks of one cluster do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// At most this many tasks are listed, the newest.
+    pub keep: usize,
+    /// One for each task, or for each row of tasks that repeats.
+    pub timelines: Vec<Timeline>,
+}
+
+/// What one task does, once or again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// When the task is created, counted from the start; negative: before it.
+    pub at: SignedDuration,
+    /// When the next one is created, counted from the one before.
+    pub repeat_every: Option<SignedDuration>,
+    /// The task's uid; made from cluster and time when absent.
+    pub uid: Option<String>,
+    /// When the task is no longer listed, counted from its creation.
+    pub gone_after: Option<SignedDuration>,
+    /// In the order of time; the first at zero.
+    pub steps: Vec<Step>,
+}
+
+/// What a task is like from one moment to the next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Counted from the creation of the task.
+    pub after: SignedDuration,
+    /// The task's phase.
+    pub phase: String,
+    /// 0 to 100; grows evenly to that of the next step where both have one.
+    pub progress: Option<u8>,
+    /// The task's items from here on; `None`: those of the step before.
+    pub items: Option<Vec<Item>>,
+}
+
+/// A task as it is at one moment. All times are counted from the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment<'a> {
+    /// The timeline it belongs to, by its place.
+    pub timeline: usize,
+    /// The uid that the timeline gives.
+    pub uid: Option<&'a str>,
+    /// When it was created.
+    pub created: SignedDuration,
+    /// When phase or progress last changed.
+    pub updated: SignedDuration,
+    /// Its phase.
+    pub phase: &'a str,
+    /// Its progress.
+    pub progress: Option<u8>,
+    /// Its items.
+    pub items: &'a [Item],
+}
+
+impl Script {
+    /// The tasks at a time counted from the start, the newest first.
+    pub fn play(&self, elapsed: SignedDuration) -> Vec<Moment<'_>> {
+        let mut moments: Vec<_> = self
+            .timelines
+            .iter()
+            .enumerate()
+            .flat_map(|(index, timeline)| {
+                timeline
+                    .creations(elapsed, self.keep)
+                    .filter_map(move |created| timeline.moment(index, created, elapsed))
+            })
+            .collect();
+        moments.sort_by_key(|moment| std::cmp::Reverse(moment.created));
+        moments.truncate(self.keep);
+        moments
+    }
+}
+
+impl Timeline {
+    /// When its tasks so far were created; of a long row only the last `keep`.
+    fn creations(
+        &self,
+        elapsed: SignedDuration,
+        keep: usize,
+    ) -> impl Iterator<Item = SignedDuration> + use<> {
+        let (at, every) = (self.at, self.repeat_every.unwrap_or_default());
+        let since = elapsed.saturating_sub(at);
+        let last = if since.is_negative() {
+            None
+        } else {
+            Some(
+                since
+                    .as_millis()
+                    .checked_div(every.as_millis())
+                    .map_or(0, |n| i32::try_from(n).unwrap_or(i32::MAX)),
+            )
+        };
+        let keep = i32::try_from(keep).unwrap_or(i32::MAX);
+        last.into_iter()
+            .flat_map(move |last| (last.saturating_sub(keep).saturating_add(1)).max(0)..=last)
+            .map(move |n| at.saturating_add(every.saturating_mul(n)))
+    }
+
+    fn moment(
+        &self,
+        timeline: usize,
+        created: SignedDuration,
+        elapsed: SignedDuration,
+    ) -> Option<Moment<'_>> {
+        let age = elapsed.saturating_sub(created);
+        if self.gone_after.is_some_and(|gone| age >= gone) {
+            return None;
+        }
+        let current = self.steps.iter().rposition(|step| step.after <= age)?;
+        let step = &self.steps[current];
+        let (progress, changed) = match self.steps.get(current + 1) {
+            Some(next) => step.progress_towards(next, age),
+            None => (step.progress, step.after),
+        };
+        let items =
+            self.steps[..=current].iter().rev().find_map(|step| step.items.as_deref()).unwrap_or_default();
+        Some(Moment {
+            timeline,
+            uid: self.uid.as_deref(),
+            created,
+            updated: created.saturating_add(changed),
+            phase: &step.phase,
+            progress,
+            items,
+        })
+    }
+}
+
+impl Step {
+    /// The progress at an age between this step and the next, and the age at which it was reached.
+    fn progress_towards(&self, next: &Step, age: SignedDuration) -> (Option<u8>, SignedDuration) {
+        let (Some(from), Some(to)) = (self.progress, next.progress) else {
+            return (self.progress, self.after);
+        };
+        let span = next.after.saturating_sub(self.after).as_millis();
+        let gone = age.saturating_sub(self.after).as_millis();
+        let way = i128::from(to) - i128::from(from);
+        if way == 0 || span <= 0 {
+            return (Some(from), self.after);
+        }
+        // Whole percents only, cut towards the start, so that the next step's value comes with the next step.
+        let percent = way * gone / span;
+        let reached = (percent.abs() * span + way.abs() - 1) / way.abs();
+        let progress = u8::try_from(i128::from(from) + percent).unwrap_or(from);
+        let reached = SignedDuration::from_millis(i64::try_from(reached).unwrap_or(0));
+        (Some(progress), self.after.saturating_add(reached))
+    }
+}
+
+impl Moment<'_> {
+    /// The task to list, for a scenario that started at `epoch`.
+    pub fn task(&self, cluster: &str, epoch: Timestamp) -> Task {
+        let time = |offset: SignedDuration| epoch.checked_add(offset).unwrap_or(epoch);
+        let updated = Some(time(self.updated));
+        Task {
+            uid: self.uid.map_or_else(|| self.made_uid(cluster, epoch), str::to_owned),
+            phase: Some(self.phase.to_owned()),
+            progress: self.progress.map(|progress| progress.to_string()),
+            creation_time: Some(time(self.created)),
+            update_time: updated,
+            // As in the API page's sample, where a Running task has one: whoever trusts it is caught here.
+            completion_time: updated,
+            items: self.items.to_vec(),
+        }
+    }
+
+    /// The same task has the same uid in each answer, and another one after the scenario is started again.
+    fn made_uid(&self, cluster: &str, epoch: Timestamp) -> String {
+        let seed = format!("{cluster}/{}/{}/{}", self.timeline, self.created, epoch);
+        let mut hex = hex::encode(&Sha256::digest(seed.as_bytes())[..16]);
+        for place in [8, 13, 18, 23] {
+            hex.insert(place, '-');
+        }
+        hex
+    }
+}

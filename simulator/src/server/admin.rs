@@ -1,0 +1,224 @@
+//! The admin API: the same as the library's methods, over HTTP, without a signature and from this machine only.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, DefaultBodyLimit, Path, State as Extract},
+    http::{Request, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use jiff::SignedDuration;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{admin_identity, refusal::admin_error, reply, wire::Peer};
+use crate::{credential::Credential, fault::Fault, scenario::Scenario, state::State, task::Task};
+
+const MAX_BODY: usize = 64 << 20;
+const MAX_ID: usize = 128;
+const MAX_LATENCY: SignedDuration = SignedDuration::from_hours(1);
+const MAX_SKEW: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+pub(super) type Shared = Extract<Arc<State>>;
+pub(super) type Result<T = StatusCode> = std::result::Result<T, Problem>;
+
+/// What is wrong with a request, for the one who sent it.
+pub(super) struct Problem(pub(super) String);
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        admin_error(StatusCode::BAD_REQUEST, &self.0)
+    }
+}
+
+/// Everything below `/admin`.
+pub(crate) fn router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/clusters/{cluster}/tasks", put(put_tasks).delete(delete_tasks))
+        .route("/clusters/{cluster}/answer", put(put_answer).delete(delete_answer))
+        .route("/clusters/{cluster}/fault", put(put_fault).delete(delete_fault))
+        .route("/clusters/{cluster}/requests", get(cluster_requests))
+        .route("/requests", get(requests))
+        .route("/requests/reset", post(reset_requests))
+        .route("/latency", put(put_latency))
+        .route("/clock", put(put_clock))
+        .route("/scenario", put(put_scenario))
+        .route("/scenario/restart", post(restart))
+        .route("/credentials/{access_key}", put(put_credential).delete(delete_credential))
+        .merge(admin_identity::routes())
+        .fallback(|| async { admin_error(StatusCode::NOT_FOUND, "no such path; see cce-simulator --help") })
+        .method_not_allowed_fallback(|| async {
+            admin_error(StatusCode::METHOD_NOT_ALLOWED, "no such method here; see cce-simulator --help")
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(only_from_here))
+        .with_state(state)
+}
+
+/// Whoever can steer the simulator can make it accept any key, so nobody else on the network may.
+async fn only_from_here(
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    if may_steer(peer.address.ip()) {
+        next.run(request).await
+    } else {
+        admin_error(StatusCode::FORBIDDEN, "the admin API answers on the loopback interface only")
+    }
+}
+
+fn may_steer(peer: IpAddr) -> bool {
+    peer.to_canonical().is_loopback()
+}
+
+async fn put_tasks(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
+    let cluster = id(cluster)?;
+    let tasks: Vec<Task> = from_json(&body)?;
+    state.lock().set_tasks(&cluster, tasks);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_tasks(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
+    state.lock().clear_tasks(&cluster);
+    StatusCode::NO_CONTENT
+}
+
+async fn put_answer(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
+    let cluster = id(cluster)?;
+    let answer: Value = from_json(&body)?;
+    state.lock().set_answer(&cluster, Some(answer));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_answer(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
+    state.lock().set_answer(&cluster, None);
+    StatusCode::NO_CONTENT
+}
+
+async fn put_fault(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
+    let cluster = id(cluster)?;
+    let fault = Fault::from_json(from_json(&body)?).map_err(|error| Problem(error.to_string()))?;
+    state.lock().set_fault(&cluster, Some(fault));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_fault(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
+    state.lock().set_fault(&cluster, None);
+    StatusCode::NO_CONTENT
+}
+
+async fn cluster_requests(Extract(state): Shared, Path(cluster): Path<String>) -> Response {
+    let counts = state.lock().clusters.get(&cluster).copied().unwrap_or_default();
+    reply::json(StatusCode::OK, &json!(counts))
+}
+
+async fn requests(Extract(state): Shared) -> Response {
+    let inner = state.lock();
+    let clusters: BTreeMap<_, _> = inner.clusters.iter().collect();
+    let body = json!({ "total": inner.total, "clusters": clusters, "maxConcurrent": state.most_in_flight() });
+    reply::json(StatusCode::OK, &body)
+}
+
+async fn reset_requests(Extract(state): Shared) -> StatusCode {
+    state.reset_counts();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Latency {
+    latency: SignedDuration,
+}
+
+async fn put_latency(Extract(state): Shared, body: Bytes) -> Result {
+    let Latency { latency } = from_json(&body)?;
+    let latency = Duration::try_from(latency).ok().filter(|_| latency <= MAX_LATENCY);
+    state.lock().latency = latency.ok_or_else(|| Problem("latency: must be 0s to 1h".to_owned()))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Clock {
+    skew: SignedDuration,
+}
+
+async fn put_clock(Extract(state): Shared, body: Bytes) -> Result {
+    let Clock { skew } = from_json(&body)?;
+    if skew.abs() > MAX_SKEW {
+        return Err(Problem("skew: must be within a year".to_owned()));
+    }
+    state.lock().skew = skew;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn put_scenario(Extract(state): Shared, body: String) -> Result {
+    let scenario = Scenario::from_yaml(&body).map_err(|error| Problem(error.to_string()))?;
+    state.lock().set_scenario(scenario);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn restart(Extract(state): Shared) -> StatusCode {
+    state.lock().restart();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CredentialBody {
+    secret_key: String,
+    security_token: Option<String>,
+}
+
+async fn put_credential(Extract(state): Shared, Path(access_key): Path<String>, body: Bytes) -> Result {
+    let access_key = id(access_key)?;
+    let CredentialBody { secret_key, security_token } = from_json(&body)?;
+    if secret_key.is_empty() || security_token.as_deref() == Some("") {
+        return Err(Problem("secretKey and securityToken must not be empty".to_owned()));
+    }
+    state.lock().credentials.put(Credential { access_key, secret_key, security_token, expires_at: None });
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_credential(Extract(state): Shared, Path(access_key): Path<String>) -> Response {
+    if state.lock().credentials.remove(&access_key) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        admin_error(StatusCode::NOT_FOUND, "no such access key")
+    }
+}
+
+fn id(id: String) -> Result<String> {
+    if id.len() <= MAX_ID { Ok(id) } else { Err(Problem(format!("the id must be at most {MAX_ID} bytes"))) }
+}
+
+/// The body, whatever its content type: `curl -d` sends none that fits.
+pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem(format!("the body is not what is expected: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_steer() {
+        for (address, expected) in [
+            ("127.0.0.1", true),
+            ("127.8.9.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+            ("::ffff:10.0.0.1", false),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(may_steer(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The one call that the operator makes: the list of a cluster's snapshot tasks.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::Path,
+    http::{Request, StatusCode, request::Parts},
+    response::Response,
+};
+use jiff::Timestamp;
+
+use super::{fault, refusal, reply::json, wire::Peer};
+use crate::{
+    signature::{self, Refusal},
+    state::{Outcome, State},
+};
+
+/// A signed request has no reason to be larger.
+pub(crate) const MAX_BODY: usize = 64 << 10;
+
+/// `GET …/projects/{project}/clusters/{cluster}/operation/snapshot/tasks`, Standard and Autopilot.
+pub(crate) async fn tasks(
+    state: &State,
+    peer: Peer,
+    Path((_project, cluster)): Path<(String, String)>,
+    request: Request<Body>,
+    request_id: &str,
+) -> Response {
+    let _in_flight = state.enter();
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
+        return refusal::not_authentic(&Refusal::Mismatch, request_id);
+    };
+    let latency = state.lock().latency;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let checked = check(state, &parts, &body);
+    state.lock().count(&cluster, checked.is_ok());
+    if let Err(refusal) = checked {
+        tracing::info!(?cluster, %refusal, "refused");
+        return refusal::not_authentic(&refusal, request_id);
+    }
+    let outcome = state.lock().outcome(&cluster);
+    match outcome {
+        Outcome::UnknownCluster => refusal::no_such_cluster(request_id),
+        Outcome::Answer(answer) => json(StatusCode::OK, &answer),
+        Outcome::Fault(fault, answer) => fault::play(fault.kind, answer, peer.cut, request_id).await,
+    }
+}
+
+fn check(state: &State, parts: &Parts, body: &Bytes) -> Result<(), Refusal> {
+    let request = signature::Request {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        body,
+    };
+    let inner = state.lock();
+    let now = Timestamp::now();
+    let gateway = now.checked_add(inner.skew).unwrap_or(now);
+    // A credential ends by the true time, whatever the gateway's clock says.
+    signature::verify(&request, gateway, |access_key| inner.credentials.find(access_key, now))
+}

@@ -1,0 +1,226 @@
+//! The running simulator and the ways to steer it from a test.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    credential::Credential,
+    fault::{Fault, FaultError},
+    identity::{Identity, IdentityCall, IdentityCounts},
+    scenario::Scenario,
+    server::{
+        self,
+        wire::{Door, Peer},
+    },
+    state::{Counts, State},
+    task::Task,
+};
+
+/// How a simulator starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens; a random loopback port by default.
+    pub listen: SocketAddr,
+    /// Who may sign; nobody by default.
+    pub credentials: Vec<Credential>,
+    /// What it plays; nothing by default, so that every cluster is unknown.
+    pub scenario: Scenario,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: ([127, 0, 0, 1], 0).into(), credentials: Vec::new(), scenario: Scenario::default() }
+    }
+}
+
+impl Config {
+    /// A random loopback port and one pair of keys.
+    pub fn with_key(access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        Self { credentials: vec![Credential::new(access_key, secret_key)], ..Self::default() }
+    }
+}
+
+/// Why a simulator cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {listen}")]
+pub struct StartError {
+    listen: SocketAddr,
+    source: std::io::Error,
+}
+
+/// A running simulator. Dropping it ends it and every connection to it.
+#[derive(Debug)]
+pub struct Simulator {
+    address: SocketAddr,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+    /// Dropped at the end, which every connection notices.
+    _stop: watch::Sender<()>,
+}
+
+impl Simulator {
+    /// Listens, and serves in the runtime of the caller.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let failed = |source| StartError { listen: config.listen, source };
+        let tcp = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = tcp.local_addr().map_err(failed)?;
+        let state = Arc::new(State::new(config.scenario));
+        for credential in config.credentials {
+            state.lock().credentials.put(credential);
+        }
+        let (stop, stopped) = watch::channel(());
+        let router = server::router(state.clone()).into_make_service_with_connect_info::<Peer>();
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(Door { tcp, stop: stopped }, router).await {
+                tracing::error!(%error, "the server ended");
+            }
+        });
+        Ok(Self { address, state, server, _stop: stop })
+    }
+
+    /// `http://` and where it listens, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lists these tasks for a cluster from now on, or for all without an entry of their own (`*`).
+    pub fn set_tasks(&self, cluster: &str, tasks: impl IntoIterator<Item = Task>) {
+        self.state.lock().set_tasks(cluster, tasks.into_iter().collect());
+    }
+
+    /// Goes back to the scenario.
+    pub fn clear_tasks(&self, cluster: &str) {
+        self.state.lock().clear_tasks(cluster);
+    }
+
+    /// Answers with this JSON, whatever its shape, in place of tasks and scenario.
+    pub fn set_answer(&self, cluster: &str, answer: Value) {
+        self.state.lock().set_answer(cluster, Some(answer));
+    }
+
+    /// Goes back to tasks or scenario.
+    pub fn clear_answer(&self, cluster: &str) {
+        self.state.lock().set_answer(cluster, None);
+    }
+
+    /// Strikes rightly signed requests for a cluster, known or not, or for all without a fault of their own (`*`).
+    pub fn set_fault(&self, cluster: &str, fault: impl Into<Fault>) -> Result<(), FaultError> {
+        let fault = fault.into();
+        fault.check()?;
+        self.state.lock().set_fault(cluster, Some(fault));
+        Ok(())
+    }
+
+    /// Ends a fault.
+    pub fn clear_fault(&self, cluster: &str) {
+        self.state.lock().set_fault(cluster, None);
+    }
+
+    /// Plays another scenario from its start.
+    pub fn set_scenario(&self, scenario: Scenario) {
+        self.state.lock().set_scenario(scenario);
+    }
+
+    /// Plays the scenario from its start.
+    pub fn restart(&self) {
+        self.state.lock().restart();
+    }
+
+    /// Accepts a credential, in place of the one with the same access key.
+    pub fn add_credential(&self, credential: Credential) {
+        self.state.lock().credentials.put(credential);
+    }
+
+    /// Accepts an access key no more; says whether it was.
+    pub fn remove_credential(&self, access_key: &str) -> bool {
+        self.state.lock().credentials.remove(access_key)
+    }
+
+    /// Waits this long before it judges a request.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state.lock().latency = latency;
+    }
+
+    /// Sets the clock that judges signatures ahead, or back.
+    pub fn set_clock_skew(&self, skew: SignedDuration) {
+        self.state.lock().skew = skew;
+    }
+
+    /// Sets who gets temporary credentials from now on; what was issued stays accepted.
+    pub fn set_identity(&self, identity: Identity) {
+        self.state.lock().issuer.rules = identity;
+    }
+
+    /// Strikes a call to IAM, pod identity or the metadata service, before any check.
+    pub fn set_identity_fault(&self, call: IdentityCall, fault: impl Into<Fault>) -> Result<(), FaultError> {
+        let fault = fault.into();
+        fault.check()?;
+        self.state.lock().issuer.faults.insert(call, fault);
+        Ok(())
+    }
+
+    /// Ends such a fault.
+    pub fn clear_identity_fault(&self, call: IdentityCall) {
+        self.state.lock().issuer.faults.remove(&call);
+    }
+
+    /// Ends every credential that has an end, the issued ones among them, at once.
+    pub fn revoke_issued(&self) {
+        self.state.lock().credentials.remove_temporary();
+    }
+
+    /// Ends every token of the metadata service at once.
+    pub fn forget_metadata_tokens(&self) {
+        self.state.lock().issuer.forget_metadata_tokens();
+    }
+
+    /// Calls to IAM, pod identity or the metadata service, and what they issued.
+    pub fn identity_counts(&self, call: IdentityCall) -> IdentityCounts {
+        self.state.lock().issuer.counts.get(&call).copied().unwrap_or_default()
+    }
+
+    /// Requests for a cluster, whatever came of them.
+    pub fn requests(&self, cluster: &str) -> u64 {
+        let counts = self.counts(cluster);
+        counts.accepted + counts.refused
+    }
+
+    /// Requests for a cluster by what came of them.
+    pub fn counts(&self, cluster: &str) -> Counts {
+        self.state.lock().clusters.get(cluster).copied().unwrap_or_default()
+    }
+
+    /// Requests for all clusters together.
+    pub fn total(&self) -> Counts {
+        self.state.lock().total
+    }
+
+    /// Requests for each cluster that was asked for.
+    pub fn counts_by_cluster(&self) -> BTreeMap<String, Counts> {
+        self.state.lock().clusters.iter().map(|(cluster, counts)| (cluster.clone(), *counts)).collect()
+    }
+
+    /// The most requests there were at a time.
+    pub fn max_concurrent(&self) -> u64 {
+        self.state.most_in_flight()
+    }
+
+    /// Counts from zero.
+    pub fn reset_counts(&self) {
+        self.state.reset_counts();
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

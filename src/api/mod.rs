@@ -1,0 +1,20 @@
+//! What users write and read: the `ClusterBackupWatch` resource, its conditions and their reasons.
+//!
+//! The Rust types are the source of the `CustomResourceDefinition`; [`crd`] finishes what the derive macros cannot say.
+
+pub mod condition;
+pub mod crd;
+pub mod spec;
+pub mod status;
+
+pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, Credentials, SecretRef};
+pub use status::{ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus};
+
+/// The API group of the resource and the prefix of its annotations.
+pub const GROUP: &str = "cce.backupwatch.io";
+
+/// Any new value polls once now; the value is echoed into `status.lastHandledReconcileAt`.
+pub const REQUESTED_AT: &str = "cce.backupwatch.io/requestedAt";
+
+/// The name under which this operator owns fields and reports Events.
+pub const CONTROLLER: &str = "cce-backup-watch";

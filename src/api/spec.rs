@@ -1,0 +1,205 @@
+//! The `spec`: which CCE cluster to watch, with which credentials, how often, and what counts as too old or stuck.
+//!
+//! Every limit stands in the schema, with a message, so that the API server refuses bad input. The operator still
+//! parses each value at its edge: a hand-edited CRD may let anything through.
+
+// Each printcolumn has a type of its own; clippy takes them for one attribute.
+#![allow(clippy::duplicated_attributes)]
+
+use kube::{CustomResource, KubeSchema, core::Duration};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::status::ClusterBackupWatchStatus;
+use crate::cloud::target::ClusterType;
+
+/// What to watch, and how.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "cce.backupwatch.io",
+    version = "v1alpha1",
+    kind = "ClusterBackupWatch",
+    plural = "clusterbackupwatches",
+    singular = "clusterbackupwatch",
+    shortname = "cbw",
+    category = "cce",
+    namespaced,
+    status = "ClusterBackupWatchStatus",
+    derive = "PartialEq",
+    doc = "ClusterBackupWatch reports the control-plane backups of one Huawei Cloud CCE cluster: whether one is running and how far it is, whether the last one succeeded, and whether it is too old.",
+    selectable = ".spec.region",
+    selectable = ".spec.clusterID",
+    selectable = ".status.phase",
+    printcolumn(
+        name = "Cluster",
+        type_ = "string",
+        json_path = ".spec.clusterID",
+        priority = 1,
+        description = "The CCE cluster that is watched."
+    ),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.phase",
+        description = "The phase of the newest backup, as the API reports it."
+    ),
+    printcolumn(
+        name = "Progress",
+        type_ = "integer",
+        json_path = ".status.progress",
+        description = "The progress of the newest backup in percent."
+    ),
+    printcolumn(
+        name = "Healthy",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='BackupHealthy')].status",
+        description = "Whether the backup is good."
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether the watch works."
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        priority = 1,
+        description = "Why the watch works or not."
+    ),
+    printcolumn(
+        name = "Last Success",
+        type_ = "date",
+        json_path = ".status.lastSuccess.time",
+        description = "How long ago the newest successful backup was completed."
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "How long ago the resource was created."
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.activeInterval) <= duration(self.interval)").message("activeInterval must not be above interval").field_path(".activeInterval"))]
+pub struct ClusterBackupWatchSpec {
+    /// The region of the CCE cluster, for example cn-north-4. Immutable. The operator turns it into the address of
+    /// the API; a resource can never name a host.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[x_kube(validation = ("self == oldSelf", "region is immutable"))]
+    pub region: String,
+
+    /// The id of the Huawei Cloud project that the cluster belongs to: 32 lower-case hexadecimal digits. Immutable.
+    #[serde(rename = "projectID")]
+    #[schemars(length(min = 32, max = 32), regex(pattern = "^[0-9a-f]{32}$"))]
+    #[x_kube(validation = ("self == oldSelf", "projectID is immutable"))]
+    pub project_id: String,
+
+    /// The id of the CCE cluster: a UUID in lower case. Immutable.
+    #[serde(rename = "clusterID")]
+    #[schemars(
+        length(min = 36, max = 36),
+        regex(pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+    )]
+    #[x_kube(validation = ("self == oldSelf", "clusterID is immutable"))]
+    pub cluster_id: String,
+
+    /// The kind of the cluster: Standard or Autopilot. Immutable.
+    #[serde(default)]
+    #[x_kube(validation = ("self == oldSelf", "clusterType is immutable"))]
+    pub cluster_type: ClusterType,
+
+    /// Where the access key comes from. When omitted, the operator's own identity is used, where the operator allows
+    /// it for this namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+
+    /// How often to poll while no backup runs, between 10s and 24h.
+    #[serde(default = "default::interval")]
+    #[schemars(schema_with = "duration_schema", extend("default" = "5m"))]
+    #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('24h')", "interval must be between 10s and 24h"))]
+    pub interval: Duration,
+
+    /// How often to poll while a backup runs, between 2s and 1h, and not above interval.
+    #[serde(default = "default::active_interval")]
+    #[schemars(schema_with = "duration_schema", extend("default" = "10s"))]
+    #[x_kube(validation = ("duration(self) >= duration('2s') && duration(self) <= duration('1h')", "activeInterval must be between 2s and 1h"))]
+    pub active_interval: Duration,
+
+    /// A newest success older than this is stale, between 10s and 8784h. When omitted, a success never grows stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "duration_schema")]
+    #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('8784h')", "maxAge must be between 10s and 8784h"))]
+    pub max_age: Option<Duration>,
+
+    /// An unfinished backup whose phase and progress did not change for this long is stuck, between 10s and 168h.
+    #[serde(default = "default::stuck_after")]
+    #[schemars(schema_with = "duration_schema", extend("default" = "2h"))]
+    #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('168h')", "stuckAfter must be between 10s and 168h"))]
+    pub stuck_after: Duration,
+
+    /// How many tasks the status keeps, from 1 to 50.
+    #[serde(default = "default::history_limit")]
+    #[schemars(range(min = 1, max = 50))]
+    pub history_limit: i32,
+
+    /// Stops polling while true. The status stays as it is; the Ready condition says Suspended.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Where the access key of a watch comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// The Secret, in the namespace of the resource, that holds the keys accessKey, secretKey and, for temporary
+    /// credentials, securityToken.
+    pub secret_ref: SecretRef,
+}
+
+/// A reference to a Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// The name of the Secret.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub name: String,
+}
+
+/// A duration as Go writes it. Bounded in length, so that the cost of its rule is known to the API server.
+fn duration_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 32,
+        "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$",
+    })
+}
+
+/// The defaults, for objects that an API server with another CRD stored without them.
+mod default {
+    use super::Duration;
+
+    const fn minutes(minutes: u64) -> std::time::Duration {
+        std::time::Duration::from_secs(minutes * 60)
+    }
+
+    pub fn interval() -> Duration {
+        minutes(5).into()
+    }
+
+    pub fn active_interval() -> Duration {
+        std::time::Duration::from_secs(10).into()
+    }
+
+    pub fn stuck_after() -> Duration {
+        minutes(120).into()
+    }
+
+    pub const fn history_limit() -> i32 {
+        10
+    }
+}

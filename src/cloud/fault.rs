@@ -1,0 +1,144 @@
+//! What went wrong with a call, as one of the reasons a resource can show.
+//!
+//! A fault is an observation, not a failure of the operator: it says what to do next and carries nothing that changes
+//! from try to try, so that the condition it becomes stays still. What is said is left to [`super::refusal`] for
+//! answers and to [`super::http`] for transport.
+
+use std::{fmt, time::Duration};
+
+use super::text::clean;
+
+/// Why a poll failed. The first three may pass by themselves; the others need somebody to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// The account's requests are throttled.
+    Throttled,
+    /// A fault of the cloud's, a time-out, no connection, or a refused certificate.
+    CloudUnavailable,
+    /// An answer that is not what the API promises.
+    InvalidResponse,
+    /// A bad key, signature or token. Huawei locks an access key for minutes after five of these.
+    AuthenticationFailed,
+    /// The credential may not read this cluster.
+    PermissionDenied,
+    /// No such cluster.
+    ClusterNotFound,
+    /// The cloud will not take this request, however often it is sent.
+    RequestRejected,
+    /// This host's clock and the cloud's differ by more than 15 minutes.
+    ClockSkew,
+    /// The credential's Secret does not exist.
+    SecretNotFound,
+    /// The credential's source exists and holds no usable credential.
+    SecretInvalid,
+    /// The operator's own identity does not serve this namespace, or there is none.
+    CredentialsNotAllowed,
+}
+
+impl FaultKind {
+    /// Every kind, in the order of the type.
+    pub const ALL: [Self; 11] = [
+        Self::Throttled,
+        Self::CloudUnavailable,
+        Self::InvalidResponse,
+        Self::AuthenticationFailed,
+        Self::PermissionDenied,
+        Self::ClusterNotFound,
+        Self::RequestRejected,
+        Self::ClockSkew,
+        Self::SecretNotFound,
+        Self::SecretInvalid,
+        Self::CredentialsNotAllowed,
+    ];
+
+    /// The reason of the Ready condition.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Throttled => "Throttled",
+            Self::CloudUnavailable => "CloudUnavailable",
+            Self::InvalidResponse => "InvalidResponse",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::PermissionDenied => "PermissionDenied",
+            Self::ClusterNotFound => "ClusterNotFound",
+            Self::RequestRejected => "RequestRejected",
+            Self::ClockSkew => "ClockSkew",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::SecretInvalid => "SecretInvalid",
+            Self::CredentialsNotAllowed => "CredentialsNotAllowed",
+        }
+    }
+
+    /// Whether one such fault is enough to stall a watch: trying again changes nothing until somebody acts.
+    pub fn is_definite(&self) -> bool {
+        !matches!(self, Self::Throttled | Self::CloudUnavailable | Self::InvalidResponse)
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+/// One failed call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// What it means.
+    pub kind: FaultKind,
+    /// The status of the answer, if there was one.
+    pub http_status: Option<u16>,
+    /// The cloud's code, such as `APIGW.0301`; at most 64 letters, digits, dots, dashes and underscores.
+    pub code: Option<String>,
+    /// For the log and a support case only: it differs with every try. At most 128 characters, cleaned.
+    pub request_id: Option<String>,
+    /// What happened and what to do, at most 256 characters, the same from try to try.
+    pub message: String,
+    /// How long the cloud asks to be left alone: 1 s to 1 h.
+    pub retry_after: Option<Duration>,
+}
+
+impl Fault {
+    /// The longest message, in characters.
+    pub const MAX_MESSAGE: usize = 256;
+
+    /// A fault without an answer from the cloud.
+    pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
+        Self {
+            kind,
+            http_status: None,
+            code: None,
+            request_id: None,
+            message: clean(message.as_ref(), Self::MAX_MESSAGE),
+            retry_after: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_the_kinds_own_name_and_a_valid_condition_reason() {
+        for kind in FaultKind::ALL {
+            assert_eq!(kind.reason(), format!("{kind:?}"));
+            assert!(kind.reason().bytes().all(|b| b.is_ascii_alphabetic()));
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_by_itself_is_tried_again_before_it_stalls() {
+        let passing = [FaultKind::Throttled, FaultKind::CloudUnavailable, FaultKind::InvalidResponse];
+        for kind in FaultKind::ALL {
+            assert_eq!(kind.is_definite(), !passing.contains(&kind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_cleaned_and_cut() {
+        let fault = Fault::new(FaultKind::RequestRejected, "a\nb\u{202e}".repeat(200));
+        assert_eq!(fault.message.chars().count(), Fault::MAX_MESSAGE);
+        assert!(fault.to_string().starts_with("a b\u{fffd}a b"));
+    }
+}

@@ -1,0 +1,170 @@
+//! Plain, guarded HTTP: one exchange that is bounded in time and in size and never leaves the host it was meant for.
+//!
+//! No redirects, no proxies from the environment, no way to switch certificate checks off. What an answer means is left
+//! to [`super::refusal`] and [`super::wire`].
+
+use std::{error::Error as _, io, time::Duration};
+
+use reqwest::{
+    Certificate, RequestBuilder,
+    header::{CONTENT_ENCODING, HeaderMap, HeaderValue},
+    redirect, tls,
+};
+
+use super::{
+    credential::Credential,
+    fault::{Fault, FaultKind},
+};
+
+/// The most that is read of any answer. A good one has a few kilobytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// Why no HTTP client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The certificates to trust are not PEM, or none.
+    #[error("the CA file holds no PEM certificate: it needs at least one BEGIN CERTIFICATE block")]
+    CaFile,
+    /// `rustls` has no crypto provider: the process forgot to install one.
+    #[error("no TLS provider is installed in this process")]
+    NoTlsProvider,
+    /// The TLS set-up was refused, for example because there are no certificates to trust at all.
+    #[error("the HTTP client cannot be set up: check the system's CA certificates and the CA file")]
+    Setup(#[source] reqwest::Error),
+}
+
+/// A client for one purpose. `ca_pem` adds to the system's roots.
+pub(super) fn client(
+    timeout: Duration,
+    ca_pem: Option<&[u8]>,
+    user_agent: &str,
+) -> Result<reqwest::Client, HttpError> {
+    // reqwest would panic on building.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        return Err(HttpError::NoTlsProvider);
+    }
+    let mut builder = reqwest::Client::builder()
+        .timeout(timeout)
+        .user_agent(user_agent)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .http1_only()
+        .tls_version_min(tls::Version::TLS_1_2);
+    if let Some(pem) = ca_pem {
+        let certificates = Certificate::from_pem_bundle(pem).map_err(|_| HttpError::CaFile)?;
+        if certificates.is_empty() {
+            return Err(HttpError::CaFile);
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(HttpError::Setup)
+}
+
+/// An answer, read to its end or to [`MAX_BODY`].
+pub(super) struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+/// How the reading of a body ended.
+pub(super) enum Body {
+    Whole(Vec<u8>),
+    /// More than [`MAX_BODY`]; the rest was never read.
+    TooLarge,
+    /// The connection broke off, or the time was up.
+    Broken(Fault),
+}
+
+impl Reply {
+    /// Whether the body is in an encoding that nobody asked for.
+    pub fn is_encoded(&self) -> bool {
+        self.headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity")
+    }
+
+    /// What there is to classify a refusal by.
+    pub fn prefix(&self) -> &[u8] {
+        match &self.body {
+            Body::Whole(bytes) => bytes,
+            Body::TooLarge | Body::Broken(_) => &[],
+        }
+    }
+
+    /// Overwrites the credential wherever the other side sent it back.
+    pub fn redact(&mut self, credential: &Credential) {
+        if let Body::Whole(bytes) = &mut self.body {
+            credential.redact(bytes);
+        }
+        for value in self.headers.values_mut() {
+            let mut bytes = value.as_bytes().to_vec();
+            credential.redact(&mut bytes);
+            // Asterisks are as valid in a header as what they replace.
+            *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static(""));
+        }
+    }
+}
+
+/// Sends a request and reads the answer. `whom` completes the sentence "cannot connect to …".
+pub(super) async fn exchange(request: RequestBuilder, whom: &str) -> Result<Reply, Fault> {
+    let mut response = request.send().await.map_err(|error| unavailable(&error, whom))?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = read(&mut response, whom).await;
+    Ok(Reply { status, headers, body })
+}
+
+async fn read(response: &mut reqwest::Response, whom: &str) -> Body {
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > MAX_BODY => return Body::TooLarge,
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return Body::Whole(bytes),
+            Err(error) => return Body::Broken(unavailable(&error, whom)),
+        }
+    }
+}
+
+/// Only the sort of a transport error is told: its text names addresses and differs from try to try.
+fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
+    let message = if is_tls(error) {
+        format!(
+            "the certificate or TLS handshake of {whom} is refused: check its certificate, the host and --ca-file"
+        )
+    } else if error.is_timeout() {
+        format!("no whole answer from {whom} in time: check the network, or raise --request-timeout")
+    } else if error.is_connect() {
+        format!("cannot connect to {whom}: check the region, DNS, network policies and --region-endpoint")
+    } else {
+        format!("the connection to {whom} broke off before the answer was whole")
+    };
+    Fault::new(FaultKind::CloudUnavailable, message)
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        // rustls travels inside an io::Error, whose own source() skips it.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if inner.is_some() || error.is::<rustls::Error>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_file_without_a_certificate_is_refused() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
+            let refused = client(Duration::from_secs(1), Some(pem.as_bytes()), "test");
+            assert!(matches!(refused, Err(HttpError::CaFile)), "{pem:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Reads how long the cloud asks to be left alone.
+//!
+//! Whatever the header says, the pause stays within bounds: no answer can make a watch ask in a tight loop, or fall
+//! silent for a day.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// No pause is shorter or longer, in seconds.
+const PAUSE: (u64, u64) = (1, 3_600);
+
+/// How long a `Retry-After` asks to wait: seconds or an HTTP date, clamped to 1 s .. 1 h. Nothing for what is neither.
+pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    let (negative, digits) = value.strip_prefix('-').map_or((false, value), |digits| (true, digits));
+    let seconds = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than fit are a very long time.
+        if negative { 0 } else { digits.parse().unwrap_or(u64::MAX) }
+    } else {
+        let date = httpdate::parse_http_date(value).ok()?;
+        // A date after the year 9999 is a very long time too.
+        let date = Timestamp::try_from(date).unwrap_or(Timestamp::MAX);
+        u64::try_from(date.duration_since(now).as_secs()).unwrap_or(0)
+    };
+    Some(Duration::from_secs(seconds.clamp(PAUSE.0, PAUSE.1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: &str = "2023-11-25T09:03:46Z";
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_within_bounds() {
+        for (value, seconds) in [
+            ("0", Some(1)),
+            ("1", Some(1)),
+            (" 30 ", Some(30)),
+            ("0030", Some(30)),
+            ("3600", Some(3_600)),
+            ("3601", Some(3_600)),
+            ("99999999999999999999999999", Some(3_600)),
+            ("-1", Some(1)),
+            ("-99999999999999999999999999", Some(1)),
+            ("Sat, 25 Nov 2023 09:04:46 GMT", Some(60)),
+            ("Saturday, 25-Nov-23 09:04:46 GMT", Some(60)),
+            ("Sat Nov 25 09:04:46 2023", Some(60)),
+            ("Sat, 25 Nov 2023 09:03:46 GMT", Some(1)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(1)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(3_600)),
+            ("", None),
+            ("-", None),
+            ("soon", None),
+            ("1.5", None),
+            ("+5", None),
+            ("٣", None),
+            ("2023-11-25T09:04:46Z", None),
+        ] {
+            assert_eq!(
+                retry_after(value, NOW.parse().unwrap()),
+                seconds.map(Duration::from_secs),
+                "{value:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_retry_after_is_within_bounds_or_nothing(
+            value in "\\PC{0,40}|-?[0-9]{1,30}|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT",
+            seconds in 0_i64..253_402_207_200,
+        ) {
+            let now = Timestamp::from_second(seconds).unwrap();
+            let pause = retry_after(&value, now);
+            prop_assert!(pause.is_none_or(|p| (1..=3_600).contains(&p.as_secs())));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Makes text from outside fit to be shown: in a status, an Event, a terminal or a log line.
+//!
+//! Replacing, not removing, is what keeps a verdict safe: a phase `Succ<zero-width>ess` must never become
+//! `Success` by being cleaned.
+
+/// Stands for a character that must not be shown.
+const REPLACEMENT: char = '\u{FFFD}';
+
+/// The text with every line break and tab as a space, every other control, bidirectional or invisible character as
+/// U+FFFD, and cut to `max_chars` characters, the last of them `…` when something was cut.
+///
+/// Total and idempotent. What comes out equals a word without such characters only if that word went in.
+pub fn clean(text: &str, max_chars: usize) -> String {
+    let mut chars = text.chars().map(shown);
+    let mut cleaned: String = chars.by_ref().take(max_chars).collect();
+    if chars.next().is_some() && cleaned.pop().is_some() {
+        cleaned.push('…');
+    }
+    cleaned
+}
+
+fn shown(c: char) -> char {
+    match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() || is_invisible(c) => REPLACEMENT,
+        c => c,
+    }
+}
+
+/// Unicode's `Default_Ignorable_Code_Point` (zero-width, bidirectional, fillers, tags, variation selectors), the line
+/// and paragraph separators, and the interlinear annotation marks.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn unshowable_characters_are_replaced_one_for_one() {
+        for (text, cleaned) in [
+            ("", ""),
+            ("备份 etcd ok", "备份 etcd ok"),
+            ("a\nb\r\tc", "a b  c"),
+            ("a\0b\u{1b}[31m\u{7f}\u{85}", "a\u{fffd}b\u{fffd}[31m\u{fffd}\u{fffd}"),
+            ("\u{202e}gnp\u{2066}.\u{200f}", "\u{fffd}gnp\u{fffd}.\u{fffd}"),
+            ("Succ\u{200b}ess", "Succ\u{fffd}ess"),
+            ("\u{feff}Success\u{2028}\u{2029}", "\u{fffd}Success\u{fffd}\u{fffd}"),
+            ("Success\u{fe0f}\u{e0041}", "Success\u{fffd}\u{fffd}"),
+        ] {
+            assert_eq!(clean(text, 64), cleaned, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_shows() {
+        for (max, cut) in [(0, ""), (1, "…"), (6, "Succe…"), (7, "Succes…"), (10, "Successful")] {
+            assert_eq!(clean("Successful", max), cut);
+        }
+        assert_eq!(clean(&"备".repeat(5_000), 256).chars().count(), 256);
+    }
+
+    /// Words near the two that decide verdicts, with all sorts of characters mixed in.
+    fn near_verdicts() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            Just("Success".to_owned()),
+            Just("Failed".to_owned()),
+            Just("Succ".to_owned()),
+            Just("ess".to_owned()),
+            any::<char>().prop_map(String::from),
+            "[\\p{Cc}\\p{Cf}\\p{Z}]",
+        ];
+        proptest::collection::vec(part, 0..6).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn cleaning_is_total_bounded_and_idempotent(text in any::<String>(), max in 0_usize..40) {
+            let once = clean(&text, max);
+            prop_assert!(once.chars().count() <= max);
+            prop_assert!(!once.chars().any(|c| c.is_control() || is_invisible(c)));
+            prop_assert_eq!(clean(&once, max), once);
+        }
+
+        #[test]
+        fn cleaning_never_makes_another_phase_a_verdict(text in near_verdicts(), max in 0_usize..20) {
+            let cleaned = clean(&text, max);
+            for verdict in ["Success", "Failed"] {
+                prop_assert!(cleaned != verdict || text == verdict);
+                prop_assert!(cleaned.trim() != verdict || text.trim() == verdict);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Observe: the credential of a watch, then the tasks of its cluster, no older than this watch needs. The only cloud I/O.
+//!
+//! A fault of the cloud or of a credential is an observation; only a fault of Kubernetes itself is an error. What the
+//! observation means is left to [`super::plan`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::api::{
+    ClusterBackupWatchSpec,
+    condition::{self, types},
+};
+use crate::cloud::{
+    Answer,
+    fault::{Fault, FaultKind},
+    share::{Fetched, Want},
+    target::{ClusterId, ProjectId, Region, Target},
+};
+
+use super::{
+    context::{Context, Look},
+    pace::Pace,
+    plan::schedule::HEALING,
+    secrets::{KEPT, Known, fault},
+};
+
+/// What was seen.
+pub enum Observation {
+    /// No poll is due.
+    NotDue,
+    /// A poll is due, and can be made after this time.
+    Later(Duration),
+    /// The cloud answered a request that left at this time.
+    Answer(Arc<Answer>, Instant),
+    /// The poll failed.
+    Fault(Arc<Fault>, Instant),
+}
+
+/// Looks at the cloud, if it is time to.
+pub async fn observe(
+    context: &Context,
+    look: &Look<'_>,
+    pace: &mut Pace,
+) -> Result<Observation, kube::Error> {
+    let now = Instant::now();
+    let asked = look.request.is_some();
+    if look.spec.suspend || !(asked || now >= pace.next_poll || pace.generation != look.generation) {
+        return Ok(Observation::NotDue);
+    }
+    let target = match target(look.spec) {
+        Ok(target) => target,
+        Err(fault) => return Ok(Observation::Fault(Arc::new(fault), now)),
+    };
+    let (credential, identity) = match credential(context, look, now).await? {
+        Ok(known) => known,
+        Err(fault) => return Ok(Observation::Fault(Arc::new(fault), now)),
+    };
+    let shared = context.sharing.of(&target, &identity);
+    let want = Want {
+        who: look.uid,
+        // Half a delay old is new enough: the watches of one cluster then meet on the fetch of the first.
+        not_before: if asked { now } else { now.checked_sub(pace.delay / 2).unwrap_or(now) },
+        urgent: asked || look.runs(),
+        asked,
+    };
+    let fetched = context.sharing.fetch(&shared, &credential, want).await;
+    pace.shared = Some(shared);
+    Ok(match fetched {
+        Fetched::Later(wait) => Observation::Later(wait),
+        Fetched::Outcome { outcome, shared } => {
+            if shared {
+                context.metrics.fetch_shared();
+            }
+            match outcome.result {
+                Ok(answer) => Observation::Answer(answer, outcome.at),
+                Err(fault) => Observation::Fault(fault, outcome.at),
+            }
+        }
+    })
+}
+
+/// Parses what the API server has already checked, unless someone changed the CRD.
+fn target(spec: &ClusterBackupWatchSpec) -> Result<Target, Fault> {
+    let parse = || {
+        Ok::<_, crate::cloud::target::TargetError>(Target {
+            region: Region::parse(&spec.region)?,
+            project_id: ProjectId::parse(&spec.project_id)?,
+            cluster_id: ClusterId::parse(&spec.cluster_id)?,
+            cluster_type: spec.cluster_type,
+        })
+    };
+    parse().map_err(|error| fault(FaultKind::RequestRejected, format!("the spec cannot be used: {error}")))
+}
+
+async fn credential(
+    context: &Context,
+    look: &Look<'_>,
+    now: Instant,
+) -> Result<Result<Known, Fault>, kube::Error> {
+    let Some(credentials) = &look.spec.credentials else {
+        return Ok(context.identity.credential(look.namespace).await);
+    };
+    let stalled = condition::find(&look.status.conditions, types::STALLED).is_some();
+    // A little less than the time between two looks, whose jitter may bring them nearer.
+    let kept = if look.request.is_some() {
+        Duration::ZERO
+    } else if stalled {
+        HEALING.mul_f64(0.8)
+    } else {
+        KEPT
+    };
+    let not_before = now.checked_sub(kept).unwrap_or(now);
+    context.secrets.get(look.namespace, &credentials.secret_ref.name, not_before).await
+}

@@ -1,0 +1,88 @@
+//! The pace of each watch: when it is polled next, and how many polls in a row have failed.
+//!
+//! This is all that the operator remembers between two looks. It is lost with the process, and nothing is lost with it:
+//! a watch with a record is then polled within its interval, one without at once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::plan::record;
+use crate::api::{
+    ClusterBackupWatchSpec, ClusterBackupWatchStatus,
+    condition::{self, reason, types},
+};
+use crate::cloud::share::Shared;
+
+/// What is remembered of one watch.
+#[derive(Clone)]
+pub struct Pace {
+    /// When the next poll is due.
+    pub next_poll: Instant,
+    /// The time between polls that was planned last; an answer half as old is new enough.
+    pub delay: Duration,
+    /// How many polls in a row have failed.
+    pub failures: u32,
+    /// The generation of the spec that was seen last; another one is polled at once.
+    pub generation: Option<i64>,
+    /// When the cloud last answered.
+    pub answered: Option<Timestamp>,
+    /// What this watch shares with others; held so that it stays.
+    pub shared: Option<Arc<Shared>>,
+}
+
+impl Pace {
+    /// The pace of a watch that this process sees for the first time.
+    pub fn first(
+        spec: &ClusterBackupWatchSpec,
+        status: &ClusterBackupWatchStatus,
+        generation: Option<i64>,
+        now: Instant,
+    ) -> Self {
+        let running = status.tasks.iter().flatten().any(|task| !record::is_finished(task));
+        let delay = Duration::from(if running { spec.active_interval } else { spec.interval });
+        let polled = condition::find(&status.conditions, types::READY)
+            .is_some_and(|ready| ready.reason != reason::NOT_YET_POLLED && ready.reason != reason::SUSPENDED);
+        // Thousands of watches that restart together are spread over their interval; a new or changed one is not kept
+        // waiting.
+        let wait = if polled && status.observed_generation == generation {
+            delay.mul_f64(fastrand::f64())
+        } else {
+            Duration::ZERO
+        };
+        Self { next_poll: now + wait, delay, failures: 0, generation, answered: None, shared: None }
+    }
+}
+
+/// ±10 %, so that watches that were polled together drift apart.
+pub fn jitter(delay: Duration) -> Duration {
+    delay.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+/// The paces of all watches, by uid.
+#[derive(Default)]
+pub struct Paces(Mutex<HashMap<String, Pace>>);
+
+impl Paces {
+    /// What is remembered of a watch.
+    pub fn recall(&self, uid: &str) -> Option<Pace> {
+        self.lock().get(uid).cloned()
+    }
+
+    /// Remembers.
+    pub fn remember(&self, uid: &str, pace: Pace) {
+        self.lock().insert(uid.to_owned(), pace);
+    }
+
+    /// Forgets a deleted watch.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Pace>> {
+        // Each change is one call, so a panic elsewhere leaves the map whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,257 @@
+//! The record: the tasks, the newest success and the newest failure, with a new answer merged into what the resource
+//! already knew. A poll that did not answer leaves the record as it is.
+//!
+//! What the record *means* is left to [`super::verdict`].
+
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Input, Seen};
+use crate::api::{
+    ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus, condition::whole_seconds,
+};
+use crate::cloud::{self, Answer};
+
+/// The one phase that makes a backup good.
+pub const SUCCESS: &str = "Success";
+/// The one phase that makes it bad.
+pub const FAILED: &str = "Failed";
+/// The type of an item whose task puts a backup back instead of making one.
+const ROLLBACK: &str = "master-backup-rollback";
+
+/// How far in the future a time may lie and still count: room for clocks that differ.
+const FUTURE: SignedDuration = SignedDuration::from_mins(5);
+/// The room for tasks in the status. etcd takes 1.5 MiB; a status is read by many, so it stays far below.
+const TASKS_BYTES: usize = 160 * 1024;
+/// The longest message of a failed task.
+const FAILURE_CHARS: usize = 512;
+
+/// What is known of a cluster's backups.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The tasks, newest first, as the status keeps them; none before the first answer.
+    pub tasks: Option<Vec<TaskStatus>>,
+    /// Every task of this answer, newest first, before the history limit; Events are made from these.
+    pub answered: Vec<TaskStatus>,
+    /// The newest success ever seen.
+    pub last_success: Option<SuccessRecord>,
+    /// The newest failure ever seen.
+    pub last_failure: Option<FailureRecord>,
+    /// The API's own statement.
+    pub latest_backup_time: Option<Timestamp>,
+}
+
+impl Record {
+    /// The record after this look.
+    pub fn of(input: &Input<'_>) -> Self {
+        match input.seen {
+            Seen::Answer(answer) if !input.spec.suspend => Self::merged(input, answer),
+            _ => Self::old(input.status),
+        }
+    }
+
+    fn old(status: &ClusterBackupWatchStatus) -> Self {
+        Self {
+            tasks: status.tasks.clone(),
+            answered: Vec::new(),
+            last_success: status.last_success.clone(),
+            last_failure: status.last_failure.clone(),
+            latest_backup_time: status.latest_backup_time,
+        }
+    }
+
+    fn merged(input: &Input<'_>, answer: &Answer) -> Self {
+        let old_tasks = input.status.tasks.as_deref().unwrap_or_default();
+        let known: HashMap<&str, &TaskStatus> = old_tasks.iter().map(|t| (t.uid.as_str(), t)).collect();
+        let mut answered: Vec<TaskStatus> = answer
+            .tasks
+            .iter()
+            .map(|t| task_status(t, known.get(t.uid.as_str()).copied(), input.now))
+            .collect();
+        answered.sort_by(newest_first);
+
+        let listed: HashSet<&str> = answered.iter().map(|t| t.uid.as_str()).collect();
+        let gone = old_tasks.iter().filter(|t| is_finished(t) && !listed.contains(t.uid.as_str()));
+        let mut tasks: Vec<TaskStatus> = answered.iter().chain(gone).cloned().collect();
+        tasks.sort_by(newest_first);
+        tasks.truncate(usize::try_from(input.spec.history_limit.clamp(1, 50)).unwrap_or(1));
+        bound(&mut tasks);
+
+        Self {
+            last_success: last_success(input.status.last_success.as_ref(), &answered, input.now),
+            last_failure: last_failure(input.status.last_failure.as_ref(), &answered, input.now),
+            latest_backup_time: answer.latest_backup_time,
+            tasks: Some(tasks),
+            answered,
+        }
+    }
+
+    /// The part of the status that states the record.
+    pub fn status(&self) -> ClusterBackupWatchStatus {
+        let newest = self.newest_backup();
+        ClusterBackupWatchStatus {
+            phase: newest.and_then(|task| task.phase.clone()),
+            progress: newest.and_then(|task| task.progress),
+            latest_backup_time: self.latest_backup_time,
+            last_success: self.last_success.clone(),
+            last_failure: self.last_failure.clone(),
+            tasks: self.tasks.clone(),
+            ..Default::default()
+        }
+    }
+
+    /// The tasks that are backups, newest first.
+    pub fn backups(&self) -> impl Iterator<Item = &TaskStatus> {
+        self.tasks.iter().flatten().filter(|task| is_backup(task))
+    }
+
+    /// The newest backup, finished or not.
+    pub fn newest_backup(&self) -> Option<&TaskStatus> {
+        self.backups().next()
+    }
+
+    /// The backups that are not finished, newest first.
+    pub fn unfinished(&self) -> impl Iterator<Item = &TaskStatus> {
+        self.backups().filter(|task| !is_finished(task))
+    }
+}
+
+/// Whether a task is a backup, not the putting back of one.
+pub fn is_backup(task: &TaskStatus) -> bool {
+    !task.items.iter().any(|item| item.type_.as_deref() == Some(ROLLBACK))
+}
+
+/// Whether a phase is final. Huawei documents no phases of a task; these two are what its own tools take as final.
+pub fn is_finished(task: &TaskStatus) -> bool {
+    matches!(task.phase.as_deref(), Some(SUCCESS | FAILED))
+}
+
+/// When a task came to be, for ordering: its creation, or what comes nearest to it. Without any time it counts from when
+/// this operator saw it move, so that nothing bad hides at the end of the list; a success does not, lest it hide that.
+pub fn born(task: &TaskStatus) -> Option<Timestamp> {
+    let moved = task.progress_time.filter(|_| task.phase.as_deref() != Some(SUCCESS));
+    task.creation_time.or(task.update_time).or(task.completion_time).or(moved)
+}
+
+/// When a finished task ended, as far as it can be believed at `now`.
+pub fn ended(task: &TaskStatus, now: Timestamp) -> Option<Timestamp> {
+    let believed = |time: &Timestamp| time.duration_since(now) <= FUTURE;
+    [task.completion_time, task.update_time, task.creation_time].into_iter().flatten().find(believed)
+}
+
+/// Newest first. Tasks of the same time (or of none) are ordered so that the bad news comes first, then by uid, so that
+/// the same answer in another order is the same record.
+fn newest_first(a: &TaskStatus, b: &TaskStatus) -> Ordering {
+    let gravity = |task: &TaskStatus| match task.phase.as_deref() {
+        Some(FAILED) => 0,
+        Some(SUCCESS) => 2,
+        _ => 1,
+    };
+    born(b).cmp(&born(a)).then_with(|| gravity(a).cmp(&gravity(b))).then_with(|| a.uid.cmp(&b.uid))
+}
+
+/// What the failing items of a task say.
+pub fn failure_message(task: &TaskStatus) -> Option<String> {
+    let said = |failing_only: bool| {
+        let items = task
+            .items
+            .iter()
+            .filter(|item| !failing_only || item.status.as_deref() == Some(FAILED))
+            .filter_map(|item| {
+                let message = item.message.as_deref().filter(|m| !m.is_empty())?;
+                Some(item.type_.as_deref().map_or_else(|| message.to_owned(), |t| format!("{t}: {message}")))
+            });
+        items.collect::<Vec<_>>().join("; ")
+    };
+    let message = Some(said(true)).filter(|m| !m.is_empty()).unwrap_or_else(|| said(false));
+    (!message.is_empty()).then(|| message.chars().take(FAILURE_CHARS).collect())
+}
+
+fn task_status(task: &cloud::Task, known: Option<&TaskStatus>, now: Timestamp) -> TaskStatus {
+    let unmoved = known.filter(|old| old.phase == task.phase && old.progress == task.progress);
+    let mut items: Vec<ItemStatus> = task.items.iter().map(item_status).collect();
+    if items.is_empty() {
+        // The API announces that `spec` goes away. What was once seen to be a rollback must not become a backup then.
+        items = known.map(|old| old.items.clone()).unwrap_or_default();
+    }
+    TaskStatus {
+        uid: task.uid.clone(),
+        phase: task.phase.clone(),
+        progress: task.progress,
+        creation_time: task.creation_time.or_else(|| known?.creation_time),
+        update_time: task.update_time,
+        completion_time: task.completion_time,
+        progress_time: unmoved.and_then(|old| old.progress_time).or_else(|| Some(whole_seconds(now))),
+        items,
+    }
+}
+
+fn item_status(item: &cloud::Item) -> ItemStatus {
+    ItemStatus {
+        id: item.id.clone(),
+        type_: item.type_.clone(),
+        status: item.status.clone(),
+        creation_time: item.creation_time,
+        update_time: item.update_time,
+        message: item.message.clone(),
+    }
+}
+
+/// Keeps the tasks within [`TASKS_BYTES`]: from the first task on that does not fit, a task keeps of its items only what
+/// shows that it is a rollback.
+fn bound(tasks: &mut [TaskStatus]) {
+    let mut bytes = 0;
+    for task in tasks {
+        bytes += serde_json::to_vec(task).map_or(TASKS_BYTES, |json| json.len());
+        if bytes > TASKS_BYTES {
+            task.items.retain(|item| item.type_.as_deref() == Some(ROLLBACK));
+            task.items.truncate(1);
+            for item in &mut task.items {
+                *item = ItemStatus { type_: item.type_.take(), ..Default::default() };
+            }
+        }
+    }
+}
+
+/// The newest of the finished backups with a phase: by the time it ended, then in the order of the record.
+fn newest_ended<'a>(
+    tasks: &'a [TaskStatus],
+    phase: &str,
+    now: Timestamp,
+) -> Option<(&'a TaskStatus, Option<Timestamp>)> {
+    let mut newest: Option<(&TaskStatus, Option<Timestamp>)> = None;
+    for task in tasks.iter().filter(|t| is_backup(t) && t.phase.as_deref() == Some(phase)) {
+        let time = ended(task, now);
+        if newest.is_none_or(|(_, best)| time > best) {
+            newest = Some((task, time));
+        }
+    }
+    newest
+}
+
+/// Whether a task takes the place of one on record: when it ended later, or the one on record has no time to compare, or
+/// it is the same and did not end earlier. A record never moves backwards.
+fn supersedes(uid: &str, time: Option<Timestamp>, old_uid: &str, old_time: Option<Timestamp>) -> bool {
+    time > old_time || old_time.is_none() || (uid == old_uid && time == old_time)
+}
+
+fn last_success(old: Option<&SuccessRecord>, tasks: &[TaskStatus], now: Timestamp) -> Option<SuccessRecord> {
+    let newest = newest_ended(tasks, SUCCESS, now)
+        .filter(|(task, time)| old.is_none_or(|old| supersedes(&task.uid, *time, &old.uid, old.time)))
+        .map(|(task, time)| SuccessRecord { uid: task.uid.clone(), time });
+    newest.or_else(|| old.cloned())
+}
+
+fn last_failure(old: Option<&FailureRecord>, tasks: &[TaskStatus], now: Timestamp) -> Option<FailureRecord> {
+    let newest = newest_ended(tasks, FAILED, now)
+        .filter(|(task, time)| old.is_none_or(|old| supersedes(&task.uid, *time, &old.uid, old.time)))
+        .map(|(task, time)| {
+            let said = || old.filter(|old| old.uid == task.uid)?.message.clone();
+            FailureRecord { uid: task.uid.clone(), time, message: failure_message(task).or_else(said) }
+        });
+    newest.or_else(|| old.cloned())
+}

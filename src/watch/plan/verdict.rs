@@ -1,0 +1,225 @@
+//! The two verdicts. `Ready` says whether the watch works, `BackupHealthy` whether the backup is good.
+//!
+//! [`RULES`] is the whole of what makes a backup good, in the order of precedence; each rule is a function below.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::core::Duration;
+
+use super::{
+    FAILURES_TO_REPORT, Input, Seen,
+    record::{self, FAILED, Record},
+};
+use crate::api::{
+    ClusterBackupWatchSpec, FailureRecord, TaskStatus,
+    condition::{self, Truth, reason, types},
+};
+
+/// A verdict: the status, reason and message of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The condition's status.
+    pub truth: Truth,
+    /// The condition's reason.
+    pub reason: String,
+    /// What a person is told, free of anything that changes from poll to poll and of durations: Events repeat it.
+    pub message: String,
+}
+
+impl Verdict {
+    fn new(truth: Truth, reason: &str, message: impl Into<String>) -> Self {
+        Self { truth, reason: reason.to_owned(), message: message.into() }
+    }
+}
+
+/// Whether the watch works.
+pub fn ready(input: &Input<'_>) -> Verdict {
+    if input.spec.suspend {
+        return Verdict::new(
+            Truth::True,
+            reason::SUSPENDED,
+            "polling is suspended; set spec.suspend to false to resume",
+        );
+    }
+    match input.seen {
+        Seen::Answer(_) => Verdict::new(Truth::True, reason::POLLED, "the last poll was answered"),
+        Seen::Fault(fault) if fault.kind.is_definite() || input.failures >= FAILURES_TO_REPORT => {
+            Verdict::new(Truth::False, fault.kind.reason(), fault.message.clone())
+        }
+        // Too early to tell: a fault that may pass by itself, or no poll at all.
+        Seen::Fault(_) | Seen::Nothing => match recorded(input, types::READY) {
+            Some(old) if old.reason == reason::SUSPENDED => Verdict::new(
+                Truth::Unknown,
+                reason::NOT_YET_POLLED,
+                "resumed; the first poll is still to be answered",
+            ),
+            Some(old) => old,
+            None => {
+                Verdict::new(Truth::Unknown, reason::NOT_YET_POLLED, "the first poll is still to be answered")
+            }
+        },
+    }
+}
+
+/// Whether the backup is good.
+pub fn backup_healthy(input: &Input<'_>, record: &Record, ready: &Verdict) -> Verdict {
+    if ready.truth == Truth::False {
+        let message = format!("nothing is known of the backup while polls fail ({})", ready.reason);
+        return Verdict::new(Truth::Unknown, reason::POLL_FAILING, message);
+    }
+    let sees = match input.seen {
+        Seen::Answer(_) => true,
+        Seen::Nothing => input.failures == 0,
+        Seen::Fault(_) => false,
+    };
+    if sees && ready.reason == reason::POLLED {
+        return judge(input, record);
+    }
+    // Suspended, or a poll failed that may succeed the next time: what was said last still stands.
+    recorded(input, types::BACKUP_HEALTHY).unwrap_or_else(|| {
+        Verdict::new(Truth::Unknown, reason::NOT_YET_POLLED, "the first poll is still to be answered")
+    })
+}
+
+/// What the resource says now.
+fn recorded(input: &Input<'_>, type_: &str) -> Option<Verdict> {
+    let old = condition::find(&input.status.conditions, type_)?;
+    let truth = match old.status.as_str() {
+        "True" => Truth::True,
+        "False" => Truth::False,
+        _ => Truth::Unknown,
+    };
+    Some(Verdict { truth, reason: old.reason.clone(), message: old.message.clone() })
+}
+
+/// What the rules look at.
+struct Case<'a> {
+    spec: &'a ClusterBackupWatchSpec,
+    created: Option<Timestamp>,
+    record: &'a Record,
+    now: Timestamp,
+}
+
+/// The rules, in order; the first that applies is the verdict, and [`no_backup`] where none does.
+const RULES: [fn(&Case<'_>) -> Option<Verdict>; 5] = [
+    failed,    // the newest finished backup failed
+    stuck,     // a running backup has not moved for stuckAfter
+    stale,     // the newest success is older than maxAge
+    succeeded, // the newest finished backup is a success
+    running,   // none is finished, one runs
+];
+
+fn judge(input: &Input<'_>, record: &Record) -> Verdict {
+    let case = Case { spec: input.spec, created: input.created, record, now: input.now };
+    RULES.iter().find_map(|rule| rule(&case)).unwrap_or_else(|| no_backup(&case))
+}
+
+/// How the newest finished backup ended, wherever it is on record.
+enum Finished<'a> {
+    Success(&'a str),
+    Failed(&'a str, Option<String>),
+}
+
+/// The newest finished backup: the first that is listed, or, where the history limit has pushed out all of them, the
+/// newest on record. A success counts only where it is known to be newer than the newest failure.
+fn newest_finished<'a>(case: &Case<'a>) -> Option<Finished<'a>> {
+    let record = case.record;
+    let listed = record.backups().find(|task| record::is_finished(task));
+    if let Some(task) = listed.filter(|task| task.phase.as_deref() == Some(FAILED)) {
+        return Some(Finished::Failed(&task.uid, record::failure_message(task)));
+    }
+    let (success, time) = match (listed, &record.last_success) {
+        (Some(task), _) => (Some(&task.uid), record::ended(task, case.now)),
+        (None, Some(last)) => (Some(&last.uid), last.time),
+        (None, None) => (None, None),
+    };
+    let older = |failure: &FailureRecord| {
+        let pushed_out = || record.backups().all(|task| task.uid != failure.uid);
+        match (time, failure.time) {
+            (None, _) => false,
+            (Some(_), _) if listed.is_some() && !pushed_out() => true,
+            (Some(_), None) => listed.is_some(),
+            (Some(time), Some(failed)) => time > failed,
+        }
+    };
+    match (success, &record.last_failure) {
+        (Some(uid), failure) if failure.as_ref().is_none_or(older) => Some(Finished::Success(uid)),
+        (_, Some(failure)) => Some(Finished::Failed(&failure.uid, failure.message.clone())),
+        _ => None,
+    }
+}
+
+fn failed(case: &Case<'_>) -> Option<Verdict> {
+    let Finished::Failed(uid, said) = newest_finished(case)? else { return None };
+    let message =
+        said.map_or_else(|| format!("backup {uid} failed"), |said| format!("backup {uid} failed: {said}"));
+    Some(Verdict::new(Truth::False, reason::BACKUP_FAILED, message))
+}
+
+/// The backup that has not moved for stuckAfter, if any.
+pub fn stuck_backup<'a>(
+    spec: &ClusterBackupWatchSpec,
+    record: &'a Record,
+    now: Timestamp,
+) -> Option<&'a TaskStatus> {
+    let stuck =
+        |task: &&TaskStatus| task.progress_time.is_some_and(|moved| now >= after(moved, spec.stuck_after));
+    record.unfinished().find(stuck)
+}
+
+fn stuck(case: &Case<'_>) -> Option<Verdict> {
+    let task = stuck_backup(case.spec, case.record, case.now)?;
+    let message = format!(
+        "backup {} has been {} without progress since {}, longer than stuckAfter",
+        task.uid,
+        task.phase.as_deref().unwrap_or("without a phase"),
+        task.progress_time.map(|time| time.to_string()).unwrap_or_default(),
+    );
+    Some(Verdict::new(Truth::False, reason::BACKUP_STUCK, message))
+}
+
+fn stale(case: &Case<'_>) -> Option<Verdict> {
+    let max_age = case.spec.max_age?;
+    let success = case.record.last_success.as_ref()?;
+    let message = match success.time {
+        Some(time) if case.now <= after(time, max_age) => return None,
+        Some(time) => {
+            format!("the newest success, {}, is of {time}, longer ago than maxAge", success.uid)
+        }
+        None => format!("the newest success, {}, has no readable time, so maxAge cannot be met", success.uid),
+    };
+    Some(Verdict::new(Truth::False, reason::BACKUP_STALE, message))
+}
+
+fn succeeded(case: &Case<'_>) -> Option<Verdict> {
+    let Finished::Success(uid) = newest_finished(case)? else { return None };
+    Some(Verdict::new(Truth::True, reason::BACKUP_SUCCEEDED, format!("backup {uid} succeeded")))
+}
+
+fn running(case: &Case<'_>) -> Option<Verdict> {
+    let task = case.record.unfinished().next()?;
+    let message = format!("backup {} is not finished, and none before it is on record", task.uid);
+    Some(Verdict::new(Truth::Unknown, reason::BACKUP_RUNNING, message))
+}
+
+/// There is no backup at all.
+fn no_backup(case: &Case<'_>) -> Verdict {
+    let overdue = match (case.spec.max_age, case.created) {
+        (Some(max_age), Some(created)) => case.now > after(created, max_age),
+        _ => false,
+    };
+    let (truth, message) = if overdue {
+        (Truth::False, "the API lists no backup, and maxAge has passed since this resource was created")
+    } else {
+        (Truth::Unknown, "the API lists no backup")
+    };
+    Verdict::new(truth, reason::NO_BACKUP, message)
+}
+
+/// A time and a duration later; the end of time where that is beyond it.
+pub fn after(time: Timestamp, duration: Duration) -> Timestamp {
+    time.saturating_add(signed(duration)).unwrap_or(Timestamp::MAX)
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(std::time::Duration::from(duration)).unwrap_or(SignedDuration::MAX)
+}

@@ -1,0 +1,189 @@
+//! One look at one watch: `observe → plan → apply`.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+
+use super::{
+    apply::{Written, apply},
+    context::{Context, Look},
+    observe::{Observation, observe},
+    pace::{Pace, jitter},
+    plan::{self, Input, Plan, Seen},
+};
+use crate::api::{
+    ClusterBackupWatch, ClusterBackupWatchStatus,
+    condition::{self, types},
+};
+
+/// How soon to look again at a resource that changed under our hands.
+const AFTER_CONFLICT: Duration = Duration::from_millis(500);
+/// How soon to look again when Kubernetes failed.
+const AFTER_ERROR: Duration = Duration::from_secs(5);
+/// How soon to look again at a resource whose reconcile panicked.
+const AFTER_PANIC: Duration = Duration::from_mins(1);
+
+/// Kubernetes itself failed, or the reconcile did.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request to the API server failed.
+    #[error("a request to the API server failed")]
+    Kubernetes(#[from] kube::Error),
+    /// A bug; it fails this one resource alone.
+    #[error("the reconcile panicked")]
+    Panic,
+}
+
+/// Ensures that a watch says what the cloud says.
+pub async fn reconcile(
+    watch: Arc<DeserializeGuard<ClusterBackupWatch>>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    let begun = Instant::now();
+    let watch = match &watch.0 {
+        Ok(watch) => watch,
+        Err(invalid) => {
+            let (namespace, name) = (invalid.metadata.namespace.as_deref(), invalid.metadata.name.as_deref());
+            tracing::warn!(namespace, name, error = %invalid.error, "cannot decode a resource; it is left alone");
+            context.metrics.reconciled("undecodable", begun.elapsed());
+            return Ok(Action::await_change());
+        }
+    };
+    let result = AssertUnwindSafe(look(watch, &context)).catch_unwind().await.unwrap_or(Err(Error::Panic));
+    context.metrics.reconciled(if result.is_ok() { "success" } else { "error" }, begun.elapsed());
+    result
+}
+
+/// When to look again after an error.
+pub fn on_error(watch: Arc<DeserializeGuard<ClusterBackupWatch>>, error: &Error, _: Arc<Context>) -> Action {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(namespace = watch.namespace(), name = watch.name_any(), %error, cause, "cannot reconcile");
+    Action::requeue(jitter(match error {
+        Error::Kubernetes(_) => AFTER_ERROR,
+        Error::Panic => AFTER_PANIC,
+    }))
+}
+
+async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, Error> {
+    let nothing = ClusterBackupWatchStatus::default();
+    let look = Look::at(watch, &nothing);
+    let mut pace = context
+        .paces
+        .recall(look.uid)
+        .unwrap_or_else(|| Pace::first(look.spec, look.status, look.generation, Instant::now()));
+
+    let before = pace.clone();
+
+    let observation = observe(context, &look, &mut pace).await?; // (cloud)
+    let plan = decide(&look, &observation, &mut pace); // (pure)
+    let written = apply(context, &look, &plan).await?; // (Kubernetes)
+
+    if written != Written::Done {
+        // As if this look had not been, but for the answer: it is still held, so looking again costs no request.
+        context.paces.remember(look.uid, Pace { shared: pace.shared, ..before });
+        return Ok(if written == Written::Gone {
+            Action::await_change()
+        } else {
+            Action::requeue(AFTER_CONFLICT)
+        });
+    }
+    report(&look, &plan, &observation);
+    let wake = next(&observation, &plan, &mut pace, look.spec.suspend);
+    context.paces.remember(look.uid, Pace { generation: look.generation, ..pace });
+    Ok(wake.map_or_else(Action::await_change, Action::requeue))
+}
+
+fn decide(look: &Look<'_>, observation: &Observation, pace: &mut Pace) -> Plan {
+    let seen = match observation {
+        Observation::NotDue | Observation::Later(_) => Seen::Nothing,
+        Observation::Answer(answer, _) => {
+            pace.failures = 0;
+            pace.answered = Some(Timestamp::now());
+            Seen::Answer(answer)
+        }
+        Observation::Fault(fault, _) => {
+            pace.failures += 1;
+            Seen::Fault(fault)
+        }
+    };
+    plan::plan(&Input {
+        name: &look.watch.name_any(),
+        uid: look.uid,
+        generation: look.generation,
+        created: look.created(),
+        spec: look.spec,
+        status: look.status,
+        request: look.request.as_deref().filter(|_| !matches!(seen, Seen::Nothing)),
+        seen,
+        failures: pace.failures,
+        now: Timestamp::now(),
+    })
+}
+
+/// When to look again: at the next poll, or when time alone changes the verdict.
+fn next(observation: &Observation, plan: &Plan, pace: &mut Pace, suspended: bool) -> Option<Duration> {
+    let now = Instant::now();
+    if suspended {
+        // So that the first look after the suspension polls.
+        pace.next_poll = now;
+        return None;
+    }
+    if let Observation::Later(wait) = observation {
+        pace.next_poll = now + jitter(*wait);
+    } else if let (Some(delay), Observation::Answer(_, at) | Observation::Fault(_, at)) =
+        (plan.poll_after, observation)
+    {
+        pace.delay = delay;
+        pace.next_poll = *at + jitter(delay);
+    }
+    let poll = pace.next_poll.saturating_duration_since(now);
+    Some(plan.look_after.map_or(poll, |look| look.min(poll)))
+}
+
+/// One line for each change of what a watch says; faults that changed nothing at debug.
+fn report(look: &Look<'_>, plan: &Plan, observation: &Observation) {
+    let (namespace, name) = (look.namespace, look.watch.name_any());
+    if let Observation::Fault(fault, _) = observation {
+        let (kind, code, http, request_id) =
+            (fault.kind.reason(), &fault.code, fault.http_status, &fault.request_id);
+        if plan.status.is_some() {
+            tracing::warn!(
+                namespace,
+                name,
+                reason = kind,
+                http,
+                code,
+                request_id,
+                message = fault.message,
+                "poll failed"
+            );
+        } else {
+            tracing::debug!(
+                namespace,
+                name,
+                reason = kind,
+                http,
+                code,
+                request_id,
+                message = fault.message,
+                "poll failed"
+            );
+        }
+    }
+    if let Some(status) = &plan.status {
+        let reason = |type_| condition::find(&status.conditions, type_).map(|c| c.reason.as_str());
+        tracing::info!(
+            namespace,
+            name,
+            phase = status.phase,
+            progress = status.progress,
+            ready = reason(types::READY),
+            backup = reason(types::BACKUP_HEALTHY),
+            "status changed"
+        );
+    }
+}
