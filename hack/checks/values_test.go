@@ -78,7 +78,7 @@ func TestEveryValueIsUsedByATemplate(t *testing.T) {
 	for value := range known {
 		// Templates reach some values through a variable, so the last part alone is looked for.
 		parts := strings.Split(value, ".")
-		if !regexp.MustCompile(`\.` + parts[len(parts)-1] + `\b`).MatchString(templates.String()) && !isPassedWhole(parts) {
+		if !regexp.MustCompile(`\.`+parts[len(parts)-1]+`\b`).MatchString(templates.String()) && !isPassedWhole(parts) {
 			t.Errorf("no template uses %s", value)
 		}
 	}

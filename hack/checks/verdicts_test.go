@@ -14,12 +14,11 @@ import (
 )
 
 type verdict struct {
-	situation, kstatus, flux string
-	resource                 *unstructured.Unstructured
+	situation, kstatus, argocd, argocdStrict, flux string
+	resource                                       *unstructured.Unstructured
 }
 
-// verdicts reads tests/gitops/verdicts.txt, which explains itself. The health script for Argo CD is tested from the same
-// file, in Lua.
+// verdicts reads tests/gitops/verdicts.txt, which explains itself.
 func verdicts(t *testing.T) []verdict {
 	t.Helper()
 	var all []verdict
@@ -38,7 +37,10 @@ func verdicts(t *testing.T) []verdict {
 		if err != nil {
 			t.Fatalf("%s: %v", fields[0], err)
 		}
-		all = append(all, verdict{situation: fields[0], kstatus: fields[2], flux: fields[5], resource: resource})
+		all = append(all, verdict{
+			situation: fields[0], resource: resource, kstatus: fields[2],
+			argocd: fields[3], argocdStrict: fields[4], flux: fields[5],
+		})
 	}
 	if len(all) == 0 {
 		t.Fatal("no verdicts")
