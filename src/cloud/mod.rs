@@ -13,6 +13,7 @@ pub mod refusal;
 pub mod region;
 pub mod retry_after;
 pub mod sign;
+pub mod source;
 pub mod target;
 pub mod text;
 pub mod time;
