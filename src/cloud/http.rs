@@ -132,9 +132,9 @@ fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
             "the certificate or TLS handshake of {whom} is refused: check its certificate, the host and --ca-file"
         )
     } else if error.is_timeout() {
-        format!("no whole answer from {whom} in time: check the network, or raise --request-timeout")
+        format!("no whole answer from {whom} in time: check the network on the way, or allow more time")
     } else if error.is_connect() {
-        format!("cannot connect to {whom}: check the region, DNS, network policies and --region-endpoint")
+        format!("cannot connect to {whom}: check its address, DNS and network policies")
     } else {
         format!("the connection to {whom} broke off before the answer was whole")
     };

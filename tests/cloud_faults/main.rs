@@ -1,13 +1,11 @@
 //! Every fault of the cloud, caused for real over TCP and TLS, and what a poll makes of it.
 
+#[path = "../captured_log/mod.rs"]
+mod captured_log;
 mod cases;
 mod server;
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex, OnceLock},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use cce_backup_watch::cloud::{
     Answer,
@@ -45,7 +43,7 @@ fn target(region: &str) -> Target {
 /// A client to whom region `r0`, `r1`, … is at each of these URLs.
 fn client(urls: &[String], timeout: Duration, ca: Option<&Authority>) -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    log();
+    captured_log::so_far();
     let endpoints = urls.iter().enumerate().map(|(n, url)| format!("r{n}={url}").parse().unwrap());
     Client::new(ClientConfig {
         request_timeout: timeout,
@@ -62,34 +60,11 @@ fn plain(server: &Server) -> String {
 
 const PATIENT: Duration = Duration::from_secs(20);
 
+/// On a task of its own, as a controller would.
 async fn ask(client: &Client, region: &str) -> Result<Answer, Fault> {
-    client.list_tasks(&target(region), &credential(), NOW.parse().unwrap()).await
-}
-
-/// Everything logged in this process so far, at the lowest level and from every crate.
-fn log() -> Arc<Mutex<Vec<u8>>> {
-    #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
-    impl Write for Sink {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    static SINK: OnceLock<Sink> = OnceLock::new();
-    let sink = SINK.get_or_init(|| {
-        let sink = Sink::default();
-        let writer = sink.clone();
-        tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(move || writer.clone())
-            .init();
-        sink
-    });
-    sink.0.clone()
+    let (client, target) = (client.clone(), target(region));
+    let poll = async move { client.list_tasks(&target, &credential(), NOW.parse().unwrap()).await };
+    tokio::spawn(poll).await.unwrap()
 }
 
 /// Runs every case at once, each against a server of its own.
@@ -274,8 +249,7 @@ async fn no_key_is_found_in_any_log_fault_or_answer() {
     assert!(seen.contains("****"), "an echo was overwritten");
     assert!(!format!("{:?}", credential()).contains(CANARY));
 
-    let log = log();
-    let log = String::from_utf8_lossy(&log.lock().unwrap()).into_owned();
+    let log = captured_log::so_far();
     for target in ["reqwest", "hyper_util", "cce_backup_watch"] {
         assert!(log.contains(&format!("{target}::")), "{target} is logged");
     }
