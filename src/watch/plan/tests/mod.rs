@@ -1,5 +1,6 @@
 //! The promises of the plan, told as a row of looks at one watch.
 
+mod any;
 mod apply;
 mod events;
 mod properties;
