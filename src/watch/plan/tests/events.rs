@@ -65,7 +65,7 @@ fn every_line_of_the_table_of_events_holds() {
         let mut watch = Watch::new();
         let mut events = Vec::new();
         for tasks in &answers {
-            watch.wait(Duration::from_secs(60));
+            watch.wait(Duration::from_mins(1));
             events = told(&watch.answer(tasks));
         }
         assert_eq!(events, expected, "{what}");
@@ -78,9 +78,9 @@ fn a_crash_before_the_write_repeats_the_same_events() {
         let mut watch = Watch::new();
         for tasks in &answers {
             let answer = Answer { tasks: tasks.clone(), ..Default::default() };
-            watch.wait(Duration::from_secs(60));
+            watch.wait(Duration::from_mins(1));
             let first = watch.peek(Seen::Answer(&answer));
-            watch.wait(Duration::from_secs(60));
+            watch.wait(Duration::from_mins(1));
             assert_eq!(names(&first), names(&watch.answer(tasks)), "{what}");
         }
     }
@@ -131,7 +131,7 @@ fn with_a_history_of_one_every_transition_is_still_told() {
         vec![rollback(running("x", 12, 1)), failed("b", 10), task("a", "Success", 1)],
         vec![task("c", "Success", 20), failed("b", 10), task("a", "Success", 1)],
     ] {
-        watch.wait(Duration::from_secs(600));
+        watch.wait(Duration::from_mins(10));
         events.extend(told(&watch.answer(&tasks)));
     }
     let expected = [

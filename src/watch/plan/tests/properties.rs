@@ -59,6 +59,9 @@ fn take(watch: &mut Watch, step: Step) {
     );
     keeps_the_record(&old, &watch.status);
     tells_well(&plan);
+    let polls = !watch.spec.suspend && !matches!(seen, Seen::Nothing);
+    assert_eq!(plan.poll_after.is_some(), polls);
+    assert!(plan.poll_after.is_none_or(|wait| wait >= Duration::from_secs(1)), "no tight loop");
     if plan.status.is_some() {
         assert_eq!(refusals(&watch.status), [""; 0], "the API server takes it");
         assert!(serde_json::to_vec(&watch.status).unwrap().len() < 256 * 1024);

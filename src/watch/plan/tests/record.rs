@@ -213,7 +213,7 @@ fn progress_time_is_when_phase_or_progress_last_moved() {
 fn a_failure_without_a_time_counts_until_a_success_ends_after_it_was_seen() {
     let (old, f) = (task("s", "Success", 5), timeless(failed("f", 0)));
     let mut watch = Watch::new();
-    watch.at(20).answer(&[old.clone()]);
+    watch.at(20).answer(std::slice::from_ref(&old));
     watch.at(30).answer(&[old.clone(), f.clone()]);
     assert_eq!(watch.tasks(), ["s", "f"], "where it belongs cannot be told");
     assert_eq!(watch.says("BackupHealthy"), "False BackupFailed");
