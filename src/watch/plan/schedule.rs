@@ -70,6 +70,6 @@ pub fn look_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
 
 /// The time to a moment that is still to come, with a hair more, so that it has passed when the timer rings.
 fn until(moment: Timestamp, now: Timestamp) -> Option<Duration> {
-    let left = Duration::try_from(moment.duration_since(now)).ok()?;
-    (moment >= now).then(|| left + Duration::from_millis(10))
+    let left = Duration::try_from(moment.duration_since(now)).ok()?; // none when it has passed
+    Some(left.saturating_add(Duration::from_millis(10)))
 }

@@ -120,6 +120,20 @@ fn changing_the_history_limit_reports_nothing() {
 }
 
 #[test]
+fn with_a_history_of_one_an_answer_that_came_short_makes_no_news_of_the_past() {
+    let mut watch = Watch::with(|spec| spec.history_limit = 1);
+    let past = [running("r", 30, 1), task("c", "Success", 20), failed("b", 10), task("a", "Success", 1)];
+    let first = watch.at(40).answer(&past);
+    watch.answer(&[]);
+    assert_eq!(watch.tasks(), [""; 0]);
+    assert_eq!(
+        names(&watch.answer(&past)),
+        names(&first),
+        "the running one by the name it had, and no other"
+    );
+}
+
+#[test]
 fn with_a_history_of_one_every_transition_is_still_told() {
     let mut watch = Watch::with(|spec| spec.history_limit = 1);
     let mut events = Vec::new();

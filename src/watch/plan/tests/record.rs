@@ -80,7 +80,9 @@ fn the_record_outlives_a_shorter_or_empty_answer() {
         assert_eq!(last_success(&watch), Some(("s", Some(minute(7)))));
         assert_eq!(last_failure(&watch), Some(("f", Some(minute(3)))));
     }
-    assert_eq!(watch.status.last_failure.unwrap().message.as_deref(), Some("master-backup: etcd is down"));
+    watch.answer(&[running("r", 18, 1), Task { items: vec![], ..failed("f", 1) }]);
+    let message = watch.status.last_failure.unwrap().message;
+    assert_eq!(message.as_deref(), Some("master-backup: etcd is down"), "also when the API lists it without");
 }
 
 #[test]
