@@ -21,10 +21,13 @@ lint: ## Check formatting, lints, licences and dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	hack/cargo-tool.sh cargo-deny check --hide-inclusion-graph licenses bans sources
+	@if hack/cargo-tool.sh cargo-deny fetch db 2>/dev/null; then hack/cargo-tool.sh cargo-deny check advisories; \
+	  else echo "advisories: not checked, the database cannot be had here"; fi
 
 .PHONY: generate
 generate: ## Write what is generated from the code: crds/ and the chart's copy
 	cargo run --quiet --locked -- crd > crds/clusterbackupwatches.yaml
+	UPDATE=1 cargo test --quiet --locked --test metrics_doc
 
 .PHONY: control-plane
 control-plane: ## Get etcd, kube-apiserver, kubectl and helm, once

@@ -157,7 +157,7 @@ async fn ready(stores: Stores, readiness: &Readiness) {
         }
     }
     readiness.set(true);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn context(args: &ControllerArgs, metrics: &Metrics) -> Result<Arc<Context>, Error> {

@@ -110,17 +110,13 @@ impl Budget {
     fn place(&mut self, who: &str, urgent: bool, now: Instant) -> Place {
         let lead = if urgent { URGENT_LEAD.as_secs_f64() } else { 0.0 };
         let fresh = now.saturating_duration_since(self.start).as_secs_f64() - lead;
-        match self.waiting.remove(who) {
-            Some(waiting) => {
-                self.queue.remove(&waiting.place);
-                // A poll that becomes urgent while it waits moves forward, never back.
-                Place(waiting.place.0.min(fresh), waiting.place.1)
-            }
-            None => {
-                self.arrivals += 1;
-                Place(fresh, self.arrivals)
-            }
+        if let Some(Waiting { place, .. }) = self.waiting.remove(who) {
+            self.queue.remove(&place);
+            // A poll that becomes urgent while it waits moves forward, never back.
+            return Place(place.0.min(fresh), place.1);
         }
+        self.arrivals += 1;
+        Place(fresh, self.arrivals)
     }
 
     /// Drops those that did not come back: a deleted watch, or one that was served by another's fetch.

@@ -130,7 +130,7 @@ impl Sharing {
                 lock(&shared.budget).leave(want.who);
                 return Fetched::Outcome { outcome, shared: true };
             }
-            Entry::Later(wait) => return Fetched::Later(wait),
+            Entry::Later(delay) => return Fetched::Later(delay),
         }
         // From here on the standing waits for a verdict; a caller that is dropped half-way must not leave it waiting.
         let mut visit = Visit { standing: &shared.standing, outcome: None };

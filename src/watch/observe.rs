@@ -66,7 +66,7 @@ pub async fn observe(
     let fetched = context.sharing.fetch(&shared, &credential, want).await;
     pace.shared = Some(shared);
     Ok(match fetched {
-        Fetched::Later(wait) => Observation::Later(wait),
+        Fetched::Later(delay) => Observation::Later(delay),
         Fetched::Outcome { outcome, shared } => {
             if shared {
                 context.metrics.fetch_shared();

@@ -59,6 +59,7 @@ pub async fn reconcile(
 }
 
 /// When to look again after an error.
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
 pub fn on_error(watch: Arc<DeserializeGuard<ClusterBackupWatch>>, error: &Error, _: Arc<Context>) -> Action {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(namespace = watch.namespace(), name = watch.name_any(), %error, cause, "cannot reconcile");
