@@ -17,7 +17,8 @@ pub fn crd() -> CustomResourceDefinition {
         if let Some(status) = properties.get_mut("status") {
             finish_status(status);
         }
-        // An explicit `credentials: null` must be a mistake, not a way to the operator's own identity.
+        // The API server then drops `credentials: null`: no rule can tell it from a field that is left out, and so it
+        // must not read as something else in the stored resource.
         let spec = properties.get_mut("spec").and_then(|spec| spec.properties.as_mut());
         if let Some(credentials) = spec.and_then(|spec| spec.get_mut("credentials")) {
             credentials.nullable = None;

@@ -5,11 +5,11 @@ use std::thread;
 use serde_json::json;
 
 use crate::{
-    scene::{Scene, kubectl},
+    scene::{CLUSTER, Scene, kubectl},
     trial::tests,
 };
 
-tests![kubectl_waits_for_ready_for_a_healthy_backup_and_for_a_phase];
+tests![kubectl_waits_for_ready_for_a_healthy_backup_and_for_a_phase, kubectl_shows_a_watch_in_one_line,];
 
 async fn kubectl_waits_for_ready_for_a_healthy_backup_and_for_a_phase(scene: Scene) {
     scene.task("Running", 67);
@@ -32,4 +32,31 @@ async fn kubectl_waits_for_ready_for_a_healthy_backup_and_for_a_phase(scene: Sce
     scene.task("Success", 100);
     assert!(met(healthy).contains("condition met"));
     assert!(met(success).contains("condition met"));
+}
+
+async fn kubectl_shows_a_watch_in_one_line(scene: Scene) {
+    scene.task("Success", 100);
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "Success", |status| status.phase.as_deref() == Some("Success")).await;
+    let table = |arguments: &[&str]| {
+        let text = kubectl(&scene.namespace, &[&["get"], arguments].concat(), "").unwrap();
+        let cells = |line: &str| {
+            line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
+        };
+        text.lines().map(cells).collect::<Vec<Vec<_>>>()
+    };
+    let short = table(&["cbw"]);
+    assert_eq!(short[0], ["NAME", "PHASE", "PROGRESS", "HEALTHY", "READY", "LAST SUCCESS", "AGE"]);
+    assert_eq!(short[1][..5], ["prod", "Success", "100", "True", "True"]);
+    assert_eq!(short[1].len(), 7, "{short:?}");
+    let wide = table(&["cbw", "--output=wide"]);
+    let columns =
+        ["NAME", "CLUSTER", "PHASE", "PROGRESS", "HEALTHY", "READY", "REASON", "LAST SUCCESS", "AGE"];
+    assert_eq!(wide[0], columns);
+    assert_eq!(wide[1][..7], ["prod", CLUSTER, "Success", "100", "True", "True", "Polled"]);
+    // By its category, too.
+    assert_eq!(table(&["cce"])[0], short[0]);
+    let events = table(&["events.events.k8s.io", "--field-selector=reason=BackupSucceeded"]);
+    assert_eq!(events.len(), 2, "{events:?}");
 }

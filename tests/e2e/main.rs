@@ -5,11 +5,22 @@
 //! Without a control plane every test is listed as ignored and nothing is run. The tests share one control plane and
 //! run side by side: each has a namespace, an operator that watches nothing else, and a simulated cloud of its own.
 
+mod audit;
+mod credentials;
+mod definition;
+mod events;
+mod faults;
 mod following;
 mod kubectl;
 mod operator;
+mod others;
+mod process;
+mod quiet;
+mod requests;
+mod rights;
 mod scene;
 mod trial;
+mod verdicts;
 mod wait;
 
 use libtest_mimic::Arguments;
@@ -20,6 +31,19 @@ const TOGETHER: usize = 12;
 fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(TOGETHER);
-    let tests = [following::tests(), kubectl::tests()];
+    // Those that wait longest first.
+    let tests = [
+        quiet::tests(),
+        credentials::tests(),
+        events::tests(),
+        verdicts::tests(),
+        faults::tests(),
+        others::tests(),
+        process::tests(),
+        requests::tests(),
+        following::tests(),
+        kubectl::tests(),
+        definition::tests(),
+    ];
     trial::run(&arguments, tests.into_iter().flatten().collect());
 }

@@ -1,6 +1,7 @@
 //! The surroundings of one test: a namespace of the control plane, and a cloud.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::Write as _,
     process::{Command, Stdio},
@@ -9,20 +10,23 @@ use std::{
 };
 
 use cce_backup_watch::api::{
-    ClusterBackupWatch, ClusterBackupWatchStatus,
+    ClusterBackupWatch, ClusterBackupWatchStatus, REQUESTED_AT,
     condition::{self, types},
 };
 use cce_simulator::{Config, Simulator, Task};
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::{
+    core::v1::{Namespace, Secret, ServiceAccount},
+    events::v1::Event,
+};
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
     runtime::wait::await_condition,
 };
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{operator::Operator, wait::LIMIT};
+use crate::{operator::Operator, rights, wait::LIMIT};
 
 /// The cluster that a watch names unless the test says otherwise.
 pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
@@ -34,6 +38,18 @@ pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 pub const ACCESS_KEY: &str = "TESTACCESSKEY0000000";
 /// Its secret key.
 pub const SECRET_KEY: &str = "canary-secret-key-0123456789abcdefghijkl";
+/// The reasons of all Events there are.
+const REASONS: [&str; 9] = [
+    "BackupStarted",
+    "BackupProgressing",
+    "BackupPhaseChanged",
+    "BackupSucceeded",
+    "BackupFailed",
+    "BackupStale",
+    "BackupStuck",
+    "PollFailed",
+    "PollRecovered",
+];
 /// The shortest activeInterval; a watch has it unless the test says otherwise.
 pub const ACTIVE: Duration = Duration::from_secs(2);
 
@@ -68,6 +84,8 @@ impl Scene {
         Api::all(scene.client.clone()).create(&create, &namespace).await.unwrap();
         let account: ServiceAccount = serde_json::from_value(named("operator")).unwrap();
         scene.api().create(&create, &account).await.unwrap();
+        rights::give(&scene, rights::READS).await;
+        rights::give(&scene, rights::STATUS).await;
         scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
         scene
     }
@@ -104,6 +122,11 @@ impl Scene {
         self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
 
+    /// Asks for a poll now.
+    pub async fn request(&self, name: &str, value: &str) {
+        self.change(name, json!({ "metadata": { "annotations": { REQUESTED_AT: value } } })).await;
+    }
+
     /// The status of a watch.
     pub async fn status(&self, name: &str) -> ClusterBackupWatchStatus {
         self.api::<ClusterBackupWatch>().get(name).await.unwrap().status.unwrap()
@@ -130,10 +153,37 @@ impl Scene {
         let holds = |watch: Option<&ClusterBackupWatch>| {
             watch.and_then(|watch| watch.status.as_ref()).is_some_and(&holds)
         };
-        match tokio::time::timeout(limit, await_condition(self.api(), name, holds)).await {
-            Ok(watch) => watch.unwrap().and_then(|watch| watch.status).unwrap(),
-            Err(_) => panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await),
+        if let Ok(watch) = tokio::time::timeout(limit, await_condition(self.api(), name, holds)).await {
+            return watch.unwrap().and_then(|watch| watch.status).unwrap();
         }
+        panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await)
+    }
+
+    /// The notes of the Events of one reason about a watch, each as often as it was counted.
+    pub async fn notes(&self, name: &str, reason: &str) -> Vec<String> {
+        let events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
+        let regards = |event: &&Event| {
+            let object = event.regarding.as_ref().and_then(|object| object.name.as_deref());
+            object == Some(name) && event.reason.as_deref() == Some(reason)
+        };
+        let times = |event: &Event| {
+            let series = event.series.as_ref().map_or(1, |series| series.count);
+            series.max(event.deprecated_count.unwrap_or(1))
+        };
+        let notes = |event: &Event| vec![event.note.clone().unwrap(); usize::try_from(times(event)).unwrap()];
+        events.iter().filter(regards).flat_map(notes).collect()
+    }
+
+    /// How many Events of each reason there are about a watch.
+    pub async fn reasons(&self, name: &str) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for reason in REASONS {
+            let count = self.notes(name, reason).await.len();
+            if count > 0 {
+                counts.insert(reason.to_owned(), count);
+            }
+        }
+        counts
     }
 
     /// Sets the one task of the cluster.
@@ -174,6 +224,11 @@ pub fn healthy(status: &ClusterBackupWatchStatus) -> String {
     says(status, types::BACKUP_HEALTHY)
 }
 
+/// The message of a condition.
+pub fn message<'a>(status: &'a ClusterBackupWatchStatus, type_: &str) -> &'a str {
+    condition::find(&status.conditions, type_).map_or("", |condition| &condition.message)
+}
+
 /// Runs kubectl with an input; the output, or what it says when it fails.
 pub fn kubectl(namespace: &str, arguments: &[&str], input: &str) -> Result<String, String> {
     let mut child = Command::new("kubectl")
@@ -194,13 +249,14 @@ pub fn kubectl(namespace: &str, arguments: &[&str], input: &str) -> Result<Strin
     Err(said)
 }
 
-/// Applies the definition as the binary prints it, and gives every service account the rights of the operator.
+/// Applies the definition as the binary prints it, and the roles of the operator.
 async fn define() {
     let printed = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch")).arg("crd").output().unwrap();
     assert!(printed.status.success());
     let crd = String::from_utf8(printed.stdout).unwrap();
-    kubectl("default", &["apply", "--server-side", "--filename", "-"], &crd).unwrap();
-    kubectl("default", &["apply", "--server-side", "--filename", "-"], include_str!("rights.yaml")).unwrap();
+    for objects in [crd.as_str(), rights::ROLES] {
+        kubectl("default", &["apply", "--server-side", "--filename", "-"], objects).unwrap();
+    }
     let name = "customresourcedefinitions/clusterbackupwatches.cce.backupwatch.io";
     kubectl("default", &["wait", "--for=condition=Established", "--timeout=30s", name], "").unwrap();
 }

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::scene::Scene;
+use crate::{audit, scene::Scene};
 
 /// A test: its name and what it does in a scene of its own.
 pub struct Test {
@@ -39,7 +39,12 @@ pub fn run(arguments: &Arguments, tests: Vec<Test>) {
         .map(|test| {
             let handle = runtime.handle().clone();
             Trial::test(test.name, move || {
-                handle.block_on(async { (test.run)(Scene::set(test.name).await).await });
+                handle.block_on(async {
+                    let scene = Scene::set(test.name).await;
+                    let namespace = scene.namespace.clone();
+                    (test.run)(scene).await;
+                    audit::check(&namespace);
+                });
                 Ok(())
             })
             .with_ignored_flag(!control_plane)

@@ -1,0 +1,110 @@
+//! Credentials that are missing or wrong, and how a watch heals once they are right.
+
+use std::time::Duration;
+
+use cce_backup_watch::api::ClusterBackupWatchStatus;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+
+use crate::{
+    operator::Operator,
+    scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, healthy, message, ready, says},
+    trial::tests,
+};
+
+tests![
+    a_wrong_secret_key_stalls_the_watch_with_one_request_until_it_is_corrected,
+    a_missing_secret_stalls_the_watch_until_it_is_there,
+    an_incomplete_secret_stalls_the_watch_until_it_is_complete,
+    a_watch_without_credentials_is_not_allowed_the_operators_own,
+    an_unknown_cluster_is_told_and_found_once_it_is_there,
+    a_secret_may_have_white_space_around_its_values,
+];
+
+/// A Secret is read again every 30 s, ±10 %; the rest is for a busy machine.
+const HEALING: Duration = Duration::from_secs(36);
+
+/// Creates a watch, and waits until it is stalled for a reason.
+async fn stalls(scene: &Scene, changes: Value, reason: &str) -> (Operator, ClusterBackupWatchStatus) {
+    let operator = scene.operator().await;
+    scene.task("Success", 100);
+    scene.watch("prod", changes).await;
+    let status = scene.shows("prod", reason, |status| ready(status) == format!("False {reason}")).await;
+    assert_eq!(says(&status, "Stalled"), format!("True {reason}"));
+    assert_eq!(says(&status, "Reconciling"), "", "never both");
+    assert_eq!(healthy(&status), "Unknown PollFailing");
+    assert_eq!(message(&status, "Stalled"), message(&status, "Ready"));
+    assert_eq!(scene.notes("prod", "PollFailed").await.len(), 1);
+    (operator, status)
+}
+
+async fn heals(scene: &Scene) {
+    let status = scene.shows_within(HEALING, "prod", "healed", |status| ready(status) == "True Polled").await;
+    assert_eq!(healthy(&status), "True BackupSucceeded");
+    assert_eq!(says(&status, "Stalled") + &says(&status, "Reconciling"), "");
+    assert_eq!(scene.notes("prod", "PollFailed").await.len(), 1);
+    assert_eq!(scene.notes("prod", "PollRecovered").await.len(), 1);
+}
+
+async fn a_wrong_secret_key_stalls_the_watch_with_one_request_until_it_is_corrected(scene: Scene) {
+    let wrong = "canary-wrong-key-0123456789";
+    scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": wrong })).await;
+    let (operator, status) = stalls(&scene, json!({}), "AuthenticationFailed").await;
+    assert_eq!(scene.cloud.counts(CLUSTER).refused, 1, "one poll tells");
+    assert!(message(&status, "Ready").contains("check accessKey and secretKey"));
+
+    scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
+    heals(&scene).await;
+    assert_eq!(scene.cloud.counts(CLUSTER).refused, 1, "Huawei locks a key that is refused five times");
+
+    // Neither of the keys is anywhere to be seen.
+    let events = scene.notes("prod", "PollFailed").await.join(" ");
+    let seen = format!("{:?} {:?} {events}", scene.status("prod").await, operator.log());
+    assert!(!seen.contains(wrong) && !seen.contains(SECRET_KEY), "{seen}");
+}
+
+async fn a_missing_secret_stalls_the_watch_until_it_is_there(scene: Scene) {
+    let (_operator, status) =
+        stalls(&scene, json!({ "credentials": { "secretRef": { "name": "later" } } }), "SecretNotFound")
+            .await;
+    assert!(message(&status, "Ready").contains("there is no Secret later in this namespace"));
+    assert_eq!(scene.cloud.total().accepted + scene.cloud.total().refused, 0);
+    scene.secret("later", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
+    heals(&scene).await;
+}
+
+async fn an_incomplete_secret_stalls_the_watch_until_it_is_complete(scene: Scene) {
+    scene.api::<Secret>().delete("huawei", &DeleteParams::default()).await.unwrap();
+    scene.secret("huawei", json!({ "accessKey": ACCESS_KEY })).await;
+    let (_operator, status) = stalls(&scene, json!({}), "SecretInvalid").await;
+    assert!(message(&status, "Ready").contains("secretKey"));
+    assert_eq!(scene.cloud.total().accepted + scene.cloud.total().refused, 0);
+    scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
+    heals(&scene).await;
+}
+
+async fn a_watch_without_credentials_is_not_allowed_the_operators_own(scene: Scene) {
+    let (_operator, status) = stalls(&scene, json!({ "credentials": null }), "CredentialsNotAllowed").await;
+    assert!(message(&status, "Ready").contains("name a Secret in spec.credentials"));
+    assert_eq!(scene.cloud.total().accepted + scene.cloud.total().refused, 0, "no request has left");
+
+    // A new spec is tried at once.
+    scene.change("prod", json!({ "spec": { "credentials": { "secretRef": { "name": "huawei" } } } })).await;
+    heals(&scene).await;
+}
+
+async fn an_unknown_cluster_is_told_and_found_once_it_is_there(scene: Scene) {
+    let other = "99999999-2222-3333-4444-555555555555";
+    let (_operator, _) = stalls(&scene, json!({ "clusterID": other }), "ClusterNotFound").await;
+    scene.cloud.set_tasks(other, [cce_simulator::Task::new("backup-1", "Success")]);
+    heals(&scene).await;
+}
+
+async fn a_secret_may_have_white_space_around_its_values(scene: Scene) {
+    let values = json!({ "accessKey": format!("{ACCESS_KEY}\n"), "secretKey": format!(" {SECRET_KEY}\r\n"), "securityToken": "\n" });
+    scene.secret("huawei", values).await;
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "an answer", |status| ready(status) == "True Polled").await;
+}

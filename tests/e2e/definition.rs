@@ -1,0 +1,285 @@
+//! The definition on a real server: what it refuses and in which words, what it fills in, and how it reads.
+
+use cce_backup_watch::api::ClusterBackupWatch;
+use kube::{Api, api::PostParams};
+use serde_json::{Value, json};
+
+use crate::{
+    scene::{CLUSTER, PROJECT, REGION, Scene, kubectl, watch},
+    trial::tests,
+    wait::{LIMIT, until},
+};
+
+tests![
+    a_bad_resource_is_refused_in_words_that_name_the_field_and_the_rule,
+    a_hostile_resource_cannot_be_stored,
+    a_good_resource_is_accepted_and_its_defaults_are_filled_in,
+    what_a_watch_is_of_cannot_be_changed,
+    every_field_is_explained,
+    watches_are_selected_by_region_cluster_and_phase,
+];
+
+/// What the server says to a watch with these changes to the usual spec; the stored one where it takes it.
+async fn create(scene: &Scene, name: &str, changes: &Value) -> Result<Value, String> {
+    // As JSON from end to end: our own types must not tidy it up on the way.
+    let path =
+        format!("/apis/cce.backupwatch.io/v1alpha1/namespaces/{}/clusterbackupwatches", scene.namespace);
+    let body = serde_json::to_vec(&watch(name, changes)).unwrap();
+    let request = kube::core::Request::new(path).create(&PostParams::default(), body).unwrap();
+    scene.client.request(request).await.map_err(|error| match error {
+        kube::Error::Api(status) => status.message,
+        error => panic!("{error}"),
+    })
+}
+
+async fn refuses(scene: &Scene, cases: &[(Value, &str, &str)]) {
+    for (changes, field, rule) in cases {
+        let said = create(scene, "bad", changes).await.expect_err(&format!("{changes} is accepted"));
+        assert!(
+            said.contains(field) && said.contains(rule),
+            "{changes}: {field} and {rule} are not in: {said}"
+        );
+    }
+}
+
+async fn a_bad_resource_is_refused_in_words_that_name_the_field_and_the_rule(scene: Scene) {
+    let label = "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'";
+    let duration = r"should match '^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$'";
+    let (interval, active) =
+        ("interval must be between 10s and 24h", "activeInterval must be between 2s and 1h");
+    let (max_age, stuck) =
+        ("maxAge must be between 10s and 8784h", "stuckAfter must be between 10s and 168h");
+    let hex = "should match '^[0-9a-f]{32}$'";
+    let uuid = "should match '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'";
+    let cases = [
+        (json!({ "region": null }), "spec.region", "Required value"),
+        (json!({ "region": "" }), "spec.region", "should be at least 1 chars long"),
+        (json!({ "region": "CN-NORTH-4" }), "spec.region", label),
+        (json!({ "region": "cn-north-4-" }), "spec.region", label),
+        (json!({ "region": "a".repeat(64) }), "spec.region", "may not be more than 63 bytes"),
+        (json!({ "projectID": null }), "spec.projectID", "Required value"),
+        (json!({ "projectID": PROJECT.to_uppercase() }), "spec.projectID", hex),
+        (json!({ "projectID": &PROJECT[1..] }), "spec.projectID", "should be at least 32 chars long"),
+        (json!({ "clusterID": null }), "spec.clusterID", "Required value"),
+        (json!({ "clusterID": "prod" }), "spec.clusterID", "should be at least 36 chars long"),
+        (json!({ "clusterID": CLUSTER.replace('-', "0") }), "spec.clusterID", uuid),
+        (json!({ "clusterID": "AAAAAAAA-2222-3333-4444-555555555555" }), "spec.clusterID", uuid),
+        (
+            json!({ "clusterType": "Turbo" }),
+            "spec.clusterType",
+            r#"supported values: "Standard", "Autopilot""#,
+        ),
+        (json!({ "credentials": {} }), "spec.credentials.secretRef", "Required value"),
+        (json!({ "credentials": { "secretRef": {} } }), "spec.credentials.secretRef.name", "Required value"),
+        (
+            json!({ "credentials": { "secretRef": { "name": "Huawei_Keys" } } }),
+            "spec.credentials.secretRef.name",
+            "should match",
+        ),
+        (json!({ "interval": "9s" }), "spec.interval", interval),
+        (json!({ "interval": "24h1ms" }), "spec.interval", interval),
+        (json!({ "interval": "5" }), "spec.interval", duration),
+        (json!({ "interval": "-5m" }), "spec.interval", duration),
+        (json!({ "interval": 300 }), "spec.interval", "must be of type string"),
+        (json!({ "interval": "9".repeat(31) + "h" }), "spec.interval", interval),
+        (json!({ "activeInterval": "1999ms" }), "spec.activeInterval", active),
+        (json!({ "activeInterval": "61m", "interval": "2h" }), "spec.activeInterval", active),
+        (
+            json!({ "activeInterval": "11s" }),
+            "spec.activeInterval",
+            "activeInterval must not be above interval",
+        ),
+        (json!({ "maxAge": "9s" }), "spec.maxAge", max_age),
+        (json!({ "maxAge": "8784h1s" }), "spec.maxAge", max_age),
+        (json!({ "stuckAfter": "9.9s" }), "spec.stuckAfter", stuck),
+        (json!({ "stuckAfter": "168h1s" }), "spec.stuckAfter", stuck),
+        (json!({ "historyLimit": 0 }), "spec.historyLimit", "should be greater than or equal to 1"),
+        (json!({ "historyLimit": 51 }), "spec.historyLimit", "should be less than or equal to 50"),
+        (json!({ "historyLimit": "10" }), "spec.historyLimit", "must be of type integer"),
+        (json!({ "suspend": "yes" }), "spec.suspend", "must be of type boolean"),
+    ];
+    refuses(&scene, &cases).await;
+
+    // Strictly, as kubectl asks: a mistyped field, or a Secret of another namespace, is no silent nothing.
+    for (changes, field) in [
+        (json!({ "maxage": "26h" }), "spec.maxage"),
+        (
+            json!({ "credentials": { "secretRef": { "name": "huawei", "namespace": "kube-system" } } }),
+            "spec.credentials.secretRef.namespace",
+        ),
+    ] {
+        let said = kubectl(&scene.namespace, &["create", "-f", "-"], &watch("bad", &changes).to_string())
+            .unwrap_err();
+        assert!(said.contains(&format!("unknown field \"{field}\"")), "{said}");
+    }
+    let without = json!({ "apiVersion": "cce.backupwatch.io/v1alpha1", "kind": "ClusterBackupWatch", "metadata": { "name": "bad" } });
+    let said = kubectl(&scene.namespace, &["create", "-f", "-"], &without.to_string()).unwrap_err();
+    assert!(said.contains("spec: Required value"), "{said}");
+}
+
+async fn a_hostile_resource_cannot_be_stored(scene: Scene) {
+    let names = |name: &str| json!({ "credentials": { "secretRef": { "name": name } } });
+    let cases = [
+        // What would lead the operator to another host, path or object.
+        (json!({ "region": "evil.example.com/" }), "spec.region", "should match"),
+        (json!({ "region": "cn-north-4.evil" }), "spec.region", "should match"),
+        (json!({ "region": "a@evil" }), "spec.region", "should match"),
+        (json!({ "region": "a\nb" }), "spec.region", "should match"),
+        (json!({ "projectID": "../../../../../../../../../../x/" }), "spec.projectID", "should match"),
+        (json!({ "clusterID": "../../../../../../../../../../../../" }), "spec.clusterID", "should match"),
+        (json!({ "clusterID": "11111111-2222-3333-4444-55555555555?" }), "spec.clusterID", "should match"),
+        (names("../../kube-system/secrets/admin"), "secretRef.name", "should match"),
+        (names("huawei\n"), "secretRef.name", "should match"),
+        // A mistake that would otherwise mean the operator's own identity.
+        (json!({ "credentials": { "secretRef": null } }), "spec.credentials.secretRef", "Required value"),
+        // What would fill the store.
+        (json!({ "interval": "1s".repeat(1000) }), "spec.interval", "may not be more than 32"),
+        (names(&"a".repeat(254)), "secretRef.name", "may not be more than 253"),
+    ];
+    refuses(&scene, &cases).await;
+}
+
+async fn a_good_resource_is_accepted_and_its_defaults_are_filled_in(scene: Scene) {
+    let nothing = json!({ "interval": null, "activeInterval": null });
+    let identity = json!({ "interval": null, "activeInterval": null, "credentials": null });
+    let shortest = json!({ "interval": "10s", "activeInterval": "2s", "maxAge": "10s", "stuckAfter": "10s", "historyLimit": 1 });
+    let longest = json!({ "interval": "24h", "activeInterval": "1h", "maxAge": "8784h", "stuckAfter": "168h", "historyLimit": 50 });
+    let cases = [
+        ("minimal", nothing),
+        ("identity", identity),
+        ("shortest", shortest),
+        ("longest", longest),
+        ("autopilot", json!({ "clusterType": "Autopilot", "suspend": true })),
+        ("units", json!({ "interval": "1h30m0.5s", "activeInterval": "90000ms", "maxAge": "1.5h" })),
+        ("equal", json!({ "interval": "1h", "activeInterval": "60m" })),
+        ("dotted", json!({ "credentials": { "secretRef": { "name": "huawei.keys-2" } } })),
+    ];
+    for (name, changes) in cases {
+        let stored = create(&scene, name, &changes).await.unwrap();
+        let mut expected = json!({
+            "region": REGION, "projectID": PROJECT, "clusterID": CLUSTER, "clusterType": "Standard",
+            "credentials": { "secretRef": { "name": "huawei" } }, "interval": "5m", "activeInterval": "10s",
+            "stuckAfter": "2h", "historyLimit": 10, "suspend": false,
+        });
+        for (field, value) in watch(name, &changes)["spec"].as_object().unwrap() {
+            expected[field] = value.clone();
+        }
+        if changes["credentials"].is_null() && changes.get("credentials").is_some() {
+            expected.as_object_mut().unwrap().remove("credentials");
+        }
+        assert_eq!(stored["spec"], expected, "{name}");
+        assert_eq!(
+            stored["status"],
+            json!({ "observedGeneration": -1 }),
+            "{name}: nothing takes it for reconciled"
+        );
+        let decoded: Result<ClusterBackupWatch, _> = serde_json::from_value(stored);
+        assert!(decoded.is_ok(), "{name}: {decoded:?}");
+    }
+}
+
+async fn what_a_watch_is_of_cannot_be_changed(scene: Scene) {
+    create(&scene, "prod", &json!({ "clusterType": "Autopilot" })).await.unwrap();
+    for (field, value) in [
+        ("region", json!("cn-north-1")),
+        ("projectID", json!("f".repeat(32))),
+        ("clusterID", json!("99999999-2222-3333-4444-555555555555")),
+        ("clusterType", json!("Standard")),
+        // Then the default would take its place.
+        ("clusterType", Value::Null),
+    ] {
+        let patch = json!({ "spec": { field: value } }).to_string();
+        let said = kubectl(&scene.namespace, &["patch", "cbw", "prod", "--type=merge", "-p", &patch], "")
+            .unwrap_err();
+        assert!(said.contains(&format!("spec.{field}: Invalid value: \"")), "{said}");
+        assert!(said.contains(&format!("{field} is immutable")), "{said}");
+    }
+    let all = json!({
+        "credentials": { "secretRef": { "name": "other" } }, "interval": "1h", "activeInterval": "1m", "maxAge": "26h",
+        "stuckAfter": "1h", "historyLimit": 5, "suspend": true,
+    });
+    let changed = scene.change("prod", json!({ "spec": all })).await;
+    let changed = serde_json::to_value(&changed.spec).unwrap();
+    assert_eq!((&changed["historyLimit"], &changed["suspend"]), (&json!(5), &json!(true)), "the rest can be");
+}
+
+async fn every_field_is_explained(scene: Scene) {
+    let explain = async |path: &str| {
+        // The server publishes what kubectl explains from a little after the definition is established.
+        let text = until(&format!("kubectl explains {path}"), LIMIT, async || {
+            kubectl(&scene.namespace, &["explain", path], "").ok()
+        })
+        .await;
+        words(&text)
+    };
+    let name = "clusterbackupwatches.cce.backupwatch.io";
+    let definitions = Api::<
+        k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    >::all(scene.client.clone());
+    let definition = serde_json::to_value(definitions.get(name).await.unwrap()).unwrap();
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let mut fields = 0;
+    for part in
+        ["spec", "status", "status.tasks", "status.tasks.items", "status.lastSuccess", "status.lastFailure"]
+    {
+        let mut object = schema;
+        for step in part.split('.') {
+            object = &object["properties"][step];
+            if object["type"] == "array" {
+                object = &object["items"];
+            }
+        }
+        let text = explain(&format!("cbw.{part}")).await;
+        for (field, about) in object["properties"].as_object().unwrap() {
+            let description = words(about["description"].as_str().unwrap_or_default());
+            assert!(description.len() > 15, "{part}.{field} has no description");
+            assert!(text.contains(&description), "{part}.{field}: {description} is not in: {text}");
+            fields += 1;
+        }
+    }
+    assert!(fields > 35, "{fields}");
+    assert!(
+        explain("cbw").await.contains("reports the control-plane backups of one Huawei Cloud CCE cluster")
+    );
+    assert!(
+        explain("cbw.spec.interval")
+            .await
+            .contains("How often to poll while no backup runs, between 10s and 24h.")
+    );
+}
+
+/// The text without its line breaks.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+async fn watches_are_selected_by_region_cluster_and_phase(scene: Scene) {
+    let other = "99999999-2222-3333-4444-555555555555";
+    for (name, region, cluster, phase) in [
+        ("one", "cn-north-4", CLUSTER, "Running"),
+        ("two", "cn-north-4", other, "Success"),
+        ("three", "eu-west-101", CLUSTER, "Success"),
+    ] {
+        create(&scene, name, &json!({ "region": region, "clusterID": cluster })).await.unwrap();
+        let status = json!({ "status": { "phase": phase } }).to_string();
+        kubectl(
+            &scene.namespace,
+            &["patch", "cbw", name, "--subresource=status", "--type=merge", "-p", &status],
+            "",
+        )
+        .unwrap();
+    }
+    let cluster = format!("spec.clusterID={CLUSTER}");
+    for (selector, expected) in [
+        ("spec.region=cn-north-4", vec!["one", "two"]),
+        (&cluster, vec!["one", "three"]),
+        ("status.phase=Success", vec!["three", "two"]),
+        ("status.phase!=Success,spec.region=cn-north-4", vec!["one"]),
+        ("status.phase=Failed", vec![]),
+    ] {
+        let format = "--output=jsonpath={.items[*].metadata.name}";
+        let names =
+            kubectl(&scene.namespace, &["get", "cbw", "--field-selector", selector, format], "").unwrap();
+        assert_eq!(names.split_whitespace().collect::<Vec<_>>(), expected, "{selector}");
+    }
+}

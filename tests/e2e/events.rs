@@ -1,0 +1,134 @@
+//! Every transition is one Event, whatever happens to the operator on the way.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    rights,
+    scene::{CLUSTER, Scene},
+    trial::tests,
+    wait::{LIMIT, until},
+};
+
+tests![
+    a_full_backup_makes_each_event_once,
+    an_operator_killed_at_every_step_still_makes_each_event_once,
+    an_operator_killed_between_event_and_status_makes_no_second_event,
+];
+
+/// A backup from its begin to its end, in steps that a poll sees one by one.
+const STEPS: [(&str, u8); 13] = [
+    ("Init", 0),
+    ("Queuing", 0),
+    ("Running", 0),
+    ("Running", 10),
+    ("Running", 25),
+    ("Running", 40),
+    ("Running", 50),
+    ("Running", 60),
+    ("Running", 75),
+    ("Running", 85),
+    ("Running", 90),
+    ("Running", 99),
+    ("Success", 100),
+];
+
+/// The Events of such a backup.
+fn all() -> BTreeMap<String, usize> {
+    let reasons =
+        [("BackupStarted", 1), ("BackupPhaseChanged", 2), ("BackupProgressing", 3), ("BackupSucceeded", 1)];
+    reasons.map(|(reason, count)| (reason.to_owned(), count)).into()
+}
+
+async fn reaches(scene: &Scene, (phase, progress): (&str, u8)) {
+    let what = format!("{phase} {progress} %");
+    scene
+        .shows("prod", &what, |status| {
+            status.phase.as_deref() == Some(phase) && status.progress == Some(progress)
+        })
+        .await;
+}
+
+async fn a_full_backup_makes_each_event_once(scene: Scene) {
+    let _operator = scene.operator().await;
+    for (index, (phase, progress)) in STEPS.into_iter().enumerate() {
+        scene.task(phase, progress);
+        if index == 0 {
+            scene.watch("prod", json!({})).await;
+        }
+        reaches(&scene, (phase, progress)).await;
+    }
+    // What is polled once more is no news.
+    let polls = scene.cloud.requests(CLUSTER);
+    scene.request("prod", "once more").await;
+    scene
+        .shows("prod", "the echo", |status| status.last_handled_reconcile_at.as_deref() == Some("once more"))
+        .await;
+    assert!(scene.cloud.requests(CLUSTER) > polls);
+    assert_eq!(scene.reasons("prod").await, all());
+
+    for (reason, words) in [
+        ("BackupStarted", "task backup-1 (Init, 0 %)"),
+        ("BackupPhaseChanged", "phase changed from Init to Queuing"),
+        ("BackupPhaseChanged", "phase changed from Queuing to Running"),
+        ("BackupProgressing", "reached 25 %"),
+        ("BackupProgressing", "reached 50 %"),
+        ("BackupProgressing", "reached 75 %"),
+        ("BackupSucceeded", "task backup-1 (Success, 100 %)"),
+    ] {
+        let notes = scene.notes("prod", reason).await;
+        assert_eq!(notes.iter().filter(|note| note.contains(words)).count(), 1, "{words}: {notes:?}");
+    }
+}
+
+async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Scene) {
+    scene.task("Init", 0);
+    let mut operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    reaches(&scene, STEPS[0]).await;
+    for (index, step) in STEPS.into_iter().enumerate().skip(1) {
+        let polls = scene.cloud.requests(CLUSTER);
+        let events = scene.reasons("prod").await;
+        let before = scene.status("prod").await;
+        scene.task(step.0, step.1);
+        // Before the poll, in the midst of it, and at the first sign of it.
+        match index % 3 {
+            0 => {}
+            1 => until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await,
+            _ => {
+                until("a sign", LIMIT, async || {
+                    (scene.reasons("prod").await != events || scene.status("prod").await != before)
+                        .then_some(())
+                })
+                .await;
+            }
+        }
+        operator.kill();
+        operator.restart().await;
+        reaches(&scene, step).await;
+    }
+    assert_eq!(scene.reasons("prod").await, all());
+}
+
+async fn an_operator_killed_between_event_and_status_makes_no_second_event(scene: Scene) {
+    let mut operator = scene.operator().await;
+    scene.task("Running", 10);
+    scene.watch("prod", json!({})).await;
+    reaches(&scene, ("Running", 10)).await;
+
+    // Now its Events get through and its status does not.
+    rights::take(&scene, rights::STATUS).await;
+    scene.task("Running", 60);
+    let published = async || (!scene.notes("prod", "BackupProgressing").await.is_empty()).then_some(());
+    until("the Event", LIMIT, published).await;
+    operator.kill();
+    assert_eq!(scene.status("prod").await.progress, Some(10));
+    operator.restart().await;
+    let repeated = r#"events_total{reason="BackupProgressing",result="exists"}"#;
+    until("the Event is tried again", LIMIT, async || operator.metric(repeated).await).await;
+
+    rights::give(&scene, rights::STATUS).await;
+    scene.shows_within(Duration::from_secs(15), "prod", "60 %", |status| status.progress == Some(60)).await;
+    assert_eq!(scene.notes("prod", "BackupProgressing").await.len(), 1);
+}

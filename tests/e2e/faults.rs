@@ -1,0 +1,90 @@
+//! A cloud that fails for a while: told after three polls in a row, and nothing that was known is forgotten.
+
+use cce_simulator::{Fault, FaultKind, Task};
+use serde_json::json;
+
+use crate::{
+    scene::{CLUSTER, Scene, healthy, ready, says},
+    trial::tests,
+    wait::{LIMIT, until},
+};
+
+tests![
+    two_failures_in_a_row_change_nothing,
+    a_cloud_that_fails_three_times_makes_the_watch_blind_and_forgets_nothing,
+    a_throttled_account_is_told_as_such,
+    an_answer_that_is_no_answer_is_told_as_such,
+];
+
+/// A watch that has seen a success and sees the next backup running.
+async fn running(scene: &Scene) -> crate::operator::Operator {
+    let tasks =
+        [Task::new("backup-2", "Running").progress(30), Task::new("backup-1", "Success").progress(100)];
+    scene.cloud.set_tasks(CLUSTER, tasks);
+    let operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "30 %", |status| status.progress == Some(30)).await;
+    operator
+}
+
+async fn two_failures_in_a_row_change_nothing(scene: Scene) {
+    let _operator = running(&scene).await;
+    let before = scene.status("prod").await;
+    scene.cloud.set_fault(CLUSTER, Fault::status(503).times(2)).unwrap();
+    let answered = async || {
+        let counts = scene.cloud.counts(CLUSTER);
+        (counts.faulted == 2 && counts.accepted >= 5).then_some(())
+    };
+    until("two failures and answers after them", LIMIT, answered).await;
+    assert_eq!(scene.status("prod").await, before);
+    assert_eq!(scene.reasons("prod").await, [("BackupStarted".into(), 1)].into());
+}
+
+async fn a_cloud_that_fails_three_times_makes_the_watch_blind_and_forgets_nothing(scene: Scene) {
+    let _operator = running(&scene).await;
+    let before = scene.status("prod").await;
+    scene.cloud.set_fault(CLUSTER, Fault::status(503)).unwrap();
+    let blind = scene.shows("prod", "blind", |status| ready(status) == "False CloudUnavailable").await;
+    assert_eq!(scene.cloud.counts(CLUSTER).faulted, 3);
+    assert_eq!(healthy(&blind), "Unknown PollFailing");
+    assert_eq!(says(&blind, "Reconciling"), "True CloudUnavailable");
+    assert_eq!(says(&blind, "Stalled"), "");
+    let mut known = blind.clone();
+    known.conditions.clone_from(&before.conditions);
+    assert_eq!(known, before, "tasks, phase, progress and lastSuccess stay");
+    assert_eq!(scene.notes("prod", "PollFailed").await.len(), 1);
+
+    // Further failures are no news.
+    let fourth = async || (scene.cloud.counts(CLUSTER).faulted >= 4).then_some(());
+    until("a fourth failure", LIMIT, fourth).await;
+    assert_eq!(scene.status("prod").await, blind);
+
+    scene.cloud.clear_fault(CLUSTER);
+    let seeing = scene.shows("prod", "seeing again", |status| ready(status) == "True Polled").await;
+    assert_eq!(
+        (healthy(&seeing), says(&seeing, "Reconciling")),
+        ("True BackupSucceeded".into(), String::new())
+    );
+    let expected = [("BackupStarted", 1), ("PollFailed", 1), ("PollRecovered", 1)];
+    assert_eq!(
+        scene.reasons("prod").await,
+        expected.map(|(reason, count)| (reason.to_owned(), count)).into()
+    );
+}
+
+async fn a_throttled_account_is_told_as_such(scene: Scene) {
+    let _operator = running(&scene).await;
+    let throttled = Fault::error(429, "APIGW.0308", "throttled").header("Retry-After", "1");
+    scene.cloud.set_fault(CLUSTER, throttled).unwrap();
+    let status = scene.shows("prod", "throttled", |status| ready(status) == "False Throttled").await;
+    assert_eq!((says(&status, "Reconciling"), status.progress), ("True Throttled".into(), Some(30)));
+    scene.cloud.clear_fault(CLUSTER);
+    scene.shows("prod", "seeing again", |status| ready(status) == "True Polled").await;
+}
+
+async fn an_answer_that_is_no_answer_is_told_as_such(scene: Scene) {
+    let _operator = running(&scene).await;
+    scene.cloud.set_fault(CLUSTER, FaultKind::Garbage {}).unwrap();
+    let status = scene.shows("prod", "no answer", |status| ready(status) == "False InvalidResponse").await;
+    assert_eq!(status.progress, Some(30));
+}

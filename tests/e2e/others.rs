@@ -1,0 +1,121 @@
+//! Others who write to the same resources, by right or by mistake.
+
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::{
+    audit,
+    scene::{ACTIVE, CLUSTER, Scene, kubectl, ready, says},
+    trial::tests,
+    wait::{LIMIT, until},
+};
+
+tests![
+    a_stale_status_write_is_refused_and_tried_again,
+    an_update_is_not_lost_to_a_constant_writer,
+    a_condition_of_another_owner_is_left_alone,
+    a_resource_that_cannot_be_decoded_stops_no_other,
+];
+
+async fn a_stale_status_write_is_refused_and_tried_again(scene: Scene) {
+    scene.task("Running", 10);
+    let operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
+
+    // While an answer is under way, the resource that it is for changes.
+    scene.cloud.set_latency(Duration::from_secs(1));
+    scene.task("Running", 60);
+    let bump = async |n: u32| {
+        scene.change("prod", json!({ "metadata": { "labels": { "bump": n.to_string() } } })).await;
+    };
+    let conflicts = r#"status_writes_total{result="conflict"}"#;
+    let mut n = 0;
+    until("a conflict", LIMIT, async || {
+        n += 1;
+        bump(n).await;
+        operator.metric(conflicts).await
+    })
+    .await;
+    scene
+        .shows_within(ACTIVE + Duration::from_secs(4), "prod", "60 %", |status| status.progress == Some(60))
+        .await;
+
+    let codes = audit::status_codes(&scene.namespace);
+    assert!(codes.contains(&409), "{codes:?}");
+    assert_eq!(codes.last(), Some(&200), "{codes:?}");
+    assert_eq!(scene.notes("prod", "BackupProgressing").await.len(), 1, "nor is its Event made twice");
+}
+
+async fn an_update_is_not_lost_to_a_constant_writer(scene: Scene) {
+    scene.task("Running", 0);
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    let mut n = 0;
+    for progress in [10, 30, 55, 80] {
+        scene.task("Running", progress);
+        until(&format!("{progress} %"), LIMIT, async || {
+            n += 1;
+            let patch = json!({ "metadata": { "labels": { "bump": n.to_string() } } });
+            let changed = scene.change("prod", patch).await;
+            (changed.status.unwrap().progress == Some(progress)).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(scene.notes("prod", "BackupProgressing").await.len(), 3);
+}
+
+async fn a_condition_of_another_owner_is_left_alone(scene: Scene) {
+    scene.task("Running", 10);
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
+    let theirs = json!({
+        "apiVersion": "cce.backupwatch.io/v1alpha1", "kind": "ClusterBackupWatch",
+        "status": { "conditions": [{
+            "type": "Audited", "status": "True", "reason": "Seen", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }] },
+    });
+    let api = scene.api::<cce_backup_watch::api::ClusterBackupWatch>();
+    api.patch_status("prod", &PatchParams::apply("auditor"), &Patch::Apply(&theirs)).await.unwrap();
+    scene.task("Success", 100);
+    let status = scene.shows("prod", "Success", |status| status.phase.as_deref() == Some("Success")).await;
+    assert_eq!(says(&status, "Audited"), "True Seen");
+    assert_eq!(ready(&status), "True Polled");
+}
+
+async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
+    scene.task("Running", 10);
+    let mut operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.watch("broken", json!({})).await;
+    scene.shows("broken", "10 %", |status| status.progress == Some(10)).await;
+    // The schema takes this time; no clock of the operator's goes that far.
+    let patch = json!({ "status": { "latestBackupTime": "9999-12-31T23:59:59Z" } }).to_string();
+    let patch = ["patch", "cbw", "broken", "--subresource=status", "--type=merge", "-p", &patch];
+    kubectl(&scene.namespace, &patch, "").unwrap();
+    kubectl(&scene.namespace, &["annotate", "cbw", "broken", "look=now"], "").unwrap();
+    let undecodable = r#"reconcile_total{result="undecodable"}"#;
+    until("it is noticed", LIMIT, async || operator.metric(undecodable).await).await;
+    let told = operator.log().iter().any(|line| line["level"] == "WARN" && line["name"] == "broken");
+    assert!(told, "the log says which one");
+
+    // Neither the running operator nor a new one is held up.
+    for progress in [20, 30] {
+        scene.task("Running", progress);
+        scene.shows("prod", "the next step", |status| status.progress == Some(progress)).await;
+        operator.kill();
+        operator.restart().await;
+        until("it is noticed again", LIMIT, async || operator.metric(undecodable).await).await;
+    }
+    assert_eq!(operator.get("/readyz").await.0, 200);
+    let patch = json!({ "status": { "latestBackupTime": null } }).to_string();
+    let patch = ["patch", "cbw", "broken", "--subresource=status", "--type=merge", "-p", &patch];
+    kubectl(&scene.namespace, &patch, "").unwrap();
+    scene.request("broken", "now").await;
+    scene.shows("broken", "30 %, once it is mended", |status| status.progress == Some(30)).await;
+    assert!(scene.cloud.requests(CLUSTER) > 0);
+}

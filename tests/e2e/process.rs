@@ -1,0 +1,131 @@
+//! The operator as a process: how it ends, and what it serves.
+
+use std::time::Duration;
+
+use cce_backup_watch::api::ClusterBackupWatch;
+use cce_simulator::FaultKind;
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use crate::{
+    rights,
+    scene::{CLUSTER, Scene, ready},
+    trial::tests,
+    wait::{LIMIT, until},
+};
+
+tests![
+    sigterm_ends_it_in_time_with_code_0,
+    sigint_ends_it_in_time_with_code_0,
+    it_ends_in_time_while_the_cloud_hangs,
+    it_lives_before_it_is_ready_and_is_ready_once_its_caches_are_filled,
+    the_metrics_of_a_watch_come_and_go_with_it,
+    it_counts_its_own_work,
+];
+
+/// How long the end may take.
+const END: Duration = Duration::from_secs(5);
+
+async fn ends(scene: &Scene, signal: &str) {
+    let mut operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;
+    operator.signal(signal);
+    assert_eq!(operator.ended(END).await.code(), Some(0));
+}
+
+async fn sigterm_ends_it_in_time_with_code_0(scene: Scene) {
+    ends(&scene, "TERM").await;
+}
+
+async fn sigint_ends_it_in_time_with_code_0(scene: Scene) {
+    ends(&scene, "INT").await;
+}
+
+async fn it_ends_in_time_while_the_cloud_hangs(scene: Scene) {
+    scene.cloud.set_fault("*", FaultKind::Hang {}).unwrap();
+    let mut operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    until("a poll is under way", LIMIT, async || (scene.cloud.counts(CLUSTER).faulted == 1).then_some(()))
+        .await;
+    assert_eq!(operator.get("/livez").await.0, 200);
+    operator.signal("TERM");
+    assert_eq!(operator.ended(END).await.code(), Some(0));
+}
+
+async fn it_lives_before_it_is_ready_and_is_ready_once_its_caches_are_filled(scene: Scene) {
+    rights::take(&scene, rights::READS).await;
+    let operator = scene.operator().await;
+    assert_eq!(operator.get("/livez").await, (200, "ok\n".to_owned()));
+    assert_eq!(operator.get("/readyz").await.0, 503);
+    rights::give(&scene, rights::READS).await;
+    until("it is ready", LIMIT, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
+    assert_eq!(operator.get("/nothing").await.0, 404);
+}
+
+async fn the_metrics_of_a_watch_come_and_go_with_it(scene: Scene) {
+    scene.task("Running", 67);
+    let mut operator = scene.operator().await;
+    scene.watch("prod", json!({ "maxAge": "26h" })).await;
+    scene.shows("prod", "67 %", |status| status.progress == Some(67)).await;
+    let labels = format!(r#"namespace="{}",name="prod""#, scene.namespace);
+    let is = async |operator: &crate::operator::Operator, name: &str, more: &str, value: Option<f64>| {
+        let metric = format!("{name}{{{labels}{more}}}");
+        // Metrics are read off the cache, which hears of the status a little later.
+        until(&format!("{metric} is {value:?}"), LIMIT, async || {
+            (operator.metric(&metric).await == value).then_some(())
+        })
+        .await;
+    };
+    is(&operator, "backup_progress_ratio", "", Some(0.67)).await;
+    is(&operator, "backup_phase", r#",phase="Running""#, Some(1.0)).await;
+    is(&operator, "backup_phase", r#",phase="Success""#, Some(0.0)).await;
+    is(&operator, "backup_healthy", r#",status="Unknown""#, Some(1.0)).await;
+    is(&operator, "ready", r#",status="True""#, Some(1.0)).await;
+    is(&operator, "max_age_seconds", "", Some(26.0 * 3600.0)).await;
+    is(&operator, "suspended", "", Some(0.0)).await;
+    is(&operator, "last_success_timestamp_seconds", "", None).await;
+    assert!(operator.metric(&format!("last_poll_timestamp_seconds{{{labels}}}")).await.is_some());
+
+    scene.task("Success", 100);
+    let status = scene.shows("prod", "Success", |status| status.last_success.is_some()).await;
+    let time = status.last_success.unwrap().time.unwrap().as_duration().as_secs_f64();
+    is(&operator, "last_success_timestamp_seconds", "", Some(time)).await;
+    is(&operator, "backup_phase", r#",phase="Success""#, Some(1.0)).await;
+    is(&operator, "backup_phase", r#",phase="Running""#, Some(0.0)).await;
+    is(&operator, "backup_healthy", r#",status="True""#, Some(1.0)).await;
+
+    // They are rebuilt from the status, with the cloud out of reach.
+    scene.cloud.set_fault("*", FaultKind::Hang {}).unwrap();
+    operator.kill();
+    operator.restart().await;
+    is(&operator, "last_success_timestamp_seconds", "", Some(time)).await;
+
+    scene.api::<ClusterBackupWatch>().delete("prod", &DeleteParams::default()).await.unwrap();
+    until("its metrics are gone", LIMIT, async || {
+        (!operator.get("/metrics").await.1.contains(&labels)).then_some(())
+    })
+    .await;
+}
+
+async fn it_counts_its_own_work(scene: Scene) {
+    scene.task("Success", 100);
+    let operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;
+    for (metric, least) in [
+        (r#"api_requests_total{code="200"}"#, 1.0),
+        (r#"status_writes_total{result="success"}"#, 1.0),
+        (r#"events_total{reason="BackupSucceeded",result="success"}"#, 1.0),
+        (r#"reconcile_total{result="success"}"#, 1.0),
+        ("leader", 1.0),
+    ] {
+        until(metric, LIMIT, async || operator.metric(metric).await.filter(|value| *value >= least)).await;
+    }
+    let (_, text) = operator.get("/metrics").await;
+    for name in ["reconcile_duration_seconds_bucket", "api_request_duration_seconds_bucket", "build_info"] {
+        assert!(text.contains(&format!("cce_backup_watch_{name}")), "{name} is not in:\n{text}");
+    }
+    assert!(!text.contains("backup-1") && !text.contains("http"), "no task and no URL is a label:\n{text}");
+    assert!(text.ends_with("# EOF\n"));
+}

@@ -1,0 +1,116 @@
+//! What polling costs: one request an interval to the cloud for each cluster, and nothing to the API server while
+//! nothing changes.
+
+use std::time::{Duration, Instant};
+
+use cce_simulator::Task;
+use serde_json::json;
+
+use crate::{
+    audit,
+    operator::Operator,
+    scene::{ACCESS_KEY, ACTIVE, CLUSTER, SECRET_KEY, Scene, ready},
+    trial::tests,
+    wait::{LIMIT, until},
+};
+
+tests![
+    thirty_watches_of_one_cluster_cost_one_request_an_interval,
+    watches_with_different_secrets_never_share_an_answer,
+    fifty_unchanged_watches_over_ten_polls_write_nothing,
+];
+
+/// How late this test may see a request.
+const BEAT: Duration = Duration::from_millis(300);
+
+/// How long the cloud was not asked more than once an interval, at the least: timers are up to 10 % early.
+fn intervals(count: u32, interval: Duration) -> Duration {
+    (count * interval).mul_f64(0.9)
+}
+
+/// Waits until the cloud was asked so many times more for each of these clusters; how long that took.
+async fn polled(scene: &Scene, clusters: &[&str], times: u64) -> Duration {
+    let begun = Instant::now();
+    let before: Vec<_> = clusters.iter().map(|cluster| scene.cloud.requests(cluster)).collect();
+    until(&format!("{times} polls"), 2 * LIMIT, async || {
+        let mut counts = clusters.iter().zip(&before);
+        counts.all(|(cluster, before)| scene.cloud.requests(cluster) >= before + times).then_some(())
+    })
+    .await;
+    begun.elapsed()
+}
+
+async fn thirty_watches_of_one_cluster_cost_one_request_an_interval(scene: Scene) {
+    let all_show = async |phase: &str, progress: u8| {
+        scene.task(phase, progress);
+        for n in 0..30 {
+            scene.shows(&format!("watch-{n}"), phase, |status| status.progress == Some(progress)).await;
+        }
+    };
+    let _operator = scene.operator().await;
+    for n in 0..30 {
+        scene.watch(&format!("watch-{n}"), json!({})).await;
+    }
+    all_show("Running", 40).await;
+    // From one request to the eighth after it.
+    polled(&scene, &[CLUSTER], 1).await;
+    let took = polled(&scene, &[CLUSTER], 8).await;
+    assert!(took + BEAT >= intervals(8, ACTIVE), "8 requests in {took:?}");
+
+    // All of them see each answer, and so does who waits for the longer interval.
+    let requests = scene.cloud.requests(CLUSTER);
+    all_show("Running", 41).await;
+    assert!(scene.cloud.requests(CLUSTER) <= requests + 3);
+    all_show("Success", 100).await;
+    polled(&scene, &[CLUSTER], 1).await;
+    let took = polled(&scene, &[CLUSTER], 2).await;
+    assert!(took + BEAT >= intervals(2, Duration::from_secs(10)), "2 requests in {took:?}");
+    assert_eq!(audit::requests(&scene.namespace)["get secrets"], 1, "nor is their Secret read thirty times");
+}
+
+async fn watches_with_different_secrets_never_share_an_answer(scene: Scene) {
+    // The very same key in another Secret is another credential: who may read the one may not read the other.
+    scene.secret("other", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
+    scene.secret("wrong", json!({ "accessKey": ACCESS_KEY, "secretKey": "wrong" })).await;
+    scene.task("Running", 40);
+    let _operator = scene.operator().await;
+    let named = |name: &str| json!({ "interval": "1h", "activeInterval": "1h", "credentials": { "secretRef": { "name": name } } });
+    scene.watch("first", named("huawei")).await;
+    scene.shows("first", "40 %", |status| status.progress == Some(40)).await;
+    scene.watch("same", named("huawei")).await;
+    scene.shows("same", "40 %", |status| status.progress == Some(40)).await;
+    assert_eq!(scene.cloud.counts(CLUSTER).accepted, 1, "the same Secret shares");
+
+    scene.watch("other", named("other")).await;
+    scene.shows("other", "40 %", |status| status.progress == Some(40)).await;
+    assert_eq!(scene.cloud.counts(CLUSTER).accepted, 2, "another does not");
+    scene.watch("wrong", named("wrong")).await;
+    let status =
+        scene.shows("wrong", "refused", |status| ready(status) == "False AuthenticationFailed").await;
+    assert_eq!((status.tasks, scene.cloud.counts(CLUSTER).refused), (None, 1));
+}
+
+async fn fifty_unchanged_watches_over_ten_polls_write_nothing(scene: Scene) {
+    let clusters: Vec<_> = (0..50).map(|n| format!("{n:08x}-2222-3333-4444-555555555555")).collect();
+    let _operator = Operator::start(&scene, &["--account-rate", "1000", "--account-burst", "1000"]).await;
+    for (n, cluster) in clusters.iter().enumerate() {
+        scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Running").progress(40)]);
+        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster })).await;
+    }
+    for n in 0..50 {
+        scene.shows(&format!("watch-{n}"), "40 %", |status| status.progress == Some(40)).await;
+    }
+    // The first answers were written, and the counter sees it.
+    let first = audit::requests(&scene.namespace);
+    assert_eq!(first["create events"], 50);
+    assert!(first["patch clusterbackupwatches/status"] >= 50, "{first:?}");
+
+    let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
+    polled(&scene, &clusters, 1).await;
+    let before = audit::requests(&scene.namespace);
+    polled(&scene, &clusters, 10).await;
+    let mut after = audit::requests(&scene.namespace);
+    // Nothing is written, nor read; only the watch of the resources is renewed now and then.
+    after.insert("watch clusterbackupwatches".to_owned(), before["watch clusterbackupwatches"]);
+    assert_eq!(after, before);
+}

@@ -1,0 +1,63 @@
+//! The annotation that asks for a poll now.
+
+use std::time::Duration;
+
+use cce_backup_watch::api::ClusterBackupWatchStatus;
+use cce_simulator::Fault;
+use serde_json::json;
+
+use crate::{
+    scene::{CLUSTER, Scene, ready},
+    trial::tests,
+};
+
+tests![
+    a_request_polls_at_once_and_is_echoed,
+    a_request_whose_poll_fails_is_echoed,
+    a_request_waits_for_the_end_of_a_suspension,
+];
+
+/// How soon a request is answered; a promise without a figure.
+const SOON: Duration = Duration::from_secs(5);
+
+fn echoes(value: &str) -> impl Fn(&ClusterBackupWatchStatus) -> bool {
+    move |status| status.last_handled_reconcile_at.as_deref() == Some(value)
+}
+
+async fn a_request_polls_at_once_and_is_echoed(scene: Scene) {
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({ "interval": "24h" })).await;
+    scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;
+    for (count, value) in ["one", "2026-01-01T00:00:00Z", "one"].into_iter().enumerate() {
+        scene.task("Running", u8::try_from(count).unwrap());
+        scene.request("prod", value).await;
+        let status = scene.shows_within(SOON, "prod", "the echo", echoes(value)).await;
+        assert_eq!(status.progress.map(usize::from), Some(count), "the echo comes with the answer");
+    }
+}
+
+async fn a_request_whose_poll_fails_is_echoed(scene: Scene) {
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({ "interval": "24h" })).await;
+    let before = scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;
+    scene.cloud.set_fault(CLUSTER, Fault::status(503)).unwrap();
+    scene.request("prod", "now").await;
+    let status = scene.shows_within(SOON, "prod", "the echo", echoes("now")).await;
+    assert_eq!(status.conditions, before.conditions, "one failure is not yet told");
+}
+
+async fn a_request_waits_for_the_end_of_a_suspension(scene: Scene) {
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({ "interval": "24h", "suspend": true })).await;
+    scene.watch("other", json!({ "interval": "24h" })).await;
+    scene.shows("prod", "Suspended", |status| ready(status) == "True Suspended").await;
+    scene.request("prod", "now").await;
+    // What is asked of another later is handled later.
+    scene.request("other", "now").await;
+    scene.shows("other", "the echo", echoes("now")).await;
+    assert_eq!(scene.status("prod").await.last_handled_reconcile_at, None);
+
+    scene.change("prod", json!({ "spec": { "suspend": false } })).await;
+    let status = scene.shows_within(SOON, "prod", "the echo", echoes("now")).await;
+    assert_eq!(ready(&status), "True Polled");
+}
