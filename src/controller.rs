@@ -14,6 +14,7 @@ use crate::cloud::{
     client::{Client, ClientConfig, HttpError},
     region::{EndpointError, Endpoints},
     share::Sharing,
+    source::{self, SourceConfig},
 };
 use crate::serve::{
     http::{self, Readiness},
@@ -160,17 +161,24 @@ async fn ready(stores: Stores, readiness: &Readiness) {
 }
 
 async fn context(args: &ControllerArgs, metrics: &Metrics) -> Result<Arc<Context>, Error> {
+    let ca_pem = args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?;
     let client = Client::new(ClientConfig {
         request_timeout: args.cloud.request_timeout,
-        ca_pem: args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?,
+        ca_pem: ca_pem.clone(),
         endpoints: Endpoints::new(args.cloud.region_endpoint.iter().cloned())?,
         ..ClientConfig::default()
+    })?;
+    let source = source::OperatorIdentity::new(SourceConfig {
+        choice: args.operator_credentials,
+        request_timeout: args.cloud.request_timeout,
+        ca_pem,
+        ..SourceConfig::default()
     })?;
     let kube = KubeClient::try_default().await?;
     Ok(Arc::new(Context {
         sharing: Sharing::new(Arc::new(Measured { client, metrics: metrics.clone() }), args.limit()),
         secrets: Secrets::new(kube.clone()),
-        identity: OperatorIdentity { namespaces: args.operator_credentials_namespace.clone() },
+        identity: OperatorIdentity::new(source, args.operator_credentials_namespace.clone()),
         paces: Paces::default(),
         metrics: metrics.clone(),
         instance: instance(),

@@ -143,6 +143,16 @@ fn verdict_events(
         |type_| (condition::find(&input.status.conditions, type_), condition::find(&new.conditions, type_));
     let newest = record.newest_backup();
 
+    if let (old, Some(ready)) = pair(types::READY) {
+        let was_false = old.is_some_and(|old| old.status == "False");
+        if ready.status == "False" && !was_false {
+            let what = format!("poll failed ({}): {}", ready.reason, ready.message);
+            events.push(event(input, newest, "PollFailed", &["", &left(old)], &what));
+        } else if was_false && ready.status == "True" && ready.reason == reason::POLLED {
+            let what = "polls are answered again";
+            events.push(event(input, newest, "PollRecovered", &["", &left(old)], what));
+        }
+    }
     if let (old, Some(healthy)) = pair(types::BACKUP_HEALTHY)
         && old.is_none_or(|old| old.reason != healthy.reason)
     {
@@ -155,16 +165,6 @@ fn verdict_events(
         {
             let key = [&stuck.uid, &*text(stuck.progress_time), &left(old)];
             events.push(event(input, Some(stuck), "BackupStuck", &key, what));
-        }
-    }
-    if let (old, Some(ready)) = pair(types::READY) {
-        let was_false = old.is_some_and(|old| old.status == "False");
-        if ready.status == "False" && !was_false {
-            let what = format!("poll failed ({}): {}", ready.reason, ready.message);
-            events.push(event(input, newest, "PollFailed", &["", &left(old)], &what));
-        } else if was_false && ready.status == "True" && ready.reason == reason::POLLED {
-            let what = "polls are answered again";
-            events.push(event(input, newest, "PollRecovered", &["", &left(old)], what));
         }
     }
 }

@@ -130,11 +130,9 @@ pub fn is_finished(task: &TaskStatus) -> bool {
     matches!(task.phase.as_deref(), Some(SUCCESS | FAILED))
 }
 
-/// When a task came to be, for ordering: its creation, or what comes nearest to it. Without any time it counts from when
-/// this operator saw it move, so that nothing bad hides at the end of the list; a success does not, lest it hide that.
+/// When a task came to be, for ordering: its creation, or what comes nearest to it.
 pub fn born(task: &TaskStatus) -> Option<Timestamp> {
-    let moved = task.progress_time.filter(|_| task.phase.as_deref() != Some(SUCCESS));
-    task.creation_time.or(task.update_time).or(task.completion_time).or(moved)
+    task.creation_time.or(task.update_time).or(task.completion_time)
 }
 
 /// When a finished task ended, as far as it can be believed at `now`.
@@ -182,7 +180,7 @@ fn task_status(task: &cloud::Task, known: Option<&TaskStatus>, now: Timestamp) -
         uid: task.uid.clone(),
         phase: task.phase.clone(),
         progress: task.progress,
-        creation_time: task.creation_time.or_else(|| known?.creation_time),
+        creation_time: task.creation_time,
         update_time: task.update_time,
         completion_time: task.completion_time,
         progress_time: unmoved.and_then(|old| old.progress_time).or_else(|| Some(whole_seconds(now))),

@@ -114,45 +114,51 @@ fn judge(input: &Input<'_>, record: &Record) -> Verdict {
 }
 
 /// How the newest finished backup ended, wherever it is on record.
-enum Finished<'a> {
-    Success(&'a str),
-    Failed(&'a str, Option<String>),
+enum Finished {
+    Success(String),
+    Failed(FailureRecord),
 }
 
 /// The newest finished backup: the first that is listed, or, where the history limit has pushed out all of them, the
 /// newest on record. A success counts only where it is known to be newer than the newest failure.
-fn newest_finished<'a>(case: &Case<'a>) -> Option<Finished<'a>> {
+fn newest_finished(case: &Case<'_>) -> Option<Finished> {
     let record = case.record;
     let listed = record.backups().find(|task| record::is_finished(task));
-    if let Some(task) = listed.filter(|task| task.phase.as_deref() == Some(FAILED)) {
-        return Some(Finished::Failed(&task.uid, record::failure_message(task)));
+    if let Some(task) = listed.filter(|task| is_failed(task)) {
+        return Some(Finished::Failed(failure(task)));
     }
     let (success, time) = match (listed, &record.last_success) {
         (Some(task), _) => (Some(&task.uid), record::ended(task, case.now)),
         (None, Some(last)) => (Some(&last.uid), last.time),
         (None, None) => (None, None),
     };
-    let older = |failure: &FailureRecord| {
-        let pushed_out = || record.backups().all(|task| task.uid != failure.uid);
-        match (time, failure.time) {
-            (None, _) => false,
-            (Some(_), _) if listed.is_some() && !pushed_out() => true,
-            (Some(_), None) => listed.is_some(),
-            (Some(time), Some(failed)) => time > failed,
-        }
+    // A failure without any time stands at the list's end, wherever it belongs: it is as new as its last move.
+    let unplaced = record.backups().find(|task| is_failed(task) && record::born(task).is_none());
+    let failed = unplaced.map(failure).or_else(|| record.last_failure.clone());
+    let older = |failed: &FailureRecord| match (time, failed.time) {
+        (None, _) => false,
+        (Some(time), Some(failed)) if unplaced.is_some() || listed.is_none() => time > failed,
+        (Some(time), Some(at)) => time > at || record.backups().any(|task| task.uid == failed.uid),
+        (Some(_), None) => listed.is_some(),
     };
-    match (success, &record.last_failure) {
-        (Some(uid), failure) if failure.as_ref().is_none_or(older) => Some(Finished::Success(uid)),
-        (_, Some(failure)) => Some(Finished::Failed(&failure.uid, failure.message.clone())),
-        _ => None,
+    match (success, failed) {
+        (Some(uid), failed) if failed.as_ref().is_none_or(older) => Some(Finished::Success(uid.clone())),
+        (_, failed) => failed.map(Finished::Failed),
     }
 }
 
+fn is_failed(task: &TaskStatus) -> bool {
+    task.phase.as_deref() == Some(FAILED)
+}
+
+fn failure(task: &TaskStatus) -> FailureRecord {
+    FailureRecord { uid: task.uid.clone(), time: task.progress_time, message: record::failure_message(task) }
+}
+
 fn failed(case: &Case<'_>) -> Option<Verdict> {
-    let Finished::Failed(uid, said) = newest_finished(case)? else { return None };
-    let message =
-        said.map_or_else(|| format!("backup {uid} failed"), |said| format!("backup {uid} failed: {said}"));
-    Some(Verdict::new(Truth::False, reason::BACKUP_FAILED, message))
+    let Finished::Failed(FailureRecord { uid, message, .. }) = newest_finished(case)? else { return None };
+    let said = message.map(|said| format!(": {said}")).unwrap_or_default();
+    Some(Verdict::new(Truth::False, reason::BACKUP_FAILED, format!("backup {uid} failed{said}")))
 }
 
 /// The backup that has not moved for stuckAfter, if any.
