@@ -43,10 +43,14 @@ refused() { # PATTERN COMMAND...
 section() { printf '\n%s\n' "$*"; }
 
 scratch=$(mktemp -d)
-children=()
+# Processes are started in subshells, so their ids are kept in files.
+end() { # NAME
+  [[ ! -r $scratch/$1.pid ]] || kill "$(<"$scratch/$1.pid")" 2>/dev/null
+  rm -f -- "$scratch/$1.pid"
+}
 clean_up() {
-  local child
-  for child in "${children[@]}"; do kill "$child" 2>/dev/null; done
+  local file
+  for file in "$scratch"/*.pid; do end "$(basename "$file" .pid)"; done
   rm -rf -- "$scratch"
 }
 trap clean_up EXIT
@@ -214,7 +218,7 @@ run_operator() { # NAME RELEASE-NAMESPACE SIMULATOR-PORT VALUE...
     kubectl --kubeconfig "$scratch/$name.kubeconfig" config set-context it --cluster it --user it >/dev/null &&
     kubectl --kubeconfig "$scratch/$name.kubeconfig" config use-context it >/dev/null || return
   KUBECONFIG=$scratch/$name.kubeconfig "$CBW_BIN_DIR/cce-backup-watch" "${arguments[@]}" >"$scratch/$name.log" 2>&1 </dev/null &
-  children+=($!)
+  printf '%s' $! >"$scratch/$name.pid"
   printf '%s' "$port" >"$scratch/$name.port"
 }
 
@@ -232,7 +236,7 @@ metrics_of() { # NAME
 }
 # Every metric that tests/monitoring/metrics.txt promises, once there is a watch with a successful backup.
 exports_what_is_promised() { # NAME
-  local metrics name labels missing=0
+  local metrics name missing=0
   metrics=$(metrics_of "$1") || return
   while read -r name _; do
     [[ -n $name && $name != '#' ]] || continue
@@ -451,7 +455,7 @@ EOF
   local simulator
   simulator=$(free_port)
   "$CBW_BIN_DIR/cce-simulator" --listen "127.0.0.1:$simulator" --access-key AK --secret-key SK >"$scratch/simulator.log" 2>&1 </dev/null &
-  children+=($!)
+  printf '%s' $! >"$scratch/simulator.pid"
   for name in shop default; do
     kubectl create secret generic huawei --namespace "$name" --from-literal=accessKey=AK --from-literal=secretKey=SK >/dev/null
   done
@@ -464,7 +468,7 @@ EOF
   check 'and its backup becomes healthy' reaches shop prod condition=BackupHealthy 120
   check 'it published Events' events_of shop BackupSucceeded
   check 'it made no request that its role forbids' nothing_forbidden tenant "$system"
-  kill "${children[-1]}" 2>/dev/null
+  end tenant
 
   check 'the operator of the whole cluster, with its Lease, starts' run_operator "$system" "$system" "$simulator" \
     --set 'rbac.secretNames={huawei}' --set leaderElection.enabled=true
