@@ -7,6 +7,7 @@ name=${1:?usage: cargo-tool.sh NAME [ARGUMENT...]}
 shift
 case $name in
   cargo-deny) version=0.20.2 ;;
+  cargo-auditable) version=0.7.7 ;;
   *) echo "cargo-tool: no version of $name is pinned here" >&2; exit 2 ;;
 esac
 
