@@ -1,0 +1,78 @@
+//! Shell completions and man pages, made from the definition of the command line, so that neither can be out of date.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::str::FromStr;
+
+use clap::{CommandFactory, ValueEnum};
+use clap_complete::aot;
+use clap_mangen::Man;
+
+use crate::cli::{Cli, PLUGIN};
+
+/// The shells with completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// `source <(cce-backup-watch completion bash)`
+    Bash,
+    /// `cce-backup-watch completion zsh > "${fpath[1]}/_cce-backup-watch"`
+    Zsh,
+    /// `cce-backup-watch completion fish | source`
+    Fish,
+}
+
+/// A command that has a page of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page(String);
+
+impl FromStr for Page {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let cli = Cli::command();
+        let mut names = cli.get_subcommands().map(clap::Command::get_name);
+        if names.any(|name| name == text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let names: Vec<_> = cli.get_subcommands().map(clap::Command::get_name).collect();
+        Err(format!("there are pages for {}", names.join(", ")))
+    }
+}
+
+/// Prints the completions for the name that the program was called by.
+pub fn completion(shell: Shell, argv0: Option<&OsStr>) -> io::Result<()> {
+    let mut command = Cli::command();
+    let plugin = Cli::called(argv0).get_bin_name().is_some();
+    let name = if plugin { PLUGIN.to_owned() } else { command.get_name().to_owned() };
+    let shell = match shell {
+        Shell::Bash => aot::Shell::Bash,
+        Shell::Zsh => aot::Shell::Zsh,
+        Shell::Fish => aot::Shell::Fish,
+    };
+    // Written to memory first: the generator panics where a reader has gone.
+    let mut script = Vec::new();
+    aot::generate(shell, &mut command, name, &mut script);
+    print(&script)
+}
+
+/// Prints the page of the program, or of one of its commands, in roff.
+pub fn page(page: Option<&Page>) -> io::Result<()> {
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    let command = match page {
+        Some(Page(name)) => command.find_subcommand(name).cloned().unwrap_or(command),
+        None => command,
+    };
+    let mut roff = Vec::new();
+    Man::new(command).manual("cce-backup-watch").render(&mut roff)?;
+    print(&roff)
+}
+
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        // A reader that has seen enough is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
