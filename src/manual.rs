@@ -52,7 +52,7 @@ pub fn completion(shell: Shell, argv0: Option<&OsStr>) -> io::Result<()> {
     // Written to memory first: the generator panics where a reader has gone.
     let mut script = Vec::new();
     aot::generate(shell, &mut command, name, &mut script);
-    print(&script)
+    print(&String::from_utf8_lossy(&script))
 }
 
 /// Prints the page of the program, or of one of its commands, in roff.
@@ -65,12 +65,13 @@ pub fn page(page: Option<&Page>) -> io::Result<()> {
     };
     let mut roff = Vec::new();
     Man::new(command).manual("cce-backup-watch").render(&mut roff)?;
-    print(&roff)
+    // The name that clap_mangen gives to what follows the options says nothing to a reader of man pages.
+    print(&String::from_utf8_lossy(&roff).replace(".SH EXTRA\n", ".SH NOTES\n"))
 }
 
-fn print(bytes: &[u8]) -> io::Result<()> {
+fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // A reader that has seen enough is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,

@@ -20,27 +20,32 @@ const TIMEOUT: Duration = Duration::from_mins(30);
 /// Faster polls show nothing new and spend the account's rate.
 const FASTEST: Duration = Duration::from_secs(1);
 
+// In ASCII and in short lines, because it is part of the man page too.
 const HELP: &str = "\
 Exit codes:
-    0  the cloud answered, and the newest backup has not failed; with --wait: it succeeded
+    0  the newest backup has not failed; with --wait: it succeeded
     1  the newest backup failed, with or without --wait
     2  the flags cannot be used
-    3  the poll failed: no credential, no access, no such cluster, or (without --wait) no answer
+    3  the poll failed; with --wait only where waiting is no remedy
   124  --timeout passed before the newest backup was finished
-  130  ended by Ctrl-C, as --watch always is; 143 by SIGTERM, 141 by a reader that went away
+  130  ended by Ctrl-C, as --watch is; 143: by SIGTERM
+  141  whoever read the output of --watch went away
 
-The newest backup is the task created last, not counting those that put a backup back (master-backup-rollback). \
-It is finished when its phase is Success or Failed. With --wait a cluster without any backup is waited for, a fault \
-that may pass is asked past, and one that will not pass, such as a refused key, ends the command at once. A backup \
-that was running and is no longer listed is not taken for an older one that succeeded.
+The newest backup is the task created last, not counting those that put a backup back (master-backup-rollback). It is \
+finished when its phase is Success or Failed. With --wait a cluster without any backup is waited for, a fault that may \
+pass is asked past, and one that will not pass, such as a refused key, ends the command at once. A backup that was \
+running and is no longer listed is not taken for an older one that succeeded.
 
 Results go to standard output, everything else to standard error.
 
 Examples:
-  cce-backup-watch tasks --region cn-north-4 --project-id 0123… --cluster-id 1111…
-  cce-backup-watch tasks … --wait --timeout 45m && upgrade-the-cluster
-  cce-backup-watch tasks … --secret platform/huawei --watch
-  cce-backup-watch tasks … --output json | jq -r .lastSuccess.time";
+  export HUAWEICLOUD_SDK_AK=... HUAWEICLOUD_SDK_SK=... CBW_REGION=cn-north-4 \\
+    CBW_PROJECT_ID=0123456789abcdef0123456789abcdef \\
+    CBW_CLUSTER_ID=11111111-2222-3333-4444-555555555555
+  cce-backup-watch tasks --watch
+  cce-backup-watch tasks --secret platform/huawei
+  cce-backup-watch tasks --output json | jq -r .lastSuccess.time
+  cce-backup-watch tasks --wait --timeout 45m && ./upgrade";
 
 /// One poll of the snapshot-task API, or many.
 #[derive(Debug, Args)]
@@ -50,7 +55,7 @@ pub struct TasksArgs {
     #[arg(long, env = "CBW_REGION")]
     pub region: Region,
 
-    /// The project of the cluster: 32 lower-case hex digits. Also from `HUAWEICLOUD_SDK_PROJECT_ID`.
+    /// The project of the cluster: 32 lower-case hex digits. Also from HUAWEICLOUD_SDK_PROJECT_ID.
     #[arg(long, env = "CBW_PROJECT_ID")]
     pub project_id: Option<ProjectId>,
 
@@ -98,7 +103,7 @@ pub struct TasksArgs {
     pub cloud: CloudArgs,
 
     /// What is logged to standard error, such as debug or cce_backup_watch=trace.
-    #[arg(long, env = "CBW_LOG_FILTER", value_name = "FILTER", default_value = "warn", value_parser = log_filter)]
+    #[arg(long, env = "CBW_LOG_FILTER", value_name = "FILTER", default_value = "warn,kube_client=off", value_parser = log_filter)]
     pub log_filter: String,
 }
 
