@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::cloud::{rate::Limit, region::RegionEndpoint};
+use crate::cloud::{rate::Limit, region::RegionEndpoint, source::OperatorCredentials};
 use crate::manual::{Page, Shell};
 use crate::serve::telemetry::LogFormat;
 use crate::tasks::args::TasksArgs;
@@ -104,6 +104,10 @@ pub struct ControllerArgs {
     /// How many resources are worked on at the same time.
     #[arg(long, env = "CBW_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
+
+    /// Where the operator's own identity comes from.
+    #[arg(long, env = "CBW_OPERATOR_CREDENTIALS", value_name = "SOURCE", value_enum, default_value_t)]
+    pub operator_credentials: OperatorCredentials,
 
     /// A namespace whose watches may use the operator's own identity; may be given more than once. None means nobody,
     /// `*` everybody: then whoever may create a watch reads with the operator's rights.

@@ -44,8 +44,13 @@ pub struct Outcome {
 /// What a caller got.
 #[derive(Clone, Debug)]
 pub enum Fetched {
-    /// A fetch of its own, or of another.
-    Outcome(Outcome),
+    /// What a fetch brought: its own, or where `shared` that of another.
+    Outcome {
+        /// What it brought.
+        outcome: Outcome,
+        /// Whether it cost no request.
+        shared: bool,
+    },
     /// Nothing yet: come back after this time.
     Later(Duration),
 }
@@ -117,13 +122,13 @@ impl Sharing {
         let mut last = shared.last.lock().await;
         if let Some(outcome) = last.as_ref().and_then(|held| held.serves(&want)) {
             lock(&shared.budget).leave(want.who);
-            return Fetched::Outcome(outcome);
+            return Fetched::Outcome { outcome, shared: true };
         }
         match lock(&shared.standing).enter(Instant::now(), want.asked) {
             Entry::Granted => {}
             Entry::Refused(outcome) => {
                 lock(&shared.budget).leave(want.who);
-                return Fetched::Outcome(outcome);
+                return Fetched::Outcome { outcome, shared: true };
             }
             Entry::Later(wait) => return Fetched::Later(wait),
         }
@@ -138,7 +143,7 @@ impl Sharing {
         visit.outcome = Some(outcome.clone());
         let refusals = last.as_ref().map_or(0, |held| held.refusals);
         *last = Some(Held::new(outcome.clone(), refusals));
-        Fetched::Outcome(outcome)
+        Fetched::Outcome { outcome, shared: false }
     }
 }
 

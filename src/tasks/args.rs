@@ -55,7 +55,7 @@ pub struct TasksArgs {
     #[arg(long, env = "CBW_REGION")]
     pub region: Region,
 
-    /// The project of the cluster: 32 lower-case hex digits. Also from HUAWEICLOUD_SDK_PROJECT_ID.
+    /// The project of the cluster: 32 lower-case hex digits. Also from `HUAWEICLOUD_SDK_PROJECT_ID`.
     #[arg(long, env = "CBW_PROJECT_ID")]
     pub project_id: Option<ProjectId>,
 

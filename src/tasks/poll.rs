@@ -24,6 +24,9 @@ pub enum PollError {
     /// The cloud gave no answer, or there is no credential to ask it with.
     #[error("{}", told(.0))]
     Cloud(#[from] Fault),
+    /// No source of a credential is set up, or the one that is does not work.
+    #[error("there is no credential (--credentials auto): {}", told(.0))]
+    NoCredential(Fault),
     /// Kubernetes did not hand out the Secret.
     #[error("cannot read the Secret {name}: {source}")]
     Kubernetes {
@@ -38,6 +41,7 @@ impl PollError {
     /// Whether trying again changes nothing until somebody acts.
     pub fn is_definite(&self) -> bool {
         match self {
+            Self::NoCredential(_) => true,
             Self::Cloud(fault) => fault.kind.is_definite(),
             Self::Kubernetes { source: kube::Error::Api(status), .. } => {
                 (400..500).contains(&status.code) && status.code != 429
@@ -49,7 +53,7 @@ impl PollError {
     /// How long the cloud asks to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Cloud(fault) => fault.retry_after,
+            Self::Cloud(fault) | Self::NoCredential(fault) => fault.retry_after,
             Self::Kubernetes { .. } => None,
         }
     }
@@ -57,26 +61,29 @@ impl PollError {
     /// The same from try to try, so that it is told once.
     pub fn steady(&self) -> String {
         match self {
-            Self::Cloud(fault) => fault.message.clone(),
+            Self::Cloud(fault) | Self::NoCredential(fault) => fault.message.clone(),
             Self::Kubernetes { .. } => self.to_string(),
         }
     }
 }
 
-/// A fault with the id of its request, which a support case needs. A status leaves it out, since it differs from try to
-/// try; here it is told once.
+/// A fault in the words of this command, with the id of its request, which a support case needs. A status leaves the id
+/// out, since it differs from try to try; here it is told once.
 fn told(fault: &Fault) -> String {
-    let Some(id) = &fault.request_id else { return fault.message.clone() };
+    // The advice is written for those who run the operator.
+    let message =
+        fault.message.replace("--operator-credentials", "--credentials").replace("the operator's ", "the ");
+    let Some(id) = &fault.request_id else { return message };
     let place = match (fault.http_status, &fault.code) {
         (Some(status), Some(code)) => format!("(HTTP {status}, {code})"),
         (Some(status), None) => format!("(HTTP {status})"),
         (None, _) => String::new(),
     };
-    match fault.message.split_once(&place) {
+    match message.split_once(&place) {
         Some((what, advice)) if !place.is_empty() => {
             format!("{what}{}, request {id}){advice}", place.trim_end_matches(')'))
         }
-        _ => format!("{} (request {id})", fault.message),
+        _ => format!("{message} (request {id})"),
     }
 }
 
@@ -99,12 +106,8 @@ impl Poll {
             endpoints,
             ..ClientConfig::default()
         };
-        Ok(Self {
-            client: Client::new(config)?,
-            credentials: Credentials::new(args).await?,
-            reports: Maker::new(&target),
-            target,
-        })
+        let credentials = Credentials::new(args, &target.region, &config).await?;
+        Ok(Self { client: Client::new(config)?, credentials, reports: Maker::new(&target), target })
     }
 
     /// Asks once.
@@ -150,7 +153,7 @@ mod tests {
             ),
             (None, None, Some("r"), "no", "no (request r)"),
             (Some(401), Some("A.1"), None, "no (HTTP 401, A.1): do", "no (HTTP 401, A.1): do"),
-            (None, None, None, "no", "no"),
+            (None, None, None, "see the operator's --operator-credentials", "see the --credentials"),
         ] {
             assert_eq!(super::told(&fault(status, code, id, message)), told);
         }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 
-use super::{identity::OperatorIdentity, pace::Paces, plan::record, secrets::Secrets};
+use super::{identity::OperatorIdentity, pace::Paces, plan, plan::record, secrets::Secrets};
 use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT};
 use crate::cloud::share::Sharing;
 use crate::serve::metrics::Metrics;
@@ -25,9 +25,6 @@ pub struct Context {
     /// What is counted.
     pub metrics: Metrics,
 }
-
-/// The longest request value that is echoed; the schema of the status bounds it.
-const REQUEST_CHARS: usize = 1024;
 
 /// One resource, as a look sees it.
 pub struct Look<'a> {
@@ -56,7 +53,7 @@ impl<'a> Look<'a> {
             .annotations()
             .get(REQUESTED_AT)
             .filter(|_| !watch.spec.suspend)
-            .map(|value| value.chars().take(REQUEST_CHARS).collect::<String>())
+            .map(|value| plan::echo(value))
             .filter(|value| status.last_handled_reconcile_at.as_ref() != Some(value));
         Self {
             watch,

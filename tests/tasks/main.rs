@@ -1,6 +1,7 @@
 //! `cce-backup-watch tasks` as a user runs it: the real command against the simulator over real HTTP.
 
 mod exit_codes;
+mod identity;
 mod leaks;
 mod output;
 mod secret;

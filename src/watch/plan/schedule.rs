@@ -47,7 +47,7 @@ fn after_fault(fault: &Fault, base: Duration, failures: u32) -> Duration {
 
 /// `base`, doubled with every failure after the first, to the cap.
 pub fn backoff(base: Duration, failures: u32) -> Duration {
-    base.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_CAP.max(base))
+    base.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_CAP)
 }
 
 /// When time alone will change the verdict: the next of the moments at which a success turns stale, a backup counts as

@@ -1,0 +1,67 @@
+//! A watch says what the cloud says, and soon.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    scene::{ACTIVE, CLUSTER, Scene, healthy, ready},
+    trial::tests,
+};
+
+tests![
+    a_new_watch_shows_the_sample_of_the_api_page,
+    progress_and_success_are_followed_within_the_active_interval,
+];
+
+/// The answer that the API page gives as its sample.
+const SAMPLE: &str = include_str!("sample.json");
+
+async fn a_new_watch_shows_the_sample_of_the_api_page(scene: Scene) {
+    scene.cloud.set_answer(CLUSTER, serde_json::from_str(SAMPLE).unwrap());
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    let status = scene.shows("prod", "the task", |status| status.tasks.is_some()).await;
+
+    assert_eq!(ready(&status), "True Polled");
+    assert_eq!(healthy(&status), "Unknown BackupRunning");
+    let mut status: Value = serde_json::to_value(&status).unwrap();
+    let moved = status["tasks"][0].as_object_mut().unwrap().remove("progressTime");
+    assert!(moved.is_some(), "{status:#}");
+    status.as_object_mut().unwrap().remove("conditions");
+    let expected = json!({
+        "observedGeneration": 1,
+        "phase": "Running",
+        "progress": 67,
+        "latestBackupTime": "2023-11-25T09:03:47.980844Z",
+        "tasks": [{
+            "uid": "87d326f9-46b0-486e-a4ba-1f82ec9315ed",
+            "phase": "Running",
+            "progress": 67,
+            "creationTime": "2023-11-25T09:03:46.739012Z",
+            "updateTime": "2023-11-25T09:03:46.739027Z",
+            "completionTime": "2023-11-25T09:03:46.739027Z",
+        }],
+    });
+    assert_eq!(status, expected);
+}
+
+async fn progress_and_success_are_followed_within_the_active_interval(scene: Scene) {
+    let promised = ACTIVE + Duration::from_secs(2);
+    scene.task("Running", 67);
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "67 %", |status| status.progress == Some(67)).await;
+
+    scene.task("Running", 80);
+    scene.shows_within(promised, "prod", "80 %", |status| status.progress == Some(80)).await;
+
+    scene.task("Success", 100);
+    let status = scene
+        .shows_within(promised, "prod", "Success", |status| status.phase.as_deref() == Some("Success"))
+        .await;
+    assert_eq!(status.progress, Some(100));
+    assert_eq!(healthy(&status), "True BackupSucceeded");
+    let success = status.last_success.unwrap();
+    assert_eq!((success.uid.as_str(), success.time), ("backup-1", status.tasks.unwrap()[0].completion_time));
+}

@@ -1,0 +1,152 @@
+//! The operator as a process of its own, with the rights of a service account. It is killed when dropped, and its log is
+//! shown when the test fails.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
+use kube::{api::PostParams, config::Kubeconfig};
+use serde_json::{Value, json};
+
+use crate::{
+    scene::{REGION, Scene},
+    wait::{LIMIT, until},
+};
+
+/// How much of the log is shown.
+const SHOWN: usize = 80;
+
+/// A running operator.
+pub struct Operator {
+    child: Child,
+    command: Command,
+    log: PathBuf,
+    /// Where it serves metrics and probes.
+    pub url: String,
+}
+
+impl Operator {
+    /// Starts it for the scene's namespace and cloud, with further flags, and waits until it says that it has started.
+    pub async fn start(scene: &Scene, flags: &[&str]) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+        fs::create_dir_all(&folder).unwrap();
+        let log = folder.join(format!("{}.log", scene.test));
+        File::create(&log).unwrap();
+        let kubeconfig = folder.join(format!("{}.kubeconfig", scene.test));
+        fs::write(&kubeconfig, kubeconfig_of(scene).await).unwrap();
+
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"));
+        command
+            .args(["controller", "--watch-namespace", &scene.namespace, "--listen", "127.0.0.1:0"])
+            .args(["--region-endpoint", &format!("{REGION}={}", scene.cloud.url())])
+            .args(["--log-filter", "info,cce_backup_watch=debug"])
+            .args(flags)
+            .env("KUBECONFIG", kubeconfig);
+        let child = spawn(&mut command, &log);
+        let mut operator = Self { child, command, log, url: String::new() };
+        operator.started(0).await;
+        operator
+    }
+
+    /// Kills it in the middle of whatever it does, as `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again as it was started first.
+    pub async fn restart(&mut self) {
+        let before = self.starts().len();
+        self.child = spawn(&mut self.command, &self.log);
+        self.started(before).await;
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        until("the operator has ended", limit, async || self.child.try_wait().unwrap()).await
+    }
+
+    /// The lines of its log, in JSON.
+    pub fn log(&self) -> Vec<Value> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Asks one of its HTTP paths; the status and the body.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
+        let response = client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The value of a metric, with its labels as they are exported.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics").await;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix("cce_backup_watch_")?.strip_prefix(name)?.strip_prefix(' '));
+        value.map(|value| value.parse().unwrap())
+    }
+
+    /// The addresses in its log where it has listened, one a start.
+    fn starts(&self) -> Vec<String> {
+        let lines = self.log();
+        let starts = lines.iter().filter(|line| line["message"] == "started");
+        starts.filter_map(|line| line["listen"].as_str().map(str::to_owned)).collect()
+    }
+
+    async fn started(&mut self, before: usize) {
+        self.url = until("the operator has started", LIMIT, async || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the operator ended at its start: {ended:?}");
+            self.starts().get(before).map(|address| format!("http://{address}"))
+        })
+        .await;
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let text = fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<_> = text.lines().collect();
+            let end = &lines[lines.len().saturating_sub(SHOWN)..];
+            eprintln!("the end of {}:\n{}\n", self.log.display(), end.join("\n"));
+        }
+    }
+}
+
+fn spawn(command: &mut Command, log: &Path) -> Child {
+    let log = File::options().append(true).open(log).unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+}
+
+/// A kubeconfig with a token of the scene's service account.
+async fn kubeconfig_of(scene: &Scene) -> String {
+    let accounts = scene.api::<ServiceAccount>();
+    let request = TokenRequest::default();
+    let token = accounts.create_token_request("operator", &PostParams::default(), &request).await.unwrap();
+    let ours = Kubeconfig::read().unwrap();
+    let cluster = ours.clusters[0].cluster.as_ref().unwrap();
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
+        "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e" } }],
+        "clusters": [{ "name": "e2e", "cluster": {
+            "server": cluster.server, "certificate-authority-data": cluster.certificate_authority_data,
+        } }],
+        "users": [{ "name": "e2e", "user": { "token": token.status.unwrap().token } }],
+    })
+    .to_string()
+}

@@ -1,0 +1,206 @@
+//! The surroundings of one test: a namespace of the control plane, and a cloud.
+
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use cce_backup_watch::api::{
+    ClusterBackupWatch, ClusterBackupWatchStatus,
+    condition::{self, types},
+};
+use cce_simulator::{Config, Simulator, Task};
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+    runtime::wait::await_condition,
+};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::{operator::Operator, wait::LIMIT};
+
+/// The cluster that a watch names unless the test says otherwise.
+pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
+/// The region, project, and keys of every cloud.
+pub const REGION: &str = "cn-north-4";
+/// The project.
+pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
+/// The access key that the cloud accepts, in the Secret `huawei`.
+pub const ACCESS_KEY: &str = "TESTACCESSKEY0000000";
+/// Its secret key.
+pub const SECRET_KEY: &str = "canary-secret-key-0123456789abcdefghijkl";
+/// The shortest activeInterval; a watch has it unless the test says otherwise.
+pub const ACTIVE: Duration = Duration::from_secs(2);
+
+/// The surroundings of one test.
+pub struct Scene {
+    /// The name of the test.
+    pub test: &'static str,
+    /// The namespace.
+    pub namespace: String,
+    /// Access to the control plane with all rights.
+    pub client: Client,
+    /// The cloud.
+    pub cloud: Simulator,
+}
+
+impl Scene {
+    /// Sets a scene: a namespace with the operator's service account and the Secret `huawei`, and a cloud that knows
+    /// the cluster, without tasks.
+    pub async fn set(test: &'static str) -> Self {
+        static DEFINED: OnceCell<()> = OnceCell::const_new();
+        static SCENES: AtomicUsize = AtomicUsize::new(1);
+        DEFINED.get_or_init(define).await;
+        let namespace = format!("scene-{}", SCENES.fetch_add(1, Ordering::Relaxed));
+        // A client of its own: a panic in one test must not take another's connection along.
+        let client = Client::try_default().await.unwrap();
+        let cloud = Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await.unwrap();
+        cloud.set_tasks(CLUSTER, []);
+        let scene = Self { test, namespace, client, cloud };
+        let named = |name: &str| json!({ "metadata": { "name": name } });
+        let create = PostParams::default();
+        let namespace: Namespace = serde_json::from_value(named(&scene.namespace)).unwrap();
+        Api::all(scene.client.clone()).create(&create, &namespace).await.unwrap();
+        let account: ServiceAccount = serde_json::from_value(named("operator")).unwrap();
+        scene.api().create(&create, &account).await.unwrap();
+        scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
+        scene
+    }
+
+    /// Access to the namespace's objects of one kind.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates a Secret, or changes one.
+    pub async fn secret(&self, name: &str, values: Value) {
+        let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": values });
+        let params = PatchParams::apply("e2e").force();
+        self.api::<Secret>().patch(name, &params, &Patch::Apply(&secret)).await.unwrap();
+    }
+
+    /// Starts the operator.
+    pub async fn operator(&self) -> Operator {
+        Operator::start(self, &[]).await
+    }
+
+    /// Creates a watch of the cluster, with these changes to the usual spec; null takes a field away.
+    pub async fn watch(&self, name: &str, changes: Value) -> ClusterBackupWatch {
+        let watch = serde_json::from_value(watch(name, &changes)).unwrap();
+        self.api().create(&PostParams::default(), &watch).await.unwrap()
+    }
+
+    /// Changes a watch by a merge patch.
+    pub async fn change(&self, name: &str, patch: Value) -> ClusterBackupWatch {
+        self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
+    }
+
+    /// The status of a watch.
+    pub async fn status(&self, name: &str) -> ClusterBackupWatchStatus {
+        self.api::<ClusterBackupWatch>().get(name).await.unwrap().status.unwrap()
+    }
+
+    /// Waits until a watch's status is as it should be.
+    pub async fn shows(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&ClusterBackupWatchStatus) -> bool,
+    ) -> ClusterBackupWatchStatus {
+        self.shows_within(LIMIT, name, what, holds).await
+    }
+
+    /// The same within a promised time.
+    pub async fn shows_within(
+        &self,
+        limit: Duration,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&ClusterBackupWatchStatus) -> bool,
+    ) -> ClusterBackupWatchStatus {
+        let holds = |watch: Option<&ClusterBackupWatch>| {
+            watch.and_then(|watch| watch.status.as_ref()).is_some_and(&holds)
+        };
+        match tokio::time::timeout(limit, await_condition(self.api(), name, holds)).await {
+            Ok(watch) => watch.unwrap().and_then(|watch| watch.status).unwrap(),
+            Err(_) => panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await),
+        }
+    }
+
+    /// Sets the one task of the cluster.
+    pub fn task(&self, phase: &str, progress: u8) {
+        self.cloud.set_tasks(CLUSTER, [Task::new("backup-1", phase).progress(progress)]);
+    }
+}
+
+/// A watch as a user writes it, with these changes to the usual spec; null takes a field away.
+pub fn watch(name: &str, changes: &Value) -> Value {
+    let mut spec = json!({
+        "region": REGION, "projectID": PROJECT, "clusterID": CLUSTER, "interval": "10s", "activeInterval": "2s",
+        "credentials": { "secretRef": { "name": "huawei" } },
+    });
+    for (field, value) in changes.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    spec.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    json!({
+        "apiVersion": "cce.backupwatch.io/v1alpha1", "kind": "ClusterBackupWatch",
+        "metadata": { "name": name }, "spec": spec,
+    })
+}
+
+/// The status and reason of a condition, such as `True Polled`; empty when it is not there.
+pub fn says(status: &ClusterBackupWatchStatus, type_: &str) -> String {
+    condition::find(&status.conditions, type_)
+        .map_or_else(String::new, |c| format!("{} {}", c.status, c.reason))
+}
+
+/// The same of Ready.
+pub fn ready(status: &ClusterBackupWatchStatus) -> String {
+    says(status, types::READY)
+}
+
+/// The same of `BackupHealthy`.
+pub fn healthy(status: &ClusterBackupWatchStatus) -> String {
+    says(status, types::BACKUP_HEALTHY)
+}
+
+/// Runs kubectl with an input; the output, or what it says when it fails.
+pub fn kubectl(namespace: &str, arguments: &[&str], input: &str) -> Result<String, String> {
+    let mut child = Command::new("kubectl")
+        .args(["--namespace", namespace])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kubectl is on PATH");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let mut said = String::from_utf8(output.stdout).unwrap();
+    if output.status.success() {
+        return Ok(said);
+    }
+    write!(said, "{}", String::from_utf8_lossy(&output.stderr)).unwrap();
+    Err(said)
+}
+
+/// Applies the definition as the binary prints it, and gives every service account the rights of the operator.
+async fn define() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch")).arg("crd").output().unwrap();
+    assert!(printed.status.success());
+    let crd = String::from_utf8(printed.stdout).unwrap();
+    kubectl("default", &["apply", "--server-side", "--filename", "-"], &crd).unwrap();
+    kubectl("default", &["apply", "--server-side", "--filename", "-"], include_str!("rights.yaml")).unwrap();
+    let name = "customresourcedefinitions/clusterbackupwatches.cce.backupwatch.io";
+    kubectl("default", &["wait", "--for=condition=Established", "--timeout=30s", name], "").unwrap();
+}

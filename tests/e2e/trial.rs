@@ -1,0 +1,49 @@
+//! Makes trials of the test functions, and runs them where there is a control plane.
+
+use std::{future::Future, pin::Pin};
+
+use libtest_mimic::{Arguments, Trial};
+
+use crate::scene::Scene;
+
+/// A test: its name and what it does in a scene of its own.
+pub struct Test {
+    /// The name of the function, which says what it shows.
+    pub name: &'static str,
+    /// The function.
+    pub run: fn(Scene) -> Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// `pub fn tests()` with these functions. One that is left out is unused, which the compiler reports.
+macro_rules! tests {
+    ($($name:ident),+ $(,)?) => {
+        /// The tests of this file.
+        pub fn tests() -> Vec<crate::trial::Test> {
+            vec![$(crate::trial::Test { name: stringify!($name), run: |scene| Box::pin($name(scene)) }),+]
+        }
+    };
+}
+pub(crate) use tests;
+
+/// Runs the tests, or lists them as ignored.
+pub fn run(arguments: &Arguments, tests: Vec<Test>) {
+    let control_plane = std::env::var_os("CBW_AUDIT_LOG").is_some();
+    if !control_plane {
+        println!("\nno control plane, so nothing is run here: use `make test`, or hack/control-plane/run.sh");
+    }
+    // The one TLS provider, for kube and reqwest alike.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let trials = tests
+        .into_iter()
+        .map(|test| {
+            let handle = runtime.handle().clone();
+            Trial::test(test.name, move || {
+                handle.block_on(async { (test.run)(Scene::set(test.name).await).await });
+                Ok(())
+            })
+            .with_ignored_flag(!control_plane)
+        })
+        .collect();
+    libtest_mimic::run(arguments, trials).exit();
+}

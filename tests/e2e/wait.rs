@@ -1,0 +1,18 @@
+//! Waits for conditions; no test sleeps in the hope that something has happened meanwhile.
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what has no promised time: far above what it takes, for the machine may be busy.
+pub const LIMIT: Duration = Duration::from_secs(40);
+
+/// Looks until there is something to see.
+pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
