@@ -41,18 +41,27 @@ impl FromStr for Page {
 
 /// Prints the completions for the name that the program was called by.
 pub fn completion(shell: Shell, argv0: Option<&OsStr>) -> io::Result<()> {
-    let mut command = Cli::command();
-    let plugin = Cli::called(argv0).get_bin_name().is_some();
-    let name = if plugin { PLUGIN.to_owned() } else { command.get_name().to_owned() };
-    let shell = match shell {
-        Shell::Bash => aot::Shell::Bash,
-        Shell::Zsh => aot::Shell::Zsh,
-        Shell::Fish => aot::Shell::Fish,
-    };
-    // Written to memory first: the generator panics where a reader has gone.
+    let is_plugin = Cli::called(argv0).get_bin_name().is_some();
+    let name = if is_plugin { PLUGIN.to_owned() } else { Cli::command().get_name().to_owned() };
+    print(&match shell {
+        Shell::Bash => bash(&name),
+        Shell::Zsh => script(aot::Zsh, &name),
+        Shell::Fish => script(aot::Fish, &name),
+    })
+}
+
+/// Written to memory first: the generators panic where a reader has gone.
+fn script(shell: impl aot::Generator, name: &str) -> String {
     let mut script = Vec::new();
-    aot::generate(shell, &mut command, name, &mut script);
-    print(&String::from_utf8_lossy(&script))
+    aot::generate(shell, &mut Cli::command(), name, &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// A script for bash in which a hyphen in the program's name makes the completions of its commands unreachable
+/// (<https://github.com/clap-rs/clap/issues/6421>), so only the command that is completed has its real name.
+fn bash(name: &str) -> String {
+    let plain = name.replace('-', "_");
+    script(aot::Bash, &plain).replace(&format!("-o default {plain}\n"), &format!("-o default {name}\n"))
 }
 
 /// Prints the page of the program, or of one of its commands, in roff.

@@ -102,7 +102,7 @@ pub struct TasksArgs {
     #[command(flatten)]
     pub cloud: CloudArgs,
 
-    /// What is logged to standard error, such as debug or cce_backup_watch=trace.
+    /// What is logged to standard error, such as `debug` or `warn,kube_client=off`.
     #[arg(long, env = "CBW_LOG_FILTER", value_name = "FILTER", default_value = "warn,kube_client=off", value_parser = log_filter)]
     pub log_filter: String,
 }

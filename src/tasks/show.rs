@@ -99,7 +99,7 @@ impl Show {
         if self.before.as_ref() != Some(report) {
             match self.output {
                 Output::Json if self.watch => {
-                    self.print(&format!("{}\n", encoded(serde_json::to_string(report))?))?
+                    self.print(&format!("{}\n", encoded(serde_json::to_string(report))?))?;
                 }
                 Output::Yaml if self.watch => {
                     self.print(&format!("---\n{}", encoded(serde_saphyr::to_string(report))?))?;

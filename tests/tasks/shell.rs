@@ -57,19 +57,32 @@ fn bash_takes_the_completions_and_completes_with_them() {
     let script = run(program().args(["completion", "bash"])).stdout;
     let parsed = with_input(Command::new("bash").arg("-n"), &script);
     assert_eq!((parsed.code, parsed.stderr.as_str()), (Some(0), ""));
-    let ask = r#"
-        COMP_WORDS=(cce-backup-watch tasks --cluster-type ""); COMP_CWORD=3
-        _cce__backup__watch cce-backup-watch "" --cluster-type; echo "${COMPREPLY[@]}"
-    "#;
-    let completed = with_input(&mut Command::new("bash"), &format!("{script}\n{ask}"));
-    assert_eq!(completed.stdout.trim(), "Standard Autopilot", "{completed:?}");
+    for (words, completed) in [
+        ("cce-backup-watch ta", "tasks"),
+        ("cce-backup-watch tasks --cluster-t", "--cluster-type"),
+        ("cce-backup-watch tasks --cluster-type A", "Autopilot"),
+        ("cce-backup-watch tasks --wait -o ya", "yaml"),
+        ("cce-backup-watch completion z", "zsh"),
+    ] {
+        // As bash calls it: the function that the command is registered with, its name, the word, the one before.
+        let ask = format!(
+            r#"
+            COMP_WORDS=({words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
+            [[ $(complete -p cce-backup-watch) =~ -F\ ([^ ]+) ]] || exit 1
+            "${{BASH_REMATCH[1]}}" cce-backup-watch "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD-1]}}"
+            echo "${{COMPREPLY[@]}}"
+            "#
+        );
+        let answer = with_input(&mut Command::new("bash"), &format!("{script}\n{ask}"));
+        assert_eq!((answer.stdout.trim(), answer.stderr.as_str()), (completed, ""), "{words}");
+    }
 }
 
 #[test]
 fn every_command_has_a_man_page_that_groff_renders() {
     for (page, words) in [
         (&["man"][..], &["cce-backup-watch", "tasks", "controller"][..]),
-        (&["man", "tasks"], &["--cluster-id", "CBW_CLUSTER_ID", "Exit codes:", "timed", "124"]),
+        (&["man", "tasks"], &["--cluster-id", "CBW_CLUSTER_ID", "Exit codes:", "124", "NOTES"]),
         (&["man", "controller"], &["--leader-elect", "CBW_LISTEN"]),
     ] {
         let ran = run(program().args(page));
