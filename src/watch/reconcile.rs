@@ -78,8 +78,14 @@ async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, E
 
     let before = pace.clone();
 
-    let observation = observe(context, &look, &mut pace).await?; // (cloud)
-    let plan = decide(&look, &observation, &mut pace); // (pure)
+    let mut observation = observe(context, &look, &mut pace).await?; // (cloud)
+    let mut plan = decide(&look, &observation, &mut pace); // (pure)
+    if matches!(observation, Observation::NotDue) && plan.status.is_some() && !look.spec.suspend {
+        // Before time alone changes a verdict the cloud is asked: it may know of a backup that we do not.
+        pace.next_poll = Instant::now();
+        observation = observe(context, &look, &mut pace).await?;
+        plan = decide(&look, &observation, &mut pace);
+    }
     let written = apply(context, &look, &plan).await?; // (Kubernetes)
 
     if written != Written::Done {

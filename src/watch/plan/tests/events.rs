@@ -65,7 +65,7 @@ fn every_line_of_the_table_of_events_holds() {
         let mut watch = Watch::new();
         let mut events = Vec::new();
         for tasks in &answers {
-            watch.wait(Duration::from_secs(60));
+            watch.wait(Duration::from_mins(1));
             events = told(&watch.answer(tasks));
         }
         assert_eq!(events, expected, "{what}");
@@ -78,9 +78,9 @@ fn a_crash_before_the_write_repeats_the_same_events() {
         let mut watch = Watch::new();
         for tasks in &answers {
             let answer = Answer { tasks: tasks.clone(), ..Default::default() };
-            watch.wait(Duration::from_secs(60));
+            watch.wait(Duration::from_mins(1));
             let first = watch.peek(Seen::Answer(&answer));
-            watch.wait(Duration::from_secs(60));
+            watch.wait(Duration::from_mins(1));
             assert_eq!(names(&first), names(&watch.answer(tasks)), "{what}");
         }
     }
@@ -120,6 +120,20 @@ fn changing_the_history_limit_reports_nothing() {
 }
 
 #[test]
+fn with_a_history_of_one_an_answer_that_came_short_makes_no_news_of_the_past() {
+    let mut watch = Watch::with(|spec| spec.history_limit = 1);
+    let past = [running("r", 30, 1), task("c", "Success", 20), failed("b", 10), task("a", "Success", 1)];
+    let first = watch.at(40).answer(&past);
+    watch.answer(&[]);
+    assert_eq!(watch.tasks(), [""; 0]);
+    assert_eq!(
+        names(&watch.answer(&past)),
+        names(&first),
+        "the running one by the name it had, and no other"
+    );
+}
+
+#[test]
 fn with_a_history_of_one_every_transition_is_still_told() {
     let mut watch = Watch::with(|spec| spec.history_limit = 1);
     let mut events = Vec::new();
@@ -131,7 +145,7 @@ fn with_a_history_of_one_every_transition_is_still_told() {
         vec![rollback(running("x", 12, 1)), failed("b", 10), task("a", "Success", 1)],
         vec![task("c", "Success", 20), failed("b", 10), task("a", "Success", 1)],
     ] {
-        watch.wait(Duration::from_secs(600));
+        watch.wait(Duration::from_mins(10));
         events.extend(told(&watch.answer(&tasks)));
     }
     let expected = [

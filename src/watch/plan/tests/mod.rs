@@ -1,5 +1,6 @@
 //! The promises of the plan, told as a row of looks at one watch.
 
+mod any;
 mod apply;
 mod events;
 mod properties;
@@ -30,7 +31,7 @@ fn minute(minutes: i64) -> Timestamp {
 }
 
 fn hours(hours: u64) -> Duration {
-    Duration::from_secs(hours * 3600)
+    Duration::from_hours(hours)
 }
 
 fn spec() -> ClusterBackupWatchSpec {
@@ -40,7 +41,7 @@ fn spec() -> ClusterBackupWatchSpec {
         cluster_id: "11111111-2222-3333-4444-555555555555".into(),
         cluster_type: ClusterType::Standard,
         credentials: None,
-        interval: Duration::from_secs(300).into(),
+        interval: Duration::from_mins(5).into(),
         active_interval: Duration::from_secs(10).into(),
         max_age: None,
         stuck_after: hours(2).into(),

@@ -67,7 +67,7 @@ fn the_secret_of_a_stalled_watch_is_looked_at_every_half_minute() {
 
 #[test]
 fn a_look_is_due_just_after_time_alone_changes_the_verdict() {
-    type Row = (&'static str, fn(&mut ClusterBackupWatchSpec), Vec<Task>, Option<i64>, &'static str);
+    type Row = (&'static str, fn(&mut ClusterBackupWatchSpec), Vec<Task>, Option<u64>, &'static str);
     let old: fn(&mut ClusterBackupWatchSpec) = |spec| spec.max_age = Some(hours(1).into());
     let rows: [Row; 6] = [
         ("stale", old, vec![task("s", "Success", 0)], Some(62), "False BackupStale"),
@@ -92,12 +92,14 @@ fn a_look_is_due_just_after_time_alone_changes_the_verdict() {
         };
         let before = watch.says("BackupHealthy");
         let after = after.unwrap_or_else(|| panic!("{what}: no look is due"));
-        let wanted = Duration::try_from(minute(due).duration_since(minute(10))).unwrap();
+        let wanted = Duration::from_mins(due - 10);
         assert!(after > wanted && after < wanted + SECOND, "{what}: {after:?} is not just after {wanted:?}");
 
-        watch.wait(wanted - SECOND).nothing();
+        let due = minute(i64::try_from(due).unwrap());
+        watch.now = due - SignedDuration::from_secs(1);
+        watch.nothing();
         assert_eq!(watch.says("BackupHealthy"), before, "{what}: nothing changes before its time");
-        watch.wait(after + SECOND - wanted);
+        watch.at(10).wait(after);
         let plan = watch.nothing();
         assert_eq!(watch.says("BackupHealthy"), then, "{what}");
         assert_ne!(

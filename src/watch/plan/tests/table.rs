@@ -8,7 +8,7 @@ use FaultKind::{
     InvalidResponse, PermissionDenied, RequestRejected, SecretInvalid, SecretNotFound, Throttled,
 };
 
-/// The situation, how it came about, then Ready, BackupHealthy, and the condition that is also set.
+/// The situation, how it came about, then `Ready`, `BackupHealthy`, and the condition that is also set.
 type Row = (&'static str, fn(&mut Watch), &'static str, &'static str, &'static str);
 
 fn good(w: &mut Watch) {
@@ -105,7 +105,8 @@ fn every_line_of_the_table_of_verdicts_holds() {
 
 #[test]
 fn a_new_generation_counts_as_observed_only_with_a_verdict_on_it() {
-    let rows: [(&str, fn(&mut Watch), bool); 9] = [
+    type Row = (&'static str, fn(&mut Watch), bool);
+    let rows: [Row; 9] = [
         ("a look without a poll", |w| drop(w.nothing()), false),
         ("one fault that may pass", |w| w.faults(Throttled, 1), false),
         ("two faults that may pass", |w| w.faults(Throttled, 2), false),
@@ -142,7 +143,7 @@ fn a_new_generation_counts_as_observed_only_with_a_verdict_on_it() {
     for (what, happen, observed) in rows {
         let mut watch = Watch::new();
         good(&mut watch);
-        watch.change(|spec| spec.interval = Duration::from_secs(60).into());
+        watch.change(|spec| spec.interval = Duration::from_mins(1).into());
         happen(&mut watch);
         let expected = Some(if observed { 2 } else { 1 });
         assert_eq!(watch.status.observed_generation, expected, "{what}");

@@ -108,7 +108,7 @@ fn a_verdict_told_before_a_crash_is_the_same_event_after_it() {
     let rows: [Row; 4] = [
         (
             "BackupStale",
-            |w| drop(w.at(70)),
+            |w| w.now = minute(70),
             |w| w.peek(Seen::Nothing),
             |w| w.at(71).answer(&[running("n", 69, 1), task("s", "Success", 5)]),
         ),
@@ -123,7 +123,7 @@ fn a_verdict_told_before_a_crash_is_the_same_event_after_it() {
         ),
         (
             "PollFailed",
-            |w| drop(w.at(20)),
+            |w| w.now = minute(20),
             |w| w.peek(Seen::Fault(&fault(SecretNotFound))),
             |w| w.at(21).fault(AuthenticationFailed),
         ),
