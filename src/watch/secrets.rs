@@ -93,7 +93,7 @@ fn is_kept<T>(slot: Option<&(Instant, T)>) -> bool {
 }
 
 /// The credential that a Secret holds. Its identity changes with every change of the Secret, and with its re-creation.
-fn credential(mut secret: Secret) -> Result<Known, Fault> {
+pub fn credential(mut secret: Secret) -> Result<Known, Fault> {
     let identity = Identity(format!(
         "secret {} {}",
         secret.uid().unwrap_or_default(),
