@@ -21,8 +21,8 @@ fn registered() -> BTreeMap<String, (String, String)> {
         {
             let entry = metrics.entry(name.to_owned()).or_default();
             match what {
-                "TYPE" => entry.0 = rest.to_owned(),
-                "HELP" => entry.1 = rest.trim_end_matches('.').to_owned(),
+                "TYPE" => rest.clone_into(&mut entry.0),
+                "HELP" => rest.trim_end_matches('.').clone_into(&mut entry.1),
                 _ => {}
             }
         }

@@ -128,13 +128,13 @@ impl Metrics {
     /// A counter that is there from the start shows its first increase too.
     fn start_at_zero(&self) {
         for result in ["success", "error"] {
-            self.reconciles.get_or_create(&ByResult { result });
-            self.status_writes.get_or_create(&ByResult { result });
+            let _ = self.reconciles.get_or_create(&ByResult { result });
+            let _ = self.status_writes.get_or_create(&ByResult { result });
             for reason in REASONS {
-                self.events.get_or_create(&ByReason { reason, result });
+                let _ = self.events.get_or_create(&ByReason { reason, result });
             }
         }
-        self.api_requests.get_or_create(&ByCode { code: "200".to_owned() });
+        let _ = self.api_requests.get_or_create(&ByCode { code: "200".to_owned() });
     }
 
     /// Adds what is collected at each scrape.
