@@ -113,11 +113,11 @@ async fn work(
     readiness: &Readiness,
     stop: Stop,
 ) -> Result<(), Error> {
-    let scope = Scope {
-        namespaces: args.watch_namespace.clone(),
-        labels: args.watch_label_selector.clone(),
-        shard: args.shard,
-    };
+    let mut namespaces = args.watch_namespace.clone();
+    // One that is named twice must not be worked on twice.
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let scope = Scope { namespaces, labels: args.watch_label_selector.clone(), shard: args.shard };
     let (stores, controllers) = watch::run(context, &scope, args.concurrency, &stop);
     context.metrics.collect(Watches { stores: stores.clone(), context: context.clone() });
     context.metrics.leads(true);

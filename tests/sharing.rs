@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ struct Cloud {
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
     faults: Mutex<HashMap<String, Fault>>,
+    hangs: AtomicBool,
 }
 
 impl Cloud {
@@ -54,6 +55,9 @@ impl TasksApi for Cloud {
             let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
             self.most_under_way.fetch_max(now, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
+            if self.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             self.under_way.fetch_sub(1, Ordering::SeqCst);
             match self.faults.lock().unwrap().get(target.cluster_id.as_str()) {
                 Some(fault) => Err(fault.clone()),
@@ -235,6 +239,32 @@ async fn a_poll_without_budget_is_sent_away_and_costs_nothing() {
         Fetched::Outcome { .. } => panic!("the account's rate holds even for what a person asks for"),
     }
     assert_eq!(watches.cloud.requests(), 1);
+}
+
+#[tokio::test]
+async fn who_joins_a_fetch_that_hangs_is_sent_away_soon() {
+    let watches = Arc::new(Watches::new(ample()));
+    let shared = watches.shared(A, "secret");
+    watches.cloud.hangs.store(true, Ordering::SeqCst);
+    let first = {
+        let (watches, shared) = (watches.clone(), shared.clone());
+        tokio::spawn(async move { watches.fetch(&shared, fresh("first")).await })
+    };
+    while watches.cloud.requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(watches.fetch(&shared, fresh("second")).await, Fetched::Later(_)));
+    assert_eq!(watches.cloud.requests(), 1);
+    first.abort();
+}
+
+#[tokio::test]
+async fn a_new_watch_finds_the_budget_that_others_have_used_up() {
+    let watches = Watches::new(Limit { rate: 0.1, burst: 1 });
+    let gone = watches.shared(A, "secret");
+    outcome(watches.fetch(&gone, fresh("a")).await);
+    drop(gone);
+    assert!(matches!(watches.fetch(&watches.shared(B, "secret"), fresh("b")).await, Fetched::Later(_)));
 }
 
 #[tokio::test]

@@ -94,6 +94,12 @@ impl Budget {
         Err(wait)
     }
 
+    /// Whether it is as good as a new one.
+    pub fn is_full(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.queue.is_empty() && self.tokens >= f64::from(self.limit.burst)
+    }
+
     /// Gives up a place in the queue.
     pub fn leave(&mut self, who: &str) {
         if let Some(waiting) = self.waiting.remove(who) {

@@ -16,7 +16,7 @@ use crate::api::{
     ClusterBackupWatch,
     condition::{self, types},
 };
-use crate::watch::{Stores, context::Context};
+use crate::watch::{Stores, context::Context, pace::Key};
 
 /// The phases that Huawei documents (of a task's items; those of tasks it does not).
 const PHASES: [&str; 6] = ["Init", "Queuing", "Running", "Pause", "Success", "Failed"];
@@ -105,7 +105,10 @@ impl Collector for Watches {
             .map(|watch| {
                 let labels =
                     vec![("namespace", watch.namespace().unwrap_or_default()), ("name", watch.name_any())];
-                let pace = self.context.paces.recall(watch.metadata.uid.as_deref().unwrap_or_default());
+                let pace = self.context.paces.recall(
+                    &Key::new(watch.metadata.namespace.as_deref(), watch.metadata.name.as_deref()),
+                    watch.metadata.uid.as_deref().unwrap_or_default(),
+                );
                 (watch, labels, pace.and_then(|pace| pace.answered))
             })
             .collect();

@@ -3,7 +3,13 @@
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 
-use super::{identity::OperatorIdentity, pace::Paces, plan, plan::record, secrets::Secrets};
+use super::{
+    identity::OperatorIdentity,
+    pace::{Key, Paces},
+    plan,
+    plan::record,
+    secrets::Secrets,
+};
 use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT};
 use crate::cloud::share::Sharing;
 use crate::serve::metrics::Metrics;
@@ -64,6 +70,11 @@ impl<'a> Look<'a> {
             status,
             request,
         }
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> Key {
+        Key::new(Some(self.namespace), self.watch.metadata.name.as_deref())
     }
 
     /// Whether a task was running when the resource was last written.
