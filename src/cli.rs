@@ -1,19 +1,23 @@
 //! The command line. Each flag can also be set in the environment: `CBW_` and the flag in upper snake case.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::cloud::{rate::Limit, region::RegionEndpoint};
+use crate::cloud::{rate::Limit, region::RegionEndpoint, source::OperatorCredentials};
+use crate::manual::{Page, Shell};
 use crate::serve::telemetry::LogFormat;
+use crate::tasks::args::TasksArgs;
 use crate::watch::Shard;
 
 /// Reports the control-plane backups of Huawei Cloud CCE clusters as Kubernetes resources.
 #[derive(Debug, Parser)]
 #[command(name = "cce-backup-watch", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "The resources themselves are read with plain kubectl: `kubectl get cbw`.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -25,9 +29,33 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator: poll the cloud for every ClusterBackupWatch and write what it says into its status.
     Controller(Box<ControllerArgs>),
+    /// Ask for the snapshot tasks of one cluster without Kubernetes: once, or until its newest backup is finished.
+    Tasks(Box<TasksArgs>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
+    /// Print the completions for a shell.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print a man page, such as `cce-backup-watch man tasks | man -l -`.
+    Man {
+        /// The command whose page it is; the page of the program itself when absent.
+        command: Option<Page>,
+    },
 }
+
+impl Cli {
+    /// The definition, under the name that it was called by: `kubectl cbw` when it runs as kubectl's plugin.
+    pub fn called(argv0: Option<&OsStr>) -> clap::Command {
+        let name = argv0.and_then(|path| Path::new(path).file_name());
+        let command = Self::command();
+        if name.is_some_and(|name| name == PLUGIN) { command.bin_name("kubectl cbw") } else { command }
+    }
+}
+
+/// The name under which kubectl finds a plugin `cbw`.
+pub const PLUGIN: &str = "kubectl-cbw";
 
 /// How the cloud is reached.
 #[derive(Debug, Args)]
@@ -77,6 +105,10 @@ pub struct ControllerArgs {
     #[arg(long, env = "CBW_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
 
+    /// Where the operator's own identity comes from.
+    #[arg(long, env = "CBW_OPERATOR_CREDENTIALS", value_name = "SOURCE", value_enum, default_value_t)]
+    pub operator_credentials: OperatorCredentials,
+
     /// A namespace whose watches may use the operator's own identity; may be given more than once. None means nobody,
     /// `*` everybody: then whoever may create a watch reads with the operator's rights.
     #[arg(long, env = "CBW_OPERATOR_CREDENTIALS_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
@@ -114,7 +146,7 @@ impl ControllerArgs {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: kube::core::Duration = text.parse().map_err(|_| "write it as 15s or 1m30s".to_owned())?;
     let zero = kube::core::Duration::from(Duration::ZERO);
     if parsed > zero { Ok(parsed.into()) } else { Err("must be above 0s".to_owned()) }
@@ -135,6 +167,6 @@ fn shard(text: &str) -> Result<Shard, String> {
     }
 }
 
-fn log_filter(text: &str) -> Result<String, String> {
+pub(crate) fn log_filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

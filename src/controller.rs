@@ -14,9 +14,11 @@ use crate::cloud::{
     client::{Client, ClientConfig, HttpError},
     region::{EndpointError, Endpoints},
     share::Sharing,
+    source::{self, SourceConfig},
 };
 use crate::serve::{
     http::{self, Readiness},
+    leader::{Leadership, LeaseError},
     metrics::{Measured, Metrics},
     telemetry,
     watches::Watches,
@@ -26,7 +28,7 @@ use crate::watch::{
 };
 
 /// How long reconciles under way may take after a signal.
-const GRACE: Duration = Duration::from_secs(4);
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Why the operator ended.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,9 @@ pub enum Error {
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signal(#[source] std::io::Error),
+    /// There is no Lease.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// A part that should run for ever ended.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),
@@ -60,32 +65,73 @@ pub enum Error {
 pub async fn run(args: ControllerArgs) -> Result<(), Error> {
     telemetry::start(args.log_format, EnvFilter::new(&args.log_filter));
     let listener = TcpListener::bind(args.listen).await.map_err(|error| Error::Listen(args.listen, error))?;
+    let address = listener.local_addr().map_err(|error| Error::Listen(args.listen, error))?;
     let metrics = Metrics::default();
     let context = context(&args, &metrics).await?;
     let stop = stop()?;
-
     let readiness = Readiness::default();
-    let scope =
-        Scope { namespaces: args.watch_namespace, labels: args.watch_label_selector, shard: args.shard };
-    let (stores, controllers) = watch::run(&context, &scope, args.concurrency, &stop);
-    metrics.collect(Watches { stores: stores.clone(), context: context.clone() });
-    metrics.leads(true);
-    let address = listener.local_addr().map_err(|error| Error::Listen(args.listen, error))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %address, "started");
 
     tokio::select! {
-        // The streams end when told to, once the reconciles under way are done.
-        () = controllers.for_each(|()| async {}) => {
-            stop.now_or_never().ok_or(Error::Ended("the controller"))?;
-        }
-        () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => {
-            tracing::warn!("reconciles were still under way; they repeat at the next start");
-        }
+        ended = elected(&args, &context, &readiness, stop) => ended?,
         _ = http::serve(listener, metrics, readiness.clone()) => return Err(Error::Ended("the HTTP server")),
-        () = ready(stores, readiness) => return Err(Error::Ended("the cache")),
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Works, with `--leader-elect` only while this process holds the Lease.
+async fn elected(
+    args: &ControllerArgs,
+    context: &Arc<Context>,
+    readiness: &Readiness,
+    stop: Stop,
+) -> Result<(), Error> {
+    if !args.leader_elect {
+        return work(args, context, readiness, stop).await;
+    }
+    let namespace = args.lease_namespace.as_deref().unwrap_or(context.client.default_namespace());
+    readiness.set(true); // a standby is ready to take over
+    let lease = Leadership::acquire(context.client.clone(), namespace, &args.lease_name, &context.instance);
+    let lease = tokio::select! {
+        lease = lease => lease?,
+        () = stop.clone() => return Ok(()),
+    };
+    readiness.set(false); // until the caches are filled
+    let worked = tokio::select! {
+        worked = work(args, context, readiness, stop) => worked,
+        () = lease.lost() => Err(Error::Ended("the time as the leader")),
+    };
+    lease.release().await;
+    worked
+}
+
+/// The work itself: the controllers, until they are told to stop.
+async fn work(
+    args: &ControllerArgs,
+    context: &Arc<Context>,
+    readiness: &Readiness,
+    stop: Stop,
+) -> Result<(), Error> {
+    let mut namespaces = args.watch_namespace.clone();
+    // One that is named twice must not be worked on twice.
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let scope = Scope { namespaces, labels: args.watch_label_selector.clone(), shard: args.shard };
+    let (stores, controllers) = watch::run(context, &scope, args.concurrency, &stop);
+    context.metrics.collect(Watches { stores: stores.clone(), context: context.clone() });
+    context.metrics.leads(true);
+    tokio::select! {
+        // The streams end when told to, once the reconciles under way are done.
+        () = controllers.for_each(|()| async {}) => {
+            stop.now_or_never().ok_or(Error::Ended("the controller"))
+        }
+        () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => {
+            tracing::warn!("reconciles were still under way; they repeat at the next start");
+            Ok(())
+        }
+        () = ready(stores, readiness) => Err(Error::Ended("the cache")),
+    }
 }
 
 /// A future that is done once the process was told to stop.
@@ -104,28 +150,35 @@ fn stop() -> Result<Stop, Error> {
 }
 
 /// Ready once the caches are filled; then waits for ever. Ends only if a cache can never be filled.
-async fn ready(stores: Stores, readiness: Readiness) {
+async fn ready(stores: Stores, readiness: &Readiness) {
     for store in &stores {
         if store.wait_until_ready().await.is_err() {
             return;
         }
     }
     readiness.set(true);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn context(args: &ControllerArgs, metrics: &Metrics) -> Result<Arc<Context>, Error> {
+    let ca_pem = args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?;
     let client = Client::new(ClientConfig {
         request_timeout: args.cloud.request_timeout,
-        ca_pem: args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?,
+        ca_pem: ca_pem.clone(),
         endpoints: Endpoints::new(args.cloud.region_endpoint.iter().cloned())?,
         ..ClientConfig::default()
+    })?;
+    let source = source::OperatorIdentity::new(SourceConfig {
+        choice: args.operator_credentials,
+        request_timeout: args.cloud.request_timeout,
+        ca_pem,
+        ..SourceConfig::default()
     })?;
     let kube = KubeClient::try_default().await?;
     Ok(Arc::new(Context {
         sharing: Sharing::new(Arc::new(Measured { client, metrics: metrics.clone() }), args.limit()),
         secrets: Secrets::new(kube.clone()),
-        identity: OperatorIdentity { namespaces: args.operator_credentials_namespace.clone() },
+        identity: OperatorIdentity::new(source, args.operator_credentials_namespace.clone()),
         paces: Paces::default(),
         metrics: metrics.clone(),
         instance: instance(),

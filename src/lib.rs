@@ -2,11 +2,14 @@
 //! Huawei Cloud CCE clusters.
 //!
 //! Read [`watch`] first: it is the controller. [`api`] is what users see, [`cloud`] is how Huawei Cloud is asked, and
-//! [`serve`] is what those who run the operator need. [`controller`] puts them together.
+//! [`serve`] is what those who run the operator need. [`controller`] puts them together. [`tasks`] is the same poll
+//! without Kubernetes.
 
 pub mod api;
 pub mod cli;
 pub mod cloud;
 pub mod controller;
+pub mod manual;
 pub mod serve;
+pub mod tasks;
 pub mod watch;

@@ -5,16 +5,21 @@ use std::process::ExitCode;
 use cce_backup_watch::{
     api::crd,
     cli::{Cli, Command},
-    controller,
+    controller, manual, tasks,
 };
-use clap::Parser;
+use clap::FromArgMatches;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let called = std::env::args_os().next();
+    let matches = Cli::called(called.as_deref()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // The one TLS provider, for kube and reqwest alike. It is refused only where one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match cli.command {
         Command::Controller(args) => block_on(controller::run(*args)),
+        Command::Tasks(args) => return tasks::main(&args),
+        Command::Completion { shell } => manual::completion(shell, called.as_deref()).map_err(Into::into),
+        Command::Man { command } => manual::page(command.as_ref()).map_err(Into::into),
         Command::Crd => crd::yaml().map(|yaml| print!("{yaml}")).map_err(Into::into),
     };
     match result {

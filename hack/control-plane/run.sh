@@ -78,8 +78,9 @@ finish() {
   local status=$?
   trap '' HUP INT TERM
   exec 8>&-
-  # The second wait takes the killed children off the process table; they are gone if the guard says so.
-  if wait "$guard"; then wait; fi
+  # The second wait takes the killed children off the process table; they are gone if the guard says so. The
+  # shell has a word about each of them, which nobody needs.
+  if wait "$guard"; then wait 2>/dev/null; fi
   exit "$status"
 }
 trap finish EXIT
@@ -112,7 +113,8 @@ attend() { # COMMAND...
   local status=0
   env --default-signal=INT,QUIT "$mark=1" "$@" <&0 7>&- 8>&- &
   running=$!
-  wait "$running" || status=$?
+  # Without the shell's own remark where it was killed: the exit code tells.
+  wait "$running" 2>/dev/null || status=$?
   running=''
   return "$status"
 }

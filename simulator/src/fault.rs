@@ -132,6 +132,15 @@ impl Fault {
         self
     }
 
+    /// What is left of it after it has struck once; `None`: nothing.
+    pub(crate) fn spent(&self) -> Option<Self> {
+        match self.count {
+            Some(0 | 1) => None,
+            Some(count) => Some(Self { count: Some(count - 1), ..self.clone() }),
+            None => Some(self.clone()),
+        }
+    }
+
     /// Reads the JSON form: the fields of [`FaultKind`] beside `kind` and `count`. Without a kind it is a status.
     pub fn from_json(mut value: Value) -> Result<Self, FaultError> {
         let fields =

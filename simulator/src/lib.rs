@@ -2,7 +2,8 @@
 //!
 //! [`Simulator`] serves the list of snapshot tasks, Standard and Autopilot, as Huawei Cloud does: the gateway's
 //! signature check, CCE's answers, and the errors of both. What it answers comes from a [`Scenario`], from tasks or raw
-//! answers set by a test, or is a [`Fault`]. The same is steered over HTTP by the admin API of the binary.
+//! answers set by a test, or is a [`Fault`]. Beside it stand IAM, pod identity and the metadata service, which issue
+//! temporary credentials (see [`Identity`]). The same is steered over HTTP by the admin API of the binary.
 //!
 //! It shares no code with the operator, so that what the two agree on is no accident, and it is no part of the
 //! operator's image.
@@ -10,6 +11,7 @@
 pub mod credential;
 pub mod fault;
 pub mod go_time;
+pub mod identity;
 pub mod scenario;
 mod server;
 pub mod signature;
@@ -20,6 +22,7 @@ pub mod task;
 pub use self::{
     credential::Credential,
     fault::{Fault, FaultKind},
+    identity::{Identity, IdentityCall, IdentityCounts, Metadata},
     scenario::{ANY_CLUSTER, Scenario},
     simulator::{Config, Simulator, StartError},
     state::Counts,

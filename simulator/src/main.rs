@@ -1,9 +1,14 @@
 //! The command `cce-simulator`.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use cce_simulator::{Config, Credential, Scenario, Simulator};
-use clap::Parser;
+use clap::{Parser, builder::NonEmptyStringValueParser};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A CCE endpoint for tests and demos: checks signatures and plays scripted backups.
@@ -14,13 +19,13 @@ struct Arguments {
     #[arg(long, env = "CCE_SIMULATOR_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDR")]
     listen: SocketAddr,
     /// The access key that may sign requests.
-    #[arg(long, env = "CCE_SIMULATOR_ACCESS_KEY", value_name = "AK")]
+    #[arg(long, env = "CCE_SIMULATOR_ACCESS_KEY", value_name = "AK", value_parser = NonEmptyStringValueParser::new())]
     access_key: String,
     /// The secret key that belongs to it.
-    #[arg(long, env = "CCE_SIMULATOR_SECRET_KEY", hide_env_values = true, value_name = "SK")]
+    #[arg(long, env = "CCE_SIMULATOR_SECRET_KEY", hide_env_values = true, value_name = "SK", value_parser = NonEmptyStringValueParser::new())]
     secret_key: String,
     /// The security token that has to come with them.
-    #[arg(long, env = "CCE_SIMULATOR_SECURITY_TOKEN", hide_env_values = true, value_name = "T")]
+    #[arg(long, env = "CCE_SIMULATOR_SECURITY_TOKEN", hide_env_values = true, value_name = "T", value_parser = NonEmptyStringValueParser::new())]
     security_token: Option<String>,
     /// What to play; the built-in scenario when absent.
     #[arg(long, env = "CCE_SIMULATOR_SCENARIO", value_name = "FILE")]
@@ -37,6 +42,7 @@ async fn main() -> ExitCode {
         )
         // The first line of stdout is the address.
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use crate::{
     credential::Credential,
     fault::{Fault, FaultError},
+    identity::{Identity, IdentityCall, IdentityCounts},
     scenario::Scenario,
     server::{
         self,
@@ -151,6 +152,39 @@ impl Simulator {
     /// Sets the clock that judges signatures ahead, or back.
     pub fn set_clock_skew(&self, skew: SignedDuration) {
         self.state.lock().skew = skew;
+    }
+
+    /// Sets who gets temporary credentials from now on; what was issued stays accepted.
+    pub fn set_identity(&self, identity: Identity) {
+        self.state.lock().issuer.rules = identity;
+    }
+
+    /// Strikes a call to IAM, pod identity or the metadata service, before any check.
+    pub fn set_identity_fault(&self, call: IdentityCall, fault: impl Into<Fault>) -> Result<(), FaultError> {
+        let fault = fault.into();
+        fault.check()?;
+        self.state.lock().issuer.faults.insert(call, fault);
+        Ok(())
+    }
+
+    /// Ends such a fault.
+    pub fn clear_identity_fault(&self, call: IdentityCall) {
+        self.state.lock().issuer.faults.remove(&call);
+    }
+
+    /// Ends every credential that has an end, the issued ones among them, at once.
+    pub fn revoke_issued(&self) {
+        self.state.lock().credentials.remove_temporary();
+    }
+
+    /// Ends every token of the metadata service at once.
+    pub fn forget_metadata_tokens(&self) {
+        self.state.lock().issuer.forget_metadata_tokens();
+    }
+
+    /// Calls to IAM, pod identity or the metadata service, and what they issued.
+    pub fn identity_counts(&self, call: IdentityCall) -> IdentityCounts {
+        self.state.lock().issuer.counts.get(&call).copied().unwrap_or_default()
     }
 
     /// Requests for a cluster, whatever came of them.

@@ -16,8 +16,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    credential::Credentials,
+    credential::{Credential, Credentials},
     fault::Fault,
+    identity::{IdentityCall, Issuer},
     scenario::{ANY_CLUSTER, Scenario},
     task::{self, Task},
 };
@@ -59,6 +60,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) credentials: Credentials,
+    pub(crate) issuer: Issuer,
     pub(crate) latency: Duration,
     /// How far the clock that judges signatures is ahead of the true one.
     pub(crate) skew: SignedDuration,
@@ -83,6 +85,7 @@ impl State {
     pub(crate) fn new(scenario: Scenario) -> Self {
         let inner = Inner {
             credentials: Credentials::default(),
+            issuer: Issuer::default(),
             latency: Duration::ZERO,
             skew: SignedDuration::ZERO,
             total: Counts::default(),
@@ -120,6 +123,7 @@ impl State {
         let mut inner = self.lock();
         inner.total = Counts::default();
         inner.clusters.clear();
+        inner.issuer.counts.clear();
         self.most_in_flight.store(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
@@ -158,6 +162,14 @@ impl Inner {
     pub(crate) fn restart(&mut self) {
         self.epoch = now();
         self.started = Instant::now();
+    }
+
+    /// A new temporary credential, which the endpoint accepts until it expires.
+    pub(crate) fn issue(&mut self, call: IdentityCall, now: Timestamp) -> Credential {
+        self.credentials.prune(now);
+        let issued = self.issuer.credential(call, now);
+        self.credentials.put(issued.clone());
+        issued
     }
 
     /// Counts a request by what came of its signature.
@@ -216,11 +228,7 @@ impl Inner {
     fn strike(&mut self, key: &str) -> Option<Fault> {
         let settings = self.settings.get_mut(key)?;
         let fault = settings.fault.clone()?;
-        match fault.count {
-            Some(0 | 1) => settings.fault = None,
-            Some(count) => settings.fault = Some(Fault { count: Some(count - 1), ..fault.clone() }),
-            None => {}
-        }
+        settings.fault = fault.spent();
         Some(fault)
     }
 
@@ -252,5 +260,36 @@ pub(crate) struct InFlight<'a>(&'a State);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_ids_cost_no_memory_without_end() {
+        let state = State::new(Scenario::default());
+        let mut inner = state.lock();
+        for index in 0..MAX_COUNTED + 10 {
+            inner.count(&index.to_string(), false);
+        }
+        assert_eq!(inner.clusters.len(), MAX_COUNTED);
+        assert_eq!(inner.total.refused, MAX_COUNTED as u64 + 10);
+    }
+
+    #[test]
+    fn settings_that_are_taken_back_leave_nothing_behind() {
+        let state = State::new(Scenario::default());
+        let mut inner = state.lock();
+        inner.set_tasks("c", Vec::new());
+        inner.set_answer("c", Some(Value::Null));
+        inner.set_fault("c", Some(Fault::status(500).times(1)));
+        assert!(matches!(inner.outcome("c"), Outcome::Fault(..)));
+        inner.clear_tasks("c");
+        inner.set_answer("c", None);
+        inner.clear_tasks("never set");
+        assert!(inner.settings.is_empty());
+        assert!(matches!(inner.outcome("c"), Outcome::UnknownCluster));
     }
 }

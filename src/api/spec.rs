@@ -3,6 +3,9 @@
 //! Every limit stands in the schema, with a message, so that the API server refuses bad input. The operator still
 //! parses each value at its edge: a hand-edited CRD may let anything through.
 
+// Each printcolumn has a type of its own; clippy takes them for one attribute.
+#![allow(clippy::duplicated_attributes)]
+
 use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,8 @@
 //! The `status`: what the operator saw of the cluster's backups, and what it makes of it.
 
+// The comments become the text of `kubectl explain`, which knows no backticks.
+#![allow(clippy::doc_markdown)]
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

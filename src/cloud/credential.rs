@@ -68,6 +68,13 @@ impl Credential {
         self.security_token.as_ref().map(SecretString::expose_secret)
     }
 
+    /// Whether the other one has the same three values.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        self.access_key() == other.access_key()
+            && self.secret_key() == other.secret_key()
+            && self.security_token() == other.security_token()
+    }
+
     /// Overwrites each of the three values in `bytes` with asterisks, so that a service that answers with what it was
     /// sent cannot carry a key into a status or a log.
     pub(super) fn redact(&self, bytes: &mut [u8]) {

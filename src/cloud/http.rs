@@ -132,9 +132,9 @@ fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
             "the certificate or TLS handshake of {whom} is refused: check its certificate, the host and --ca-file"
         )
     } else if error.is_timeout() {
-        format!("no whole answer from {whom} in time: check the network, or raise --request-timeout")
+        format!("no whole answer from {whom} in time: check the network on the way, or allow more time")
     } else if error.is_connect() {
-        format!("cannot connect to {whom}: check the region, DNS, network policies and --region-endpoint")
+        format!("cannot connect to {whom}: check its address, DNS and network policies")
     } else {
         format!("the connection to {whom} broke off before the answer was whole")
     };
@@ -142,15 +142,16 @@ fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(error) = source {
-        // rustls travels inside an io::Error, whose own source() skips it.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if inner.is_some() || error.is::<rustls::Error>() {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
             return true;
         }
-        source = error.source();
+        next = match error.downcast_ref::<io::Error>() {
+            // rustls travels inside io::Errors, whose own source() skips what they hold.
+            Some(error) => error.get_ref().map(|inner| -> &(dyn std::error::Error + 'static) { inner }),
+            None => error.source(),
+        };
     }
     false
 }

@@ -15,6 +15,7 @@ pub mod region;
 pub mod retry_after;
 pub mod share;
 pub mod sign;
+pub mod source;
 pub mod standing;
 pub mod target;
 pub mod text;

@@ -21,6 +21,9 @@ use super::{
     target::Target,
 };
 
+/// How long a poll waits for the fetch of another before it is sent away.
+const JOINING: Duration = Duration::from_secs(1);
+
 /// The one call to the cloud; behind a trait so that sharing is tested without one.
 pub trait TasksApi: Send + Sync {
     /// Asks for the snapshot tasks of a cluster.
@@ -44,8 +47,13 @@ pub struct Outcome {
 /// What a caller got.
 #[derive(Clone, Debug)]
 pub enum Fetched {
-    /// A fetch of its own, or of another.
-    Outcome(Outcome),
+    /// What a fetch brought: its own, or where `shared` that of another.
+    Outcome {
+        /// What it brought.
+        outcome: Outcome,
+        /// Whether it cost no request.
+        shared: bool,
+    },
     /// Nothing yet: come back after this time.
     Later(Duration),
 }
@@ -90,7 +98,8 @@ pub struct Sharing {
     limit: Limit,
     shared: Mutex<HashMap<Key, Weak<Shared>>>,
     standings: Mutex<HashMap<Identity, Weak<Mutex<Standing>>>>,
-    budgets: Mutex<HashMap<String, Weak<Mutex<Budget>>>>,
+    /// By account. Kept longer than a watch: a new watch must not find a full budget that others have just used up.
+    budgets: Mutex<HashMap<String, Arc<Mutex<Budget>>>>,
 }
 
 impl Sharing {
@@ -103,29 +112,40 @@ impl Sharing {
     pub fn of(&self, target: &Target, identity: &Identity) -> Arc<Shared> {
         let key = Key { target: target.clone(), identity: identity.clone() };
         intern(&self.shared, key, || Shared {
-            budget: intern(&self.budgets, target.account(), || {
-                Mutex::new(Budget::new(self.limit, Instant::now()))
-            }),
+            budget: self.budget(target.account()),
             standing: intern(&self.standings, identity.clone(), Mutex::default),
             target: target.clone(),
             last: tokio::sync::Mutex::new(None),
         })
     }
 
+    fn budget(&self, account: String) -> Arc<Mutex<Budget>> {
+        let now = Instant::now();
+        let mut budgets = lock(&self.budgets);
+        if budgets.len() == budgets.capacity() {
+            budgets.retain(|_, budget| Arc::strong_count(budget) > 1 || !lock(budget).is_full(now));
+        }
+        budgets.entry(account).or_insert_with(|| Arc::new(Mutex::new(Budget::new(self.limit, now)))).clone()
+    }
+
     /// The tasks of the cluster, no older than wanted.
     pub async fn fetch(&self, shared: &Shared, credential: &Credential, want: Want<'_>) -> Fetched {
-        let mut last = shared.last.lock().await;
+        // Many watches of one cluster that does not answer must not hold all the places in which others are worked on.
+        let turn = if want.asked { Duration::MAX } else { JOINING };
+        let Ok(mut last) = tokio::time::timeout(turn, shared.last.lock()).await else {
+            return Fetched::Later(JOINING);
+        };
         if let Some(outcome) = last.as_ref().and_then(|held| held.serves(&want)) {
             lock(&shared.budget).leave(want.who);
-            return Fetched::Outcome(outcome);
+            return Fetched::Outcome { outcome, shared: true };
         }
         match lock(&shared.standing).enter(Instant::now(), want.asked) {
             Entry::Granted => {}
             Entry::Refused(outcome) => {
                 lock(&shared.budget).leave(want.who);
-                return Fetched::Outcome(outcome);
+                return Fetched::Outcome { outcome, shared: true };
             }
-            Entry::Later(wait) => return Fetched::Later(wait),
+            Entry::Later(delay) => return Fetched::Later(delay),
         }
         // From here on the standing waits for a verdict; a caller that is dropped half-way must not leave it waiting.
         let mut visit = Visit { standing: &shared.standing, outcome: None };
@@ -138,7 +158,7 @@ impl Sharing {
         visit.outcome = Some(outcome.clone());
         let refusals = last.as_ref().map_or(0, |held| held.refusals);
         *last = Some(Held::new(outcome.clone(), refusals));
-        Fetched::Outcome(outcome)
+        Fetched::Outcome { outcome, shared: false }
     }
 }
 

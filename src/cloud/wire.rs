@@ -93,9 +93,9 @@ fn tasks(items: &[Value]) -> (Vec<Task>, usize) {
 }
 
 /// What decides between two tasks of one uid. More than the update time, so that the order of the answer, which nobody
-/// promises, never decides between two that differ.
-fn last_change(task: &Task) -> (Option<Timestamp>, Option<Timestamp>, Option<u8>) {
-    (task.update_time, task.completion_time, task.progress)
+/// promises, never decides between two that differ; where all else is the same, a success is not believed.
+fn last_change(task: &Task) -> (Option<Timestamp>, Option<Timestamp>, bool, Option<u8>) {
+    (task.update_time, task.completion_time, task.phase.as_deref() != Some("Success"), task.progress)
 }
 
 fn task(item: &Map<String, Value>) -> Option<Task> {
@@ -110,10 +110,22 @@ fn task(item: &Map<String, Value>) -> Option<Task> {
         creation_time: time(metadata, "creationTimestamp"),
         update_time: time(metadata, "updateTimestamp"),
         completion_time: status.and_then(|s| time(s, "completionTime")),
-        items: parts
-            .map(|parts| parts.iter().filter_map(Value::as_object).take(MAX_ITEMS).map(part).collect())
-            .unwrap_or_default(),
+        items: parts.map(|parts| items(parts)).unwrap_or_default(),
     })
+}
+
+/// The parts of a task in their order. Of too many, those stay that decide what the task is and how it ended.
+fn items(parts: &[Value]) -> Vec<Item> {
+    let mut items: Vec<Item> = parts.iter().filter_map(Value::as_object).map(part).collect();
+    if items.len() > MAX_ITEMS {
+        items.sort_by_key(|item| match (item.type_.as_deref(), item.status.as_deref()) {
+            (Some("master-backup-rollback"), _) => 0,
+            (_, Some("Failed")) => 1,
+            _ => 2,
+        });
+        items.truncate(MAX_ITEMS);
+    }
+    items
 }
 
 fn part(part: &Map<String, Value>) -> Item {
@@ -140,6 +152,30 @@ mod tests {
 
     fn at(text: &str) -> Option<Timestamp> {
         text.parse().ok()
+    }
+
+    #[test]
+    fn of_too_many_items_the_telling_ones_stay() {
+        let mut parts = vec![json!({"type": "master-backup", "status": "Success"}); 100];
+        parts.push(json!({"type": "master-backup", "status": "Failed", "message": "full"}));
+        parts.push(json!({"type": "master-backup-rollback"}));
+        let body = json!({"items": [{"metadata": {"uid": "a"}, "spec": {"items": parts}}]});
+        let items = &decode(body.to_string().as_bytes()).unwrap().tasks[0].items;
+        assert_eq!(items.len(), MAX_ITEMS);
+        assert_eq!(items[0].type_.as_deref(), Some("master-backup-rollback"));
+        assert_eq!(items[1].message.as_deref(), Some("full"));
+    }
+
+    #[test]
+    fn of_two_tasks_that_differ_in_nothing_but_the_phase_a_success_is_not_believed() {
+        let task = |phase| json!({"metadata": {"uid": "a"}, "status": {"phase": phase}});
+        for phases in [["Success", "Failed"], ["Failed", "Success"]] {
+            let body = json!({"items": phases.map(task)});
+            assert_eq!(
+                decode(body.to_string().as_bytes()).unwrap().tasks[0].phase.as_deref(),
+                Some("Failed")
+            );
+        }
     }
 
     #[test]

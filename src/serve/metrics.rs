@@ -31,6 +31,19 @@ use crate::cloud::{
 /// The prefix of every metric.
 pub const PREFIX: &str = "cce_backup_watch";
 
+/// The reasons of Events.
+const REASONS: [&str; 9] = [
+    "BackupStarted",
+    "BackupProgressing",
+    "BackupPhaseChanged",
+    "BackupSucceeded",
+    "BackupFailed",
+    "BackupStale",
+    "BackupStuck",
+    "PollFailed",
+    "PollRecovered",
+];
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
     result: &'static str,
@@ -104,6 +117,7 @@ impl Default for Metrics {
             "Whether this process is the one that works (1) or stands by (0)",
             metrics.leader.clone(),
         );
+        metrics.start_at_zero();
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The build of this process", Info::new(version));
         Self { registry: Arc::new(Mutex::new(registry)), ..metrics }
@@ -111,6 +125,18 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// A counter that is there from the start shows its first increase too.
+    fn start_at_zero(&self) {
+        for result in ["success", "error"] {
+            let _ = self.reconciles.get_or_create(&ByResult { result });
+            let _ = self.status_writes.get_or_create(&ByResult { result });
+            for reason in REASONS {
+                let _ = self.events.get_or_create(&ByReason { reason, result });
+            }
+        }
+        let _ = self.api_requests.get_or_create(&ByCode { code: "200".to_owned() });
+    }
+
     /// Adds what is collected at each scrape.
     pub fn collect(&self, collector: impl prometheus_client::collector::Collector) {
         self.lock().register_collector(Box::new(collector));

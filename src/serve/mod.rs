@@ -1,6 +1,7 @@
 //! What those who run the operator need: metrics, probes and logs.
 
 pub mod http;
+pub mod leader;
 pub mod metrics;
 pub mod telemetry;
 pub mod watches;

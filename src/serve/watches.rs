@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
+use kube::{ResourceExt, runtime::reflector::Store};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -16,7 +16,7 @@ use crate::api::{
     ClusterBackupWatch,
     condition::{self, types},
 };
-use crate::watch::{Stores, context::Context};
+use crate::watch::{Stores, context::Context, pace::Key};
 
 /// The phases that Huawei documents (of a task's items; those of tasks it does not).
 const PHASES: [&str; 6] = ["Init", "Queuing", "Running", "Pause", "Success", "Failed"];
@@ -38,12 +38,14 @@ impl fmt::Debug for Watches {
 }
 
 type Labels = Vec<(&'static str, String)>;
+/// The values of one metric for one watch, each with a label of its own where it needs one.
+type Values = Vec<(Option<(&'static str, &'static str)>, f64)>;
 
 /// One metric: its name, what it means, and its values for a watch. A label of its own may stand beside a value.
 struct Gauge {
     name: &'static str,
     help: &'static str,
-    read: fn(&ClusterBackupWatch, Option<Timestamp>) -> Vec<(Option<(&'static str, &'static str)>, f64)>,
+    read: fn(&ClusterBackupWatch, Option<Timestamp>) -> Values,
 }
 
 const GAUGES: [Gauge; 8] = [
@@ -89,16 +91,24 @@ const GAUGES: [Gauge; 8] = [
     },
 ];
 
+/// The names, without the prefix, and meanings of the metrics of a watch, for the documentation.
+pub fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
+    GAUGES.into_iter().map(|gauge| (gauge.name, gauge.help))
+}
+
 impl Collector for Watches {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let objects: Vec<_> = self.stores.iter().flat_map(|store| store.state()).collect();
+        let objects: Vec<_> = self.stores.iter().flat_map(Store::state).collect();
         let watches: Vec<(&ClusterBackupWatch, Labels, Option<Timestamp>)> = objects
             .iter()
             .filter_map(|object| object.0.as_ref().ok())
             .map(|watch| {
                 let labels =
                     vec![("namespace", watch.namespace().unwrap_or_default()), ("name", watch.name_any())];
-                let pace = self.context.paces.recall(watch.metadata.uid.as_deref().unwrap_or_default());
+                let pace = self.context.paces.recall(
+                    &Key::new(watch.metadata.namespace.as_deref(), watch.metadata.name.as_deref()),
+                    watch.metadata.uid.as_deref().unwrap_or_default(),
+                );
                 (watch, labels, pace.and_then(|pace| pace.answered))
             })
             .collect();
@@ -116,7 +126,7 @@ impl Collector for Watches {
     }
 }
 
-fn one(value: Option<f64>) -> Vec<(Option<(&'static str, &'static str)>, f64)> {
+fn one(value: Option<f64>) -> Values {
     value.map(|value| (None, value)).into_iter().collect()
 }
 
@@ -131,10 +141,7 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
-fn phase(
-    watch: &ClusterBackupWatch,
-    _: Option<Timestamp>,
-) -> Vec<(Option<(&'static str, &'static str)>, f64)> {
+fn phase(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
     let any = status(watch, |s| s.tasks.as_ref().filter(|tasks| !tasks.is_empty()).map(|_| ())).is_some();
     let now = status(watch, |s| s.phase.clone());
     let now = PHASES.into_iter().find(|phase| now.as_deref() == Some(phase)).or(any.then_some(UNKNOWN));
@@ -145,7 +152,7 @@ fn phase(
         .collect()
 }
 
-fn truth(watch: &ClusterBackupWatch, type_: &str) -> Vec<(Option<(&'static str, &'static str)>, f64)> {
+fn truth(watch: &ClusterBackupWatch, type_: &str) -> Values {
     let now = watch.status.as_ref().and_then(|status| condition::find(&status.conditions, type_));
     let now = now.map_or("Unknown", |condition| condition.status.as_str());
     ["True", "False", "Unknown"]

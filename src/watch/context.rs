@@ -3,7 +3,13 @@
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 
-use super::{identity::OperatorIdentity, pace::Paces, plan::record, secrets::Secrets};
+use super::{
+    identity::OperatorIdentity,
+    pace::{Key, Paces},
+    plan,
+    plan::record,
+    secrets::Secrets,
+};
 use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT};
 use crate::cloud::share::Sharing;
 use crate::serve::metrics::Metrics;
@@ -25,9 +31,6 @@ pub struct Context {
     /// What is counted.
     pub metrics: Metrics,
 }
-
-/// The longest request value that is echoed; the schema of the status bounds it.
-const REQUEST_CHARS: usize = 1024;
 
 /// One resource, as a look sees it.
 pub struct Look<'a> {
@@ -56,7 +59,7 @@ impl<'a> Look<'a> {
             .annotations()
             .get(REQUESTED_AT)
             .filter(|_| !watch.spec.suspend)
-            .map(|value| value.chars().take(REQUEST_CHARS).collect::<String>())
+            .map(|value| plan::echo(value))
             .filter(|value| status.last_handled_reconcile_at.as_ref() != Some(value));
         Self {
             watch,
@@ -67,6 +70,11 @@ impl<'a> Look<'a> {
             status,
             request,
         }
+    }
+
+    /// Namespace and name.
+    pub fn key(&self) -> Key {
+        Key::new(Some(self.namespace), self.watch.metadata.name.as_deref())
     }
 
     /// Whether a task was running when the resource was last written.

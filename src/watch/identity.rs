@@ -1,26 +1,45 @@
 //! The operator's own identity, for watches that name no credentials. It serves only the namespaces that the operator's
-//! flags name: otherwise whoever may create a watch could read with the operator's rights.
+//! flags name: otherwise whoever may create a watch could read with the operator's rights. For anybody else no request
+//! leaves, not even one for a credential.
 
-use crate::cloud::fault::{Fault, FaultKind};
+use std::sync::Arc;
 
-use super::secrets::{Known, fault};
+use jiff::Timestamp;
+
+use super::secrets::Known;
+use crate::cloud::{
+    credential::Identity,
+    fault::{Fault, FaultKind},
+    source,
+};
 
 /// The operator's own identity and whom it serves.
-#[derive(Default)]
 pub struct OperatorIdentity {
-    /// The namespaces served; `*` is all of them.
-    pub namespaces: Vec<String>,
+    source: source::OperatorIdentity,
+    namespaces: Vec<String>,
 }
 
 impl OperatorIdentity {
+    /// Serves `namespaces`; `*` is all of them.
+    pub fn new(source: source::OperatorIdentity, namespaces: Vec<String>) -> Self {
+        Self { source, namespaces }
+    }
+
     /// The credential for a watch in `namespace`.
-    #[allow(clippy::unused_async)]
     pub async fn credential(&self, namespace: &str) -> Result<Known, Fault> {
-        Err(fault(
-            FaultKind::CredentialsNotAllowed,
-            format!(
-                "the operator's own identity does not serve the namespace {namespace}: name a Secret in spec.credentials"
-            ),
-        ))
+        if !self.namespaces.iter().any(|served| served == "*" || served == namespace) {
+            return Err(Fault::new(
+                FaultKind::CredentialsNotAllowed,
+                "the operator's own identity does not serve this namespace: name a Secret in \
+                 spec.credentials.secretRef, or have the namespace added to --operator-credentials-namespace",
+            ));
+        }
+        let (credential, identity) = self.source.credential(Timestamp::now()).await?;
+        Ok((Arc::new(credential), identity))
+    }
+
+    /// The cloud refused the credential: a temporary one may have been revoked, so it is fetched anew.
+    pub fn refused(&self, identity: &Identity) {
+        self.source.refused(identity, Timestamp::now());
     }
 }

@@ -26,13 +26,14 @@ use kube::{
     core::DeserializeGuard,
     runtime::{
         Controller, Predicate, PredicateConfig, WatchStreamExt, controller, predicates,
-        reflector::{self, Store},
+        reflector::{self, ObjectRef, Store},
         watcher,
     },
 };
 
 use crate::api::ClusterBackupWatch;
 use context::Context;
+use pace::Key;
 
 /// A resource, or why it cannot be decoded: one that cannot stops none of the others.
 pub type Guarded = DeserializeGuard<ClusterBackupWatch>;
@@ -99,11 +100,12 @@ pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
         .map(|api| {
             let (store, writer) = reflector::store();
             let trigger = trigger(api, scope, writer, context.clone());
+            let at_log = context.clone();
             let stream = Controller::for_stream(trigger, store.clone())
                 .with_config(controller::Config::default().concurrency(each))
                 .graceful_shutdown_on(stop.clone())
                 .run(reconcile::reconcile, reconcile::on_error, context.clone())
-                .filter_map(|result| ready(log(result)))
+                .filter_map(move |result| ready(log(&at_log, result)))
                 .boxed();
             (store, stream)
         })
@@ -135,7 +137,8 @@ fn trigger(
         })
         .inspect_ok(move |event| {
             if let watcher::Event::Delete(watch) = event {
-                context.paces.forget(watch.meta().uid.as_deref().unwrap_or_default());
+                let meta = watch.meta();
+                context.paces.forget(&Key::new(meta.namespace.as_deref(), meta.name.as_deref()));
             }
         })
         .modify(prune)
@@ -152,15 +155,16 @@ fn prune(watch: &mut Guarded) {
 
 /// Errors of the streams. Those of a reconcile were logged where they happened.
 fn log<E: std::error::Error>(
-    result: Result<
-        (reflector::ObjectRef<Guarded>, controller::Action),
-        controller::Error<reconcile::Error, E>,
-    >,
+    context: &Context,
+    result: Result<(ObjectRef<Guarded>, controller::Action), controller::Error<reconcile::Error, E>>,
 ) -> Option<()> {
     match result {
         Ok(_) => return Some(()),
-        // Its timer rang after it was deleted.
-        Err(controller::Error::ObjectNotFound(_) | controller::Error::ReconcilerFailed(..)) => {}
+        // Its timer rang after it was deleted, perhaps while the watch was broken and nobody told.
+        Err(controller::Error::ObjectNotFound(gone)) => {
+            context.paces.forget(&Key::new(gone.namespace.as_deref(), Some(&gone.name)));
+        }
+        Err(controller::Error::ReconcilerFailed(..)) => {}
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(%error, cause, "the watch of the resources failed; it is tried again");

@@ -21,7 +21,7 @@ use super::{
     context::{Context, Look},
     pace::Pace,
     plan::schedule::HEALING,
-    secrets::{KEPT, Known, fault},
+    secrets::{KEPT, Known},
 };
 
 /// What was seen.
@@ -66,11 +66,22 @@ pub async fn observe(
     let fetched = context.sharing.fetch(&shared, &credential, want).await;
     pace.shared = Some(shared);
     Ok(match fetched {
-        Fetched::Later(wait) => Observation::Later(wait),
-        Fetched::Outcome(outcome) => match outcome.result {
-            Ok(answer) => Observation::Answer(answer, outcome.at),
-            Err(fault) => Observation::Fault(fault, outcome.at),
-        },
+        Fetched::Later(delay) => Observation::Later(delay),
+        Fetched::Outcome { outcome, shared } => {
+            if shared {
+                context.metrics.fetch_shared();
+            }
+            match outcome.result {
+                Ok(answer) => Observation::Answer(answer, outcome.at),
+                Err(fault)
+                    if fault.kind == FaultKind::AuthenticationFailed && look.spec.credentials.is_none() =>
+                {
+                    context.identity.refused(&identity);
+                    Observation::Fault(fault, outcome.at)
+                }
+                Err(fault) => Observation::Fault(fault, outcome.at),
+            }
+        }
     })
 }
 
@@ -84,7 +95,8 @@ fn target(spec: &ClusterBackupWatchSpec) -> Result<Target, Fault> {
             cluster_type: spec.cluster_type,
         })
     };
-    parse().map_err(|error| fault(FaultKind::RequestRejected, format!("the spec cannot be used: {error}")))
+    parse()
+        .map_err(|error| Fault::new(FaultKind::RequestRejected, format!("the spec cannot be used: {error}")))
 }
 
 async fn credential(

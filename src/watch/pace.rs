@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::plan::record;
-use crate::api::{
-    ClusterBackupWatchSpec, ClusterBackupWatchStatus,
-    condition::{self, reason, types},
-};
+use super::context::Look;
+use crate::api::condition::{self, reason, types};
 use crate::cloud::share::Shared;
 
 /// What is remembered of one watch.
 #[derive(Clone)]
 pub struct Pace {
+    /// Of the resource: one that is created anew under the same name is another.
+    pub uid: String,
     /// When the next poll is due.
     pub next_poll: Instant,
     /// The time between polls that was planned last; an answer half as old is new enough.
@@ -35,24 +34,26 @@ pub struct Pace {
 
 impl Pace {
     /// The pace of a watch that this process sees for the first time.
-    pub fn first(
-        spec: &ClusterBackupWatchSpec,
-        status: &ClusterBackupWatchStatus,
-        generation: Option<i64>,
-        now: Instant,
-    ) -> Self {
-        let running = status.tasks.iter().flatten().any(|task| !record::is_finished(task));
-        let delay = Duration::from(if running { spec.active_interval } else { spec.interval });
-        let polled = condition::find(&status.conditions, types::READY)
+    pub fn first(look: &Look<'_>, now: Instant) -> Self {
+        let delay = Duration::from(if look.runs() { look.spec.active_interval } else { look.spec.interval });
+        let polled = condition::find(&look.status.conditions, types::READY)
             .is_some_and(|ready| ready.reason != reason::NOT_YET_POLLED && ready.reason != reason::SUSPENDED);
         // Thousands of watches that restart together are spread over their interval; a new or changed one is not kept
         // waiting.
-        let wait = if polled && status.observed_generation == generation {
+        let wait = if polled && look.status.observed_generation == look.generation {
             delay.mul_f64(fastrand::f64())
         } else {
             Duration::ZERO
         };
-        Self { next_poll: now + wait, delay, failures: 0, generation, answered: None, shared: None }
+        Self {
+            uid: look.uid.to_owned(),
+            next_poll: now + wait,
+            delay,
+            failures: 0,
+            generation: look.generation,
+            answered: None,
+            shared: None,
+        }
     }
 }
 
@@ -61,27 +62,38 @@ pub fn jitter(delay: Duration) -> Duration {
     delay.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
-/// The paces of all watches, by uid.
+/// The namespace and name of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key(String, String);
+
+impl Key {
+    /// Of what has these; resources of this kind always do.
+    pub fn new(namespace: Option<&str>, name: Option<&str>) -> Self {
+        Self(namespace.unwrap_or_default().to_owned(), name.unwrap_or_default().to_owned())
+    }
+}
+
+/// The paces of all watches.
 #[derive(Default)]
-pub struct Paces(Mutex<HashMap<String, Pace>>);
+pub struct Paces(Mutex<HashMap<Key, Pace>>);
 
 impl Paces {
     /// What is remembered of a watch.
-    pub fn recall(&self, uid: &str) -> Option<Pace> {
-        self.lock().get(uid).cloned()
+    pub fn recall(&self, key: &Key, uid: &str) -> Option<Pace> {
+        self.lock().get(key).filter(|pace| pace.uid == uid).cloned()
     }
 
     /// Remembers.
-    pub fn remember(&self, uid: &str, pace: Pace) {
-        self.lock().insert(uid.to_owned(), pace);
+    pub fn remember(&self, key: &Key, pace: Pace) {
+        self.lock().insert(key.clone(), pace);
     }
 
     /// Forgets a deleted watch.
-    pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
+    pub fn forget(&self, key: &Key) {
+        self.lock().remove(key);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Pace>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Pace>> {
         // Each change is one call, so a panic elsewhere leaves the map whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

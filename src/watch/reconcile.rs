@@ -59,6 +59,7 @@ pub async fn reconcile(
 }
 
 /// When to look again after an error.
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
 pub fn on_error(watch: Arc<DeserializeGuard<ClusterBackupWatch>>, error: &Error, _: Arc<Context>) -> Action {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(namespace = watch.namespace(), name = watch.name_any(), %error, cause, "cannot reconcile");
@@ -71,20 +72,24 @@ pub fn on_error(watch: Arc<DeserializeGuard<ClusterBackupWatch>>, error: &Error,
 async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, Error> {
     let nothing = ClusterBackupWatchStatus::default();
     let look = Look::at(watch, &nothing);
-    let mut pace = context
-        .paces
-        .recall(look.uid)
-        .unwrap_or_else(|| Pace::first(look.spec, look.status, look.generation, Instant::now()));
+    let mut pace =
+        context.paces.recall(&look.key(), look.uid).unwrap_or_else(|| Pace::first(&look, Instant::now()));
 
     let before = pace.clone();
 
-    let observation = observe(context, &look, &mut pace).await?; // (cloud)
-    let plan = decide(&look, &observation, &mut pace); // (pure)
+    let mut observation = observe(context, &look, &mut pace).await?; // (cloud)
+    // Whatever comes now, what was fetched stays: looking again then costs no request.
+    context.paces.remember(&look.key(), Pace { shared: pace.shared.clone(), ..before });
+    let mut plan = decide(&look, &observation, &mut pace); // (pure)
+    if matches!(observation, Observation::NotDue) && plan.status.is_some() && !look.spec.suspend {
+        // Before time alone changes a verdict the cloud is asked: it may know of a backup that we do not.
+        pace.next_poll = Instant::now();
+        observation = observe(context, &look, &mut pace).await?;
+        plan = decide(&look, &observation, &mut pace);
+    }
     let written = apply(context, &look, &plan).await?; // (Kubernetes)
 
     if written != Written::Done {
-        // As if this look had not been, but for the answer: it is still held, so looking again costs no request.
-        context.paces.remember(look.uid, Pace { shared: pace.shared, ..before });
         return Ok(if written == Written::Gone {
             Action::await_change()
         } else {
@@ -93,7 +98,7 @@ async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, E
     }
     report(&look, &plan, &observation);
     let wake = next(&observation, &plan, &mut pace, look.spec.suspend);
-    context.paces.remember(look.uid, Pace { generation: look.generation, ..pace });
+    context.paces.remember(&look.key(), Pace { generation: look.generation, ..pace });
     Ok(wake.map_or_else(Action::await_change, Action::requeue))
 }
 

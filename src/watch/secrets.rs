@@ -58,13 +58,13 @@ impl Secrets {
     async fn read(&self, namespace: &str, name: &str) -> Result<Result<Known, Fault>, kube::Error> {
         match Api::<Secret>::namespaced(self.client.clone(), namespace).get(name).await {
             Ok(secret) => Ok(credential(secret)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Err(fault(
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Err(Fault::new(
                 FaultKind::SecretNotFound,
                 format!(
                     "there is no Secret {name} in this namespace: create it with the keys accessKey and secretKey"
                 ),
             ))),
-            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(fault(
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(Fault::new(
                 FaultKind::SecretNotFound,
                 format!(
                     "the operator may not read the Secret {name}: allow its service account to get it \
@@ -93,7 +93,7 @@ fn is_kept<T>(slot: Option<&(Instant, T)>) -> bool {
 }
 
 /// The credential that a Secret holds. Its identity changes with every change of the Secret, and with its re-creation.
-fn credential(mut secret: Secret) -> Result<Known, Fault> {
+pub fn credential(mut secret: Secret) -> Result<Known, Fault> {
     let identity = Identity(format!(
         "secret {} {}",
         secret.uid().unwrap_or_default(),
@@ -111,12 +111,7 @@ fn credential(mut secret: Secret) -> Result<Known, Fault> {
     match read {
         Ok(credential) => Ok((Arc::new(credential), identity)),
         Err(error) => {
-            Err(fault(FaultKind::SecretInvalid, format!("the Secret {name} cannot be used: {error}")))
+            Err(Fault::new(FaultKind::SecretInvalid, format!("the Secret {name} cannot be used: {error}")))
         }
     }
-}
-
-/// A fault that never reached the cloud.
-pub fn fault(kind: FaultKind, message: String) -> Fault {
-    Fault { kind, http_status: None, code: None, request_id: None, message, retry_after: None }
 }

@@ -1,7 +1,7 @@
 //! Scenarios: what the tasks of each cluster do over time.
 //!
 //! Playing is pure: a [`Script`] and the time since the start give the tasks. Reading the YAML form, with all the
-//! checks, is left to [`file`], and the clock to `state`.
+//! checks, is left to [`mod@file`], and the clock to `state`.
 
 pub mod file;
 #[cfg(test)]

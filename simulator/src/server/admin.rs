@@ -1,6 +1,6 @@
 //! The admin API: the same as the library's methods, over HTTP, without a signature and from this machine only.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{refusal::admin_error, reply, wire::Peer};
+use super::{admin_identity, refusal::admin_error, reply, wire::Peer};
 use crate::{credential::Credential, fault::Fault, scenario::Scenario, state::State, task::Task};
 
 const MAX_BODY: usize = 64 << 20;
@@ -23,11 +23,11 @@ const MAX_ID: usize = 128;
 const MAX_LATENCY: SignedDuration = SignedDuration::from_hours(1);
 const MAX_SKEW: SignedDuration = SignedDuration::from_hours(24 * 366);
 
-type Shared = Extract<Arc<State>>;
-type Result<T = StatusCode> = std::result::Result<T, Problem>;
+pub(super) type Shared = Extract<Arc<State>>;
+pub(super) type Result<T = StatusCode> = std::result::Result<T, Problem>;
 
 /// What is wrong with a request, for the one who sent it.
-struct Problem(String);
+pub(super) struct Problem(pub(super) String);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -49,6 +49,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/scenario", put(put_scenario))
         .route("/scenario/restart", post(restart))
         .route("/credentials/{access_key}", put(put_credential).delete(delete_credential))
+        .merge(admin_identity::routes())
         .fallback(|| async { admin_error(StatusCode::NOT_FOUND, "no such path; see cce-simulator --help") })
         .method_not_allowed_fallback(|| async {
             admin_error(StatusCode::METHOD_NOT_ALLOWED, "no such method here; see cce-simulator --help")
@@ -64,15 +65,19 @@ async fn only_from_here(
     request: Request<Body>,
     next: Next,
 ) -> Response {
-    if peer.address.ip().to_canonical().is_loopback() {
+    if may_steer(peer.address.ip()) {
         next.run(request).await
     } else {
         admin_error(StatusCode::FORBIDDEN, "the admin API answers on the loopback interface only")
     }
 }
 
+fn may_steer(peer: IpAddr) -> bool {
+    peer.to_canonical().is_loopback()
+}
+
 async fn put_tasks(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
-    let cluster = cluster_id(cluster)?;
+    let cluster = id(cluster)?;
     let tasks: Vec<Task> = from_json(&body)?;
     state.lock().set_tasks(&cluster, tasks);
     Ok(StatusCode::NO_CONTENT)
@@ -84,7 +89,7 @@ async fn delete_tasks(Extract(state): Shared, Path(cluster): Path<String>) -> St
 }
 
 async fn put_answer(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
-    let cluster = cluster_id(cluster)?;
+    let cluster = id(cluster)?;
     let answer: Value = from_json(&body)?;
     state.lock().set_answer(&cluster, Some(answer));
     Ok(StatusCode::NO_CONTENT)
@@ -96,7 +101,7 @@ async fn delete_answer(Extract(state): Shared, Path(cluster): Path<String>) -> S
 }
 
 async fn put_fault(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
-    let cluster = cluster_id(cluster)?;
+    let cluster = id(cluster)?;
     let fault = Fault::from_json(from_json(&body)?).map_err(|error| Problem(error.to_string()))?;
     state.lock().set_fault(&cluster, Some(fault));
     Ok(StatusCode::NO_CONTENT)
@@ -171,8 +176,11 @@ struct CredentialBody {
 }
 
 async fn put_credential(Extract(state): Shared, Path(access_key): Path<String>, body: Bytes) -> Result {
-    let access_key = cluster_id(access_key)?;
+    let access_key = id(access_key)?;
     let CredentialBody { secret_key, security_token } = from_json(&body)?;
+    if secret_key.is_empty() || security_token.as_deref() == Some("") {
+        return Err(Problem("secretKey and securityToken must not be empty".to_owned()));
+    }
     state.lock().credentials.put(Credential { access_key, secret_key, security_token, expires_at: None });
     Ok(StatusCode::NO_CONTENT)
 }
@@ -185,13 +193,32 @@ async fn delete_credential(Extract(state): Shared, Path(access_key): Path<String
     }
 }
 
-fn cluster_id(id: String) -> Result<String> {
+fn id(id: String) -> Result<String> {
     if id.len() <= MAX_ID { Ok(id) } else { Err(Problem(format!("the id must be at most {MAX_ID} bytes"))) }
 }
 
 /// The body, whatever its content type: `curl -d` sends none that fits.
-fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    // The text of an error holds no value of the body but a short excerpt around a wrong type.
+pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body)
         .map_err(|error| Problem(format!("the body is not what is expected: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_steer() {
+        for (address, expected) in [
+            ("127.0.0.1", true),
+            ("127.8.9.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+            ("::ffff:10.0.0.1", false),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(may_steer(address.parse().unwrap()), expected, "{address}");
+        }
+    }
 }

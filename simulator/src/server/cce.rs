@@ -37,7 +37,7 @@ pub(crate) async fn tasks(
     let checked = check(state, &parts, &body);
     state.lock().count(&cluster, checked.is_ok());
     if let Err(refusal) = checked {
-        tracing::info!(%cluster, %refusal, "refused");
+        tracing::info!(?cluster, %refusal, "refused");
         return refusal::not_authentic(&refusal, request_id);
     }
     let outcome = state.lock().outcome(&cluster);

@@ -1,8 +1,10 @@
 //! The HTTP side: which path is whose.
 
 mod admin;
+mod admin_identity;
 mod cce;
 mod fault;
+mod identity;
 mod refusal;
 mod reply;
 pub(crate) mod wire;
@@ -46,6 +48,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route(&format!("/api/{path}"), tasks.clone())
         .route(&format!("/autopilot/{path}"), tasks)
+        .merge(identity::router(state.clone()))
         .nest("/admin", admin::router(state.clone()))
         .fallback(no_such_api)
         .layer(middleware::from_fn(move |request: Request<Body>, next: Next| {

@@ -4,6 +4,7 @@
 //! from try to try.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -48,37 +49,50 @@ pub fn events(input: &Input<'_>, record: &Record, new: &ClusterBackupWatchStatus
 }
 
 fn task_events(input: &Input<'_>, record: &Record, events: &mut Vec<Event>) {
-    let first_answer = input.status.tasks.is_none();
     let known = input.status.tasks.as_deref().unwrap_or_default();
-    let newest_known = known.iter().map(record::born).max();
-    let newest_backup = record.answered.iter().find(|task| is_backup(task));
     // Oldest first, as things happened.
     for task in record.answered.iter().rev() {
         match known.iter().find(|old| old.uid == task.uid) {
             Some(old) => events.extend(transitions(input, old, task)),
-            None if !is_backup(task) => {}
-            // Of a cluster's past only the newest backup is news.
-            None if first_answer && newest_backup.is_some_and(|newest| newest.uid == task.uid) => {
-                events.push(first_sight(input, task));
-            }
-            None if !first_answer && newest_known.is_none_or(|newest| record::born(task) > newest) => {
-                events.push(first_sight(input, task));
-            }
+            None if is_backup(task) && is_news(input, record, task) => events.push(first_sight(input, task)),
             None => {}
         }
     }
 }
 
+/// Whether a backup that the status does not list is news, not a part of the past that came to light.
+fn is_news(input: &Input<'_>, record: &Record, task: &TaskStatus) -> bool {
+    let Some(known) = &input.status.tasks else {
+        // Of a cluster's past only the newest backup is news.
+        return record
+            .answered
+            .iter()
+            .find(|task| is_backup(task))
+            .is_some_and(|newest| newest.uid == task.uid);
+    };
+    let (success, failure) = (input.status.last_success.as_ref(), input.status.last_failure.as_ref());
+    if success.is_some_and(|last| last.uid == task.uid) || failure.is_some_and(|last| last.uid == task.uid) {
+        return false;
+    }
+    let last_end = success.and_then(|last| last.time).max(failure.and_then(|last| last.time));
+    // An answer that came short may have emptied the list: what ended before is no news when it is listed again.
+    let newest = known.iter().map(record::born).max().unwrap_or(last_end);
+    // One that the limit pushed out while it ran is news when it ends.
+    let just_ended = is_finished(task) && last_end.is_some() && record::ended(task, input.now) > last_end;
+    record::born(task) > newest || just_ended || (known.is_empty() && newest.is_none())
+}
+
 fn first_sight(input: &Input<'_>, task: &TaskStatus) -> Event {
-    finished(input, task).unwrap_or_else(|| event(input, Some(task), "BackupStarted", "", "backup started"))
+    finished(input, task)
+        .unwrap_or_else(|| event(input, Some(task), "BackupStarted", &[&task.uid], "backup started"))
 }
 
 fn finished(input: &Input<'_>, task: &TaskStatus) -> Option<Event> {
     match task.phase.as_deref() {
-        Some(SUCCESS) => Some(event(input, Some(task), "BackupSucceeded", "", "backup succeeded")),
+        Some(SUCCESS) => Some(event(input, Some(task), "BackupSucceeded", &[&task.uid], "backup succeeded")),
         Some(FAILED) => {
             let said = record::failure_message(task).map(|m| format!(": {m}")).unwrap_or_default();
-            Some(event(input, Some(task), "BackupFailed", "", &format!("backup failed{said}")))
+            Some(event(input, Some(task), "BackupFailed", &[&task.uid], &format!("backup failed{said}")))
         }
         _ => None,
     }
@@ -92,7 +106,7 @@ fn transitions(input: &Input<'_>, old: &TaskStatus, task: &TaskStatus) -> Vec<Ev
         // A task may pause and run more than once: the time of the state that it leaves tells the changes apart.
         let milestone = format!("{}>{} {}", phases(old), phases(task), text(old.progress_time));
         let what = format!("phase changed from {} to {}", phases(old), phases(task));
-        events.push(event(input, Some(task), "BackupPhaseChanged", &milestone, &what));
+        events.push(event(input, Some(task), "BackupPhaseChanged", &[&task.uid, &milestone], &what));
     }
     if !is_backup(task) {
         return events;
@@ -106,11 +120,19 @@ fn transitions(input: &Input<'_>, old: &TaskStatus, task: &TaskStatus) -> Vec<Ev
             MILESTONES.into_iter().find(|m| reached >= *m && old.progress.unwrap_or_default() < *m)
     {
         let what = format!("reached {milestone} %");
-        events.push(event(input, Some(task), "BackupProgressing", &milestone.to_string(), &what));
+        events.push(event(
+            input,
+            Some(task),
+            "BackupProgressing",
+            &[&task.uid, &milestone.to_string()],
+            &what,
+        ));
     }
     events
 }
 
+/// A verdict's Event is named from the condition that is being left and from what the verdict is about, never from the
+/// newest task: a task that appears between a crash and the next try must not make it another Event.
 fn verdict_events(
     input: &Input<'_>,
     record: &Record,
@@ -119,62 +141,60 @@ fn verdict_events(
 ) {
     let pair =
         |type_| (condition::find(&input.status.conditions, type_), condition::find(&new.conditions, type_));
-    let left = |old: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>| {
-        text(old.map(|old| old.last_transition_time.0))
-    };
+    let newest = record.newest_backup();
 
-    if let (old, Some(healthy)) = pair(types::BACKUP_HEALTHY)
-        && old.is_none_or(|old| old.reason != healthy.reason)
-    {
-        let stuck = verdict::stuck_backup(input.spec, record, input.now);
-        match healthy.reason.as_str() {
-            reason::BACKUP_STALE => {
-                events.push(event(
-                    input,
-                    record.newest_backup(),
-                    "BackupStale",
-                    &left(old),
-                    &healthy.message,
-                ));
-            }
-            reason::BACKUP_STUCK => {
-                events.push(event(input, stuck, "BackupStuck", &left(old), &healthy.message))
-            }
-            _ => {}
-        }
-    }
     if let (old, Some(ready)) = pair(types::READY) {
         let was_false = old.is_some_and(|old| old.status == "False");
         if ready.status == "False" && !was_false {
             let what = format!("poll failed ({}): {}", ready.reason, ready.message);
-            events.push(event(input, record.newest_backup(), "PollFailed", &left(old), &what));
+            events.push(event(input, newest, "PollFailed", &["", &left(old)], &what));
         } else if was_false && ready.status == "True" && ready.reason == reason::POLLED {
             let what = "polls are answered again";
-            events.push(event(input, record.newest_backup(), "PollRecovered", &left(old), what));
+            events.push(event(input, newest, "PollRecovered", &["", &left(old)], what));
         }
     }
+    if let (old, Some(healthy)) = pair(types::BACKUP_HEALTHY)
+        && old.is_none_or(|old| old.reason != healthy.reason)
+    {
+        let what = &healthy.message;
+        if healthy.reason == reason::BACKUP_STALE {
+            let stale = record.last_success.as_ref().map_or("", |success| &success.uid);
+            events.push(event(input, newest, "BackupStale", &[stale, &left(old)], what));
+        } else if healthy.reason == reason::BACKUP_STUCK
+            && let Some(stuck) = verdict::stuck_backup(input.spec, record, input.now)
+        {
+            let key = [&stuck.uid, &*text(stuck.progress_time), &left(old)];
+            events.push(event(input, Some(stuck), "BackupStuck", &key, what));
+        }
+    }
+}
+
+/// What tells one beginning of a verdict from the next: since when the condition that it leaves has stood. Verdicts of
+/// the same status share that time, so what the condition said counts too.
+fn left(old: Option<&Condition>) -> String {
+    old.map(|old| format!("{} {}", old.last_transition_time.0, old.message)).unwrap_or_default()
 }
 
 fn text(time: Option<Timestamp>) -> String {
     time.map(|time| time.to_string()).unwrap_or_default()
 }
 
+/// An Event whose name is derived from `key`: what it is about, then the milestone; its note tells where `task` stands.
 fn event(
     input: &Input<'_>,
     task: Option<&TaskStatus>,
     reason: &'static str,
-    milestone: &str,
+    key: &[&str],
     what: &str,
 ) -> Event {
-    let uid = task.map_or("", |task| task.uid.as_str());
     let warning = matches!(reason, "BackupFailed" | "BackupStale" | "BackupStuck" | "PollFailed");
-    Event { name: name(input, uid, reason, milestone), warning, reason, note: note(task, what) }
+    Event { name: name(input, reason, key), warning, reason, note: note(task, what) }
 }
 
 /// `NAME.HASH`, as Events are named, cut so that any name of a resource leaves room for the hash.
-fn name(input: &Input<'_>, task: &str, reason: &str, milestone: &str) -> String {
+fn name(input: &Input<'_>, reason: &str, key: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in [input.uid, task, reason, milestone] {
+    for part in [input.uid, reason].iter().chain(key) {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

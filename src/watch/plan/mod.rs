@@ -23,6 +23,9 @@ pub use events::Event;
 /// How many polls in a row must fail before a watch counts as blind, when a later one may well succeed.
 pub const FAILURES_TO_REPORT: u32 = 3;
 
+/// The longest echo of a request.
+const ECHO_CHARS: usize = 1024;
+
 /// What was seen of the cloud in this look.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'a> {
@@ -53,7 +56,7 @@ pub struct Input<'a> {
     pub seen: Seen<'a>,
     /// How many polls in a row have failed, this one included.
     pub failures: u32,
-    /// The value of the annotation `requestedAt` that this poll honoured.
+    /// The value of the annotation `requestedAt` that this poll honours; compare with the status through [`echo`].
     pub request: Option<&'a str>,
     /// The current time.
     pub now: Timestamp,
@@ -81,8 +84,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 
     let mut status = record.status();
     status.observed_generation = conditions::observed_generation(input, &ready);
-    status.last_handled_reconcile_at =
-        input.request.map(str::to_owned).or_else(|| old.last_handled_reconcile_at.clone());
+    status.last_handled_reconcile_at = handled(input).or_else(|| old.last_handled_reconcile_at.clone());
     status.conditions = conditions::build(input, &ready, &healthy);
 
     Plan {
@@ -91,6 +93,18 @@ pub fn plan(input: &Input<'_>) -> Plan {
         look_after: schedule::look_after(input, &record),
         status: (!same(old, &status)).then_some(status),
     }
+}
+
+/// The request that this look has handled: it takes a poll, answered or not, so that none is lost to a suspension.
+fn handled(input: &Input<'_>) -> Option<String> {
+    let polled = !input.spec.suspend && !matches!(input.seen, Seen::Nothing);
+    input.request.filter(|_| polled).map(echo)
+}
+
+/// A value of `requestedAt` as the status echoes it. An annotation may be longer than a status should be, and one that
+/// could not be echoed would poll forever.
+pub fn echo(request: &str) -> String {
+    request.chars().take(ECHO_CHARS).collect()
 }
 
 /// Whether the resource already says all of `new`. Conditions of other owners are left out of the comparison: they are

@@ -3,7 +3,10 @@
 //!
 //! What the record *means* is left to [`super::verdict`].
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -71,8 +74,8 @@ impl Record {
             .collect();
         answered.sort_by(newest_first);
 
-        let listed: HashMap<&str, ()> = answered.iter().map(|t| (t.uid.as_str(), ())).collect();
-        let gone = old_tasks.iter().filter(|t| is_finished(t) && !listed.contains_key(t.uid.as_str()));
+        let listed: HashSet<&str> = answered.iter().map(|t| t.uid.as_str()).collect();
+        let gone = old_tasks.iter().filter(|t| is_finished(t) && !listed.contains(t.uid.as_str()));
         let mut tasks: Vec<TaskStatus> = answered.iter().chain(gone).cloned().collect();
         tasks.sort_by(newest_first);
         tasks.truncate(usize::try_from(input.spec.history_limit.clamp(1, 50)).unwrap_or(1));
@@ -228,10 +231,10 @@ fn newest_ended<'a>(
     newest
 }
 
-/// Whether a task takes the place of one on record: when it is the same, or ended later, or the one on record has no
-/// time to compare.
+/// Whether a task takes the place of one on record: when it ended later, or the one on record has no time to compare, or
+/// it is the same and did not end earlier. A record never moves backwards.
 fn supersedes(uid: &str, time: Option<Timestamp>, old_uid: &str, old_time: Option<Timestamp>) -> bool {
-    if uid == old_uid { time.is_some() || old_time.is_none() } else { time > old_time || old_time.is_none() }
+    time > old_time || old_time.is_none() || (uid == old_uid && time == old_time)
 }
 
 fn last_success(old: Option<&SuccessRecord>, tasks: &[TaskStatus], now: Timestamp) -> Option<SuccessRecord> {
@@ -244,6 +247,9 @@ fn last_success(old: Option<&SuccessRecord>, tasks: &[TaskStatus], now: Timestam
 fn last_failure(old: Option<&FailureRecord>, tasks: &[TaskStatus], now: Timestamp) -> Option<FailureRecord> {
     let newest = newest_ended(tasks, FAILED, now)
         .filter(|(task, time)| old.is_none_or(|old| supersedes(&task.uid, *time, &old.uid, old.time)))
-        .map(|(task, time)| FailureRecord { uid: task.uid.clone(), time, message: failure_message(task) });
+        .map(|(task, time)| {
+            let said = || old.filter(|old| old.uid == task.uid)?.message.clone();
+            FailureRecord { uid: task.uid.clone(), time, message: failure_message(task).or_else(said) }
+        });
     newest.or_else(|| old.cloned())
 }

@@ -16,18 +16,23 @@ pub const BACKOFF_CAP: Duration = Duration::from_mins(10);
 /// How often the Secret of a stalled watch is read again.
 pub const HEALING: Duration = Duration::from_secs(30);
 
+/// No watch polls faster, even where a definition edited by hand let such a spec through.
+const SHORTEST: Duration = Duration::from_secs(2);
+
 /// When to poll next; none when this look did not poll, or polling is suspended.
 pub fn poll_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     if input.spec.suspend {
         return None;
     }
+    let interval = Duration::from(input.spec.interval).max(SHORTEST);
+    let active = Duration::from(input.spec.active_interval).max(SHORTEST);
     match input.seen {
         Seen::Nothing => None,
         Seen::Answer(_) => {
             let runs = record.tasks.iter().flatten().any(|task| !record::is_finished(task));
-            Some(if runs { input.spec.active_interval.into() } else { input.spec.interval.into() })
+            Some(if runs { active } else { interval })
         }
-        Seen::Fault(fault) => Some(after_fault(fault, input.spec.active_interval.into(), input.failures)),
+        Seen::Fault(fault) => Some(after_fault(fault, active, input.failures)),
     }
 }
 
@@ -47,7 +52,7 @@ fn after_fault(fault: &Fault, base: Duration, failures: u32) -> Duration {
 
 /// `base`, doubled with every failure after the first, to the cap.
 pub fn backoff(base: Duration, failures: u32) -> Duration {
-    base.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_CAP.max(base))
+    base.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_CAP)
 }
 
 /// When time alone will change the verdict: the next of the moments at which a success turns stale, a backup counts as
@@ -65,6 +70,6 @@ pub fn look_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
 
 /// The time to a moment that is still to come, with a hair more, so that it has passed when the timer rings.
 fn until(moment: Timestamp, now: Timestamp) -> Option<Duration> {
-    let left = Duration::try_from(moment.duration_since(now)).ok()?;
-    (moment >= now).then(|| left + Duration::from_millis(10))
+    let left = Duration::try_from(moment.duration_since(now)).ok()?; // none when it has passed
+    Some(left.saturating_add(Duration::from_millis(10)))
 }

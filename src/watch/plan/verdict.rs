@@ -7,10 +7,10 @@ use kube::core::Duration;
 
 use super::{
     FAILURES_TO_REPORT, Input, Seen,
-    record::{self, Record, SUCCESS},
+    record::{self, FAILED, Record},
 };
 use crate::api::{
-    ClusterBackupWatchSpec, TaskStatus,
+    ClusterBackupWatchSpec, FailureRecord, TaskStatus,
     condition::{self, Truth, reason, types},
 };
 
@@ -21,7 +21,7 @@ pub struct Verdict {
     pub truth: Truth,
     /// The condition's reason.
     pub reason: String,
-    /// What a person is told, free of anything that changes from poll to poll.
+    /// What a person is told, free of anything that changes from poll to poll and of durations: Events repeat it.
     pub message: String,
 }
 
@@ -66,8 +66,12 @@ pub fn backup_healthy(input: &Input<'_>, record: &Record, ready: &Verdict) -> Ve
         let message = format!("nothing is known of the backup while polls fail ({})", ready.reason);
         return Verdict::new(Truth::Unknown, reason::POLL_FAILING, message);
     }
-    let sees = ready.reason == reason::POLLED && input.failures == 0;
-    if sees {
+    let sees = match input.seen {
+        Seen::Answer(_) => true,
+        Seen::Nothing => input.failures == 0,
+        Seen::Fault(_) => false,
+    };
+    if sees && ready.reason == reason::POLLED {
         return judge(input, record);
     }
     // Suspended, or a poll failed that may succeed the next time: what was said last still stands.
@@ -95,55 +99,66 @@ struct Case<'a> {
     now: Timestamp,
 }
 
-/// The rules, in order; the first that applies is the verdict.
-const RULES: [fn(&Case<'_>) -> Option<Verdict>; 6] = [
+/// The rules, in order; the first that applies is the verdict, and [`no_backup`] where none does.
+const RULES: [fn(&Case<'_>) -> Option<Verdict>; 5] = [
     failed,    // the newest finished backup failed
     stuck,     // a running backup has not moved for stuckAfter
     stale,     // the newest success is older than maxAge
     succeeded, // the newest finished backup is a success
     running,   // none is finished, one runs
-    no_backup, // there is none at all
 ];
 
 fn judge(input: &Input<'_>, record: &Record) -> Verdict {
     let case = Case { spec: input.spec, created: input.created, record, now: input.now };
-    RULES
-        .iter()
-        .find_map(|rule| rule(&case))
-        .unwrap_or_else(|| Verdict::new(Truth::Unknown, reason::NO_BACKUP, "there is no backup yet"))
+    RULES.iter().find_map(|rule| rule(&case)).unwrap_or_else(|| no_backup(&case))
 }
 
 /// How the newest finished backup ended, wherever it is on record.
-enum Finished<'a> {
-    Success(&'a str),
-    Failed(&'a str, Option<String>),
+enum Finished {
+    Success(String),
+    Failed(FailureRecord),
 }
 
-/// The newest finished backup. The listed tasks come first: they are the newest by creation. Where the history limit
-/// has pushed out all finished ones, the two records decide by time, and the failure where that cannot be told.
-fn newest_finished(record: &Record) -> Option<Finished<'_>> {
-    if let Some(task) = record.backups().find(|task| record::is_finished(task)) {
-        return Some(if task.phase.as_deref() == Some(SUCCESS) {
-            Finished::Success(&task.uid)
-        } else {
-            Finished::Failed(&task.uid, record::failure_message(task))
-        });
+/// The newest finished backup: the first that is listed, or, where the history limit has pushed out all of them, the
+/// newest on record. A success counts only where it is known to be newer than the newest failure.
+fn newest_finished(case: &Case<'_>) -> Option<Finished> {
+    let record = case.record;
+    let listed = record.backups().find(|task| record::is_finished(task));
+    if let Some(task) = listed.filter(|task| is_failed(task)) {
+        return Some(Finished::Failed(failure(task)));
     }
-    match (&record.last_success, &record.last_failure) {
-        (Some(success), Some(failure)) if success.time > failure.time && failure.time.is_some() => {
-            Some(Finished::Success(&success.uid))
-        }
-        (_, Some(failure)) => Some(Finished::Failed(&failure.uid, failure.message.clone())),
-        (Some(success), None) => Some(Finished::Success(&success.uid)),
-        (None, None) => None,
+    let (success, time) = match (listed, &record.last_success) {
+        (Some(task), _) => (Some(&task.uid), record::ended(task, case.now)),
+        (None, Some(last)) => (Some(&last.uid), last.time),
+        (None, None) => (None, None),
+    };
+    // A failure without any time stands at the list's end, wherever it belongs: it is as new as its last move.
+    let unplaced = record.backups().find(|task| is_failed(task) && record::born(task).is_none());
+    let failed = unplaced.map(failure).or_else(|| record.last_failure.clone());
+    let older = |failed: &FailureRecord| match (time, failed.time) {
+        (None, _) => false,
+        (Some(time), Some(failed)) if unplaced.is_some() || listed.is_none() => time > failed,
+        (Some(time), Some(at)) => time > at || record.backups().any(|task| task.uid == failed.uid),
+        (Some(_), None) => listed.is_some(),
+    };
+    match (success, failed) {
+        (Some(uid), failed) if failed.as_ref().is_none_or(older) => Some(Finished::Success(uid.clone())),
+        (_, failed) => failed.map(Finished::Failed),
     }
+}
+
+fn is_failed(task: &TaskStatus) -> bool {
+    task.phase.as_deref() == Some(FAILED)
+}
+
+fn failure(task: &TaskStatus) -> FailureRecord {
+    FailureRecord { uid: task.uid.clone(), time: task.progress_time, message: record::failure_message(task) }
 }
 
 fn failed(case: &Case<'_>) -> Option<Verdict> {
-    let Finished::Failed(uid, said) = newest_finished(case.record)? else { return None };
-    let message =
-        said.map_or_else(|| format!("backup {uid} failed"), |said| format!("backup {uid} failed: {said}"));
-    Some(Verdict::new(Truth::False, reason::BACKUP_FAILED, message))
+    let Finished::Failed(FailureRecord { uid, message, .. }) = newest_finished(case)? else { return None };
+    let said = message.map(|said| format!(": {said}")).unwrap_or_default();
+    Some(Verdict::new(Truth::False, reason::BACKUP_FAILED, format!("backup {uid} failed{said}")))
 }
 
 /// The backup that has not moved for stuckAfter, if any.
@@ -160,11 +175,10 @@ pub fn stuck_backup<'a>(
 fn stuck(case: &Case<'_>) -> Option<Verdict> {
     let task = stuck_backup(case.spec, case.record, case.now)?;
     let message = format!(
-        "backup {} has been {} without progress since {}, longer than stuckAfter ({})",
+        "backup {} has been {} without progress since {}, longer than stuckAfter",
         task.uid,
         task.phase.as_deref().unwrap_or("without a phase"),
         task.progress_time.map(|time| time.to_string()).unwrap_or_default(),
-        words(case.spec.stuck_after),
     );
     Some(Verdict::new(Truth::False, reason::BACKUP_STUCK, message))
 }
@@ -175,11 +189,7 @@ fn stale(case: &Case<'_>) -> Option<Verdict> {
     let message = match success.time {
         Some(time) if case.now <= after(time, max_age) => return None,
         Some(time) => {
-            format!(
-                "the newest success, {}, is of {time}, longer ago than maxAge ({})",
-                success.uid,
-                words(max_age)
-            )
+            format!("the newest success, {}, is of {time}, longer ago than maxAge", success.uid)
         }
         None => format!("the newest success, {}, has no readable time, so maxAge cannot be met", success.uid),
     };
@@ -187,7 +197,7 @@ fn stale(case: &Case<'_>) -> Option<Verdict> {
 }
 
 fn succeeded(case: &Case<'_>) -> Option<Verdict> {
-    let Finished::Success(uid) = newest_finished(case.record)? else { return None };
+    let Finished::Success(uid) = newest_finished(case)? else { return None };
     Some(Verdict::new(Truth::True, reason::BACKUP_SUCCEEDED, format!("backup {uid} succeeded")))
 }
 
@@ -197,7 +207,8 @@ fn running(case: &Case<'_>) -> Option<Verdict> {
     Some(Verdict::new(Truth::Unknown, reason::BACKUP_RUNNING, message))
 }
 
-fn no_backup(case: &Case<'_>) -> Option<Verdict> {
+/// There is no backup at all.
+fn no_backup(case: &Case<'_>) -> Verdict {
     let overdue = match (case.spec.max_age, case.created) {
         (Some(max_age), Some(created)) => case.now > after(created, max_age),
         _ => false,
@@ -207,7 +218,7 @@ fn no_backup(case: &Case<'_>) -> Option<Verdict> {
     } else {
         (Truth::Unknown, "the API lists no backup")
     };
-    Some(Verdict::new(truth, reason::NO_BACKUP, message))
+    Verdict::new(truth, reason::NO_BACKUP, message)
 }
 
 /// A time and a duration later; the end of time where that is beyond it.
@@ -217,9 +228,4 @@ pub fn after(time: Timestamp, duration: Duration) -> Timestamp {
 
 fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(std::time::Duration::from(duration)).unwrap_or(SignedDuration::MAX)
-}
-
-/// A duration as people write it, such as `2h` or `1h 30m`.
-fn words(duration: Duration) -> String {
-    format!("{:#}", signed(duration))
 }

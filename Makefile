@@ -1,0 +1,38 @@
+# The front door. `make` alone says what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+export KEEP CLUSTER
+
+.PHONY: help
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Show a backup run from 0 to 100 % on a real control plane (KEEP=1, CLUSTER=current)
+	@hack/demo/run.sh
+
+.PHONY: test
+test: ## Run every test
+	cargo test --workspace --locked
+	hack/control-plane/run.sh -- cargo test --locked --test e2e
+
+.PHONY: lint
+lint: ## Check formatting, lints, licences and dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	hack/cargo-tool.sh cargo-deny check --hide-inclusion-graph licenses bans sources
+	@if hack/cargo-tool.sh cargo-deny fetch db 2>/dev/null; then hack/cargo-tool.sh cargo-deny check advisories; \
+	  else echo "advisories: not checked, the database cannot be had here"; fi
+
+.PHONY: generate
+generate: ## Write what is generated from the code: crds/ and the chart's copy
+	cargo run --quiet --locked -- crd > crds/clusterbackupwatches.yaml
+	UPDATE=1 cargo test --quiet --locked --test metrics_doc
+
+.PHONY: control-plane
+control-plane: ## Get etcd, kube-apiserver, kubectl and helm, once
+	@hack/control-plane/provision.sh
+
+.PHONY: shell
+shell: ## A shell with a control plane of its own
+	@hack/control-plane/run.sh -- $${SHELL:-bash}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+#
+# Runs a cargo tool in the version pinned here, built once into the cache: hack/cargo-tool.sh NAME [ARGUMENT...]
+set -euo pipefail
+
+name=${1:?usage: cargo-tool.sh NAME [ARGUMENT...]}
+shift
+case $name in
+  cargo-deny) version=0.20.2 ;;
+  cargo-auditable) version=0.7.7 ;;
+  *) echo "cargo-tool: no version of $name is pinned here" >&2; exit 2 ;;
+esac
+
+cache=${CBW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cce-backup-watch}/cargo-tools/$name-$version
+if [[ ! -x $cache/bin/$name ]]; then
+  echo "building $name $version, once" >&2
+  cargo install --quiet --locked --root "$cache" --version "$version" "$name" >&2
+fi
+exec "$cache/bin/$name" "$@"

@@ -1,0 +1,181 @@
+package checks
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+type dashboard struct {
+	Panels []struct {
+		Title   string
+		Targets []struct{ RefID, Expr string }
+	}
+}
+
+type rules struct {
+	Groups []struct {
+		Rules []struct {
+			Alert, Expr, For    string
+			Labels, Annotations map[string]string
+		}
+	}
+}
+
+// queries returns each query of the dashboard and each expression of the alerts, by the place where it stands.
+func queries(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	var board dashboard
+	if err := json.Unmarshal([]byte(read(t, chart, "files/dashboard.json")), &board); err != nil {
+		t.Fatal(err)
+	}
+	for _, panel := range board.Panels {
+		for _, target := range panel.Targets {
+			// What Grafana puts in for its variables.
+			query := strings.NewReplacer("$__rate_interval", "5m", "$namespace", "platform|shop").Replace(target.Expr)
+			if strings.Contains(query, "$") {
+				t.Errorf("panel %q: an unknown variable in %s", panel.Title, query)
+			}
+			all["panel "+panel.Title+" "+target.RefID] = query
+		}
+	}
+	var alerts rules
+	readYAML(t, &alerts, chart, "files/alerts.yaml")
+	for _, group := range alerts.Groups {
+		for _, rule := range group.Rules {
+			all["alert "+rule.Alert] = rule.Expr
+		}
+	}
+	if len(all) < 20 {
+		t.Fatalf("only %d queries were found", len(all))
+	}
+	return all
+}
+
+func TestEveryQueryParses(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not on PATH; hack/test-chart.sh brings it")
+	}
+	var recordings []map[string]string
+	for _, query := range queries(t) {
+		recordings = append(recordings, map[string]string{"record": "a:query", "expr": query})
+	}
+	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "queries", "rules": recordings}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "queries.yaml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := exec.Command(promtool, "check", "rules", "--lint=none", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
+}
+
+// exported returns the metrics of the operator with their labels.
+func exported(t *testing.T) map[string][]string {
+	t.Helper()
+	metrics := map[string][]string{}
+	for _, line := range strings.Split(read(t, "tests/monitoring/metrics.txt"), "\n") {
+		if fields := strings.Fields(line); len(fields) > 0 && fields[0] != "#" {
+			metrics[fields[0]] = fields[1:]
+		}
+	}
+	return metrics
+}
+
+func TestQueriesNameOnlyMetricsAndLabelsThatTheOperatorExports(t *testing.T) {
+	selector := regexp.MustCompile(`(cce_backup_watch_[a-z_]+)(?:\{([^}]*)\})?`)
+	label := regexp.MustCompile(`([a-z_]+)\s*(?:=|!=|=~|!~)\s*"`)
+	grouping := regexp.MustCompile(`\b(?:by|on) \(([^)]*)\)`)
+	metrics := exported(t)
+	// Those that Prometheus adds, and the bound of a histogram's bucket.
+	always := []string{"job", "le"}
+	used := map[string]bool{}
+	for place, query := range queries(t) {
+		known := append([]string{}, always...)
+		for _, match := range selector.FindAllStringSubmatch(query, -1) {
+			name := match[1]
+			labels, found := metrics[name]
+			if !found {
+				if base := regexp.MustCompile(`_(bucket|count|sum)$`).ReplaceAllString(name, ""); base != name {
+					labels, found = metrics[base]
+					name = base
+				}
+			}
+			if !found {
+				t.Errorf("%s: the operator exports no %s", place, match[1])
+			}
+			used[name] = true
+			known = append(known, labels...)
+			for _, match := range label.FindAllStringSubmatch(match[2], -1) {
+				if !contains(labels, match[1]) {
+					t.Errorf("%s: %s has no label %s", place, name, match[1])
+				}
+			}
+		}
+		for _, match := range grouping.FindAllStringSubmatch(query, -1) {
+			for _, name := range strings.FieldsFunc(match[1], func(r rune) bool { return r == ',' || r == ' ' }) {
+				if !contains(known, name) {
+					t.Errorf("%s: no metric of it has the label %s", place, name)
+				}
+			}
+		}
+	}
+	for name := range metrics {
+		if !used[name] {
+			t.Errorf("no panel and no alert shows %s", name)
+		}
+	}
+}
+
+func contains(list []string, wanted string) bool {
+	for _, item := range list {
+		if item == wanted {
+			return true
+		}
+	}
+	return false
+}
+
+func TestEveryAlertHasItsPageAndEveryPageItsAlert(t *testing.T) {
+	var alerts rules
+	readYAML(t, &alerts, chart, "files/alerts.yaml")
+	names := map[string]bool{}
+	for _, group := range alerts.Groups {
+		for _, rule := range group.Rules {
+			names[rule.Alert] = true
+			if rule.For == "" || rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
+				t.Errorf("%s lacks one of for, severity, summary and description", rule.Alert)
+			}
+			if want := "/docs/runbooks/" + rule.Alert + ".md"; !strings.HasSuffix(rule.Annotations["runbook_url"], want) {
+				t.Errorf("the runbook_url of %s does not end in %s", rule.Alert, want)
+			}
+			page := read(t, "docs/runbooks", rule.Alert+".md")
+			if !strings.HasPrefix(page, "# "+rule.Alert+"\n") {
+				t.Errorf("the page of %s has another title", rule.Alert)
+			}
+			if !strings.Contains(read(t, "docs/runbooks/README.md"), "("+rule.Alert+".md)") {
+				t.Errorf("docs/runbooks/README.md does not list %s", rule.Alert)
+			}
+			if !strings.Contains(read(t, "tests/monitoring/alerts_test.yaml"), "alertname: "+rule.Alert+"\n") {
+				t.Errorf("tests/monitoring/alerts_test.yaml does not test %s", rule.Alert)
+			}
+		}
+	}
+	for _, file := range glob(t, "docs/runbooks/*.md") {
+		name := strings.TrimSuffix(filepath.Base(file), ".md")
+		if name != "README" && !names[name] {
+			t.Errorf("%s is the page of no alert", file)
+		}
+	}
+}

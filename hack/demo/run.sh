@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+#
+# The main job, shown: a backup runs from 0 to 100 % in `kubectl get clusterbackupwatch`.
+#
+#   hack/demo/run.sh                   on a control plane of its own, gone afterwards
+#   KEEP=1 hack/demo/run.sh            the same, left running until Ctrl-C
+#   CLUSTER=current hack/demo/run.sh   on the cluster of your KUBECONFIG, in the namespace backup-demo
+#
+# The cloud is the simulator of this repository, with real signed requests over HTTP; the operator runs on this machine.
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+readonly root
+readonly namespace=backup-demo
+cd "$root"
+
+say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
+show() { printf '$ %s\n' "$*"; "$@"; }
+
+if [[ ${1:-} != inside ]]; then
+  cargo build --quiet --package cce-backup-watch --package cce-simulator --bins
+  if [[ ${CLUSTER:-} == current ]]; then
+    exec "${BASH_SOURCE[0]}" inside
+  fi
+  exec hack/control-plane/run.sh -- "${BASH_SOURCE[0]}" inside
+fi
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/cce-demo.XXXXXX")
+readonly work
+children=()
+created=()
+clean_up() {
+  status=$?
+  trap '' INT TERM
+  # A watch that is stopped half-way says so; nobody needs to read it.
+  exec 2>"$work/clean-up"
+  ((status == 0)) || cat "$work"/*.log
+  if [[ ${CLUSTER:-} == current ]]; then
+    kubectl delete namespace "$namespace" --wait=false >/dev/null || true
+    ((${#created[@]} == 0)) || kubectl delete "${created[@]}" --wait=false >/dev/null || true
+  fi
+  kill "${children[@]}" 2>/dev/null || true
+  wait || true
+  rm -rf -- "$work"
+  exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Waits until a command succeeds, for half a minute at most.
+await() {
+  for ((try = 0; try < 150; try++)); do
+    if "$@" >/dev/null 2>&1; then return; fi
+    sleep 0.2
+  done
+  echo "gave up waiting for: $*" >&2
+  return 1
+}
+
+access_key=DEMO$RANDOM$RANDOM
+secret_key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+
+say "A CCE endpoint that checks signatures, and a cluster with the resource"
+CCE_SIMULATOR_SECRET_KEY=$secret_key target/debug/cce-simulator --access-key "$access_key" \
+  --scenario hack/demo/scenario.yaml >"$work/simulator.out" 2>"$work/simulator.log" &
+children+=($!)
+await grep -q 'http://' "$work/simulator.out"
+cloud=$(grep -o 'http://[^ ]*' "$work/simulator.out" | head -n 1)
+
+kubectl get crd clusterbackupwatches.cce.backupwatch.io >/dev/null 2>&1 ||
+  created+=(crd/clusterbackupwatches.cce.backupwatch.io)
+show kubectl apply --kustomize crds
+show kubectl create namespace "$namespace"
+kubectl --namespace "$namespace" create secret generic huawei \
+  --from-literal=accessKey="$access_key" --from-literal=secretKey="$secret_key"
+
+say "The operator, and two watches"
+# shellcheck disable=SC2016
+target/debug/cce-backup-watch controller --watch-namespace "$namespace" --listen 127.0.0.1:0 --log-format text \
+  --region-endpoint "cn-north-4=$cloud" >/dev/null 2>"$work/operator.log" &
+children+=($!)
+await grep -q started "$work/operator.log"
+show kubectl apply --filename hack/demo/watches.yaml
+
+say "A backup runs"
+printf '$ kubectl get clusterbackupwatch --watch\n'
+kubectl --namespace "$namespace" get clusterbackupwatch --watch &
+watcher=$!
+children+=("$watcher")
+kubectl --namespace "$namespace" wait clusterbackupwatch/prod --for=jsonpath='{.status.phase}'=Success --timeout=90s >/dev/null
+kubectl --namespace "$namespace" wait clusterbackupwatch/prod --for=condition=BackupHealthy --timeout=30s >/dev/null
+{ kill "$watcher" && wait "$watcher"; } 2>/dev/null || true
+
+say "What it reported"
+show kubectl --namespace "$namespace" get events --sort-by=.metadata.creationTimestamp \
+  --output 'custom-columns=TYPE:.type,REASON:.reason,WATCH:.involvedObject.name,NOTE:.message'
+
+say "What the failed one says"
+printf '$ kubectl get clusterbackupwatch staging --output jsonpath=…\n'
+kubectl --namespace "$namespace" get clusterbackupwatch staging \
+  --output jsonpath='{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}'
+
+say "Next"
+if [[ -n ${KEEP:-} ]]; then
+  cat <<END
+Everything is running. In another terminal:
+
+  export KUBECONFIG=$KUBECONFIG
+  kubectl --namespace $namespace get clusterbackupwatch --watch
+  kubectl --namespace $namespace describe clusterbackupwatch prod
+  kubectl explain clusterbackupwatch.status
+  curl --request POST $cloud/admin/scenario/restart      # another backup
+
+Ctrl-C ends it all.
+END
+  wait
+else
+  cat <<END
+  make demo KEEP=1             leaves it running, for a look around
+  make demo CLUSTER=current    does the same on the cluster of your KUBECONFIG
+  README.md, "Quick start"     watches a real CCE cluster
+END
+fi

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+#
+# Builds the operator's image for this machine's architecture as an OCI archive, without a Docker daemon.
+#
+#   image.sh              binary and image; prints the archive's path
+#   image.sh --context    only the binary and the context of the Dockerfile; prints its path
+#
+# The binary is linked statically and carries the list of its dependencies (cargo-auditable), which scanners read as its SBOM.
+# The image is made by buildah; or by docker buildx, where a daemon is running. CBW_BINARY may name a binary to package instead.
+set -euo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+readonly limit=$((25 * 1024 * 1024))
+readonly target=${CARGO_TARGET_DIR:-target}
+readonly context=$target/image/context
+# Debian's and Ubuntu's package ca-certificates. Not the machine's own bundle, to which somebody may have added authorities.
+readonly authorities=/usr/share/ca-certificates/mozilla
+
+die() { printf 'image.sh: %s\n' "$*" >&2; exit 1; }
+
+case ${1-} in
+  '') context_only=false ;;
+  --context) context_only=true ;;
+  *) die 'usage: image.sh [--context]' ;;
+esac
+case $(uname -m) in
+  x86_64) arch=amd64 triple=x86_64-unknown-linux-gnu ;;
+  aarch64) arch=arm64 triple=aarch64-unknown-linux-gnu ;;
+  *) die "no image is made for $(uname -m)" ;;
+esac
+[[ -d $authorities ]] || die "$authorities is missing: install the package ca-certificates"
+
+# --- The binary ----------------------------------------------------------------------------------------
+
+if [[ -z ${CBW_BINARY-} ]]; then
+  # The musl target cannot be had everywhere. glibc, linked statically, still finds names in /etc/hosts and by DNS: since 2.34
+  # it has both built in. --target keeps the flag away from build scripts and macros.
+  RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static" \
+    hack/cargo-tool.sh cargo-auditable auditable build --locked --release --package cce-backup-watch --target "$triple" >&2
+  CBW_BINARY=$target/$triple/release/cce-backup-watch
+fi
+if LC_ALL=C readelf --program-headers -- "$CBW_BINARY" | grep -q INTERP; then
+  die "$CBW_BINARY is not linked statically, and the image has no libraries"
+fi
+
+rm -rf -- "$context"
+mkdir -p -- "$context/$arch"
+install -m 0555 -- "$CBW_BINARY" "$context/$arch/cce-backup-watch"
+install -m 0444 -- LICENSE "$context/LICENSE"
+cat -- "$authorities"/*.crt >"$context/ca-certificates.crt"
+chmod 0444 "$context/ca-certificates.crt"
+if $context_only; then
+  printf '%s\n' "$context"
+  exit
+fi
+
+# --- The image -----------------------------------------------------------------------------------------
+
+version=$("$CBW_BINARY" --version | cut -d ' ' -f 2)
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+# The time of the commit, so that one commit makes one image.
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+archive=$target/image/cce-backup-watch-$version-$arch.oci.tar
+rm -f -- "$archive"
+arguments=(--platform "linux/$arch" --file Dockerfile --build-arg "VERSION=$version" --build-arg "REVISION=$revision"
+  --build-arg "TARGETARCH=$arch")
+
+if command -v buildah >/dev/null; then
+  # A store of its own, which is thrown away; chroot isolation and vfs need no privileges of a container.
+  store=$(mktemp -d)
+  trap 'chmod -R u+w -- "$store" 2>/dev/null; rm -rf -- "$store"' EXIT
+  buildah_here() { buildah --root "$store/root" --runroot "$store/run" --storage-driver vfs "$@"; }
+  buildah_here build --isolation chroot --timestamp "$epoch" --tag "localhost/cce-backup-watch:$version" "${arguments[@]}" "$context" >&2
+  # vfs and an absent policy: nothing is pulled, so no policy is needed.
+  printf '{"default":[{"type":"insecureAcceptAnything"}]}' >"$store/policy.json"
+  buildah_here push --quiet --signature-policy "$store/policy.json" "localhost/cce-backup-watch:$version" "oci-archive:$archive:$version" >&2
+elif docker buildx version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
+  SOURCE_DATE_EPOCH=$epoch docker buildx build "${arguments[@]}" --provenance=false --output "type=oci,dest=$archive,rewrite-timestamp=true" "$context" >&2
+else
+  die 'neither buildah nor a running Docker with buildx is here: install buildah'
+fi
+
+size=$(stat --format %s -- "$archive")
+((size < limit)) || die "$archive has $size bytes, and the limit is $limit"
+printf 'image.sh: %s, %d.%d MiB\n' "$archive" $((size / 1048576)) $((size % 1048576 * 10 / 1048576)) >&2
+printf '%s\n' "$archive"

@@ -1,0 +1,254 @@
+//! Who gets temporary credentials: the rules of IAM, pod identity and the metadata service, and what they issue.
+//!
+//! Holds the tokens and counts; what is issued joins the credentials (see [`crate::credential`]) that the CCE endpoint
+//! accepts until it expires. The HTTP side is left to `server::identity`.
+
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::RandomState},
+    hash::{BuildHasher, Hasher},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::{credential::Credential, fault::Fault};
+
+/// The longest life of what is issued.
+pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+/// Tokens beyond this are forgotten, the oldest of a kind all at once: a client that needs so many is broken.
+const MAX_TOKENS: usize = 10_000;
+
+/// What the services that issue credentials ask for. By default none of them is there.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Identity {
+    /// The identity provider that IAM knows, and the id token that it takes from it; without both IAM is not there.
+    pub idp_id: Option<String>,
+    /// See [`Identity::idp_id`].
+    pub id_token: Option<String>,
+    /// The `Authorization` that pod identity takes; without it pod identity is not there.
+    pub pod_token: Option<String>,
+    /// What the metadata service is like.
+    pub metadata: Metadata,
+    /// How long what is issued is accepted.
+    pub lifetime: SignedDuration,
+}
+
+/// What the metadata service is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Metadata {
+    /// It is not there.
+    #[default]
+    Off,
+    /// It answers without a token too.
+    TokenOptional,
+    /// It answers with a token only.
+    TokenRequired,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            idp_id: None,
+            id_token: None,
+            pod_token: None,
+            metadata: Metadata::Off,
+            lifetime: SignedDuration::from_hours(1),
+        }
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity")
+            .field("idp_id", &self.idp_id)
+            .field("metadata", &self.metadata)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call to one of the services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityCall {
+    /// `POST /v3.0/OS-AUTH/id-token/tokens`.
+    IamToken,
+    /// `POST /v3.0/OS-CREDENTIAL/securitytokens`.
+    IamCredential,
+    /// `POST /pod-identity`.
+    PodIdentity,
+    /// `PUT /meta-data/latest/api/token`.
+    MetadataToken,
+    /// `GET /openstack/latest/securitykey`.
+    MetadataCredential,
+}
+
+/// What came of the calls of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct IdentityCounts {
+    /// All of them.
+    pub requests: u64,
+    /// Those that issued a token or a credential.
+    pub issued: u64,
+}
+
+/// The rules, the faults, and the tokens that are out.
+#[derive(Debug, Default)]
+pub(crate) struct Issuer {
+    pub(crate) rules: Identity,
+    pub(crate) faults: BTreeMap<IdentityCall, Fault>,
+    pub(crate) counts: BTreeMap<IdentityCall, IdentityCounts>,
+    subject_tokens: Tokens,
+    metadata_tokens: Tokens,
+}
+
+impl Issuer {
+    /// Counts a call, and gives the fault that strikes it.
+    pub(crate) fn enter(&mut self, call: IdentityCall) -> Option<Fault> {
+        self.counts.entry(call).or_default().requests += 1;
+        let fault = self.faults.get(&call)?.clone();
+        match fault.spent() {
+            Some(rest) => self.faults.insert(call, rest),
+            None => self.faults.remove(&call),
+        };
+        Some(fault)
+    }
+
+    /// Whether this is the id token of the provider; `None`: there is no IAM.
+    pub(crate) fn knows_id_token(&self, idp_id: &str, id_token: &str) -> Option<bool> {
+        let (idp, token) = (self.rules.idp_id.as_deref()?, self.rules.id_token.as_deref()?);
+        Some(idp == idp_id && same(token, id_token))
+    }
+
+    /// Whether pod identity takes this token; `None`: there is no pod identity.
+    pub(crate) fn knows_pod_token(&self, token: &str) -> Option<bool> {
+        self.rules.pod_token.as_deref().map(|expected| same(expected, token))
+    }
+
+    /// A token of IAM, good for a day.
+    pub(crate) fn subject_token(&mut self, now: Timestamp) -> String {
+        self.counts.entry(IdentityCall::IamToken).or_default().issued += 1;
+        self.subject_tokens.issue(now, MAX_LIFETIME)
+    }
+
+    pub(crate) fn knows_subject_token(&self, token: &str, now: Timestamp) -> bool {
+        self.subject_tokens.knows(token, now)
+    }
+
+    /// A token of the metadata service.
+    pub(crate) fn metadata_token(&mut self, now: Timestamp, lifetime: SignedDuration) -> String {
+        self.counts.entry(IdentityCall::MetadataToken).or_default().issued += 1;
+        self.metadata_tokens.issue(now, lifetime)
+    }
+
+    /// Whether the metadata service answers a request with this token, or with none.
+    pub(crate) fn opens_metadata(&self, token: Option<&str>, now: Timestamp) -> bool {
+        match token {
+            Some(token) => self.metadata_tokens.knows(token, now),
+            None => self.rules.metadata == Metadata::TokenOptional,
+        }
+    }
+
+    pub(crate) fn forget_metadata_tokens(&mut self) {
+        self.metadata_tokens = Tokens::default();
+    }
+
+    /// A new temporary credential.
+    pub(crate) fn credential(&mut self, call: IdentityCall, now: Timestamp) -> Credential {
+        self.counts.entry(call).or_default().issued += 1;
+        let end = now.checked_add(self.rules.lifetime).unwrap_or(now);
+        let access_key = format!("HST{}", &random()[..17].to_uppercase());
+        // As long as a real one, which does not fit in 1 kB.
+        let token = format!("SIM{}", (0..20).map(|_| random()).collect::<String>());
+        Credential::new(access_key, &random()[..40]).with_token(token).expiring(end)
+    }
+}
+
+/// Opaque tokens and when they end.
+#[derive(Debug, Default)]
+struct Tokens(HashMap<String, Timestamp>);
+
+impl Tokens {
+    fn issue(&mut self, now: Timestamp, lifetime: SignedDuration) -> String {
+        self.0.retain(|_, end| now < *end);
+        if self.0.len() >= MAX_TOKENS {
+            self.0.clear();
+        }
+        let token = random();
+        self.0.insert(token.clone(), now.checked_add(lifetime).unwrap_or(now));
+        token
+    }
+
+    fn knows(&self, token: &str, now: Timestamp) -> bool {
+        self.0.get(token).is_some_and(|end| now < *end)
+    }
+}
+
+fn same(expected: &str, given: &str) -> bool {
+    expected.as_bytes().ct_eq(given.as_bytes()).into()
+}
+
+/// 64 hexadecimal digits. Seeded by the system through the hasher's keys: enough for keys that open a toy only.
+fn random() -> String {
+    let mut digest = Sha256::new();
+    for _ in 0..4 {
+        digest.update(RandomState::new().build_hasher().finish().to_le_bytes());
+    }
+    hex::encode(digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn credentials_differ_and_end_after_their_lifetime() {
+        let mut issuer = Issuer::default();
+        issuer.rules.lifetime = SignedDuration::from_secs(20);
+        let first = issuer.credential(IdentityCall::PodIdentity, at(100));
+        let second = issuer.credential(IdentityCall::PodIdentity, at(100));
+        assert_eq!(first.expires_at, Some(at(120)));
+        assert_ne!(first.access_key, second.access_key);
+        assert_ne!(first.secret_key, second.secret_key);
+        assert_ne!(first.security_token, second.security_token);
+        assert_eq!(issuer.counts[&IdentityCall::PodIdentity].issued, 2);
+    }
+
+    #[test]
+    fn a_metadata_token_is_known_until_it_ends_or_is_forgotten() {
+        let mut issuer = Issuer::default();
+        let token = issuer.metadata_token(at(0), SignedDuration::from_secs(10));
+        assert!(issuer.opens_metadata(Some(&token), at(9)));
+        assert!(!issuer.opens_metadata(Some(&token), at(10)));
+        issuer.forget_metadata_tokens();
+        assert!(!issuer.opens_metadata(Some(&token), at(9)));
+    }
+
+    #[test]
+    fn no_token_is_as_good_as_a_right_one_only_where_it_is_optional() {
+        let mut issuer = Issuer::default();
+        for (metadata, opens) in [(Metadata::TokenOptional, true), (Metadata::TokenRequired, false)] {
+            issuer.rules.metadata = metadata;
+            assert_eq!(issuer.opens_metadata(None, at(0)), opens);
+            assert!(!issuer.opens_metadata(Some("wrong"), at(0)), "a wrong one never");
+        }
+    }
+
+    #[test]
+    fn the_rules_print_no_token() {
+        let rules = Identity {
+            id_token: Some("CANARY".to_owned()),
+            pod_token: Some("CANARY".to_owned()),
+            ..Identity::default()
+        };
+        assert!(!format!("{rules:?}").contains("CANARY"));
+    }
+}

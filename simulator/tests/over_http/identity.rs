@@ -1,0 +1,198 @@
+//! Temporary credentials: how they are got, that they open the endpoint, and that they end.
+
+use std::time::{Duration, Instant};
+
+use cce_simulator::{Credential, Fault, Identity, IdentityCall, Metadata, Simulator};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::client::{CLUSTER, Client, simulator};
+
+const ID_TOKEN: &str = r#"{"auth": {"id_token": {"id": "ID-TOKEN"}}}"#;
+const BY_TOKEN: &str = r#"{"auth": {"identity": {"methods": ["token"]}}}"#;
+
+async fn with(identity: Identity) -> (Simulator, Client) {
+    let simulator = simulator().await;
+    simulator.set_tasks(CLUSTER, []);
+    simulator.set_identity(identity);
+    let client = Client::new(&simulator);
+    (simulator, client)
+}
+
+fn pod_identity() -> Identity {
+    Identity { pod_token: Some("POD-TOKEN".to_owned()), ..Identity::default() }
+}
+
+fn metadata(metadata: Metadata) -> Identity {
+    Identity { metadata, ..Identity::default() }
+}
+
+fn oidc() -> Identity {
+    Identity { idp_id: Some("idp".to_owned()), id_token: Some("ID-TOKEN".to_owned()), ..Identity::default() }
+}
+
+/// A credential of the form that IAM and the metadata service share.
+fn credential(answer: &Value) -> Credential {
+    let text = |name: &str| answer["credential"][name].as_str().unwrap().to_owned();
+    let end: Timestamp = text("expires_at").parse().unwrap();
+    assert!(end > Timestamp::now());
+    Credential::new(text("access"), text("secret")).with_token(text("securitytoken"))
+}
+
+async fn from_pod_identity(client: &Client) -> Credential {
+    let answer = client.plain("POST", "/pod-identity", &[("Authorization", "POD-TOKEN")], "{}").await;
+    assert_eq!(answer.status, 200);
+    let answer = answer.json();
+    let text = |name: &str| answer["credentials"][name].as_str().unwrap().to_owned();
+    text("expiration").parse::<Timestamp>().unwrap();
+    Credential::new(text("accessKeyId"), text("secretAccessKey")).with_token(text("securityToken"))
+}
+
+#[tokio::test]
+async fn pod_identity_gives_a_credential_for_the_right_token_only() {
+    let (simulator, client) = with(pod_identity()).await;
+    for headers in [&[][..], &[("Authorization", "ANOTHER")]] {
+        assert_eq!(client.plain("POST", "/pod-identity", headers, "{}").await.status, 401);
+    }
+    let credential = from_pod_identity(&client).await;
+    assert_eq!(client.with(credential.clone()).tasks(CLUSTER).await.status, 200);
+    let untrue = Credential { security_token: Some("another".to_owned()), ..credential };
+    assert_eq!(client.with(untrue).tasks(CLUSTER).await.status, 401);
+    let counts = simulator.identity_counts(IdentityCall::PodIdentity);
+    assert_eq!((counts.requests, counts.issued), (3, 1));
+}
+
+#[tokio::test]
+async fn what_is_issued_is_accepted_until_it_expires_and_no_longer() {
+    let lifetime = SignedDuration::from_millis(1_500);
+    let (_simulator, client) = with(Identity { lifetime, ..pod_identity() }).await;
+    let start = Instant::now();
+    let credential = from_pod_identity(&client).await;
+    let client = client.with(credential);
+    assert_eq!(client.tasks(CLUSTER).await.status, 200);
+    tokio::time::sleep(Duration::from_millis(1_600).saturating_sub(start.elapsed())).await;
+    let answer = client.tasks(CLUSTER).await;
+    assert_eq!((answer.status, answer.json()["error_code"].clone()), (401, "APIGW.0301".into()));
+}
+
+#[tokio::test]
+async fn what_is_issued_can_be_revoked_and_the_static_key_stays() {
+    let (simulator, client) = with(pod_identity()).await;
+    let temporary = client.with(from_pod_identity(&client).await);
+    simulator.revoke_issued();
+    assert_eq!(temporary.tasks(CLUSTER).await.status, 401);
+    assert_eq!(client.tasks(CLUSTER).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_metadata_service_asks_for_its_token_where_it_is_required() {
+    let (simulator, client) = with(metadata(Metadata::TokenRequired)).await;
+    let key = async |headers: &[(&str, &str)]| {
+        client.plain("GET", "/openstack/latest/securitykey", headers, "").await
+    };
+    assert_eq!(key(&[]).await.status, 401);
+    assert_eq!(key(&[("X-Metadata-Token", "wrong")]).await.status, 401);
+    let ttl = |seconds| [("X-Metadata-Token-Ttl-Seconds", seconds)];
+    for bad in ["0", "21601", "soon"] {
+        let answer = client.plain("PUT", "/meta-data/latest/api/token", &ttl(bad), "").await;
+        assert_eq!(answer.status, 400, "{bad}");
+    }
+    let token = client.plain("PUT", "/meta-data/latest/api/token", &ttl("21600"), "").await;
+    let token = String::from_utf8(token.body).unwrap();
+    let answer = key(&[("X-Metadata-Token", &token)]).await;
+    let credential = credential(&answer.json());
+    assert_eq!(client.with(credential).tasks(CLUSTER).await.status, 200);
+
+    simulator.forget_metadata_tokens();
+    assert_eq!(key(&[("X-Metadata-Token", &token)]).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_metadata_service_without_tokens_answers_all_the_same() {
+    let (simulator, client) = with(metadata(Metadata::TokenOptional)).await;
+    simulator.set_identity_fault(IdentityCall::MetadataToken, Fault::status(404)).unwrap();
+    assert_eq!(client.plain("PUT", "/meta-data/latest/api/token", &[], "").await.status, 404);
+    let answer = client.plain("GET", "/openstack/latest/securitykey", &[], "").await;
+    assert_eq!(client.with(credential(&answer.json())).tasks(CLUSTER).await.status, 200);
+}
+
+#[tokio::test]
+async fn iam_turns_an_id_token_into_a_credential_in_two_calls() {
+    let (simulator, client) = with(oidc()).await;
+    let stolen = ID_TOKEN.replace("ID-TOKEN", "STOLEN");
+    let first = async |idp, body| {
+        client.plain("POST", "/v3.0/OS-AUTH/id-token/tokens", &[("X-Idp-Id", idp)], body).await
+    };
+    let second = async |token| {
+        client.plain("POST", "/v3.0/OS-CREDENTIAL/securitytokens", &[("X-Auth-Token", token)], BY_TOKEN).await
+    };
+    assert_eq!(first("another", ID_TOKEN).await.status, 401);
+    assert_eq!(first("idp", &stolen).await.status, 401);
+    assert_eq!(first("idp", "{}").await.json()["error_code"], "IAM.0011");
+    assert_eq!(second("made up").await.status, 401);
+
+    let answer = first("idp", ID_TOKEN).await;
+    assert_eq!(answer.status, 201);
+    let answer = second(&answer.headers["x-subject-token"]).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(client.with(credential(&answer.json())).tasks(CLUSTER).await.status, 200);
+    assert_eq!(simulator.identity_counts(IdentityCall::IamToken).issued, 1);
+    assert_eq!(simulator.identity_counts(IdentityCall::IamCredential).issued, 1);
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_configured_is_not_there() {
+    let (_simulator, client) = with(Identity::default()).await;
+    for (method, path, body) in [
+        ("POST", "/pod-identity", "{}"),
+        ("PUT", "/meta-data/latest/api/token", ""),
+        ("GET", "/openstack/latest/securitykey", ""),
+        ("POST", "/v3.0/OS-AUTH/id-token/tokens", ID_TOKEN),
+        ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", BY_TOKEN),
+    ] {
+        assert_eq!(client.plain(method, path, &[], body).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_can_be_made_to_fail_for_a_while() {
+    let (simulator, client) = with(pod_identity()).await;
+    simulator.set_identity_fault(IdentityCall::PodIdentity, Fault::status(503).times(1)).unwrap();
+    let headers = [("Authorization", "POD-TOKEN")];
+    assert_eq!(client.plain("POST", "/pod-identity", &headers, "{}").await.status, 503);
+    from_pod_identity(&client).await;
+}
+
+#[tokio::test]
+async fn the_admin_api_steers_the_same() {
+    let simulator = simulator().await;
+    simulator.set_tasks(CLUSTER, []);
+    let client = Client::new(&simulator);
+    let admin = async |method, path: &str, body: Value| {
+        client.plain(method, &format!("/admin/identity{path}"), &[], &body.to_string()).await
+    };
+    assert_eq!(admin("PUT", "", json!({"podToken": "POD-TOKEN", "lifetime": "20s"})).await.status, 204);
+    let temporary = client.with(from_pod_identity(&client).await);
+    assert_eq!(temporary.tasks(CLUSTER).await.status, 200);
+    assert_eq!(
+        admin("GET", "/requests", Value::Null).await.json(),
+        json!({"pod-identity": {"requests": 1, "issued": 1}})
+    );
+    assert_eq!(admin("POST", "/revoke", Value::Null).await.status, 204);
+    assert_eq!(temporary.tasks(CLUSTER).await.status, 401);
+    assert_eq!(admin("PUT", "/faults/pod-identity", json!({"status": 500})).await.status, 204);
+    assert_eq!(client.plain("POST", "/pod-identity", &[], "{}").await.status, 500);
+    assert_eq!(admin("DELETE", "/faults/pod-identity", Value::Null).await.status, 204);
+    from_pod_identity(&client).await;
+
+    for (path, body, problem) in [
+        ("", json!({"lifetime": "0s"}), "lifetime: must be more than 0s"),
+        ("", json!({"metadata": "on"}), "unknown variant `on`"),
+        ("", json!({"podtoken": "x"}), "unknown field `podtoken`"),
+        ("/faults/dns", json!({"status": 500}), "unknown variant `dns`"),
+    ] {
+        let answer = admin("PUT", path, body).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.json()["error"].as_str().unwrap().contains(problem), "{:?}", answer.json());
+    }
+}

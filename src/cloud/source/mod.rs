@@ -1,0 +1,183 @@
+//! The operator's own identity: where its credential comes from when a watch names no Secret.
+//!
+//! One source is chosen, in a fixed order, and its failure is reported rather than passed over: an operator must never
+//! slip from one account into another because the first had a bad minute. Which namespaces the identity serves is left
+//! to the observer of a watch.
+
+mod environment;
+mod issued;
+mod metadata;
+mod oidc;
+mod pod_identity;
+mod renew;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    credential::{Credential, Identity},
+    fault::{Fault, FaultKind},
+    http::{self, HttpError},
+    region::GLOBAL_IAM,
+};
+use renew::{Fetched, Renewing};
+
+/// Which identity the operator itself has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OperatorCredentials {
+    /// The first of the following that is set up.
+    #[default]
+    Auto,
+    /// `HUAWEICLOUD_SDK_AK`, `HUAWEICLOUD_SDK_SK` and `HUAWEICLOUD_SDK_SECURITY_TOKEN`, or `CLOUD_SDK_AK` and `CLOUD_SDK_SK`.
+    Environment,
+    /// CCE pod identity, by `HC_CONTAINER_CREDENTIALS_FULL_URI`.
+    PodIdentity,
+    /// OIDC federation, by `HUAWEICLOUD_SDK_IDP_ID` and `HUAWEICLOUD_SDK_ID_TOKEN_FILE`.
+    Oidc,
+    /// The agency of the ECS the operator runs on, by its metadata service.
+    Metadata,
+    /// None at all: every watch needs a Secret.
+    None,
+}
+
+/// Reads environment variables. One that is set to nothing counts as not set.
+#[derive(Clone)]
+pub struct Environment(Arc<Variables>);
+
+type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl Environment {
+    /// From any place that has them.
+    pub fn new(read: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// Of this process.
+    pub fn of_process() -> Self {
+        Self::new(|name| std::env::var(name).ok())
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that a source cannot do without.
+    fn need(&self, name: &str, what: &str) -> Result<String, Fault> {
+        self.get(name)
+            .ok_or_else(|| Fault::new(FaultKind::SecretInvalid, format!("{name} is not set: it {what}")))
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
+}
+
+/// What an operator may choose about its own identity.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// The source.
+    pub choice: OperatorCredentials,
+    /// Where the variables of the sources are read, each time anew.
+    pub environment: Environment,
+    /// For one request to IAM or to the pod identity agent; the metadata service has 3 s.
+    pub request_timeout: Duration,
+    /// PEM certificates to trust besides the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// IAM's base URL, unless `HUAWEICLOUD_SDK_IAM_ENDPOINT` names another.
+    pub iam: String,
+    /// Sent with each request.
+    pub user_agent: String,
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        let client = super::client::ClientConfig::default();
+        Self {
+            choice: OperatorCredentials::Auto,
+            environment: Environment::of_process(),
+            request_timeout: client.request_timeout,
+            ca_pem: None,
+            iam: GLOBAL_IAM.to_owned(),
+            user_agent: client.user_agent,
+        }
+    }
+}
+
+/// The operator's identity: hands out its credential and renews it in time.
+#[derive(Debug)]
+pub struct OperatorIdentity {
+    choice: OperatorCredentials,
+    environment: Environment,
+    http: reqwest::Client,
+    iam: String,
+    metadata: String,
+    renewing: Renewing,
+}
+
+impl OperatorIdentity {
+    /// Needs a rustls crypto provider installed in the process. Asks nobody yet.
+    pub fn new(config: SourceConfig) -> Result<Self, HttpError> {
+        Self::with_metadata_url(config, metadata::URL)
+    }
+
+    /// The same with the metadata service elsewhere: for tests, since the real address is part of the platform.
+    pub fn with_metadata_url(config: SourceConfig, metadata: &str) -> Result<Self, HttpError> {
+        Ok(Self {
+            http: http::client(config.request_timeout, config.ca_pem.as_deref(), &config.user_agent)?,
+            choice: config.choice,
+            environment: config.environment,
+            iam: config.iam,
+            metadata: metadata.to_owned(),
+            renewing: Renewing::default(),
+        })
+    }
+
+    /// The credential to use now, and which one it is: a changed credential has another identity.
+    ///
+    /// A temporary credential is renewed well before its end by whoever asks first, while all others go on with the
+    /// old one; a renewal that fails leaves the old one in use until its end.
+    pub async fn credential(&self, now: Timestamp) -> Result<(Credential, Identity), Fault> {
+        self.renewing.get(now, self.fetch()).await
+    }
+
+    /// To be told when the cloud refused a credential: the next call fetches anew what may have been revoked.
+    pub fn refused(&self, identity: &Identity, now: Timestamp) {
+        self.renewing.refused(identity, now);
+    }
+
+    async fn fetch(&self) -> Result<Fetched, Fault> {
+        match self.choice {
+            OperatorCredentials::Auto => self.fetch_first().await,
+            OperatorCredentials::Environment => environment::fetch(&self.environment),
+            OperatorCredentials::PodIdentity => pod_identity::fetch(&self.http, &self.environment).await,
+            OperatorCredentials::Oidc => oidc::fetch(&self.http, &self.environment, &self.iam).await,
+            OperatorCredentials::Metadata => metadata::fetch(&self.http, &self.metadata).await,
+            OperatorCredentials::None => Err(Fault::new(
+                FaultKind::CredentialsNotAllowed,
+                "the operator has no credential of its own: name a Secret in spec.credentials.secretRef",
+            )),
+        }
+    }
+
+    async fn fetch_first(&self) -> Result<Fetched, Fault> {
+        if environment::is_set_up(&self.environment) {
+            environment::fetch(&self.environment)
+        } else if pod_identity::is_set_up(&self.environment) {
+            pod_identity::fetch(&self.http, &self.environment).await
+        } else if oidc::is_set_up(&self.environment) {
+            oidc::fetch(&self.http, &self.environment, &self.iam).await
+        } else {
+            metadata::fetch(&self.http, &self.metadata).await.map_err(|fault| Fault {
+                message: Fault::new(
+                    fault.kind,
+                    format!("no credential is set in the operator's environment, and {fault}"),
+                )
+                .message,
+                ..fault
+            })
+        }
+    }
+}

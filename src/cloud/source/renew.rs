@@ -1,0 +1,297 @@
+//! Keeps one credential and renews it in time: single flight, and never at the cost of one that still works.
+//!
+//! The clock is passed in, and so is the fetch: a future that is only polled when it is this caller's turn to fetch.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cloud::{
+    credential::{Credential, Identity},
+    fault::{Fault, FaultKind},
+};
+
+/// How long before the end a renewal is due; the SDK's number. Of a short life it is half.
+const LEAD: SignedDuration = SignedDuration::from_mins(40);
+/// Between two renewals while the old credential still works.
+const RETRY: SignedDuration = SignedDuration::from_secs(60);
+/// Between two fetches while there is none: long enough that thousands of watches cost one request.
+const PAUSE: SignedDuration = SignedDuration::from_secs(10);
+
+/// A credential fresh from its source; without an end it is kept for good.
+pub(super) struct Fetched {
+    pub credential: Credential,
+    pub expires: Option<Timestamp>,
+}
+
+#[derive(Default)]
+pub(super) struct Renewing {
+    state: Mutex<State>,
+    /// Held by whoever fetches.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// The last failure, and until when it answers for a next try.
+    failed: Option<(Fault, Timestamp)>,
+    /// How many different credentials there were.
+    count: u64,
+}
+
+struct Held {
+    pair: (Credential, Identity),
+    fetched: Timestamp,
+    renew: Timestamp,
+    end: Timestamp,
+}
+
+enum Look {
+    Fresh((Credential, Identity)),
+    /// Usable, and due for renewal.
+    Aging((Credential, Identity)),
+    Failed(Fault),
+    Missing,
+}
+
+impl Renewing {
+    pub async fn get(
+        &self,
+        now: Timestamp,
+        fetch: impl Future<Output = Result<Fetched, Fault>>,
+    ) -> Result<(Credential, Identity), Fault> {
+        let mut turn = None;
+        loop {
+            // Looked at again once it is our turn: somebody else may have renewed while we waited.
+            match self.with(|state| state.look(now)) {
+                Look::Fresh(pair) => return Ok(pair),
+                Look::Failed(fault) => return Err(fault),
+                Look::Aging(pair) if turn.is_none() => match self.turn.try_lock() {
+                    Ok(ours) => turn = Some(ours),
+                    Err(_) => return Ok(pair),
+                },
+                Look::Missing if turn.is_none() => turn = Some(self.turn.lock().await),
+                Look::Aging(_) | Look::Missing => {
+                    let fetched = fetch.await;
+                    return self.with(|state| state.take(fetched, now));
+                }
+            }
+        }
+    }
+
+    /// A credential that the cloud refused is fetched anew, unless it just was.
+    pub fn refused(&self, identity: &Identity, now: Timestamp) {
+        self.with(|state| {
+            if let Some(held) = state
+                .held
+                .as_mut()
+                .filter(|held| held.pair.1 == *identity && now >= later(held.fetched, RETRY))
+            {
+                held.end = held.end.min(now);
+            }
+        });
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        // Nothing in here panics half-way, so that a poisoned state is as good as any.
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn look(&self, now: Timestamp) -> Look {
+        match (&self.held, &self.failed) {
+            (Some(held), _) if now < held.renew && now < held.end => Look::Fresh(held.pair.clone()),
+            (Some(held), _) if now < held.end => Look::Aging(held.pair.clone()),
+            (_, Some((fault, until))) if now < *until => Look::Failed(fault.clone()),
+            _ => Look::Missing,
+        }
+    }
+
+    fn take(
+        &mut self,
+        fetched: Result<Fetched, Fault>,
+        now: Timestamp,
+    ) -> Result<(Credential, Identity), Fault> {
+        let expired =
+            "the operator's temporary credential has expired before its first use: check this host's clock";
+        match fetched {
+            Ok(fetched) if fetched.expires.is_some_and(|end| end <= now) => {
+                self.keep(Fault::new(FaultKind::CloudUnavailable, expired), now)
+            }
+            Ok(fetched) => Ok(self.replace(fetched, now)),
+            Err(fault) => self.keep(fault, now),
+        }
+    }
+
+    fn replace(&mut self, fetched: Fetched, now: Timestamp) -> (Credential, Identity) {
+        let Fetched { credential, expires } = fetched;
+        let identity = match &self.held {
+            Some(held) if held.pair.0.same_as(&credential) => held.pair.1.clone(),
+            _ => {
+                self.count += 1;
+                Identity(format!("operator#{}", self.count))
+            }
+        };
+        let end = expires.unwrap_or(Timestamp::MAX);
+        let left = end.duration_since(now);
+        let renew = later(now, RETRY.max(left - LEAD.min(left / 2)));
+        tracing::info!(
+            identity = identity.0,
+            expires = expires.map(tracing::field::display),
+            "took the operator's own credential"
+        );
+        self.failed = None;
+        let pair = (credential, identity);
+        self.held = Some(Held { pair: pair.clone(), fetched: now, renew, end });
+        pair
+    }
+
+    /// The old credential for as long as it lasts.
+    fn keep(&mut self, fault: Fault, now: Timestamp) -> Result<(Credential, Identity), Fault> {
+        // One line per change, not one per try.
+        if self.failed.as_ref().is_none_or(|(known, _)| known.message != fault.message) {
+            tracing::warn!(reason = %fault.kind, "the operator's own credential cannot be had: {fault}");
+        }
+        self.failed = Some((fault.clone(), later(now, PAUSE)));
+        match &mut self.held {
+            Some(held) if now < held.end => {
+                held.renew = later(now, RETRY);
+                Ok(held.pair.clone())
+            }
+            _ => Err(fault),
+        }
+    }
+}
+
+fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+impl fmt::Debug for Renewing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Renewing").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const START: Timestamp = Timestamp::constant(1_700_000_000, 0);
+
+    fn at(minutes: i64) -> Timestamp {
+        later(START, SignedDuration::from_mins(minutes))
+    }
+
+    fn credential(key: &str) -> Credential {
+        Credential::new(key, "secret", None).unwrap()
+    }
+
+    type Source = Result<(&'static str, Option<i64>), ()>;
+
+    const DOWN: Source = Err(());
+
+    /// What is handed out when the source would answer like this, and whether it was asked at all.
+    async fn get(renewing: &Renewing, minutes: i64, source: Source) -> (Result<String, FaultKind>, bool) {
+        let asked = Cell::new(false);
+        let fetch = async {
+            asked.set(true);
+            source
+                .map(|(key, end)| Fetched { credential: credential(key), expires: end.map(at) })
+                .map_err(|()| Fault::new(FaultKind::CloudUnavailable, "down"))
+        };
+        let got = renewing.get(at(minutes), fetch).await;
+        let shown =
+            |(credential, id): (Credential, Identity)| format!("{} {}", credential.access_key(), id.0);
+        (got.map(shown).map_err(|fault| fault.kind), asked.get())
+    }
+
+    fn handed(pair: &str, asked: bool) -> (Result<String, FaultKind>, bool) {
+        (Ok(pair.to_owned()), asked)
+    }
+
+    #[tokio::test]
+    async fn a_credential_without_an_end_is_fetched_once() {
+        let renewing = Renewing::default();
+        assert_eq!(get(&renewing, 0, Ok(("a", None))).await, handed("a operator#1", true));
+        assert_eq!(get(&renewing, 1_000_000, Ok(("b", None))).await, handed("a operator#1", false));
+    }
+
+    #[tokio::test]
+    async fn a_temporary_one_is_renewed_well_before_its_end() {
+        let renewing = Renewing::default();
+        assert_eq!(get(&renewing, 0, Ok(("a", Some(360)))).await, handed("a operator#1", true));
+        assert_eq!(get(&renewing, 319, Ok(("b", Some(720)))).await, handed("a operator#1", false));
+        assert_eq!(get(&renewing, 320, Ok(("b", Some(720)))).await, handed("b operator#2", true));
+        // A short life is renewed at its half; the same credential again keeps its identity.
+        let renewing = Renewing::default();
+        assert_eq!(get(&renewing, 0, Ok(("a", Some(20)))).await, handed("a operator#1", true));
+        assert_eq!(get(&renewing, 9, Ok(("a", Some(30)))).await, handed("a operator#1", false));
+        assert_eq!(get(&renewing, 10, Ok(("a", Some(30)))).await, handed("a operator#1", true));
+    }
+
+    #[tokio::test]
+    async fn a_failing_renewal_keeps_the_old_one_until_its_end_and_is_not_tried_in_a_loop() {
+        let renewing = Renewing::default();
+        assert_eq!(get(&renewing, 0, Ok(("a", Some(100)))).await, handed("a operator#1", true));
+        assert_eq!(get(&renewing, 60, DOWN).await, handed("a operator#1", true));
+        assert_eq!(get(&renewing, 60, DOWN).await, handed("a operator#1", false));
+        let expired = Ok(("late", Some(61)));
+        assert_eq!(get(&renewing, 61, expired).await, handed("a operator#1", true));
+        assert_eq!(get(&renewing, 99, DOWN).await, handed("a operator#1", true));
+        assert_eq!(get(&renewing, 100, DOWN).await, (Err(FaultKind::CloudUnavailable), true));
+        assert_eq!(
+            get(&renewing, 100, Ok(("b", Some(200)))).await,
+            (Err(FaultKind::CloudUnavailable), false)
+        );
+        assert_eq!(get(&renewing, 101, Ok(("b", Some(200)))).await, handed("b operator#2", true));
+    }
+
+    #[tokio::test]
+    async fn a_refused_one_is_fetched_anew_but_not_again_and_again() {
+        let renewing = Renewing::default();
+        assert_eq!(get(&renewing, 0, Ok(("a", Some(1_000)))).await, handed("a operator#1", true));
+        let (old, other) = (Identity("operator#1".into()), Identity("uid/7".into()));
+        renewing.refused(&old, START);
+        renewing.refused(&other, at(5));
+        assert_eq!(get(&renewing, 5, DOWN).await, handed("a operator#1", false));
+        renewing.refused(&old, at(6));
+        assert_eq!(get(&renewing, 6, Ok(("a", Some(1_000)))).await, handed("a operator#1", true));
+        renewing.refused(&old, at(8));
+        assert_eq!(get(&renewing, 8, Ok(("b", Some(1_000)))).await, handed("b operator#2", true));
+    }
+
+    #[tokio::test]
+    async fn many_who_wait_cost_one_fetch_and_nobody_waits_while_the_old_one_works() {
+        let renewing = Renewing::default();
+        let fetches = Cell::new(0);
+        let slow = async |key: &str, end| {
+            fetches.set(fetches.get() + 1);
+            tokio::task::yield_now().await;
+            Ok(Fetched { credential: credential(key), expires: Some(at(end)) })
+        };
+        let all = futures::future::join_all((0..50).map(|_| renewing.get(START, slow("a", 100)))).await;
+        assert!(
+            all.iter().all(|got| got.as_ref().is_ok_and(|(credential, _)| credential.access_key() == "a"))
+        );
+        assert_eq!(fetches.get(), 1);
+
+        let mut first = Box::pin(renewing.get(at(90), slow("b", 200)));
+        assert!(futures::poll!(&mut first).is_pending());
+        let (old, _) = renewing.get(at(90), slow("c", 200)).await.unwrap();
+        assert_eq!((old.access_key(), fetches.get()), ("a", 2));
+        assert_eq!(first.await.unwrap().0.access_key(), "b");
+        // One who gives up half-way leaves the turn to the next.
+        let mut dropped = Box::pin(renewing.get(at(300), slow("d", 400)));
+        assert!(futures::poll!(&mut dropped).is_pending());
+        drop(dropped);
+        assert_eq!(renewing.get(at(300), slow("e", 400)).await.unwrap().0.access_key(), "e");
+    }
+}

@@ -1,0 +1,133 @@
+//! Where the access key of `cce-backup-watch tasks` comes from: this process's own identity, found as the operator finds
+//! its own, or a Secret.
+
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client as KubeClient};
+
+use super::{
+    args::{SecretName, TasksArgs},
+    error::Error,
+    poll::PollError,
+};
+use crate::cloud::{
+    client::ClientConfig,
+    credential::Credential,
+    fault::{Fault, FaultKind},
+    source::{OperatorCredentials, OperatorIdentity, SourceConfig},
+    target::Region,
+};
+use crate::watch::secrets;
+
+/// Which identity of this process to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CredentialSource {
+    /// The first of the following that is set up.
+    #[default]
+    Auto,
+    /// `HUAWEICLOUD_SDK_AK`, `HUAWEICLOUD_SDK_SK` and `HUAWEICLOUD_SDK_SECURITY_TOKEN`, or `CLOUD_SDK_AK` and
+    /// `CLOUD_SDK_SK`.
+    Environment,
+    /// CCE pod identity, by `HC_CONTAINER_CREDENTIALS_FULL_URI`.
+    PodIdentity,
+    /// OIDC federation, by `HUAWEICLOUD_SDK_IDP_ID` and `HUAWEICLOUD_SDK_ID_TOKEN_FILE`.
+    Oidc,
+    /// The agency of the ECS that this runs on, by its metadata service.
+    Metadata,
+}
+
+impl From<CredentialSource> for OperatorCredentials {
+    fn from(source: CredentialSource) -> Self {
+        match source {
+            CredentialSource::Auto => Self::Auto,
+            CredentialSource::Environment => Self::Environment,
+            CredentialSource::PodIdentity => Self::PodIdentity,
+            CredentialSource::Oidc => Self::Oidc,
+            CredentialSource::Metadata => Self::Metadata,
+        }
+    }
+}
+
+/// Hands out the credential of each poll.
+pub enum Credentials {
+    /// This process's own identity.
+    Own(Box<Own>),
+    /// A Secret.
+    Secret(Box<Api<Secret>>, SecretName),
+}
+
+/// This process's own identity.
+pub struct Own {
+    identity: OperatorIdentity,
+    source: CredentialSource,
+    /// Whether it ever handed out a credential.
+    proven: bool,
+}
+
+impl Credentials {
+    /// As the flags say. Nothing is read yet.
+    pub async fn new(args: &TasksArgs, region: &Region, http: &ClientConfig) -> Result<Self, Error> {
+        if let Some(name) = args.secret.clone() {
+            let client = KubeClient::try_default().await.map_err(Error::Access)?;
+            return Ok(Self::Secret(Box::new(Api::namespaced(client, &name.namespace)), name));
+        }
+        let config = SourceConfig {
+            choice: args.credentials.into(),
+            request_timeout: http.request_timeout,
+            ca_pem: http.ca_pem.clone(),
+            iam: http.endpoints.iam(region),
+            user_agent: http.user_agent.clone(),
+            ..SourceConfig::default()
+        };
+        let identity = OperatorIdentity::new(config)?;
+        Ok(Self::Own(Box::new(Own { identity, source: args.credentials, proven: false })))
+    }
+
+    /// The credential as it is now: a wait may outlast a temporary one.
+    pub async fn get(&mut self) -> Result<Arc<Credential>, PollError> {
+        match self {
+            Self::Own(own) => own.credential().await,
+            Self::Secret(api, name) => secret(api, name).await,
+        }
+    }
+}
+
+impl Own {
+    async fn credential(&mut self) -> Result<Arc<Credential>, PollError> {
+        match self.identity.credential(Timestamp::now()).await {
+            Ok((credential, _)) => {
+                self.proven = true;
+                Ok(Arc::new(credential))
+            }
+            // Nothing says that there is any credential here at all, so waiting for one would be waiting in vain.
+            Err(fault) if self.source == CredentialSource::Auto && !self.proven => {
+                Err(PollError::NoCredential(fault))
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+}
+
+async fn secret(api: &Api<Secret>, name: &SecretName) -> Result<Arc<Credential>, PollError> {
+    match api.get(&name.name).await {
+        Ok(secret) => Ok(secrets::credential(secret).map(|(credential, _)| credential)?),
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(Fault::new(
+            FaultKind::SecretNotFound,
+            format!(
+                "there is no Secret {name} in the cluster of the current kubeconfig: check --secret and the context"
+            ),
+        )
+        .into()),
+        Err(kube::Error::Api(status)) if status.code == 403 => Err(Fault::new(
+            FaultKind::SecretNotFound,
+            format!(
+                "the user of the current kubeconfig may not read the Secret {name}: allow it to get that Secret"
+            ),
+        )
+        .into()),
+        Err(source) => Err(PollError::Kubernetes { name: name.clone(), source }),
+    }
+}

@@ -1,0 +1,161 @@
+//! One poll: the credential, then the tasks of the cluster, as a report. What a series of polls means is left to
+//! [`super::follow`].
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    args::{SecretName, TasksArgs},
+    credentials::Credentials,
+    error::Error,
+    report::{Maker, Report},
+};
+use crate::cloud::{
+    client::{Client, ClientConfig},
+    fault::Fault,
+    region::Endpoints,
+    target::Target,
+};
+
+/// Why a poll failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// The cloud gave no answer, or there is no credential to ask it with.
+    #[error("{}", told(.0))]
+    Cloud(#[from] Fault),
+    /// No source of a credential is set up, or the one that is does not work.
+    #[error("there is no credential (--credentials auto): {}", told(.0))]
+    NoCredential(Fault),
+    /// Kubernetes did not hand out the Secret.
+    #[error("cannot read the Secret {name}: {source}")]
+    Kubernetes {
+        /// Of `--secret`.
+        name: SecretName,
+        /// Kubernetes' own words.
+        source: kube::Error,
+    },
+}
+
+impl PollError {
+    /// Whether trying again changes nothing until somebody acts.
+    pub fn is_definite(&self) -> bool {
+        match self {
+            Self::NoCredential(_) => true,
+            Self::Cloud(fault) => fault.kind.is_definite(),
+            Self::Kubernetes { source: kube::Error::Api(status), .. } => {
+                (400..500).contains(&status.code) && status.code != 429
+            }
+            Self::Kubernetes { .. } => false,
+        }
+    }
+
+    /// How long the cloud asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Cloud(fault) | Self::NoCredential(fault) => fault.retry_after,
+            Self::Kubernetes { .. } => None,
+        }
+    }
+
+    /// The same from try to try, so that it is told once.
+    pub fn steady(&self) -> String {
+        match self {
+            Self::Cloud(fault) | Self::NoCredential(fault) => fault.message.clone(),
+            Self::Kubernetes { .. } => self.to_string(),
+        }
+    }
+}
+
+/// A fault in the words of this command, with the id of its request, which a support case needs. A status leaves the id
+/// out, since it differs from try to try; here it is told once.
+fn told(fault: &Fault) -> String {
+    // The advice is written for those who run the operator.
+    let message =
+        fault.message.replace("--operator-credentials", "--credentials").replace("the operator's ", "the ");
+    let Some(id) = &fault.request_id else { return message };
+    let place = match (fault.http_status, &fault.code) {
+        (Some(status), Some(code)) => format!("(HTTP {status}, {code})"),
+        (Some(status), None) => format!("(HTTP {status})"),
+        (None, _) => String::new(),
+    };
+    match message.split_once(&place) {
+        Some((what, advice)) if !place.is_empty() => {
+            format!("{what}{}, request {id}){advice}", place.trim_end_matches(')'))
+        }
+        _ => format!("{message} (request {id})"),
+    }
+}
+
+/// Polls one cluster.
+pub struct Poll {
+    client: Client,
+    target: Target,
+    credentials: Credentials,
+    reports: Maker,
+}
+
+impl Poll {
+    /// Sets everything up and asks nobody yet.
+    pub async fn new(args: &TasksArgs, target: Target) -> Result<Self, Error> {
+        let ca_pem = args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?;
+        let endpoints = Endpoints::new(args.cloud.region_endpoint.iter().cloned())?;
+        let config = ClientConfig {
+            request_timeout: args.cloud.request_timeout,
+            ca_pem,
+            endpoints,
+            ..ClientConfig::default()
+        };
+        let credentials = Credentials::new(args, &target.region, &config).await?;
+        Ok(Self { client: Client::new(config)?, credentials, reports: Maker::new(&target), target })
+    }
+
+    /// Asks once.
+    pub async fn once(&mut self) -> Result<Report, PollError> {
+        let credential = self.credentials.get().await?;
+        let now = Timestamp::now();
+        let answer = self.client.list_tasks(&self.target, &credential, now).await?;
+        Ok(self.reports.report(&answer, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::fault::FaultKind;
+
+    fn fault(status: Option<u16>, code: Option<&str>, id: Option<&str>, message: &str) -> Fault {
+        Fault {
+            http_status: status,
+            code: code.map(str::to_owned),
+            request_id: id.map(str::to_owned),
+            ..Fault::new(FaultKind::AuthenticationFailed, message)
+        }
+    }
+
+    #[test]
+    fn a_fault_is_told_with_the_id_of_its_request() {
+        for (status, code, id, message, told) in [
+            (
+                Some(401),
+                Some("A.1"),
+                Some("r"),
+                "no (HTTP 401, A.1): do",
+                "no (HTTP 401, A.1, request r): do",
+            ),
+            (Some(502), None, Some("r"), "no (HTTP 502): wait", "no (HTTP 502, request r): wait"),
+            (
+                Some(200),
+                Some("A.1"),
+                Some("r"),
+                "no list (HTTP 200): do",
+                "no list (HTTP 200): do (request r)",
+            ),
+            (None, None, Some("r"), "no", "no (request r)"),
+            (Some(401), Some("A.1"), None, "no (HTTP 401, A.1): do", "no (HTTP 401, A.1): do"),
+            (None, None, None, "see the operator's --operator-credentials", "see the --credentials"),
+        ] {
+            assert_eq!(super::told(&fault(status, code, id, message)), told);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What an answer says, in the fields of the resource's status. It is made by the operator's own record, as if a watch of
+//! the cluster had seen it, so that the two never disagree.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, TaskStatus};
+use crate::cloud::{
+    Answer,
+    target::{ClusterType, Target},
+};
+use crate::watch::plan::{
+    Input, Seen,
+    record::{Record, is_backup},
+};
+
+/// As many as a resource keeps at most.
+const HISTORY: i32 = 50;
+
+/// The result of a poll; its JSON form is part of the contract.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    region: String,
+    #[serde(rename = "projectID")]
+    project_id: String,
+    #[serde(rename = "clusterID")]
+    cluster_id: String,
+    cluster_type: ClusterType,
+    /// `phase`, `progress`, `latestBackupTime`, `lastSuccess`, `lastFailure` and `tasks`, as in a resource's status.
+    #[serde(flatten)]
+    status: ClusterBackupWatchStatus,
+}
+
+impl Report {
+    /// The cluster that was asked about.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The tasks, newest first.
+    pub fn tasks(&self) -> &[TaskStatus] {
+        self.status.tasks.as_deref().unwrap_or_default()
+    }
+
+    /// The newest backup, finished or not.
+    pub fn newest_backup(&self) -> Option<&TaskStatus> {
+        self.tasks().iter().find(|task| is_backup(task))
+    }
+
+    /// The task of this uid, if it is listed.
+    pub fn task(&self, uid: &str) -> Option<&TaskStatus> {
+        self.tasks().iter().find(|task| task.uid == uid)
+    }
+}
+
+/// Makes the reports of one cluster, each on the record of those before.
+pub struct Maker {
+    spec: ClusterBackupWatchSpec,
+    status: ClusterBackupWatchStatus,
+}
+
+impl Maker {
+    /// With nothing on record.
+    pub fn new(target: &Target) -> Self {
+        let interval = Duration::from_mins(1).into();
+        let spec = ClusterBackupWatchSpec {
+            region: target.region.to_string(),
+            project_id: target.project_id.to_string(),
+            cluster_id: target.cluster_id.to_string(),
+            cluster_type: target.cluster_type,
+            history_limit: HISTORY,
+            // Of these a record depends on none.
+            credentials: None,
+            interval,
+            active_interval: interval,
+            max_age: None,
+            stuck_after: interval,
+            suspend: false,
+        };
+        Self { spec, status: ClusterBackupWatchStatus::default() }
+    }
+
+    /// What the answer says.
+    pub fn report(&mut self, answer: &Answer, now: Timestamp) -> Report {
+        let input = Input {
+            name: "",
+            uid: "",
+            generation: None,
+            created: None,
+            spec: &self.spec,
+            status: &self.status,
+            seen: Seen::Answer(answer),
+            failures: 0,
+            request: None,
+            now,
+        };
+        self.status = Record::of(&input).status();
+        let mut status = self.status.clone();
+        for task in status.tasks.iter_mut().flatten() {
+            // When the operator saw a change; this command just came.
+            task.progress_time = None;
+        }
+        Report {
+            region: self.spec.region.clone(),
+            project_id: self.spec.project_id.clone(),
+            cluster_id: self.spec.cluster_id.clone(),
+            cluster_type: self.spec.cluster_type,
+            status,
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cloud::{
+        Item, Task,
+        target::{ClusterId, ProjectId, Region},
+    };
+
+    pub fn maker() -> Maker {
+        Maker::new(&Target {
+            region: Region::parse("cn-north-4").unwrap(),
+            project_id: ProjectId::parse("0123456789abcdef0123456789abcdef").unwrap(),
+            cluster_id: ClusterId::parse("11111111-2222-3333-4444-555555555555").unwrap(),
+            cluster_type: ClusterType::Standard,
+        })
+    }
+
+    /// A task created that many seconds after the epoch.
+    pub fn task(uid: &str, phase: &str, created: i64) -> Task {
+        Task {
+            uid: uid.to_owned(),
+            phase: Some(phase.to_owned()),
+            progress: Some(50),
+            creation_time: Timestamp::from_second(created).ok(),
+            ..Task::default()
+        }
+    }
+
+    pub fn rollback(mut task: Task) -> Task {
+        task.items.push(Item { type_: Some("master-backup-rollback".to_owned()), ..Item::default() });
+        task
+    }
+
+    pub fn report(maker: &mut Maker, tasks: &[Task]) -> Report {
+        maker.report(
+            &Answer { tasks: tasks.to_vec(), ..Answer::default() },
+            Timestamp::from_second(100).unwrap(),
+        )
+    }
+
+    #[test]
+    fn the_json_form_has_the_fields_of_the_status() {
+        let report = report(&mut maker(), &[task("a", "Success", 1), rollback(task("r", "Running", 2))]);
+        assert_eq!(
+            serde_json::to_value(&report).unwrap(),
+            json!({
+                "region": "cn-north-4",
+                "projectID": "0123456789abcdef0123456789abcdef",
+                "clusterID": "11111111-2222-3333-4444-555555555555",
+                "clusterType": "Standard",
+                "phase": "Success",
+                "progress": 50,
+                "lastSuccess": {"uid": "a", "time": "1970-01-01T00:00:01Z"},
+                "tasks": [
+                    {"uid": "r", "phase": "Running", "progress": 50, "creationTime": "1970-01-01T00:00:02Z",
+                     "items": [{"type": "master-backup-rollback"}]},
+                    {"uid": "a", "phase": "Success", "progress": 50, "creationTime": "1970-01-01T00:00:01Z"},
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn an_answer_without_tasks_is_an_empty_list_and_no_absent_one() {
+        let report = report(&mut maker(), &[]);
+        assert_eq!(serde_json::to_value(&report).unwrap()["tasks"], json!([]));
+        assert!(report.newest_backup().is_none());
+    }
+}

@@ -1,0 +1,111 @@
+//! When the next poll and the next look are due.
+
+use super::*;
+use crate::watch::plan::schedule::backoff;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_watch_is_polled_every_interval_and_faster_while_a_task_runs() {
+    let mut watch = Watch::new();
+    assert_eq!(watch.answer(&[]).poll_after, Some(300 * SECOND));
+    assert_eq!(watch.answer(&[running("r", 0, 1)]).poll_after, Some(10 * SECOND));
+    assert_eq!(watch.answer(&[task("p", "Pause", 0)]).poll_after, Some(10 * SECOND));
+    assert_eq!(watch.answer(&[rollback(running("r", 0, 1))]).poll_after, Some(10 * SECOND));
+    assert_eq!(watch.answer(&[task("r", "Success", 0)]).poll_after, Some(300 * SECOND));
+    assert_eq!(watch.answer(&[failed("f", 1)]).poll_after, Some(300 * SECOND));
+    assert_eq!(
+        watch.nothing().poll_after,
+        None,
+        "a look that did not poll leaves the timer of the poll alone"
+    );
+}
+
+#[test]
+fn nothing_is_due_while_suspended() {
+    let mut watch = Watch::with(|spec| spec.max_age = Some(hours(26).into()));
+    watch.answer(&[running("r", 0, 1), task("s", "Success", 0)]);
+    watch.change(|spec| spec.suspend = true);
+    let plan = watch.nothing();
+    assert_eq!((plan.poll_after, plan.look_after), (None, None));
+}
+
+#[test]
+fn a_failing_poll_backs_off_from_the_active_interval_to_ten_minutes() {
+    let mut watch = Watch::new();
+    let waits: Vec<u64> =
+        (0..9).map(|_| watch.fault(FaultKind::CloudUnavailable).poll_after.unwrap().as_secs()).collect();
+    assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
+    assert_eq!(backoff(3600 * SECOND, 1), 600 * SECOND, "nothing waits longer than the cap");
+    assert_eq!(backoff(10 * SECOND, 0), 10 * SECOND);
+    assert_eq!(backoff(10 * SECOND, u32::MAX), 600 * SECOND);
+}
+
+#[test]
+fn a_retry_after_is_honoured_instead_of_the_backoff() {
+    let mut watch = Watch::new();
+    watch.failures = 1;
+    for seconds in [1, 77, 3600] {
+        let asked = Fault { retry_after: Some(seconds * SECOND), ..fault(FaultKind::Throttled) };
+        assert_eq!(watch.look(Seen::Fault(&asked)).poll_after, Some(seconds * SECOND));
+    }
+}
+
+#[test]
+fn the_secret_of_a_stalled_watch_is_looked_at_every_half_minute() {
+    use FaultKind::{
+        AuthenticationFailed, CredentialsNotAllowed, PermissionDenied, SecretInvalid, SecretNotFound,
+    };
+    for kind in [SecretNotFound, SecretInvalid, AuthenticationFailed, PermissionDenied, CredentialsNotAllowed]
+    {
+        let mut watch = Watch::new();
+        for _ in 0..5 {
+            assert_eq!(watch.fault(kind).poll_after, Some(30 * SECOND), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn a_look_is_due_just_after_time_alone_changes_the_verdict() {
+    type Row = (&'static str, fn(&mut ClusterBackupWatchSpec), Vec<Task>, Option<u64>, &'static str);
+    let old: fn(&mut ClusterBackupWatchSpec) = |spec| spec.max_age = Some(hours(1).into());
+    let rows: [Row; 6] = [
+        ("stale", old, vec![task("s", "Success", 0)], Some(62), "False BackupStale"),
+        ("overdue", old, vec![], Some(60), "False NoBackup"),
+        ("stuck", |_| (), vec![running("r", 0, 1)], Some(130), "False BackupStuck"),
+        (
+            "stale before stuck",
+            old,
+            vec![running("r", 5, 1), task("s", "Success", 0)],
+            Some(62),
+            "False BackupStale",
+        ),
+        ("nothing grows old without maxAge", |_| (), vec![task("s", "Success", 0)], None, ""),
+        ("a success without a time is stale already", old, vec![timeless(task("s", "Success", 0))], None, ""),
+    ];
+    for (what, change, tasks, due, then) in rows {
+        let mut watch = Watch::with(change);
+        let after = watch.at(10).answer(&tasks).look_after;
+        let Some(due) = due else {
+            assert_eq!(after, None, "{what}");
+            continue;
+        };
+        let before = watch.says("BackupHealthy");
+        let after = after.unwrap_or_else(|| panic!("{what}: no look is due"));
+        let wanted = Duration::from_mins(due - 10);
+        assert!(after > wanted && after < wanted + SECOND, "{what}: {after:?} is not just after {wanted:?}");
+
+        let due = minute(i64::try_from(due).unwrap());
+        watch.now = due - SignedDuration::from_secs(1);
+        watch.nothing();
+        assert_eq!(watch.says("BackupHealthy"), before, "{what}: nothing changes before its time");
+        watch.at(10).wait(after);
+        let plan = watch.nothing();
+        assert_eq!(watch.says("BackupHealthy"), then, "{what}");
+        assert_ne!(
+            plan.look_after.map(|next| next < SECOND),
+            Some(true),
+            "{what}: a look that rang does not ring again"
+        );
+    }
+}

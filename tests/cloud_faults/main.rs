@@ -1,0 +1,258 @@
+//! Every fault of the cloud, caused for real over TCP and TLS, and what a poll makes of it.
+
+#[path = "../captured_log/mod.rs"]
+mod captured_log;
+mod cases;
+mod server;
+
+use std::time::{Duration, Instant};
+
+use cce_backup_watch::cloud::{
+    Answer,
+    client::{Client, ClientConfig},
+    credential::Credential,
+    fault::{Fault, FaultKind},
+    region::Endpoints,
+    sign::{Request, sign},
+    target::{ClusterId, ClusterType, ProjectId, Region, Target},
+};
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use cases::Case;
+use server::{Act, Authority, Server, answer};
+
+const PROJECT: &str = "0123456789abcdef0123456789abcdef";
+const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
+const CANARY: &str = "CANARY";
+const NOW: &str = "2023-11-25T09:03:46Z";
+
+fn credential() -> Credential {
+    Credential::new("CANARY-ACCESS-KEY", "CANARY-SECRET-KEY", Some("CANARY-SECURITY-TOKEN")).unwrap()
+}
+
+fn target(region: &str) -> Target {
+    Target {
+        region: Region::parse(region).unwrap(),
+        project_id: ProjectId::parse(PROJECT).unwrap(),
+        cluster_id: ClusterId::parse(CLUSTER).unwrap(),
+        cluster_type: ClusterType::Standard,
+    }
+}
+
+/// A client to whom region `r0`, `r1`, … is at each of these URLs.
+fn client(urls: &[String], timeout: Duration, ca: Option<&Authority>) -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    captured_log::so_far();
+    let endpoints = urls.iter().enumerate().map(|(n, url)| format!("r{n}={url}").parse().unwrap());
+    Client::new(ClientConfig {
+        request_timeout: timeout,
+        ca_pem: ca.map(|ca| ca.pem.clone().into_bytes()),
+        endpoints: Endpoints::new(endpoints).unwrap(),
+        ..ClientConfig::default()
+    })
+    .unwrap()
+}
+
+fn plain(server: &Server) -> String {
+    format!("http://{}", server.address)
+}
+
+const PATIENT: Duration = Duration::from_secs(20);
+
+/// On a task of its own, as a controller would.
+async fn ask(client: &Client, region: &str) -> Result<Answer, Fault> {
+    let (client, target) = (client.clone(), target(region));
+    let poll = async move { client.list_tasks(&target, &credential(), NOW.parse().unwrap()).await };
+    tokio::spawn(poll).await.unwrap()
+}
+
+/// Runs every case at once, each against a server of its own.
+async fn run(cases: Vec<Case>) -> Vec<(Case, Server, Result<Answer, Fault>)> {
+    let servers = join_all(cases.iter().map(|case| Server::plain([case.act.clone()]))).await;
+    let urls: Vec<_> = servers.iter().map(plain).collect();
+    // Only what hangs on purpose may be cut short, however slow this machine is.
+    let (patient, hasty) = (client(&urls, PATIENT, None), client(&urls, Duration::from_secs(1), None));
+    let asked = join_all(cases.iter().enumerate().map(async |(n, case)| {
+        let client = if matches!(case.act, Act::Hang | Act::Drip(..)) { &hasty } else { &patient };
+        ask(client, &format!("r{n}")).await
+    }))
+    .await;
+    cases.into_iter().zip(servers).zip(asked).map(|((case, server), asked)| (case, server, asked)).collect()
+}
+
+#[tokio::test]
+async fn every_fault_has_its_reason_and_every_list_is_an_answer() {
+    let start = Instant::now();
+    for (case, server, asked) in run(cases::all()).await {
+        let got = asked.as_ref().map(|answer| answer.tasks.len()).map_err(|fault| fault.kind);
+        assert_eq!(got, case.expected, "{}: {asked:?}", case.name);
+        assert_eq!(server.heads().len(), 1, "{} was asked once", case.name);
+        if let Err(fault) = asked {
+            assert!(!fault.message.contains("127.0.0.1"), "{fault}");
+            assert!(!fault.message.contains("abc123") && !fault.message.contains("db.corp"), "{fault}");
+            assert!(fault.message.chars().count() <= Fault::MAX_MESSAGE, "{fault}");
+            assert!(!fault.message.contains(|c: char| c.is_control() || c == '\u{202e}'), "{fault}");
+        }
+    }
+    assert!(start.elapsed() < PATIENT, "nothing may outlast its time-out");
+}
+
+#[tokio::test]
+async fn the_status_code_and_request_id_of_a_refusal_are_kept() {
+    let body = r#"{"error_code":"APIGW.0308","error_msg":"limit","request_id":"from-the-body"}"#;
+    let headers = [("x-request-id", "from-the-header"), ("retry-after", "30")];
+    let server =
+        Server::plain([Act::Send(answer(429, &headers, body)), Act::Send(answer(429, &[], body))]).await;
+    let client = client(&[plain(&server)], PATIENT, None);
+    let fault = ask(&client, "r0").await.unwrap_err();
+    assert_eq!((fault.http_status, fault.code.as_deref()), (Some(429), Some("APIGW.0308")));
+    assert_eq!(fault.request_id.as_deref(), Some("from-the-header"));
+    assert_eq!(fault.retry_after, Some(Duration::from_secs(30)));
+    let again = ask(&client, "r0").await.unwrap_err();
+    assert_eq!((again.request_id.as_deref(), again.retry_after), (Some("from-the-body"), None));
+    assert_eq!(fault.message, again.message);
+}
+
+#[tokio::test]
+async fn a_pause_is_kept_within_bounds() {
+    for (value, seconds) in [
+        ("0", Some(1)),
+        ("-5", Some(1)),
+        ("7", Some(7)),
+        ("86400", Some(3_600)),
+        ("18446744073709551616", Some(3_600)),
+        ("Sat, 25 Nov 2023 09:04:46 GMT", Some(60)),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", Some(1)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", Some(3_600)),
+        ("later", None),
+        ("", None),
+        ("\u{fffd}", None),
+    ] {
+        for status in [429, 503] {
+            let server = Server::plain([Act::Send(answer(status, &[("retry-after", value)], ""))]).await;
+            let client = client(&[plain(&server)], PATIENT, None);
+            let fault = ask(&client, "r0").await.unwrap_err();
+            assert_eq!(fault.retry_after, seconds.map(Duration::from_secs), "{status} {value:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_an_unavailable_cloud() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let fault = ask(&client(&[url], PATIENT, None), "r0").await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::CloudUnavailable);
+    assert!(fault.message.starts_with("cannot connect to the endpoint of region r0: "), "{fault}");
+}
+
+#[tokio::test]
+async fn only_a_certificate_for_the_right_host_by_a_trusted_authority_is_accepted() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (ours, other) = (Authority::new(), Authority::new());
+    let list = [Act::Send(answer(200, &[], r#"{"items":[]}"#))];
+    for (name, host, trusted, works) in [
+        ("right", "127.0.0.1", Some(&ours), true),
+        ("wrong host", "localhost", Some(&ours), false),
+        ("another authority is trusted", "127.0.0.1", Some(&other), false),
+        ("none of ours is trusted", "127.0.0.1", None, false),
+    ] {
+        let server = Server::tls(list.clone(), ours.certificate(host)).await;
+        let url = format!("https://{}", server.address);
+        let asked = ask(&client(&[url], PATIENT, trusted), "r0").await;
+        assert_eq!(asked.is_ok(), works, "{name}: {asked:?}");
+        assert_eq!(server.heads().len(), usize::from(works), "{name}");
+        if let Err(fault) = asked {
+            assert_eq!(fault.kind, FaultKind::CloudUnavailable);
+            assert!(fault.message.contains("certificate"), "{fault}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_never_followed() {
+    let elsewhere = Server::plain([Act::Send(answer(200, &[], r#"{"items":[]}"#))]).await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("http://{}/api", elsewhere.address);
+        let server = Server::plain([Act::Send(answer(status, &[("location", &location)], ""))]).await;
+        let client = client(&[plain(&server)], PATIENT, None);
+        let fault = ask(&client, "r0").await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::InvalidResponse, "{fault}");
+    }
+    assert_eq!(elsewhere.heads(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn of_an_endless_body_only_the_beginning_is_read() {
+    let cases = cases::all().into_iter().filter(|case| matches!(case.act, Act::Flood(..))).collect();
+    for (case, server, asked) in run(cases).await {
+        assert_eq!(asked.map_err(|fault| fault.kind), Err(FaultKind::InvalidResponse));
+        // 1 MiB, and what the kernel buffers on both sides.
+        assert!(server.sent() < cases::LONG / 3, "{}: {}", case.name, server.sent());
+    }
+}
+
+#[tokio::test]
+async fn the_first_good_answer_ends_the_trouble() {
+    let good = Act::Send(answer(200, &[], r#"{"items":[{"metadata":{"uid":"u"}}]}"#));
+    let server = Server::plain([Act::Reset(vec![]), Act::Send(answer(503, &[], "")), good]).await;
+    let client = client(&[plain(&server)], PATIENT, None);
+    assert!(ask(&client, "r0").await.is_err());
+    assert!(ask(&client, "r0").await.is_err());
+    assert_eq!(ask(&client, "r0").await.unwrap().tasks.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_was_signed() {
+    let server = Server::plain([Act::Send(answer(200, &[], r#"{"items":[]}"#))]).await;
+    ask(&client(&[plain(&server)], PATIENT, None), "r0").await.unwrap();
+    let head = &server.heads()[0];
+    let mut lines = head.lines();
+    assert_eq!(lines.next().unwrap(), format!("GET {} HTTP/1.1", target("r0").path()));
+    let header = |name: &str| {
+        let lines: Vec<_> = head.lines().filter(|line| line.starts_with(&format!("{name}: "))).collect();
+        assert_eq!(lines.len(), 1, "{name}: {head}");
+        lines[0][name.len() + 2..].to_owned()
+    };
+    let request = Request {
+        method: "GET",
+        host: &header("host"),
+        path: &target("r0").path(),
+        query: &[],
+        headers: &[("x-project-id", &header("x-project-id"))],
+        body: &[],
+    };
+    let now: Timestamp = NOW.parse().unwrap();
+    for (name, value) in sign(&request, &credential(), now) {
+        assert_eq!(header(name), value);
+    }
+    assert_eq!(header("host"), server.address.to_string());
+    assert!(header("authorization").contains("SignedHeaders=host;x-project-id;x-sdk-date;x-security-token,"));
+    assert_eq!(header("user-agent"), format!("cce-backup-watch/{}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(header("accept-encoding"), "identity");
+}
+
+#[tokio::test]
+async fn no_key_is_found_in_any_log_fault_or_answer() {
+    let mut seen = String::new();
+    for (case, server, asked) in run(cases::all()).await {
+        assert!(server.heads()[0].contains(CANARY), "the canary was on the wire");
+        let shown = match &asked {
+            Ok(answer) => format!("{answer:?}"),
+            Err(fault) => format!("{fault} {fault:?}"),
+        };
+        assert!(!shown.contains(CANARY), "{}: {shown}", case.name);
+        seen.push_str(&shown);
+    }
+    assert!(seen.contains("****"), "an echo was overwritten");
+    assert!(!format!("{:?}", credential()).contains(CANARY));
+
+    let log = captured_log::so_far();
+    for target in ["reqwest", "hyper_util", "cce_backup_watch"] {
+        assert!(log.contains(&format!("{target}::")), "{target} is logged");
+    }
+    let leaks: Vec<_> = log.lines().filter(|line| line.contains(CANARY)).collect();
+    assert!(leaks.is_empty(), "{}", leaks[0]);
+}

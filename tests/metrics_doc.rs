@@ -1,0 +1,91 @@
+//! `docs/metrics.md` lists the metrics of the code's own registry; `make generate` writes it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use cce_backup_watch::serve::{
+    metrics::{Metrics, PREFIX},
+    watches,
+};
+
+const FILE: &str = "docs/metrics.md";
+
+/// Name, type and meaning of each metric that the registry describes, as it is scraped.
+fn registered() -> BTreeMap<String, (String, String)> {
+    let text = Metrics::default().text().unwrap();
+    let mut metrics: BTreeMap<String, (String, String)> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        if let (Some("#"), Some(what), Some(name), Some(rest)) =
+            (words.next(), words.next(), words.next(), words.next())
+        {
+            let entry = metrics.entry(name.to_owned()).or_default();
+            match what {
+                "TYPE" => rest.clone_into(&mut entry.0),
+                "HELP" => rest.trim_end_matches('.').clone_into(&mut entry.1),
+                _ => {}
+            }
+        }
+    }
+    metrics
+}
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Metrics\n\n<!-- Written by `make generate` from the code's own registry. -->\n\n\
+         Served on `/metrics` in the OpenMetrics text format. No URL, task or message is ever a label.\n\n\
+         ## Of each watch\n\n\
+         With the labels `namespace` and `name` of the watch; `backup_phase` has `phase` besides, `backup_healthy` and `ready`\n\
+         have `status`. They are read off the status of the resource, so they are there after a restart, and gone with the watch.\n\n\
+         | metric | meaning |\n|---|---|\n",
+    );
+    for (name, help) in watches::described() {
+        writeln!(page, "| `{PREFIX}_{name}` | {help} |").unwrap();
+    }
+    page.push_str("\n## Of the operator\n\n| metric | type | meaning |\n|---|---|---|\n");
+    for (name, (kind, help)) in registered() {
+        let suffix = match kind.as_str() {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        writeln!(page, "| `{name}{suffix}` | {kind} | {help} |").unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_page_lists_what_the_operator_exports() {
+    let page = page();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(FILE, &page).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(FILE).unwrap();
+    assert!(checked_in == page, "{FILE} is out of date: run `make generate`");
+}
+
+#[test]
+fn every_metric_of_the_contract_is_exported() {
+    let page = page();
+    for name in [
+        "last_success_timestamp_seconds",
+        "last_poll_timestamp_seconds",
+        "backup_phase",
+        "backup_progress_ratio",
+        "backup_healthy",
+        "ready",
+        "max_age_seconds",
+        "suspended",
+        "reconcile_total",
+        "reconcile_duration_seconds",
+        "api_requests_total",
+        "api_request_duration_seconds",
+        "status_writes_total",
+        "events_total",
+        "shared_fetches_total",
+        "leader",
+        "build_info",
+    ] {
+        assert!(page.contains(&format!("`{PREFIX}_{name}`")), "{name}");
+    }
+}

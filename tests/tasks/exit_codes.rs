@@ -1,0 +1,164 @@
+//! One poll: each exit code of the contract, and what is said.
+
+use cce_simulator::{Fault, Item, task::ROLLBACK};
+use jiff::SignedDuration;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_backup_decides_between_0_and_1() {
+    let simulator = simulator().await;
+    let rollback = Item { type_: Some(ROLLBACK.to_owned()), ..Item::default() };
+    for (tasks_listed, code) in [
+        (vec![], 0),
+        (vec![task("a", "Success", 0)], 0),
+        (vec![task("a", "Running", 0).progress(67)], 0),
+        (vec![task("a", "Failed", 0)], 1),
+        (vec![task("a", "Failed", 0), task("b", "Success", 60)], 0),
+        (vec![task("b", "Failed", 60), task("a", "Success", 0)], 1),
+        (vec![task("a", "Success", 0), task("b", "Failed", 60).item(rollback)], 0),
+        (vec![task("a", "FAILED", 0)], 0),
+    ] {
+        simulator.set_tasks(CLUSTER, tasks_listed.clone());
+        let ran = run(&mut tasks(&simulator, &[]));
+        assert_eq!(ran.code, Some(code), "{tasks_listed:?}: {ran:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_fails_ends_with_3_and_says_what_to_do() {
+    let simulator = simulator().await;
+    simulator.set_tasks(CLUSTER, []);
+    let error = |status, code: &str| Fault::error(status, code, "no");
+    for (fault, said) in [
+        (
+            error(401, "APIGW.0301"),
+            "error: the access key or its signature was refused (HTTP 401, APIGW.0301, request 000",
+        ),
+        (error(403, "CCE.01403001"), "may not read this cluster (HTTP 403, CCE.01403001, request 000"),
+        (error(404, "CCE.01404001"), "there is no such cluster (HTTP 404, CCE.01404001, request 000"),
+        (error(429, "APIGW.0308"), "throttles this account (HTTP 429, APIGW.0308, request 000"),
+        (error(400, "CCE.01400001"), "rejects the request (HTTP 400, CCE.01400001, request 000"),
+        (Fault::status(503), "has a fault of its own (HTTP 503, request "),
+        (Fault::body(200, "<html>"), "error: the answer is not JSON"),
+    ] {
+        simulator.set_fault(CLUSTER, fault).unwrap();
+        let ran = run(&mut tasks(&simulator, &[]));
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+        assert!(ran.stderr.contains("): ") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+    }
+    assert_eq!(simulator.requests(CLUSTER), 7, "one poll each: nothing is tried again without --wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_a_wrong_clock_and_a_dead_endpoint_are_told_apart() {
+    let simulator = simulator().await;
+    let ran = run(tasks(&simulator, &[]).env("HUAWEICLOUD_SDK_SK", "another"));
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.stderr.contains("APIGW.0301, request "), "{}", ran.stderr);
+
+    simulator.set_clock_skew(SignedDuration::from_hours(1));
+    let ran = run(&mut tasks(&simulator, &[]));
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.stderr.contains("APIGW.0303, request ") && ran.stderr.contains("clock"), "{}", ran.stderr);
+
+    let mut command = tasks(&simulator, &[]);
+    drop(simulator);
+    let ran = run(&mut command);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.stderr.contains("cannot connect to the endpoint of region cn-north-4"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_usage_ends_with_2_before_anything_is_asked() {
+    let simulator = simulator().await;
+    let empty = std::env::temp_dir().join(format!("cbw-no-certificate-{}.pem", std::process::id()));
+    std::fs::write(&empty, "hello").unwrap();
+    let twice = format!("cn-north-4={}", simulator.url());
+    for (flags, said) in [
+        (&["--output", "xml"][..], "[possible values: table, json, yaml]"),
+        (&["--cluster-type", "Turbo"], "[possible values: Standard, Autopilot]"),
+        (&["--timeout", "1m"], "--timeout is of use only with --wait"),
+        (&["--watch", "--timeout", "1m"], "--timeout is of use only with --wait"),
+        (&["--wait", "--timeout", "soon"], "write it as 15s or 1m30s"),
+        (&["--wait", "--timeout", "0s"], "must be above 0s"),
+        (&["--wait", "--interval", "10ms"], "must be at least 1s"),
+        (&["--secret", "huawei"], "write it as NAMESPACE/NAME"),
+        (&["--secret", "a/b", "--credentials", "environment"], "cannot be used with"),
+        (&["--credentials", "guess"], "[possible values: auto"),
+        (&["--region-endpoint", &twice], "--region-endpoint: the endpoint of cn-north-4 is given twice"),
+        (&["--region-endpoint", "x=ftp://h"], "must be an http:// or https:// URL"),
+        (&["--ca-file", "/nowhere/ca.pem"], "cannot read the file of --ca-file: No such file"),
+        (&["--ca-file", empty.to_str().unwrap()], "the CA file holds no PEM certificate"),
+        (&["--log-filter", "a=b=c"], "invalid value"),
+        (&["extra"], "unexpected argument"),
+    ] {
+        let ran = run(&mut tasks(&simulator, flags));
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{flags:?}: {ran:?}");
+        assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains(said), "{flags:?}: {}", ran.stderr);
+    }
+    std::fs::remove_file(empty).unwrap();
+    assert_eq!(simulator.total().accepted + simulator.total().refused, 0);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    for (flags, said) in [
+        (&["tasks"][..], "--region <REGION>"),
+        (&["tasks", "--region", "r", "--project-id", PROJECT], "--cluster-id <CLUSTER_ID>"),
+        (
+            &["tasks", "--region", "r", "--cluster-id", CLUSTER],
+            "give --project-id, or set HUAWEICLOUD_SDK_PROJECT_ID",
+        ),
+        (&["tasks", "--region", "https://h", "--cluster-id", CLUSTER], "a region is 1 to 63"),
+        (&["tasks", "--region", "r", "--cluster-id", "prod"], "a cluster id is a UUID"),
+        (&["tasks", "--region", "r", "--cluster-id", CLUSTER, "--project-id", "p"], "a project id is 32"),
+    ] {
+        let ran = run(program().args(flags));
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(said), "{flags:?}: {}", ran.stderr);
+    }
+    let flags = ["tasks", "--region", "r", "--cluster-id", CLUSTER];
+    let ran = run(program().args(flags).env("HUAWEICLOUD_SDK_PROJECT_ID", "mine"));
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("HUAWEICLOUD_SDK_PROJECT_ID: a project id is 32"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_flag_may_come_from_the_environment() {
+    let simulator = simulator().await;
+    simulator.set_tasks(CLUSTER, [task("a", "Failed", 0)]);
+    let mut command = program();
+    command
+        .arg("tasks")
+        .env("CBW_REGION", "cn-north-4")
+        .env("HUAWEICLOUD_SDK_PROJECT_ID", format!("{PROJECT}\n"))
+        .env("CBW_CLUSTER_ID", CLUSTER)
+        .env("CBW_CLUSTER_TYPE", "autopilot")
+        .env("CBW_OUTPUT", "json")
+        .env("CBW_WAIT", "true")
+        .env("CBW_TIMEOUT", "20s")
+        .env("CBW_INTERVAL", "1s")
+        .env("CBW_CREDENTIALS", "environment")
+        .env("CBW_REGION_ENDPOINT", format!("cn-north-4={}", simulator.url()))
+        // Of the API page's samples.
+        .env("CLOUD_SDK_AK", ACCESS_KEY)
+        .env("CLOUD_SDK_SK", SECRET_KEY);
+    let ran = run(&mut command);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&report["clusterType"], &report["phase"]), (&"Autopilot".into(), &"Failed".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_credential_nothing_is_asked() {
+    let simulator = simulator().await;
+    let mut command = tasks(&simulator, &["--credentials", "environment"]);
+    let ran = run(command.env_remove("HUAWEICLOUD_SDK_AK"));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
+    assert!(ran.stderr.contains("HUAWEICLOUD_SDK_AK"), "{}", ran.stderr);
+    let ran = run(command.env("HUAWEICLOUD_SDK_AK", "two words"));
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(simulator.total().accepted + simulator.total().refused, 0);
+}
