@@ -16,6 +16,7 @@ mod operator;
 mod others;
 mod process;
 mod quiet;
+mod replicas;
 mod requests;
 mod rights;
 mod scene;
@@ -37,6 +38,7 @@ fn main() {
         quiet::tests(),
         credentials::tests(),
         events::tests(),
+        replicas::tests(),
         verdicts::tests(),
         faults::tests(),
         others::tests(),

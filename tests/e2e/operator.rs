@@ -37,9 +37,13 @@ impl Operator {
 
     /// The same, with this address of the API server instead of its own.
     pub async fn start_by(server: Option<String>, scene: &Scene, flags: &[&str]) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+        // Beside the audit log: kept where run.sh was told to keep what it makes, thrown away with it otherwise.
+        let state = PathBuf::from(std::env::var_os("CBW_AUDIT_LOG").unwrap());
+        let folder = state.with_file_name("operators");
         fs::create_dir_all(&folder).unwrap();
-        let log = folder.join(format!("{}.log", scene.test));
+        // A scene may have more than one.
+        let mut names = (1..).map(|n| folder.join(format!("{}-{n}.log", scene.test)));
+        let log = names.find(|name| !name.exists()).unwrap();
         File::create(&log).unwrap();
         let kubeconfig = folder.join(format!("{}.kubeconfig", scene.test));
         fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
