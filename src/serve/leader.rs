@@ -3,9 +3,11 @@
 //! It saves requests, not correctness: every status write carries the resourceVersion that was looked at, and every
 //! Event a name of its own, so that two that work at the same time for a moment do no harm.
 
+use std::time::Duration;
+
 use kube::Client;
 use kube_lease_manager::{DurationSeconds, LeaseManager, LeaseManagerBuilder, LeaseManagerError};
-use tokio::{sync::watch::Receiver, task::JoinHandle};
+use tokio::{sync::watch::Receiver, task::JoinHandle, time::timeout};
 
 use crate::api::CONTROLLER;
 
@@ -13,6 +15,8 @@ use crate::api::CONTROLLER;
 const DURATION: DurationSeconds = 15;
 /// How long before its end it is renewed.
 const GRACE: DurationSeconds = 5;
+/// How long giving it back may take: a signal is obeyed even when the API server hangs.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// Why there is no Lease.
 #[derive(Debug, thiserror::Error)]
@@ -77,10 +81,11 @@ impl Leadership {
     /// held looks again only at the end that it saw, 15 s after the last renewal at most.
     pub async fn release(self) {
         drop(self.leads);
-        match self.election.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "cannot give the Lease back; it ends by itself"),
-            Err(error) => tracing::warn!(%error, "the leader election broke off"),
+        match timeout(RELEASE, self.election).await {
+            Ok(Ok(Ok(_))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "cannot give the Lease back; it ends by itself"),
+            Ok(Err(error)) => tracing::warn!(%error, "the leader election broke off"),
+            Err(_) => tracing::warn!("cannot give the Lease back in time; it ends by itself"),
         }
     }
 }
