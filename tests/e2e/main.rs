@@ -20,10 +20,10 @@ mod replicas;
 mod requests;
 mod rights;
 mod scene;
-mod slow;
 mod trial;
 mod verdicts;
 mod wait;
+mod way;
 
 use libtest_mimic::Arguments;
 
