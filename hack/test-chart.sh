@@ -114,7 +114,7 @@ outside() {
   section 'Workflows and scripts'
   check 'the workflows are sound' actionlint -no-color
   if command -v shellcheck >/dev/null; then
-    check 'the scripts are sound' shellcheck hack/test-chart.sh hack/generate-config.sh hack/image.sh
+    check 'the scripts are sound' shellcheck hack/test-chart.sh hack/test-image.sh hack/generate-config.sh hack/image.sh
   fi
 }
 
