@@ -64,7 +64,7 @@ configured() { # FILTER VALUE
 }
 below_limit() { (($(stat --format %s -- "$1") < 25 * 1024 * 1024)); }
 # cargo-auditable leaves the list of dependencies in a section of its own.
-has_sbom() { LC_ALL=C readelf --sections --wide -- "$scratch/root/cce-backup-watch" | grep -q '\.dep-v0'; }
+has_sbom() { LC_ALL=C readelf --sections --wide -- "$scratch/root/cce-backup-watch" | grep '\.dep-v0'; }
 
 # As the kubelet would run it: a root that cannot be written, no privileges, and the files that every container gets. The
 # network is this machine's, since the control plane listens on loopback.
