@@ -73,7 +73,8 @@ impl Leadership {
         let _ = self.leads.clone().wait_for(|leads| !*leads).await;
     }
 
-    /// Gives the Lease back, so that another need not wait for its end.
+    /// Gives the Lease back, so that one that starts next need not wait for its end. A standby that has seen the Lease
+    /// held looks again only at the end that it saw, 15 s after the last renewal at most.
     pub async fn release(self) {
         drop(self.leads);
         match self.election.await {
