@@ -39,7 +39,7 @@ if [[ -z ${CBW_BINARY-} ]]; then
     hack/cargo-tool.sh cargo-auditable auditable build --locked --release --package cce-backup-watch --target "$triple" >&2
   CBW_BINARY=$target/$triple/release/cce-backup-watch
 fi
-if LC_ALL=C readelf --program-headers -- "$CBW_BINARY" | grep -q INTERP; then
+if LC_ALL=C readelf --program-headers -- "$CBW_BINARY" | grep INTERP >/dev/null; then
   die "$CBW_BINARY is not linked statically, and the image has no libraries"
 fi
 

@@ -114,7 +114,7 @@ outside() {
   section 'Workflows and scripts'
   check 'the workflows are sound' actionlint -no-color
   if command -v shellcheck >/dev/null; then
-    check 'the scripts are sound' shellcheck hack/test-chart.sh hack/generate-config.sh hack/image.sh
+    check 'the scripts are sound' shellcheck hack/test-chart.sh hack/test-image.sh hack/generate-config.sh hack/image.sh
   fi
 }
 
@@ -177,7 +177,7 @@ established() { kubectl wait --for=condition=Established "crd/$crd" --timeout=30
 watch_is_kept() { kubectl get clusterbackupwatch kept --namespace default; }
 has_no_crd() { refused NotFound kubectl get crd "$crd"; }
 crd_is_new() {
-  kubectl get crd "$crd" --output jsonpath='{.spec.versions[0].additionalPrinterColumns[*].name}' | grep -qw Changed
+  kubectl get crd "$crd" --output jsonpath='{.spec.versions[0].additionalPrinterColumns[*].name}' | grep -w Changed
 }
 # Names, since a wait for a deletion that is already done fails.
 crd_goes() { kubectl wait --for=delete "crd/$crd" --timeout=30s || has_no_crd; }
@@ -255,7 +255,7 @@ nothing_forbidden() { # NAME: the operator's own requests were all allowed
   local user="system:serviceaccount:$2:$1"
   ! grep -F "\"username\":\"$user\"" "$CBW_AUDIT_LOG" | grep -F '"authorization.k8s.io/decision":"forbid"' | cut -c 1-600
 }
-events_of() { kubectl get events.events.k8s.io --namespace "$1" --output jsonpath='{range .items[*]}{.reason}{"\n"}{end}' | grep -qx "$2"; }
+events_of() { kubectl get events.events.k8s.io --namespace "$1" --output jsonpath='{range .items[*]}{.reason}{"\n"}{end}' | grep -x "$2"; }
 lease_is_held() { [[ -n $(kubectl get lease "$1" --namespace "$2" --output jsonpath='{.spec.holderIdentity}') ]]; }
 
 inside() {
@@ -441,7 +441,7 @@ EOF
   section 'The roles for people'
   # What the controller of aggregated roles would make of the labels; it does not run here.
   role_of_people() { # ROLE VERB...
-    kubectl get clusterrole "$system-$1" --output jsonpath='{.rules[*].verbs[*]}' | tr ' ' '\n' | grep -qx "$2"
+    kubectl get clusterrole "$system-$1" --output jsonpath='{.rules[*].verbs[*]}' | tr ' ' '\n' | grep -x "$2"
   }
   check 'viewers may look' role_of_people view list
   check 'viewers may not write' refused '' role_of_people view patch

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube_lease_manager::{DurationSeconds, LeaseManager, LeaseManagerBuilder, LeaseManagerError};
-use tokio::{sync::watch::Receiver, task::JoinHandle, time::timeout};
+use tokio::{sync::watch::Receiver, task::JoinHandle};
 
 use crate::api::CONTROLLER;
 
@@ -15,7 +15,7 @@ use crate::api::CONTROLLER;
 const DURATION: DurationSeconds = 15;
 /// How long before its end it is renewed.
 const GRACE: DurationSeconds = 5;
-/// How long giving it back may take: a signal is obeyed even when the API server hangs.
+/// How long giving it back may take.
 const RELEASE: Duration = Duration::from_secs(1);
 
 /// Why there is no Lease.
@@ -78,14 +78,18 @@ impl Leadership {
     }
 
     /// Gives the Lease back, so that one that starts next need not wait for its end. A standby that has seen the Lease
-    /// held looks again only at the end that it saw, 15 s after the last renewal at most.
+    /// held looks again only at the end that it saw, 15 s after the last renewal at most. An API server that is out of
+    /// reach must not keep this process from ending.
     pub async fn release(self) {
         drop(self.leads);
-        match timeout(RELEASE, self.election).await {
-            Ok(Ok(Ok(_))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "cannot give the Lease back; it ends by itself"),
-            Ok(Err(error)) => tracing::warn!(%error, "the leader election broke off"),
-            Err(_) => tracing::warn!("cannot give the Lease back in time; it ends by itself"),
+        let Ok(election) = tokio::time::timeout(RELEASE, self.election).await else {
+            tracing::warn!("cannot give the Lease back in time; it ends by itself");
+            return;
+        };
+        match election {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "cannot give the Lease back; it ends by itself"),
+            Err(error) => tracing::warn!(%error, "the leader election broke off"),
         }
     }
 }

@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+#
+# Runs what is in the image, read-only and as its user, against a control plane and the simulator behind TLS.
+#
+#   test-image.sh [ARCHIVE]      default: the archive that hack/image.sh builds
+#
+# Needed besides the control plane's tools: bubblewrap, jq. CBW_BIN_DIR may name a directory with cce-simulator. The last
+# line is "N passed, N failed".
+#
+# Functions that only "check" calls look unreachable to shellcheck.
+# shellcheck disable=SC2317,SC2329
+set -uo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
+readonly self=$PWD/hack/test-image.sh
+# A name that nothing but our DNS server, or our hosts file, knows.
+readonly cloud=cce.image.test resolver=127.0.0.54
+
+passed=0 failed=0
+check() { # WHAT COMMAND...
+  local what=$1 output
+  shift
+  if output=$("$@" 2>&1 </dev/null); then
+    passed=$((passed + 1))
+    printf 'ok      %s\n' "$what"
+  else
+    failed=$((failed + 1))
+    printf 'FAILED  %s\n' "$what"
+    tail -n 40 <<<"$output" | while read -r; do printf '        %s\n' "$REPLY"; done
+  fi
+}
+
+scratch=$(mktemp -d)
+children=()
+clean_up() {
+  ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null
+  chmod -R u+w -- "$scratch"
+  rm -rf -- "$scratch"
+}
+trap clean_up EXIT
+
+# --- The image -----------------------------------------------------------------------------------------
+
+unpack() { # ARCHIVE
+  local manifest layer
+  mkdir -p "$scratch/image" "$scratch/root"
+  tar --extract --file "$1" --directory "$scratch/image" || return
+  blob() { printf '%s/image/blobs/%s' "$scratch" "${1/:/\/}"; }
+  manifest=$(blob "$(jq --raw-output '.manifests[0].digest' "$scratch/image/index.json")")
+  cp -- "$(blob "$(jq --raw-output .config.digest "$manifest")")" "$scratch/config.json" || return
+  while read -r layer; do
+    tar --extract --auto-compress --file "$(blob "$layer")" --directory "$scratch/root" 2>/dev/null ||
+      tar --extract --gzip --file "$(blob "$layer")" --directory "$scratch/root" || return
+  done < <(jq --raw-output '.layers[].digest' "$manifest")
+}
+
+holds_only() { # FILE...
+  diff <(printf '%s\n' "$@" | sort) <(cd "$scratch/root" && find . ! -type d -printf '%P\n' | sort)
+}
+configured() { # FILTER VALUE
+  local got
+  got=$(jq --compact-output "$1" "$scratch/config.json")
+  [[ $got == "$2" ]] || { printf '%s is %s\n' "$1" "$got"; return 1; }
+}
+below_limit() { (($(stat --format %s -- "$1") < 25 * 1024 * 1024)); }
+# cargo-auditable leaves the list of dependencies in a section of its own.
+has_sbom() { LC_ALL=C readelf --sections --wide -- "$scratch/root/cce-backup-watch" | grep '\.dep-v0'; }
+
+# As the kubelet would run it: a root that cannot be written, no privileges, and the files that every container gets. The
+# network is this machine's, since the control plane listens on loopback.
+in_container() { # HOSTS RESOLV ARGUMENT...
+  local hosts=$1 resolv=$2
+  shift 2
+  bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --die-with-parent --new-session --cap-drop ALL \
+    --uid 65532 --gid 65532 --clearenv --setenv KUBECONFIG /mnt/kubeconfig --setenv HOSTNAME image-test \
+    --ro-bind "$scratch/rooted" / --proc /proc --dev /dev \
+    --ro-bind "$hosts" /etc/hosts --ro-bind "$resolv" /etc/resolv.conf --ro-bind "$scratch/mnt" /mnt \
+    -- /cce-backup-watch "$@"
+}
+
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 10000)); do
+    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
+  done
+}
+
+reaches() { # NAME CONDITION SECONDS
+  kubectl wait "clusterbackupwatch/$1" --for="$2" --timeout="$3s" && return
+  kubectl get clusterbackupwatch "$1" --output jsonpath='{.status.conditions}'
+  tail -n 10 "$scratch"/*.log
+  return 1
+}
+a_watch() { # NAME
+  cat <<EOF
+apiVersion: cce.backupwatch.io/v1alpha1
+kind: ClusterBackupWatch
+metadata: {name: $1, namespace: default, labels: {case: $1}}
+spec:
+  region: cn-north-4
+  projectID: 0123456789abcdef0123456789abcdef
+  clusterID: 11111111-2222-3333-4444-555555555555
+  interval: 10s
+  activeInterval: 2s
+  credentials: {secretRef: {name: huawei}}
+EOF
+}
+
+# The main job, with the cloud's name from the hosts file or by DNS.
+main_job() { # CASE HOSTS RESOLV
+  local pid status=0
+  kubectl apply --filename <(a_watch "$1") >/dev/null
+  in_container "$2" "$3" controller --watch-label-selector "case=$1" --listen "127.0.0.1:$(free_port)" --ca-file /mnt/ca.crt \
+    --region-endpoint "cn-north-4=https://$cloud:$(<"$scratch/port")" >"$scratch/$1.log" 2>&1 </dev/null &
+  pid=$!
+  reaches "$1" condition=Ready 60 && reaches "$1" jsonpath='{.status.phase}'=Success 120 || status=1
+  kill "$pid" 2>/dev/null
+  wait "$pid" 2>/dev/null
+  return "$status"
+}
+
+inside() { # ARCHIVE COUNTS
+  local simulator arguments=()
+  check 'the archive unpacks' unpack "$1"
+  check 'the image is below 25 MiB' below_limit "$1"
+  check 'it holds the binary, authorities and the licence, and nothing else' holds_only cce-backup-watch LICENSE \
+    etc/ssl/certs/ca-certificates.crt
+  check 'its user is no root, by number' configured .config.User '"65532:65532"'
+  check 'it starts the operator' configured .config.Entrypoint '["/cce-backup-watch"]'
+  check 'the binary tells what it is made of' has_sbom
+
+  # The places where a runtime mounts its files.
+  cp -R -- "$scratch/root" "$scratch/rooted"
+  mkdir -p "$scratch/rooted"/{proc,dev,mnt,etc} "$scratch/mnt"
+  touch "$scratch/rooted/etc/"{hosts,resolv.conf}
+  cp -- "$KUBECONFIG" "$scratch/mnt/kubeconfig"
+  chmod 0644 "$scratch/mnt/kubeconfig"
+  chmod 0755 "$scratch" "$scratch/mnt"
+
+  simulator=$(free_port)
+  "$CBW_BIN_DIR/cce-simulator" --listen "127.0.0.1:$simulator" --access-key AK --secret-key SK >"$scratch/simulator.log" 2>&1 </dev/null &
+  children+=($!)
+  # Only root may listen on the port of DNS.
+  ((EUID != 0)) || arguments=(-dns "$resolver:53")
+  (cd hack/checks && go build -o "$scratch/tlsproxy" ./tlsproxy) || exit 2
+  "$scratch/tlsproxy" -name "$cloud" -to "127.0.0.1:$simulator" -ca "$scratch/mnt/ca.crt" "${arguments[@]}" >"$scratch/port" 2>"$scratch/tlsproxy.log" </dev/null &
+  children+=($!)
+  for _ in {1..50}; do [[ -s $scratch/port ]] && break; sleep 0.1; done
+
+  kubectl apply --filename crds/clusterbackupwatches.yaml >/dev/null
+  kubectl wait --for=condition=Established crd/clusterbackupwatches.cce.backupwatch.io --timeout=30s >/dev/null
+  kubectl create secret generic huawei --from-literal=accessKey=AK --from-literal=secretKey=SK >/dev/null
+
+  printf '127.0.0.1 localhost\n' >"$scratch/hosts"
+  printf '127.0.0.1 localhost\n127.0.0.1 %s\n' "$cloud" >"$scratch/hosts-with-cloud"
+  : >"$scratch/resolv-none"
+  printf 'nameserver %s\n' "$resolver" >"$scratch/resolv"
+
+  check 'it runs' in_container "$scratch/hosts" "$scratch/resolv-none" --version
+  check 'it follows a backup to its end over TLS, the name from /etc/hosts' main_job hosts "$scratch/hosts-with-cloud" "$scratch/resolv-none"
+  if ((EUID == 0)); then
+    check 'and with the name by DNS' main_job dns "$scratch/hosts" "$scratch/resolv"
+  fi
+  printf '%s %s\n' "$passed" "$failed" >"$2"
+}
+
+if [[ ${1-} == --inside ]]; then
+  inside "$2" "$3"
+  exit 0
+fi
+for tool in go jq bwrap readelf; do
+  command -v "$tool" >/dev/null || { printf 'test-image.sh: %s is not on PATH\n' "$tool" >&2; exit 2; }
+done
+archive=${1-}
+[[ -n $archive ]] || archive=$(hack/image.sh) || exit 2
+archive=$(readlink -f -- "$archive")
+if [[ -z ${CBW_BIN_DIR-} ]]; then
+  cargo build --locked --quiet --package cce-simulator || exit 2
+  CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
+fi
+export CBW_BIN_DIR
+hack/control-plane/run.sh -- "$self" --inside "$archive" "$scratch/counts"
+read -r passed failed <"$scratch/counts" || { printf 'FAILED  the checks on a control plane did not end\n'; failed=1; }
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))
