@@ -28,9 +28,13 @@ lint: ## Check formatting, lints, licences and dependencies
 	  else echo "advisories: not checked, the database cannot be had here"; fi
 
 .PHONY: generate
-generate: ## Write what is generated from the code: crds/ and the chart's copy
+generate: ## Write what is generated from the code: crds/, the chart's copy, pages of docs/
 	cargo run --quiet --locked -- crd > crds/clusterbackupwatches.yaml
-	UPDATE=1 cargo test --quiet --locked --test metrics_doc
+	UPDATE=1 cargo test --quiet --locked --test metrics_doc --test reference_doc
+
+.PHONY: picture
+picture: ## Draw the picture of the README from a run of the demo
+	@hack/demo/picture.sh
 
 .PHONY: control-plane
 control-plane: ## Get etcd, kube-apiserver, kubectl and helm, once
