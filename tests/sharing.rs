@@ -207,6 +207,33 @@ async fn a_credential_that_was_never_accepted_makes_one_request_at_a_time() {
 }
 
 #[tokio::test]
+async fn an_answer_that_need_not_know_the_credential_does_not_prove_it() {
+    use FaultKind::{
+        ClockSkew, CloudUnavailable, ClusterNotFound, InvalidResponse, PermissionDenied, RequestRejected,
+        Throttled,
+    };
+    for (first, proves) in [
+        (Throttled, false),
+        (InvalidResponse, false),
+        (CloudUnavailable, false),
+        (ClockSkew, false),
+        (RequestRejected, false),
+        (PermissionDenied, true),
+        (ClusterNotFound, true),
+    ] {
+        let watches = Watches::new(ample());
+        let clusters: Vec<_> = (0..8).map(|n| format!("{n:08x}-0000-0000-0000-000000000000")).collect();
+        for cluster in &clusters {
+            watches.cloud.fails(cluster, first, None);
+        }
+        let shared: Vec<_> = clusters.iter().map(|cluster| watches.shared(cluster, "key")).collect();
+        assert_eq!(kind(watches.fetch(&shared[0], fresh("w")).await), first);
+        join_all(shared.iter().map(|shared| watches.fetch(shared, fresh("w")))).await;
+        assert_eq!(watches.cloud.most_under_way.load(Ordering::SeqCst) > 1, proves, "{first}");
+    }
+}
+
+#[tokio::test]
 async fn once_accepted_a_credential_polls_clusters_side_by_side() {
     let watches = Watches::new(ample());
     let shared: Vec<_> =

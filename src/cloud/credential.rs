@@ -6,6 +6,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::echo;
+
 /// Far above any real key (Huawei's have 20 and 40 characters).
 const MAX_KEY_BYTES: usize = 2 * 1024;
 /// Security tokens are long, and grow with the number of the agency's policies.
@@ -75,21 +77,13 @@ impl Credential {
             && self.security_token() == other.security_token()
     }
 
-    /// Overwrites each of the three values in `bytes` with asterisks, so that a service that answers with what it was
-    /// sent cannot carry a key into a status or a log.
+    /// Overwrites each of the three values in `bytes` with asterisks, however it is spelled, so that a service that
+    /// answers with what it was sent cannot carry a key into a status or a log.
     pub(super) fn redact(&self, bytes: &mut [u8]) {
         let values = [Some(self.access_key()), Some(self.secret_key()), self.security_token()];
         for value in values.into_iter().flatten().map(str::as_bytes).filter(|v| v.len() >= MIN_REDACTED_BYTES)
         {
-            let mut at = 0;
-            while let Some(window) = bytes.get_mut(at..at + value.len()) {
-                if window == value {
-                    window.fill(b'*');
-                    at += value.len();
-                } else {
-                    at += 1;
-                }
-            }
+            echo::overwrite(bytes, value);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod credential;
+mod echo;
 pub mod fault;
 mod field;
 pub mod http;

@@ -64,9 +64,17 @@ impl Standing {
                 self.refusals += 1;
                 self.refused = Some((outcome.clone(), outcome.at + backoff(self.refusals)));
             }
-            // The cloud did not get as far as the credential.
-            Err(fault) if matches!(fault.kind, FaultKind::CloudUnavailable | FaultKind::ClockSkew) => {}
-            _ => *self = Self { proven: true, under_way: self.under_way, ..Self::default() },
+            // Only who knows the caller says this.
+            Ok(_) => self.prove(),
+            Err(fault) if matches!(fault.kind, FaultKind::PermissionDenied | FaultKind::ClusterNotFound) => {
+                self.prove();
+            }
+            // The cloud may not have got as far as the credential.
+            Err(_) => {}
         }
+    }
+
+    fn prove(&mut self) {
+        *self = Self { proven: true, under_way: self.under_way, ..Self::default() };
     }
 }

@@ -3,6 +3,8 @@
 //! It saves requests, not correctness: every status write carries the resourceVersion that was looked at, and every
 //! Event a name of its own, so that two that work at the same time for a moment do no harm.
 
+use std::time::Duration;
+
 use kube::Client;
 use kube_lease_manager::{DurationSeconds, LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::{sync::watch::Receiver, task::JoinHandle};
@@ -13,6 +15,8 @@ use crate::api::CONTROLLER;
 const DURATION: DurationSeconds = 15;
 /// How long before its end it is renewed.
 const GRACE: DurationSeconds = 5;
+/// How long giving it back may take.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// Why there is no Lease.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +77,16 @@ impl Leadership {
         let _ = self.leads.clone().wait_for(|leads| !*leads).await;
     }
 
-    /// Gives the Lease back, so that another need not wait for its end.
+    /// Gives the Lease back, so that one that starts next need not wait for its end. A standby that has seen the Lease
+    /// held looks again only at the end that it saw, 15 s after the last renewal at most. An API server that is out of
+    /// reach must not keep this process from ending.
     pub async fn release(self) {
         drop(self.leads);
-        match self.election.await {
+        let Ok(election) = tokio::time::timeout(RELEASE, self.election).await else {
+            tracing::warn!("cannot give the Lease back in time; it ends by itself");
+            return;
+        };
+        match election {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "cannot give the Lease back; it ends by itself"),
             Err(error) => tracing::warn!(%error, "the leader election broke off"),

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client as KubeClient};
+use kube::Client as KubeClient;
 
 use super::{
     args::{SecretName, TasksArgs},
@@ -56,7 +55,7 @@ pub enum Credentials {
     /// This process's own identity.
     Own(Box<Own>),
     /// A Secret.
-    Secret(Box<Api<Secret>>, SecretName),
+    Secret(KubeClient, SecretName),
 }
 
 /// This process's own identity.
@@ -72,7 +71,7 @@ impl Credentials {
     pub async fn new(args: &TasksArgs, region: &Region, http: &ClientConfig) -> Result<Self, Error> {
         if let Some(name) = args.secret.clone() {
             let client = KubeClient::try_default().await.map_err(Error::Access)?;
-            return Ok(Self::Secret(Box::new(Api::namespaced(client, &name.namespace)), name));
+            return Ok(Self::Secret(client, name));
         }
         let config = SourceConfig {
             choice: args.credentials.into(),
@@ -90,7 +89,7 @@ impl Credentials {
     pub async fn get(&mut self) -> Result<Arc<Credential>, PollError> {
         match self {
             Self::Own(own) => own.credential().await,
-            Self::Secret(api, name) => secret(api, name).await,
+            Self::Secret(client, name) => secret(client, name).await,
         }
     }
 }
@@ -111,8 +110,8 @@ impl Own {
     }
 }
 
-async fn secret(api: &Api<Secret>, name: &SecretName) -> Result<Arc<Credential>, PollError> {
-    match api.get(&name.name).await {
+async fn secret(client: &KubeClient, name: &SecretName) -> Result<Arc<Credential>, PollError> {
+    match secrets::get(client, &name.namespace, &name.name).await {
         Ok(secret) => Ok(secrets::credential(secret).map(|(credential, _)| credential)?),
         Err(kube::Error::Api(status)) if status.code == 404 => Err(Fault::new(
             FaultKind::SecretNotFound,

@@ -16,7 +16,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    context::{Context, Look},
+    context::{Context, Look, answer},
     plan::{Event, Plan},
 };
 use crate::api::{CONTROLLER, ClusterBackupWatch};
@@ -47,7 +47,7 @@ pub async fn apply(context: &Context, look: &Look<'_>, plan: &Plan) -> Result<Wr
     let api: Api<ClusterBackupWatch> = Api::namespaced(context.client.clone(), look.namespace);
     let params = PatchParams::apply(CONTROLLER).force();
     let (written, result) =
-        match api.patch_status(&look.watch.name_any(), &params, &Patch::Apply(&patch)).await {
+        match answer(api.patch_status(&look.watch.name_any(), &params, &Patch::Apply(&patch))).await {
             Ok(_) => (Ok(Written::Done), "success"),
             Err(kube::Error::Api(error)) if error.code == 409 => (Ok(Written::Conflict), "conflict"),
             Err(kube::Error::Api(error)) if error.code == 404 => (Ok(Written::Gone), "gone"),
@@ -61,7 +61,8 @@ pub async fn apply(context: &Context, look: &Look<'_>, plan: &Plan) -> Result<Wr
 /// status moves on: it is what verdicts and alerts are made from.
 async fn publish(context: &Context, look: &Look<'_>, event: &Event) {
     let api: Api<EventObject> = Api::namespaced(context.client.clone(), look.namespace);
-    let result = match api.create(&PostParams::default(), &object(context, look, event)).await {
+    let object = object(context, look, event);
+    let result = match answer(api.create(&PostParams::default(), &object)).await {
         Ok(_) => "success",
         Err(kube::Error::Api(error)) if error.code == 409 => "exists",
         Err(error) => {

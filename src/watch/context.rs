@@ -1,5 +1,7 @@
 //! What every reconcile shares, and the view of one resource that the steps pass along.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 
@@ -86,4 +88,15 @@ impl<'a> Look<'a> {
     pub fn created(&self) -> Option<Timestamp> {
         self.watch.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
+}
+
+/// How long the API server may take for a request. Without a limit a connection that has gone silent would hold one of
+/// the places in which resources are worked on for ever.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The answer of the API server, if it comes in time.
+pub async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    tokio::time::timeout(ANSWER, request)
+        .await
+        .unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))
 }

@@ -43,31 +43,35 @@ pub async fn observe(
     pace: &mut Pace,
 ) -> Result<Observation, kube::Error> {
     let now = Instant::now();
-    let asked = look.request.is_some();
-    if look.spec.suspend || !(asked || now >= pace.next_poll || pace.generation != look.generation) {
+    if look.spec.suspend
+        || !(look.request.is_some() || now >= pace.next_poll || pace.generation != look.generation)
+    {
         return Ok(Observation::NotDue);
     }
     let target = match target(look.spec) {
         Ok(target) => target,
         Err(fault) => return Ok(Observation::Fault(Arc::new(fault), now)),
     };
-    let (credential, identity) = match credential(context, look, now).await? {
+    // Half a delay old is new enough: the watches of one cluster then meet on the fetch of the first.
+    let recent = now.checked_sub(pace.delay / 2).unwrap_or(now);
+    let carried_out = pace.carried_out.as_ref().filter(|(request, _)| look.request.as_ref() == Some(request));
+    let asked = look.request.is_some() && carried_out.is_none();
+    // A request that was carried out and could not be written down yet wants what it brought, not another one.
+    let not_before = if asked { now } else { carried_out.map_or(recent, |(_, at)| recent.max(*at)) };
+    let (credential, identity) = match credential(context, look, asked, now).await? {
         Ok(known) => known,
         Err(fault) => return Ok(Observation::Fault(Arc::new(fault), now)),
     };
     let shared = context.sharing.of(&target, &identity);
-    let want = Want {
-        who: look.uid,
-        // Half a delay old is new enough: the watches of one cluster then meet on the fetch of the first.
-        not_before: if asked { now } else { now.checked_sub(pace.delay / 2).unwrap_or(now) },
-        urgent: asked || look.runs(),
-        asked,
-    };
+    let want = Want { who: look.uid, not_before, urgent: asked || look.runs(), asked };
     let fetched = context.sharing.fetch(&shared, &credential, want).await;
     pace.shared = Some(shared);
     Ok(match fetched {
         Fetched::Later(delay) => Observation::Later(delay),
         Fetched::Outcome { outcome, shared } => {
+            if asked {
+                pace.carried_out = look.request.clone().map(|request| (request, now));
+            }
             if shared {
                 context.metrics.fetch_shared();
             }
@@ -102,20 +106,37 @@ fn target(spec: &ClusterBackupWatchSpec) -> Result<Target, Fault> {
 async fn credential(
     context: &Context,
     look: &Look<'_>,
+    asked: bool,
     now: Instant,
 ) -> Result<Result<Known, Fault>, kube::Error> {
     let Some(credentials) = &look.spec.credentials else {
         return Ok(context.identity.credential(look.namespace).await);
     };
     let stalled = condition::find(&look.status.conditions, types::STALLED).is_some();
-    // A little less than the time between two looks, whose jitter may bring them nearer.
-    let kept = if look.request.is_some() {
+    let not_before = now.checked_sub(kept(asked, stalled)).unwrap_or(now);
+    context.secrets.get(look.namespace, &credentials.secret_ref.name, not_before).await
+}
+
+/// How old a Secret may be that is used without being read again.
+fn kept(asked: bool, stalled: bool) -> Duration {
+    if asked {
         Duration::ZERO
     } else if stalled {
+        // A little less than the time between two looks, whose jitter may bring them nearer.
         HEALING.mul_f64(0.8)
     } else {
         KEPT
-    };
-    let not_before = now.checked_sub(kept).unwrap_or(now);
-    context.secrets.get(look.namespace, &credentials.secret_ref.name, not_before).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_secret_is_used_within_five_minutes_soon_after_a_refusal_and_at_once_when_asked_for() {
+        assert_eq!(kept(false, false), Duration::from_mins(5));
+        assert!(kept(false, true) < HEALING.mul_f64(0.9), "the shortest that jitter makes of 30 s");
+        assert_eq!((kept(true, false), kept(true, true)), (Duration::ZERO, Duration::ZERO));
+    }
 }

@@ -28,6 +28,8 @@ pub struct Pace {
     pub generation: Option<i64>,
     /// When the cloud last answered.
     pub answered: Option<Timestamp>,
+    /// The request that was carried out last, and when: until the status echoes it, looking again is not asking again.
+    pub carried_out: Option<(String, Instant)>,
     /// What this watch shares with others; held so that it stays.
     pub shared: Option<Arc<Shared>>,
 }
@@ -52,6 +54,7 @@ impl Pace {
             failures: 0,
             generation: look.generation,
             answered: None,
+            carried_out: None,
             shared: None,
         }
     }

@@ -76,25 +76,30 @@ async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, E
         context.paces.recall(&look.key(), look.uid).unwrap_or_else(|| Pace::first(&look, Instant::now()));
 
     let before = pace.clone();
+    // Whatever comes next, what was fetched stays: looking again then costs no request.
+    let keep = |pace: &Pace| {
+        let (shared, carried_out) = (pace.shared.clone(), pace.carried_out.clone());
+        context.paces.remember(&look.key(), Pace { carried_out, shared, ..before.clone() });
+    };
 
     let mut observation = observe(context, &look, &mut pace).await?; // (cloud)
-    // Whatever comes now, what was fetched stays: looking again then costs no request.
-    context.paces.remember(&look.key(), Pace { shared: pace.shared.clone(), ..before });
+    keep(&pace);
     let mut plan = decide(&look, &observation, &mut pace); // (pure)
     if matches!(observation, Observation::NotDue) && plan.status.is_some() && !look.spec.suspend {
         // Before time alone changes a verdict the cloud is asked: it may know of a backup that we do not.
         pace.next_poll = Instant::now();
         observation = observe(context, &look, &mut pace).await?;
+        keep(&pace);
         plan = decide(&look, &observation, &mut pace);
     }
     let written = apply(context, &look, &plan).await?; // (Kubernetes)
 
     if written != Written::Done {
-        return Ok(if written == Written::Gone {
-            Action::await_change()
-        } else {
-            Action::requeue(AFTER_CONFLICT)
-        });
+        if written == Written::Gone {
+            context.paces.forget(&look.key());
+            return Ok(Action::await_change());
+        }
+        return Ok(Action::requeue(AFTER_CONFLICT));
     }
     report(&look, &plan, &observation);
     let wake = next(&observation, &plan, &mut pace, look.spec.suspend);

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{Api, Client, ResourceExt};
-use zeroize::Zeroize;
+use kube::{Client, Resource, ResourceExt, api::GetParams, core::Request};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::context::answer;
 
 use crate::cloud::{
     credential::{Credential, Identity},
@@ -56,7 +58,7 @@ impl Secrets {
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Result<Known, Fault>, kube::Error> {
-        match Api::<Secret>::namespaced(self.client.clone(), namespace).get(name).await {
+        match get(&self.client, namespace, name).await {
             Ok(secret) => Ok(credential(secret)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Err(Fault::new(
                 FaultKind::SecretNotFound,
@@ -86,6 +88,17 @@ impl Secrets {
         }
         read.entry(key).or_default().clone()
     }
+}
+
+/// Gets a Secret as [`kube::Api`] does, but for two things: what was received is wiped, and nothing of it is logged or
+/// told where it is no Secret (kube's client logs the whole text then).
+pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Secret, kube::Error> {
+    let request = Request::new(Secret::url_path(&(), Some(namespace)))
+        .get(name, &GetParams::default())
+        .map_err(kube::Error::BuildRequest)?;
+    let text = Zeroizing::new(answer(client.request_text(request)).await?);
+    serde_json::from_str(&text)
+        .map_err(|_| kube::Error::Service("the API server's answer is no Secret".into()))
 }
 
 fn is_kept<T>(slot: Option<&(Instant, T)>) -> bool {
