@@ -6,6 +6,8 @@ use cce_backup_watch::api::crd;
 use serde_json::Value;
 
 const FILE: &str = "docs/reference.md";
+/// How every duration is written; the page says it once.
+const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 
 /// One field: where it stands, its schema, and whether whoever holds it must give it.
 struct Field<'a> {
@@ -44,14 +46,9 @@ fn kind(schema: &Value) -> String {
     match (text(&schema["type"]), text(&schema["format"])) {
         ("array", _) => format!("list of {}s", kind(&schema["items"])),
         (_, "date-time") => "time".to_owned(),
-        ("string", _) if is_duration(schema) => "duration".to_owned(),
+        ("string", _) if schema["pattern"] == DURATION => "duration".to_owned(),
         (kind, _) => kind.to_owned(),
     }
-}
-
-/// The duration is the one string with units. The page says once how it is written.
-fn is_duration(schema: &Value) -> bool {
-    text(&schema["pattern"]).contains("(ms|s|m|h)")
 }
 
 fn default(schema: &Value) -> String {
@@ -96,7 +93,7 @@ fn limits(field: &Field<'_>) -> String {
             keys.iter().map(|key| format!("one for each {}", code(text(key)))).collect::<String>()
         }),
     );
-    limits.extend(schema["pattern"].as_str().filter(|_| !is_duration(schema)).map(code));
+    limits.extend(schema["pattern"].as_str().filter(|pattern| *pattern != DURATION).map(code));
     limits.extend(messages(schema).map(cell));
     limits.join("; ")
 }
@@ -132,8 +129,8 @@ fn page(definition: &Value) -> String {
          | names for kubectl | `{plural}`, `{singular}`, {short} |\n| category | {categories} |\n\
          | field selectors | {selectors} |\n\n\
          [Concepts](concepts.md) explains the words, and [the README](../README.md#how-it-decides) the reasons of the conditions.\n\
-         A duration is one or more numbers with a unit, such as `90s`, `5m` or `1h30m`; a time is in RFC 3339 and UTC. The API\n\
-         server refuses what is outside the limits. Descriptions of conditions are those of Kubernetes.\n",
+         A duration is one or more numbers with a unit, such as `90s`, `5m` or `1h30m` (`{DURATION}`); a time is in RFC 3339 and\n\
+         UTC. The API server refuses what is outside the limits. Descriptions of conditions are those of Kubernetes.\n",
         kind = text(&spec["names"]["kind"]),
         about = text(&schema["description"]),
         group = text(&spec["group"]),
@@ -206,6 +203,7 @@ fn the_page_knows_every_key_of_the_schema() {
     let mut all = Vec::new();
     fields(&definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "", &mut all);
     assert!(all.len() > 40, "{} fields", all.len());
+    assert_eq!(all.iter().filter(|field| field.schema["pattern"] == DURATION).count(), 4, "durations");
     for field in all {
         for key in field.schema.as_object().into_iter().flat_map(|schema| schema.keys()) {
             assert!(KNOWN.contains(&key.as_str()), "{}: {key}", field.path);
