@@ -28,11 +28,15 @@ lint: ## Check formatting, lints, licences and dependencies
 	  else echo "advisories: not checked, the database cannot be had here"; fi
 
 .PHONY: generate
-generate: ## Write what is generated: crds/, config/, docs/metrics.md, parts of the chart
+generate: ## Write what is generated: crds/, config/, pages of docs/, parts of the chart
 	cargo run --quiet --locked -- crd > crds/clusterbackupwatches.yaml
 	cp crds/clusterbackupwatches.yaml charts/cce-backup-watch/files/crd.yaml
-	UPDATE=1 cargo test --quiet --locked --test metrics_doc
+	UPDATE=1 cargo test --quiet --locked --test metrics_doc --test reference_doc
 	PATH="$$(hack/control-plane/provision.sh helm helm-docs):$$PATH" hack/generate-config.sh
+
+.PHONY: picture
+picture: ## Draw the picture of the README from a run of the demo
+	@hack/demo/picture.sh
 
 .PHONY: control-plane
 control-plane: ## Get etcd, kube-apiserver, kubectl and helm, once
