@@ -111,12 +111,14 @@ fn decide(look: &Look<'_>, observation: &Observation, pace: &mut Pace) -> Plan {
     let seen = match observation {
         Observation::NotDue | Observation::Later(_) => Seen::Nothing,
         Observation::Answer(answer, _) => {
-            pace.failures = 0;
+            (pace.failures, pace.failed) = (0, None);
             pace.answered = Some(Timestamp::now());
             Seen::Answer(answer)
         }
-        Observation::Fault(fault, _) => {
-            pace.failures += 1;
+        Observation::Fault(fault, at) => {
+            if pace.failed.replace(*at) != Some(*at) {
+                pace.failures += 1;
+            }
             Seen::Fault(fault)
         }
     };
@@ -148,7 +150,12 @@ fn next(observation: &Observation, plan: &Plan, pace: &mut Pace, suspended: bool
         (plan.poll_after, observation)
     {
         pace.delay = delay;
-        pace.next_poll = *at + jitter(delay);
+        let asked_for = match observation {
+            Observation::Fault(fault, _) => fault.retry_after,
+            _ => None,
+        };
+        // The cloud would not be asked before; looking earlier would be for nothing.
+        pace.next_poll = *at + jitter(delay).max(asked_for.unwrap_or_default());
     }
     let poll = pace.next_poll.saturating_duration_since(now);
     Some(plan.look_after.map_or(poll, |look| look.min(poll)))
