@@ -37,19 +37,31 @@ impl Operator {
 
     /// The same, with this address of the API server instead of its own.
     pub async fn start_by(server: Option<String>, scene: &Scene, flags: &[&str]) -> Self {
+        Self::start_as(scene.test, server, scene, flags, &[]).await
+    }
+
+    /// The same under a name of its own, where there are several, and with environment variables.
+    pub async fn start_as(
+        name: &str,
+        server: Option<String>,
+        scene: &Scene,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
         fs::create_dir_all(&folder).unwrap();
-        let log = folder.join(format!("{}.log", scene.test));
+        let log = folder.join(format!("{name}.log"));
         File::create(&log).unwrap();
-        let kubeconfig = folder.join(format!("{}.kubeconfig", scene.test));
+        let kubeconfig = folder.join(format!("{name}.kubeconfig"));
         fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
 
         let mut command = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"));
         command
             .args(["controller", "--watch-namespace", &scene.namespace, "--listen", "127.0.0.1:0"])
             .args(["--region-endpoint", &format!("{REGION}={}", scene.cloud.url())])
-            .args(["--log-filter", "info,cce_backup_watch=debug"])
             .args(flags)
+            .env("CBW_LOG_FILTER", "info,cce_backup_watch=debug")
+            .envs(variables.iter().copied())
             .env("KUBECONFIG", kubeconfig);
         let child = spawn(&mut command, &log);
         let mut operator = Self { child, command, log, url: String::new() };
@@ -81,10 +93,21 @@ impl Operator {
         until("the operator has ended", limit, async || self.child.try_wait().unwrap()).await
     }
 
+    /// The most memory that it ever used, in bytes.
+    pub fn most_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// All that it has written.
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The lines of its log, in JSON.
     pub fn log(&self) -> Vec<Value> {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Asks one of its HTTP paths; the status and the body.
