@@ -88,11 +88,9 @@ fn limits(field: &Field<'_>) -> String {
     limits.extend(range(&schema["minimum"], &schema["maximum"], ""));
     limits.extend(range(&schema["minLength"], &schema["maxLength"], " characters"));
     limits.extend(range(&schema["minItems"], &schema["maxItems"], " items"));
-    limits.extend(
-        schema["x-kubernetes-list-map-keys"].as_array().map(|keys| {
-            keys.iter().map(|key| format!("one for each {}", code(text(key)))).collect::<String>()
-        }),
-    );
+    limits.extend(schema["x-kubernetes-list-map-keys"].as_array().map(|keys| {
+        keys.iter().map(|key| format!("one for each {}", code(text(key)))).collect::<Vec<_>>().join(" and ")
+    }));
     limits.extend(schema["pattern"].as_str().filter(|pattern| *pattern != DURATION).map(code));
     limits.extend(messages(schema).map(cell));
     limits.join("; ")

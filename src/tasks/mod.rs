@@ -24,7 +24,6 @@ mod table;
 
 use std::process::ExitCode;
 
-
 use self::{
     args::{Mode, TasksArgs},
     error::Error,

@@ -24,6 +24,8 @@ pub struct Pace {
     pub delay: Duration,
     /// How many polls in a row have failed.
     pub failures: u32,
+    /// When the last of them was made: a fault that is held is met more than once, and counts once.
+    pub failed: Option<Instant>,
     /// The generation of the spec that was seen last; another one is polled at once.
     pub generation: Option<i64>,
     /// When the cloud last answered.
@@ -52,6 +54,7 @@ impl Pace {
             next_poll: now + wait,
             delay,
             failures: 0,
+            failed: None,
             generation: look.generation,
             answered: None,
             carried_out: None,
@@ -89,6 +92,13 @@ impl Paces {
     /// Remembers.
     pub fn remember(&self, key: &Key, pace: Pace) {
         self.lock().insert(key.clone(), pace);
+    }
+
+    /// From now on no answer is new enough that was asked for before.
+    pub fn refresh(&self, key: &Key) {
+        if let Some(pace) = self.lock().get_mut(key) {
+            pace.delay = Duration::ZERO;
+        }
     }
 
     /// Forgets a deleted watch.

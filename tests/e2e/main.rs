@@ -6,20 +6,26 @@
 //! run side by side: each has a namespace, an operator that watches nothing else, and a simulated cloud of its own.
 
 mod audit;
+mod canary;
 mod credentials;
 mod definition;
 mod events;
 mod faults;
 mod following;
+mod hostile;
+mod hosts;
 mod kubectl;
 mod operator;
 mod others;
+mod own_identity;
 mod process;
 mod quiet;
 mod replicas;
 mod requests;
 mod rights;
+mod rotation;
 mod scene;
+mod table;
 mod trial;
 mod verdicts;
 mod wait;
@@ -35,6 +41,10 @@ fn main() {
     arguments.test_threads.get_or_insert(TOGETHER);
     // Those that wait longest first.
     let tests = [
+        own_identity::tests(),
+        rotation::tests(),
+        canary::tests(),
+        hostile::tests(),
         quiet::tests(),
         credentials::tests(),
         events::tests(),
@@ -45,6 +55,7 @@ fn main() {
         process::tests(),
         requests::tests(),
         following::tests(),
+        hosts::tests(),
         kubectl::tests(),
         definition::tests(),
     ];

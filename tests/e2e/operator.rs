@@ -33,32 +33,35 @@ pub struct Operator {
 impl Operator {
     /// Starts it for the scene's namespace and cloud, with further flags, and waits until it says that it has started.
     pub async fn start(scene: &Scene, flags: &[&str]) -> Self {
-        Self::launch(None, scene, flags).await
+        Self::launch(None, scene, flags, &[]).await
     }
 
     /// The same, but it reaches the API server by this way.
     pub async fn start_by(way: &Way, scene: &Scene, flags: &[&str]) -> Self {
-        Self::launch(Some(&way.server), scene, flags).await
+        Self::launch(Some(&way.server), scene, flags, &[]).await
     }
 
-    async fn launch(server: Option<&str>, scene: &Scene, flags: &[&str]) -> Self {
-        // Beside the audit log: kept where run.sh was told to keep what it makes, thrown away with it otherwise.
-        let state = PathBuf::from(std::env::var_os("CBW_AUDIT_LOG").unwrap());
-        let folder = state.with_file_name("operators");
-        fs::create_dir_all(&folder).unwrap();
+    /// The same, with environment variables.
+    pub async fn start_with(scene: &Scene, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::launch(None, scene, flags, variables).await
+    }
+
+    async fn launch(server: Option<&str>, scene: &Scene, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let folder = folder();
         // A scene may have more than one.
         let mut names = (1..).map(|n| folder.join(format!("{}-{n}.log", scene.test)));
         let log = names.find(|name| !name.exists()).unwrap();
         File::create(&log).unwrap();
-        let kubeconfig = folder.join(format!("{}.kubeconfig", scene.test));
+        let kubeconfig = log.with_extension("kubeconfig");
         fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
 
         let mut command = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"));
         command
             .args(["controller", "--watch-namespace", &scene.namespace, "--listen", "127.0.0.1:0"])
             .args(["--region-endpoint", &format!("{REGION}={}", scene.cloud.url())])
-            .args(["--log-filter", "info,cce_backup_watch=debug"])
             .args(flags)
+            .env("CBW_LOG_FILTER", "info,cce_backup_watch=debug")
+            .envs(variables.iter().copied())
             .env("KUBECONFIG", kubeconfig);
         let child = spawn(&mut command, &log);
         let mut operator = Self { child, command, log, url: String::new() };
@@ -90,10 +93,28 @@ impl Operator {
         until("the operator has ended", limit, async || self.child.try_wait().unwrap()).await
     }
 
+    /// The most memory that it ever used, in bytes.
+    pub fn most_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// All that it has written.
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The lines of its log, in JSON.
     pub fn log(&self) -> Vec<Value> {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The token by which it speaks to the API server.
+    pub fn bearer(&self) -> String {
+        let kubeconfig = fs::read_to_string(self.log.with_extension("kubeconfig")).unwrap();
+        let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
+        kubeconfig["users"][0]["user"]["token"].as_str().unwrap().to_owned()
     }
 
     /// Asks one of its HTTP paths; the status and the body.
@@ -148,6 +169,14 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
 }
 
 /// A kubeconfig with a token of the scene's service account.
+/// For the files of operators. Beside the audit log: kept where run.sh was told to keep what it makes, thrown away with
+/// it otherwise.
+pub fn folder() -> PathBuf {
+    let folder = PathBuf::from(std::env::var_os("CBW_AUDIT_LOG").unwrap()).with_file_name("operators");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 async fn kubeconfig_of(scene: &Scene, server: Option<&str>) -> String {
     let accounts = scene.api::<ServiceAccount>();
     let request = TokenRequest::default();

@@ -33,6 +33,17 @@ pub async fn give(scene: &Scene, role: &str) {
     in_force(scene, role, true).await;
 }
 
+/// Gives a role in the scene's namespace to the operator of another.
+pub async fn give_to(scene: &Scene, other: &str, role: &str) {
+    let binding: RoleBinding = serde_json::from_value(json!({
+        "metadata": { "name": format!("{role}-{other}") },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
+        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": other }],
+    }))
+    .unwrap();
+    scene.api().create(&PostParams::default(), &binding).await.unwrap();
+}
+
 /// Takes a role away.
 pub async fn take(scene: &Scene, role: &str) {
     scene.api::<RoleBinding>().delete(role, &DeleteParams::default()).await.unwrap();

@@ -16,3 +16,12 @@ pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// Looks again and again for a time, as long as it takes to see that something does not happen.
+pub async fn meanwhile(time: Duration, mut look: impl AsyncFnMut()) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        look().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

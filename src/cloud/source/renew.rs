@@ -83,15 +83,11 @@ impl Renewing {
         }
     }
 
-    /// A credential that the cloud refused is fetched anew, unless it just was.
+    /// A credential that the cloud refused is fetched anew, at the earliest a minute after it was fetched.
     pub fn refused(&self, identity: &Identity, now: Timestamp) {
         self.with(|state| {
-            if let Some(held) = state
-                .held
-                .as_mut()
-                .filter(|held| held.pair.1 == *identity && now >= later(held.fetched, RETRY))
-            {
-                held.end = held.end.min(now);
+            if let Some(held) = state.held.as_mut().filter(|held| held.pair.1 == *identity) {
+                held.end = held.end.min(now.max(later(held.fetched, RETRY)));
             }
         });
     }
@@ -259,13 +255,14 @@ mod tests {
         let renewing = Renewing::default();
         assert_eq!(get(&renewing, 0, Ok(("a", Some(1_000)))).await, handed("a operator#1", true));
         let (old, other) = (Identity("operator#1".into()), Identity("uid/7".into()));
-        renewing.refused(&old, START);
         renewing.refused(&other, at(5));
         assert_eq!(get(&renewing, 5, DOWN).await, handed("a operator#1", false));
         renewing.refused(&old, at(6));
         assert_eq!(get(&renewing, 6, Ok(("a", Some(1_000)))).await, handed("a operator#1", true));
-        renewing.refused(&old, at(8));
-        assert_eq!(get(&renewing, 8, Ok(("b", Some(1_000)))).await, handed("b operator#2", true));
+        // Refused as soon as it was fetched: it is kept for a minute, and then fetched anew without another refusal.
+        renewing.refused(&old, at(6));
+        assert_eq!(get(&renewing, 6, DOWN).await, handed("a operator#1", false));
+        assert_eq!(get(&renewing, 7, Ok(("b", Some(1_000)))).await, handed("b operator#2", true));
     }
 
     #[tokio::test]

@@ -1,0 +1,122 @@
+//! Keys that must never be seen: not in the log at its most verbose, not in a status, an Event or a metric, whatever the
+//! cloud does and even where it answers with what it was sent.
+
+use cce_backup_watch::api::ClusterBackupWatch;
+use cce_simulator::{Credential, Fault, FaultKind};
+use k8s_openapi::{ByteString, api::events::v1::Event};
+use kube::api::ListParams;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+
+use crate::{
+    operator::Operator,
+    scene::{CLUSTER, Scene, ready},
+    table::{self, TIMEOUT},
+    trial::tests,
+};
+
+tests![no_key_is_anywhere_to_be_seen_whatever_the_cloud_does];
+
+// Without digits: words that hold one are left out of messages anyway.
+const ACCESS: &str = "CANARYACCESSKEYABCDE";
+const SECRET: &str = "canary/secret+key/abcdefghijklmnopqrstu=";
+const TOKEN: &str = "canary/token+abcdefghijklmnopqrstuvwxyz/ABC==";
+
+/// All that each of the values may look like.
+fn spellings(value: &str) -> Vec<String> {
+    let base64 = serde_json::to_value(ByteString(value.into())).unwrap();
+    let base64 = base64.as_str().unwrap().trim_end_matches('=').to_owned();
+    let percent = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
+    vec![
+        value.to_owned(),
+        base64,
+        percent,
+        value.replace('/', "\\/"),
+        value.replace('+', "\\u002b"),
+        value.replace('+', "%2B"),
+        format!("{:?}", value.as_bytes()).trim_matches(['[', ']']).to_owned(),
+    ]
+}
+
+/// Faults and answers that carry the keys back in every place there is.
+fn echoes() -> Vec<(&'static str, &'static str, Fault)> {
+    let all = format!("{ACCESS} {SECRET} {TOKEN}");
+    let escaped = all.replace('/', "\\/").replace('+', "\\u002b").replace('C', "\\u0043");
+    let body = |status, code: &str, message: &str| {
+        let body = format!(r#"{{"errorCode":"{code}","errorMessage":"{message}","request_id":"{message}"}}"#);
+        Fault::body(status, body).header("X-Request-Id", all.clone()).header("Retry-After", ACCESS)
+    };
+    let percent = all.replace('/', "%2F").replace('+', "%2b");
+    let found = FaultKind::Redirect { location: format!("http://127.0.0.1:1/{percent}"), status: 302 };
+    vec![
+        ("echo-401", "AuthenticationFailed", body(401, "APIGW.0301", &all)),
+        ("echo-403", "PermissionDenied", body(403, "CCE.01403001", &escaped)),
+        ("echo-400", "RequestRejected", body(400, "CCE.01400001", &escaped)),
+        ("echo-url", "RequestRejected", body(400, "CCE.01400001", &percent)),
+        ("echo-code", "RequestRejected", body(400, ACCESS, "no")),
+        ("echo-429", "Throttled", body(429, "APIGW.0308", &all).header("Retry-After", "1")),
+        ("echo-200", "InvalidResponse", body(200, "CCE.01500001", &escaped)),
+        ("echo-302", "InvalidResponse", found.into()),
+    ]
+}
+
+/// A good answer with the keys in it, some of them escaped.
+fn good() -> Fault {
+    let escaped = TOKEN.replace('/', "\\/").replace('+', "\\u002B");
+    let body = json!({ "kind": "List", "items": [{
+        "metadata": { "uid": format!("uid-{ACCESS}") },
+        "status": { "phase": format!("phase {TOKEN}") },
+        "spec": { "items": [{ "id": ACCESS, "type": SECRET, "status": "Failed", "message": format!("{TOKEN} ESCAPED {ACCESS}") }] },
+    }, {
+        "metadata": { "uid": "failed", "creationTimestamp": "2023-11-25T09:03:46Z" }, "status": { "phase": "Failed" },
+        "spec": { "items": [{ "status": "Failed", "message": format!("{SECRET} ESCAPED") }] },
+    }] });
+    Fault::body(200, body.to_string().replace("ESCAPED", &escaped))
+}
+
+async fn no_key_is_anywhere_to_be_seen_whatever_the_cloud_does(scene: Scene) {
+    scene.cloud.add_credential(Credential::new(ACCESS, SECRET).with_token(TOKEN));
+    let secret = json!({ "accessKey": ACCESS, "secretKey": SECRET, "securityToken": TOKEN });
+    let flags = ["--request-timeout", TIMEOUT, "--account-rate", "50", "--account-burst", "100"];
+    let flags = [&flags[..], &["--log-filter", "trace"]].concat();
+    let operator = Operator::start(&scene, &flags).await;
+    let faults = [table::faults(), echoes()].concat();
+    table::play(&scene, &secret, &faults).await;
+
+    scene.secret("canary", secret).await;
+    scene.cloud.set_fault(CLUSTER, good()).unwrap();
+    scene.watch("good", json!({ "credentials": { "secretRef": { "name": "canary" } } })).await;
+    let status = scene.shows("good", "an answer", |status| ready(status) == "True Polled").await;
+    assert_eq!(status.tasks.unwrap().len(), 2);
+    // A key that cannot be used is not shown either.
+    let unusable = json!({ "accessKey": ACCESS, "secretKey": format!("{SECRET} {TOKEN}") });
+    scene.secret("unusable", unusable).await;
+    scene.watch("unusable", json!({ "credentials": { "secretRef": { "name": "unusable" } } })).await;
+    scene.shows("unusable", "told", |status| ready(status) == "False SecretInvalid").await;
+
+    let all = &ListParams::default();
+    let watches = serde_json::to_string(&scene.api::<ClusterBackupWatch>().list(all).await.unwrap()).unwrap();
+    let events = serde_json::to_string(&scene.api::<Event>().list(all).await.unwrap()).unwrap();
+    let (log, metrics) = (operator.text(), operator.get("/metrics").await.1);
+    for part in ["TRACE", "hyper_util", "kube_client", "reqwest", "cce_backup_watch"] {
+        assert!(log.contains(part), "the log holds what {part} says");
+    }
+    assert!(watches.contains("****") && events.contains("****"), "the echoes were seen, and overwritten");
+    let bearer = operator.bearer();
+    let hidden = [ACCESS, SECRET, TOKEN].map(spellings).concat();
+    for value in hidden.iter().chain([&bearer]) {
+        for (place, text) in [
+            ("the log", &log),
+            ("the statuses", &watches),
+            ("the Events", &events),
+            ("the metrics", &metrics),
+        ] {
+            if let Some(at) = text.find(value.as_str()) {
+                let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+                let shown: String = text[line..].chars().take(1500).collect();
+                panic!("{place} holds {value}: {shown}");
+            }
+        }
+    }
+    assert!(!json!(operator.log()).to_string().contains("ESCAPED"), "nor raw answers");
+}

@@ -1,0 +1,135 @@
+//! A cloud that means harm: whatever it answers, the reason is right, what was known stays, and what is shown is fit to
+//! be shown.
+
+use cce_backup_watch::api::ClusterBackupWatchStatus;
+use cce_simulator::{Fault, Item, Task};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::{
+    operator::Operator,
+    scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, healthy, message, ready},
+    table::{self, TIMEOUT},
+    trial::tests,
+};
+
+tests![
+    every_fault_is_told_as_what_it_is_forgets_nothing_and_passes_with_the_first_good_answer,
+    hostile_messages_are_cleaned_and_cut_in_status_and_events,
+    a_thousand_tasks_are_as_good_as_the_newest_few,
+    tasks_without_a_uid_are_left_out_and_of_two_with_one_the_later_counts,
+    a_list_that_is_null_is_an_empty_list_and_forgets_no_success,
+];
+
+async fn every_fault_is_told_as_what_it_is_forgets_nothing_and_passes_with_the_first_good_answer(
+    scene: Scene,
+) {
+    let flags = ["--request-timeout", TIMEOUT, "--account-rate", "50", "--account-burst", "100"];
+    let operator = Operator::start(&scene, &flags).await;
+    let secret = json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY });
+    table::play(&scene, &secret, &table::faults()).await;
+    let memory = operator.most_memory();
+    assert!(memory < 200 << 20, "{memory} bytes, after answers of 50 MiB");
+}
+
+/// Controls, an escape sequence, bidirectional and invisible characters, and 5 kB of them.
+fn hostile() -> String {
+    "\u{1b}[31mno\u{202e}ecaps\u{0}left\u{200b}\r\n\u{7f}".repeat(200)
+}
+
+/// Whether a text holds nothing of the sort.
+fn is_clean(text: &str) -> bool {
+    !text.contains(|c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'))
+}
+
+async fn hostile_messages_are_cleaned_and_cut_in_status_and_events(scene: Scene) {
+    let item = Item { status: Some("Failed".to_owned()), message: Some(hostile()), ..Item::default() };
+    scene.cloud.set_tasks(CLUSTER, [Task::new("backup-1", "Failed").item(item)]);
+    let operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    let failed = scene.shows("prod", "failed", |status| healthy(status) == "False BackupFailed").await;
+    let task = &failed.tasks.as_ref().unwrap()[0];
+    let shown = task.items[0].message.as_deref().unwrap();
+    assert_eq!(shown.chars().count(), 256);
+    assert!(shown.starts_with("\u{fffd}[31mno\u{fffd}ecaps\u{fffd}left"), "{shown}");
+
+    scene.cloud.set_fault(CLUSTER, Fault::error(400, "CCE.01400001", hostile())).unwrap();
+    scene.request("prod", "now").await;
+    let rejected = scene.shows("prod", "rejected", |status| ready(status) == "False RequestRejected").await;
+    assert!(message(&rejected, "Ready").contains("the cloud says: \u{fffd}[#\u{fffd}ecaps"), "{rejected:?}");
+    for status in [&failed, &rejected] {
+        for condition in &status.conditions {
+            assert!(
+                is_clean(&condition.message) && condition.message.chars().count() <= 600,
+                "{condition:?}"
+            );
+        }
+    }
+    for reason in ["BackupFailed", "PollFailed"] {
+        let notes = scene.notes("prod", reason).await;
+        assert_eq!(notes.len(), 1);
+        assert!(is_clean(&notes[0]) && notes[0].len() < 1024, "{notes:?}");
+    }
+    // The log is read on terminals.
+    assert!(is_clean(&operator.text().replace('\n', "")));
+}
+
+async fn a_thousand_tasks_are_as_good_as_the_newest_few(scene: Scene) {
+    let now = Timestamp::now();
+    let tasks = (0..1000_i64).map(|n| {
+        let at = now - SignedDuration::from_mins(n);
+        let phase = if n == 500 { "Failed" } else { "Success" };
+        Task::new(format!("backup-{n}"), phase).progress(100).created(at).updated(at).completed(at)
+    });
+    // In no order that helps.
+    let mut tasks: Vec<_> = tasks.collect();
+    tasks.rotate_left(333);
+    scene.cloud.set_tasks(CLUSTER, tasks);
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({ "historyLimit": 50 })).await;
+    let status = scene.shows("prod", "polled", |status| ready(status) == "True Polled").await;
+    let uids: Vec<_> = status.tasks.iter().flatten().map(|task| task.uid.clone()).collect();
+    assert_eq!(uids, (0..50).map(|n| format!("backup-{n}")).collect::<Vec<_>>());
+    assert_eq!(status.last_success.unwrap().uid, "backup-0");
+    assert_eq!(status.last_failure.unwrap().uid, "backup-500", "one that the history has no room for counts");
+    assert_eq!(scene.reasons("prod").await, [("BackupSucceeded".to_owned(), 1)].into());
+}
+
+async fn tasks_without_a_uid_are_left_out_and_of_two_with_one_the_later_counts(scene: Scene) {
+    let task = |uid: serde_json::Value, phase: &str, updated: &str| {
+        json!({ "metadata": { "uid": uid, "creationTimestamp": "2023-11-25T09:00:00Z", "updateTimestamp": updated },
+                "status": { "phase": phase } })
+    };
+    let (early, late) = ("2023-11-25T09:01:00Z", "2023-11-25T09:02:00Z");
+    let items = json!([
+        task(json!("twice"), "Failed", late),
+        task(json!("twice"), "Success", early),
+        task(json!(""), "Success", late),
+        task(json!(null), "Success", late),
+        task(json!({ "uid": "x" }), "Success", late),
+        task(json!("u".repeat(129)), "Success", late),
+        "text",
+        null,
+        { "metadata": {}, "status": { "phase": "Success" } },
+    ]);
+    scene.cloud.set_answer(CLUSTER, json!({ "kind": "List", "items": items }));
+    let operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    let status = scene.shows("prod", "failed", |status| healthy(status) == "False BackupFailed").await;
+    let uids: Vec<_> = status.tasks.iter().flatten().map(|task| task.uid.as_str()).collect();
+    assert_eq!((uids, status.last_success), (vec!["twice"], None));
+    assert!(operator.log().iter().any(|line| line["left_out"] == 7), "the log counts what was left out");
+}
+
+async fn a_list_that_is_null_is_an_empty_list_and_forgets_no_success(scene: Scene) {
+    scene.task("Success", 100);
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    let before = scene.shows("prod", "a success", |status| healthy(status) == "True BackupSucceeded").await;
+    scene.cloud.set_answer(CLUSTER, json!({ "kind": "List", "items": null }));
+    scene.request("prod", "now").await;
+    let handled = |status: &ClusterBackupWatchStatus| status.last_handled_reconcile_at.is_some();
+    let after = scene.shows("prod", "polled again", handled).await;
+    assert_eq!((ready(&after), healthy(&after)), ("True Polled".into(), "True BackupSucceeded".into()));
+    assert_eq!((after.tasks, after.last_success), (before.tasks, before.last_success));
+}

@@ -1,0 +1,180 @@
+//! The operator's own identity: whom it serves, and how its temporary credentials come and go.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use cce_simulator::{Identity, IdentityCall, Task};
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::{
+    operator::{Operator, folder},
+    rights,
+    scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready, says},
+    trial::tests,
+    wait::{LIMIT, meanwhile, until},
+};
+
+tests![
+    a_revoked_credential_is_fetched_anew_a_minute_after_it_was_fetched,
+    the_operators_own_credential_serves_the_namespaces_that_are_named_and_no_other,
+    pod_identity_is_asked_for_nobody_who_may_not_use_it,
+    credentials_of_pod_identity_are_renewed_while_the_operator_works,
+    credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_day,
+];
+
+const POD_TOKEN: &str = "pod-token-canary";
+const OTHER: &str = "22222222-2222-3333-4444-555555555555";
+
+/// A file of a test's own.
+fn file(scene: &Scene, content: &str) -> PathBuf {
+    let path = folder().join(format!("{}.token", scene.test));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, content).unwrap();
+    path
+}
+
+/// An operator with pod identity whose credentials live so long, for these namespaces.
+async fn pod_identity(scene: &Scene, lifetime: SignedDuration, namespaces: &str) -> Operator {
+    let identity = Identity { pod_token: Some(POD_TOKEN.to_owned()), lifetime, ..Identity::default() };
+    scene.cloud.set_identity(identity);
+    let token = file(scene, &format!("{POD_TOKEN}\n"));
+    let uri = format!("{}/pod-identity", scene.cloud.url());
+    let variables = [
+        ("HC_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str()),
+        ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap()),
+    ];
+    let flags = ["--operator-credentials-namespace", namespaces];
+    Operator::start_with(scene, &flags, &variables).await
+}
+
+async fn is_served(scene: &Scene, name: &str) {
+    scene.shows(name, "served", |status| ready(status) == "True Polled").await;
+}
+
+async fn is_not_allowed(scene: &Scene, name: &str) {
+    let status =
+        scene.shows(name, "not allowed", |status| ready(status) == "False CredentialsNotAllowed").await;
+    assert_eq!(says(&status, "Stalled"), "True CredentialsNotAllowed");
+    assert_eq!(status.tasks, None);
+}
+
+async fn the_operators_own_credential_serves_the_namespaces_that_are_named_and_no_other(scene: Scene) {
+    let other = Scene::set(scene.test).await;
+    rights::give_to(&other, &scene.namespace, rights::READS).await;
+    rights::give_to(&other, &scene.namespace, rights::STATUS).await;
+    scene.task("Success", 100);
+    scene.cloud.set_tasks(OTHER, [Task::new("theirs", "Success")]);
+    scene.watch("own", json!({ "credentials": null })).await;
+    // Their own Secret serves them all the same.
+    other.watch("secret", json!({})).await;
+    other.watch("own", json!({ "credentials": null, "clusterID": OTHER })).await;
+    let variables = [("HUAWEICLOUD_SDK_AK", ACCESS_KEY), ("HUAWEICLOUD_SDK_SK", SECRET_KEY)];
+    let start = async |served: &str| {
+        let both = ["--watch-namespace", &other.namespace, "--operator-credentials-namespace", served];
+        Operator::start_with(&scene, &both, &variables).await
+    };
+
+    let operator = start(&scene.namespace).await;
+    is_served(&scene, "own").await;
+    is_served(&other, "secret").await;
+    is_not_allowed(&other, "own").await;
+    other.request("own", "please").await;
+    other.shows("own", "asked for", |status| status.last_handled_reconcile_at.is_some()).await;
+    is_not_allowed(&other, "own").await;
+    assert_eq!(scene.cloud.requests(OTHER), 0, "no request has left");
+    drop(operator);
+
+    // A name that only begins alike is another.
+    let operator = start(&format!("{}0", other.namespace)).await;
+    scene.request("own", "still?").await;
+    is_not_allowed_any_more(&scene).await;
+    drop(operator);
+
+    let _operator = start("*").await;
+    other.request("own", "now").await;
+    is_served(&other, "own").await;
+    assert!(scene.cloud.requests(OTHER) > 0);
+}
+
+async fn is_not_allowed_any_more(scene: &Scene) {
+    let status =
+        scene.shows("own", "not allowed", |status| ready(status) == "False CredentialsNotAllowed").await;
+    assert!(status.tasks.is_some(), "what was known stays");
+}
+
+async fn pod_identity_is_asked_for_nobody_who_may_not_use_it(scene: Scene) {
+    let _operator = pod_identity(&scene, SignedDuration::from_hours(1), "somewhere-else").await;
+    scene.watch("own", json!({ "credentials": null })).await;
+    is_not_allowed(&scene, "own").await;
+    assert_eq!(scene.cloud.identity_counts(IdentityCall::PodIdentity).requests, 0);
+    assert_eq!(scene.cloud.requests(CLUSTER), 0);
+}
+
+async fn credentials_of_pod_identity_are_renewed_while_the_operator_works(scene: Scene) {
+    scene.task("Running", 10);
+    let operator = pod_identity(&scene, SignedDuration::from_secs(5), &scene.namespace).await;
+    scene.watch("own", json!({ "credentials": null })).await;
+    is_served(&scene, "own").await;
+    let issued = || scene.cloud.identity_counts(IdentityCall::PodIdentity).issued;
+    until("a third credential", LIMIT, async || (issued() >= 3).then_some(())).await;
+    scene.task("Success", 100);
+    let status = scene.shows("own", "the end", |status| status.phase.as_deref() == Some("Success")).await;
+    assert_eq!(ready(&status), "True Polled");
+    assert_eq!(scene.cloud.counts(CLUSTER).refused, 0, "none was used after its end");
+    assert_eq!(scene.notes("own", "PollFailed").await.len(), 0);
+    assert!(!operator.text().contains(POD_TOKEN));
+}
+
+async fn a_revoked_credential_is_fetched_anew_a_minute_after_it_was_fetched(scene: Scene) {
+    scene.task("Running", 10);
+    let _operator = pod_identity(&scene, SignedDuration::from_hours(1), &scene.namespace).await;
+    scene.watch("own", json!({ "credentials": null })).await;
+    is_served(&scene, "own").await;
+    scene.cloud.revoke_issued();
+    scene.shows("own", "refused", |status| ready(status) == "False AuthenticationFailed").await;
+    // The wait of a minute, and a look every 30 s.
+    let healed = Duration::from_secs(60 + 33 + 7);
+    scene.shows_within(healed, "own", "served again", |status| ready(status) == "True Polled").await;
+    assert_eq!(scene.cloud.counts(CLUSTER).refused, 1, "it is not tried again and again meanwhile");
+    assert_eq!(scene.cloud.identity_counts(IdentityCall::PodIdentity).issued, 2);
+}
+
+async fn credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_day(scene: Scene) {
+    let identity = |token: &str| Identity {
+        idp_id: Some("cluster".to_owned()),
+        id_token: Some(token.to_owned()),
+        lifetime: SignedDuration::from_secs(5),
+        ..Identity::default()
+    };
+    scene.cloud.set_identity(identity("id-token-canary-1"));
+    let token = file(&scene, "id-token-canary-1");
+    let url = scene.cloud.url();
+    let variables = [
+        ("HUAWEICLOUD_SDK_IDP_ID", "cluster"),
+        ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", token.to_str().unwrap()),
+        ("HUAWEICLOUD_SDK_IAM_ENDPOINT", url.as_str()),
+    ];
+    let flags = ["--operator-credentials", "oidc", "--operator-credentials-namespace", "*"];
+    let flags = [&flags[..], &["--log-filter", "trace"]].concat();
+    scene.task("Running", 10);
+    let operator = Operator::start_with(&scene, &flags, &variables).await;
+    scene.watch("own", json!({ "credentials": null })).await;
+    is_served(&scene, "own").await;
+
+    // The platform replaces the token now and then.
+    scene.cloud.set_identity(identity("id-token-canary-2"));
+    fs::write(&token, "id-token-canary-2").unwrap();
+    let issued = scene.cloud.identity_counts(IdentityCall::IamCredential).issued;
+    let renewed = || scene.cloud.identity_counts(IdentityCall::IamCredential).issued >= issued + 2;
+    until("two more credentials", LIMIT, async || renewed().then_some(())).await;
+    scene.task("Running", 20);
+    scene.shows("own", "20 %", |status| status.progress == Some(20)).await;
+    assert_eq!(scene.notes("own", "PollFailed").await.len(), 0);
+    assert!(!operator.text().contains("id-token-canary"));
+
+    // Without a right token there is a reason.
+    fs::write(&token, "id-token-canary-stale").unwrap();
+    scene.shows("own", "refused", |status| ready(status) == "False AuthenticationFailed").await;
+    let before = scene.cloud.requests(CLUSTER);
+    meanwhile(Duration::from_secs(2), async || assert_eq!(scene.cloud.requests(CLUSTER), before)).await;
+}

@@ -1,0 +1,115 @@
+//! The faults of the cloud, as the simulator can cause them, and the reason that each is told as.
+
+use std::time::Duration;
+
+use cce_backup_watch::api::ClusterBackupWatchStatus;
+use cce_simulator::{Fault, FaultKind, Task};
+use futures::future::join_all;
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::scene::{Scene, healthy, ready, says};
+
+/// Longer than any answer that is not late on purpose.
+pub const TIMEOUT: &str = "3s";
+/// Three failures in a row, of which the next two come after 2 s and 4 s; the rest is for a busy machine.
+const TOLD: Duration = Duration::from_secs(90);
+
+/// Every fault: a word for it, the reason, and what happens.
+pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
+    let error = |status, code| Fault::error(status, code, "no");
+    let body = |body: &str| Fault::body(200, body);
+    let redirect = |status| FaultKind::Redirect { location: "http://127.0.0.1:1/".into(), status }.into();
+    vec![
+        ("signature", "AuthenticationFailed", error(401, "APIGW.0301")),
+        ("key", "AuthenticationFailed", error(401, "CCE.01401001")),
+        ("unknown-401", "AuthenticationFailed", Fault::status(401)),
+        ("clock", "ClockSkew", error(401, "APIGW.0303")),
+        ("permission", "PermissionDenied", error(403, "CCE.01403001")),
+        ("unknown-403", "PermissionDenied", Fault::body(403, "<html>")),
+        ("cluster", "ClusterNotFound", error(404, "CCE.01404001")),
+        ("endpoint", "CloudUnavailable", error(404, "APIGW.0101")),
+        ("unknown-404", "CloudUnavailable", Fault::body(404, "<html>")),
+        ("gateway-limit", "Throttled", error(429, "APIGW.0308")),
+        ("limit", "Throttled", error(429, "CCE.02429001")),
+        ("other-limit", "Throttled", error(429, "CCE.01429002")),
+        ("unknown-429", "Throttled", Fault::status(429)),
+        ("bad-request", "RequestRejected", error(400, "CCE.01400001")),
+        ("conflict", "RequestRejected", error(409, "CCE.01409001")),
+        ("internal", "CloudUnavailable", error(500, "CCE.01500001")),
+        ("unavailable", "CloudUnavailable", Fault::status(503)),
+        ("error-as-200", "InvalidResponse", error(200, "CCE.01500001")),
+        ("no-content", "InvalidResponse", Fault::status(204)),
+        ("moved", "InvalidResponse", redirect(301)),
+        ("found", "InvalidResponse", redirect(302)),
+        ("temporary", "InvalidResponse", redirect(307)),
+        ("empty", "InvalidResponse", body("")),
+        ("html", "InvalidResponse", body("<html>login</html>")),
+        ("no-list", "InvalidResponse", body("{}")),
+        ("items-object", "InvalidResponse", body(r#"{"kind":"List","items":{}}"#)),
+        ("items-text", "InvalidResponse", body(r#"{"kind":"List","items":"none"}"#)),
+        ("array", "InvalidResponse", body("[]")),
+        ("gzip", "InvalidResponse", body(r#"{"kind":"List","items":[]}"#).header("content-encoding", "gzip")),
+        ("garbage", "InvalidResponse", FaultKind::Garbage {}.into()),
+        ("nested", "InvalidResponse", FaultKind::Nested { depth: 100_000 }.into()),
+        ("huge", "InvalidResponse", FaultKind::Huge { bytes: 50 << 20 }.into()),
+        ("truncated", "CloudUnavailable", FaultKind::Truncate {}.into()),
+        ("reset", "CloudUnavailable", FaultKind::Reset {}.into()),
+        ("reset-mid-body", "CloudUnavailable", FaultKind::ResetMidBody {}.into()),
+        ("hang", "CloudUnavailable", FaultKind::Hang {}.into()),
+        ("drip", "CloudUnavailable", FaultKind::Drip { interval: SignedDuration::from_millis(100) }.into()),
+    ]
+}
+
+/// The cluster that a fault strikes.
+pub fn cluster(n: usize) -> String {
+    format!("{n:08x}-2222-3333-4444-555555555555")
+}
+
+/// Plays faults, each on a cluster of its own with a Secret of its own: a good answer, the fault until it is told, a
+/// good answer again. Asserts each reason, that nothing known is lost, and the recovery.
+pub async fn play(scene: &Scene, secret: &serde_json::Value, faults: &[(&str, &str, Fault)]) {
+    join_all(faults.iter().enumerate().map(async |(n, (name, reason, fault))| {
+        let cluster = cluster(n);
+        let good = [Task::new("backup-2", "Running").progress(30), Task::new("backup-1", "Success")];
+        scene.cloud.set_tasks(&cluster, good);
+        // A refused key is kept from the cloud for a while wherever it is used, so each has another Secret.
+        scene.secret(name, secret.clone()).await;
+        let spec = json!({ "clusterID": cluster, "credentials": { "secretRef": { "name": name } } });
+        scene.watch(name, spec).await;
+        let shows = async |what: &str| {
+            let holds = |status: &ClusterBackupWatchStatus| ready(status) == what;
+            scene.shows_within(TOLD, name, what, holds).await
+        };
+        let before = shows("True Polled").await;
+
+        scene.cloud.set_fault(&cluster, fault.clone()).unwrap();
+        let told = shows(&format!("False {reason}")).await;
+        assert_eq!(healthy(&told), "Unknown PollFailing", "{name}");
+        let passes = ["Throttled", "CloudUnavailable", "InvalidResponse"].contains(reason);
+        let (set, unset) = if passes { ("Reconciling", "Stalled") } else { ("Stalled", "Reconciling") };
+        assert_eq!(
+            (says(&told, set), says(&told, unset)),
+            (format!("True {reason}"), String::new()),
+            "{name}"
+        );
+        let struck = scene.cloud.counts(&cluster).faulted;
+        assert_eq!(struck, if passes { 3 } else { 1 }, "{name}");
+        let mut kept = told.clone();
+        kept.conditions.clone_from(&before.conditions);
+        assert_eq!(kept, before, "{name}: what was known stays");
+
+        scene.cloud.clear_fault(&cluster);
+        scene.request(name, "now").await;
+        let after = shows("True Polled").await;
+        assert_eq!(
+            (healthy(&after), says(&after, set)),
+            ("True BackupSucceeded".into(), String::new()),
+            "{name}"
+        );
+        assert_eq!(after.tasks.map(|tasks| tasks.len()), Some(2), "{name}");
+        let counts = scene.reasons(name).await;
+        assert_eq!((counts.get("PollFailed"), counts.get("PollRecovered")), (Some(&1), Some(&1)), "{name}");
+    }))
+    .await;
+}
