@@ -34,6 +34,11 @@ generate: ## Write what is generated: crds/, config/, pages of docs/, parts of t
 	UPDATE=1 cargo test --quiet --locked --test metrics_doc --test reference_doc
 	PATH="$$(hack/control-plane/provision.sh helm helm-docs):$$PATH" hack/generate-config.sh
 
+.PHONY: image
+image: ## Build the operator's image as an OCI archive, without a Docker daemon
+	@hack/programs.sh buildah readelf
+	@hack/image.sh
+
 .PHONY: picture
 picture: ## Draw the picture of the README from a run of the demo
 	@hack/demo/picture.sh

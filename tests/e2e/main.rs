@@ -16,13 +16,14 @@ mod operator;
 mod others;
 mod process;
 mod quiet;
+mod replicas;
 mod requests;
 mod rights;
 mod scene;
-mod slow;
 mod trial;
 mod verdicts;
 mod wait;
+mod way;
 
 use libtest_mimic::Arguments;
 
@@ -37,6 +38,7 @@ fn main() {
         quiet::tests(),
         credentials::tests(),
         events::tests(),
+        replicas::tests(),
         verdicts::tests(),
         faults::tests(),
         others::tests(),

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     scene::{REGION, Scene},
     wait::{LIMIT, until},
+    way::Way,
 };
 
 /// How much of the log is shown.
@@ -32,14 +33,22 @@ pub struct Operator {
 impl Operator {
     /// Starts it for the scene's namespace and cloud, with further flags, and waits until it says that it has started.
     pub async fn start(scene: &Scene, flags: &[&str]) -> Self {
-        Self::start_by(None, scene, flags).await
+        Self::launch(None, scene, flags).await
     }
 
-    /// The same, with this address of the API server instead of its own.
-    pub async fn start_by(server: Option<String>, scene: &Scene, flags: &[&str]) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
+    /// The same, but it reaches the API server by this way.
+    pub async fn start_by(way: &Way, scene: &Scene, flags: &[&str]) -> Self {
+        Self::launch(Some(&way.server), scene, flags).await
+    }
+
+    async fn launch(server: Option<&str>, scene: &Scene, flags: &[&str]) -> Self {
+        // Beside the audit log: kept where run.sh was told to keep what it makes, thrown away with it otherwise.
+        let state = PathBuf::from(std::env::var_os("CBW_AUDIT_LOG").unwrap());
+        let folder = state.with_file_name("operators");
         fs::create_dir_all(&folder).unwrap();
-        let log = folder.join(format!("{}.log", scene.test));
+        // A scene may have more than one.
+        let mut names = (1..).map(|n| folder.join(format!("{}-{n}.log", scene.test)));
+        let log = names.find(|name| !name.exists()).unwrap();
         File::create(&log).unwrap();
         let kubeconfig = folder.join(format!("{}.kubeconfig", scene.test));
         fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
@@ -139,7 +148,7 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
 }
 
 /// A kubeconfig with a token of the scene's service account.
-async fn kubeconfig_of(scene: &Scene, server: Option<String>) -> String {
+async fn kubeconfig_of(scene: &Scene, server: Option<&str>) -> String {
     let accounts = scene.api::<ServiceAccount>();
     let request = TokenRequest::default();
     let token = accounts.create_token_request("operator", &PostParams::default(), &request).await.unwrap();
@@ -149,7 +158,7 @@ async fn kubeconfig_of(scene: &Scene, server: Option<String>) -> String {
         "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
         "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e" } }],
         "clusters": [{ "name": "e2e", "cluster": {
-            "server": server.or_else(|| cluster.server.clone()), "certificate-authority-data": cluster.certificate_authority_data,
+            "server": server.or(cluster.server.as_deref()), "certificate-authority-data": cluster.certificate_authority_data,
         } }],
         "users": [{ "name": "e2e", "user": { "token": token.status.unwrap().token } }],
     })
