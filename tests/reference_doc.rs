@@ -42,6 +42,11 @@ fn code(text: &str) -> String {
     format!("`{}`", cell(text))
 }
 
+/// Each word of a list in code.
+fn words(list: &Value) -> String {
+    list.as_array().into_iter().flatten().map(|word| code(text(word))).collect::<Vec<_>>().join(", ")
+}
+
 fn kind(schema: &Value) -> String {
     match (text(&schema["type"]), text(&schema["format"])) {
         ("array", _) => format!("list of {}s", kind(&schema["items"])),
@@ -80,17 +85,15 @@ fn limits(field: &Field<'_>) -> String {
     if field.required {
         limits.push("required".to_owned());
     }
-    limits.extend(
-        schema["enum"]
-            .as_array()
-            .map(|words| words.iter().map(|word| code(text(word))).collect::<Vec<_>>().join(", ")),
-    );
+    if schema["enum"].is_array() {
+        limits.push(words(&schema["enum"]));
+    }
     limits.extend(range(&schema["minimum"], &schema["maximum"], ""));
     limits.extend(range(&schema["minLength"], &schema["maxLength"], " characters"));
     limits.extend(range(&schema["minItems"], &schema["maxItems"], " items"));
-    limits.extend(schema["x-kubernetes-list-map-keys"].as_array().map(|keys| {
-        keys.iter().map(|key| format!("one for each {}", code(text(key)))).collect::<Vec<_>>().join(" and ")
-    }));
+    if schema["x-kubernetes-list-map-keys"].is_array() {
+        limits.push(format!("one for each {}", words(&schema["x-kubernetes-list-map-keys"])));
+    }
     limits.extend(schema["pattern"].as_str().filter(|pattern| *pattern != DURATION).map(code));
     limits.extend(messages(schema).map(cell));
     limits.join("; ")
@@ -117,9 +120,6 @@ fn page(definition: &Value) -> String {
     let spec = &definition["spec"];
     let version = &spec["versions"][0];
     let schema = &version["schema"]["openAPIV3Schema"];
-    let words = |list: &Value| {
-        list.as_array().into_iter().flatten().map(|word| code(text(word))).collect::<Vec<_>>().join(", ")
-    };
     let mut page = format!(
         "# {kind}\n\n<!-- Written by `make generate` from the definition in crds/. -->\n\n{about}\n\n\
          | | |\n|---|---|\n\

@@ -145,6 +145,7 @@ fn the_chinese_readme_is_in_step() {
         assert_eq!(theirs.blocks, ours.blocks, "{place} in their commands");
         assert_eq!(rows(theirs), rows(ours), "{place} in their tables");
         assert_eq!(theirs.codes, ours.codes, "{place} in what they name");
+        assert_eq!(theirs.numbers, ours.numbers, "{place} in their numbers");
         assert_eq!(links(theirs, &chinese), links(ours, &english), "{place} in their links");
     }
 }

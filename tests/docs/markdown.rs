@@ -25,6 +25,8 @@ pub struct Section {
     pub blocks: Vec<(String, String)>,
     /// Each piece of code in a sentence or a table.
     pub codes: BTreeSet<String>,
+    /// Each number in a sentence or a table.
+    pub numbers: BTreeSet<String>,
     /// The cells of each row of each table, the head among them.
     pub tables: Vec<Vec<Vec<Cell>>>,
     /// Where links and pictures lead.
@@ -84,12 +86,18 @@ impl Document {
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                     section.links.push(dest_url.to_string());
                 }
-                Event::Text(text) => match (&mut block, &mut cell) {
-                    (Some((_, code)), _) => code.push_str(&text),
-                    (None, Some(cell)) => cell.text.push_str(&text),
-                    (None, None) if in_heading => section.heading.push_str(&text),
-                    (None, None) => {}
-                },
+                Event::Text(text) => {
+                    if let Some((_, code)) = &mut block {
+                        code.push_str(&text);
+                        continue;
+                    }
+                    section.numbers.extend(numbers(&text));
+                    if let Some(cell) = &mut cell {
+                        cell.text.push_str(&text);
+                    } else if in_heading {
+                        section.heading.push_str(&text);
+                    }
+                }
                 Event::Code(code) => {
                     if let Some(cell) = &mut cell {
                         cell.text.push_str(&code);
@@ -124,6 +132,11 @@ impl Document {
         let first = tables.flatten().filter_map(|row| row.first());
         first.flat_map(|cell| &cell.codes).map(String::as_str).collect()
     }
+}
+
+fn numbers(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split(|c: char| !c.is_ascii_digit() && c != '.').map(|word| word.trim_matches('.'));
+    words.filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
 fn anchor(heading: &str) -> String {
