@@ -76,7 +76,7 @@ async fn an_answer_that_is_no_secret_leaves_nothing_of_it_in_logs_and_errors() {
 async fn a_secret_is_read_again_when_it_is_older_than_it_may_be() {
     let kubernetes = Kubernetes::start().await;
     let begun = Instant::now();
-    let mut identity = async |not_before| {
+    let identity = async |not_before| {
         kubernetes.secrets.get("platform", "huawei", not_before).await.unwrap().map(|(_, identity)| identity)
     };
     let first = identity(begun).await.unwrap();

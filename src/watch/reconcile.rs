@@ -79,7 +79,7 @@ async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, E
     // Whatever comes next, what was fetched stays: looking again then costs no request.
     let keep = |pace: &Pace| {
         let (shared, carried_out) = (pace.shared.clone(), pace.carried_out.clone());
-        context.paces.remember(&look.key(), Pace { shared, carried_out, ..before.clone() });
+        context.paces.remember(&look.key(), Pace { carried_out, shared, ..before.clone() });
     };
 
     let mut observation = observe(context, &look, &mut pace).await?; // (cloud)

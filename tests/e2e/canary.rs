@@ -124,7 +124,7 @@ async fn no_key_is_anywhere_to_be_seen_whatever_the_cloud_does(scene: Scene) {
 /// The token by which the operator of a test speaks to the API server.
 fn bearer(test: &str) -> String {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
-    let text = std::fs::read_to_string(folder.join(format!("{test}.kubeconfig"))).unwrap();
-    let kubeconfig: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let content = std::fs::read_to_string(folder.join(format!("{test}.kubeconfig"))).unwrap();
+    let kubeconfig: serde_json::Value = serde_json::from_str(&content).unwrap();
     kubeconfig["users"][0]["user"]["token"].as_str().unwrap().to_owned()
 }

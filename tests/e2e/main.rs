@@ -15,9 +15,12 @@ mod following;
 mod hostile;
 mod hosts;
 mod kubectl;
+mod leader;
 mod operator;
 mod others;
+mod outage;
 mod own_identity;
+mod pauses;
 mod process;
 mod quiet;
 mod requests;
@@ -42,6 +45,9 @@ fn main() {
     let tests = [
         own_identity::tests(),
         rotation::tests(),
+        leader::tests(),
+        outage::tests(),
+        pauses::tests(),
         canary::tests(),
         hostile::tests(),
         quiet::tests(),
