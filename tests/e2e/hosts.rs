@@ -71,8 +71,8 @@ async fn a_redirect_is_not_followed_and_no_proxy_is_used(scene: Scene) {
         let struck = async || (scene.cloud.counts(CLUSTER).faulted > before).then_some(());
         until("the redirect was answered", LIMIT, struck).await;
     }
-    scene.shows("prod", "told", |status| ready(status) == "False InvalidResponse").await;
     assert_eq!(calls.load(Ordering::SeqCst), 0);
+    scene.shows("prod", "told", |status| ready(status) == "False InvalidResponse").await;
 }
 
 async fn no_field_of_a_resource_leads_to_another_host(scene: Scene) {

@@ -13,7 +13,8 @@ use tokio::{
 use crate::{
     leader,
     operator::Operator,
-    scene::{CLUSTER, Scene, healthy, ready},
+    rights,
+    scene::{CLUSTER, Scene, healthy, kubectl, ready},
     table::cluster,
     trial::tests,
     wait::{LIMIT, until},
@@ -24,6 +25,7 @@ tests![
     a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back,
     the_operator_ends_in_time_while_the_api_server_is_silent,
     a_leader_ends_in_time_while_the_api_server_is_silent,
+    events_that_cannot_be_written_hold_up_no_status,
 ];
 
 /// What happens on the way to the API server.
@@ -140,4 +142,37 @@ async fn ends(scene: &Scene, flags: &[&str]) {
     until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await;
     operator.signal("TERM");
     assert_eq!(operator.ended(Duration::from_secs(5)).await.code(), Some(0));
+}
+
+/// All that the operator may do, but for Events.
+const WITHOUT_EVENTS: &str = r"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: without-events}
+rules:
+  - {apiGroups: [cce.backupwatch.io], resources: [clusterbackupwatches], verbs: [list, watch]}
+  - {apiGroups: [''], resources: [secrets], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: without-events}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: without-events}
+subjects: [{kind: ServiceAccount, name: operator, namespace: NAMESPACE}]
+";
+
+async fn events_that_cannot_be_written_hold_up_no_status(scene: Scene) {
+    rights::take(&scene, rights::READS).await;
+    let rights = WITHOUT_EVENTS.replace("NAMESPACE", &scene.namespace);
+    kubectl(&scene.namespace, &["apply", "--filename", "-"], &rights).unwrap();
+    scene.task("Running", 10);
+    let operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    for progress in [10, 30, 60] {
+        scene.task("Running", progress);
+        scene.shows("prod", "progress", |status| status.progress == Some(progress)).await;
+    }
+    let failed = r#"events_total{reason="BackupProgressing",result="error"}"#;
+    assert_eq!(operator.metric(failed).await, Some(2.0));
+    let told = operator.log().iter().filter(|line| line["message"] == "cannot publish an Event").count();
+    assert_eq!((told, scene.reasons("prod").await.len()), (3, 0));
 }
