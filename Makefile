@@ -15,6 +15,9 @@ demo: ## Show a backup run from 0 to 100 % on a real control plane (KEEP=1, CLUS
 test: ## Run every test
 	cargo test --workspace --locked
 	hack/control-plane/run.sh -- cargo test --locked --test e2e
+	hack/programs.sh jq bwrap buildah readelf
+	hack/test-chart.sh
+	hack/test-image.sh
 
 .PHONY: lint
 lint: ## Check formatting, lints, licences and dependencies
@@ -25,9 +28,20 @@ lint: ## Check formatting, lints, licences and dependencies
 	  else echo "advisories: not checked, the database cannot be had here"; fi
 
 .PHONY: generate
-generate: ## Write what is generated from the code: crds/ and the chart's copy
+generate: ## Write what is generated: crds/, config/, pages of docs/, parts of the chart
 	cargo run --quiet --locked -- crd > crds/clusterbackupwatches.yaml
-	UPDATE=1 cargo test --quiet --locked --test metrics_doc
+	cp crds/clusterbackupwatches.yaml charts/cce-backup-watch/files/crd.yaml
+	UPDATE=1 cargo test --quiet --locked --test metrics_doc --test reference_doc
+	PATH="$$(hack/control-plane/provision.sh helm helm-docs):$$PATH" hack/generate-config.sh
+
+.PHONY: image
+image: ## Build the operator's image as an OCI archive, without a Docker daemon
+	@hack/programs.sh buildah readelf
+	@hack/image.sh
+
+.PHONY: picture
+picture: ## Draw the picture of the README from a run of the demo
+	@hack/demo/picture.sh
 
 .PHONY: control-plane
 control-plane: ## Get etcd, kube-apiserver, kubectl and helm, once

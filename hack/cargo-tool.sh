@@ -5,15 +5,17 @@ set -euo pipefail
 
 name=${1:?usage: cargo-tool.sh NAME [ARGUMENT...]}
 shift
+crate=$name
 case $name in
   cargo-deny) version=0.20.2 ;;
   cargo-auditable) version=0.7.7 ;;
+  term-transcript) version=0.5.0 crate=term-transcript-cli ;;
   *) echo "cargo-tool: no version of $name is pinned here" >&2; exit 2 ;;
 esac
 
 cache=${CBW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cce-backup-watch}/cargo-tools/$name-$version
 if [[ ! -x $cache/bin/$name ]]; then
   echo "building $name $version, once" >&2
-  cargo install --quiet --locked --root "$cache" --version "$version" "$name" >&2
+  cargo install --quiet --locked --root "$cache" --version "$version" "$crate" >&2
 fi
 exec "$cache/bin/$name" "$@"

@@ -17,19 +17,8 @@ root=$PWD
 readonly root chart=charts/cce-backup-watch crd=clusterbackupwatches.cce.backupwatch.io
 readonly system=cce-backup-watch   # the namespace of the release, and its name
 
-passed=0 failed=0
-check() { # WHAT COMMAND...
-  local what=$1 output
-  shift
-  if output=$("$@" 2>&1 </dev/null); then
-    passed=$((passed + 1))
-    printf 'ok      %s\n' "$what"
-  else
-    failed=$((failed + 1))
-    printf 'FAILED  %s\n' "$what"
-    tail -n 40 <<<"$output" | while read -r; do printf '        %s\n' "$REPLY"; done
-  fi
-}
+# shellcheck source=hack/check.sh
+source hack/check.sh
 # Holds when the command fails and says so in the words of PATTERN.
 refused() { # PATTERN COMMAND...
   local pattern=$1 output
@@ -114,7 +103,7 @@ outside() {
   section 'Workflows and scripts'
   check 'the workflows are sound' actionlint -no-color
   if command -v shellcheck >/dev/null; then
-    check 'the scripts are sound' shellcheck hack/test-chart.sh hack/test-image.sh hack/generate-config.sh hack/image.sh
+    check 'the scripts are sound' shellcheck --external-sources hack/*.sh hack/demo/*.sh hack/control-plane/*.sh .ci/run
   fi
 }
 

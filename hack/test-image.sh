@@ -16,19 +16,8 @@ readonly self=$PWD/hack/test-image.sh
 # A name that nothing but our DNS server, or our hosts file, knows.
 readonly cloud=cce.image.test resolver=127.0.0.54
 
-passed=0 failed=0
-check() { # WHAT COMMAND...
-  local what=$1 output
-  shift
-  if output=$("$@" 2>&1 </dev/null); then
-    passed=$((passed + 1))
-    printf 'ok      %s\n' "$what"
-  else
-    failed=$((failed + 1))
-    printf 'FAILED  %s\n' "$what"
-    tail -n 40 <<<"$output" | while read -r; do printf '        %s\n' "$REPLY"; done
-  fi
-}
+# shellcheck source=hack/check.sh
+source hack/check.sh
 
 scratch=$(mktemp -d)
 children=()

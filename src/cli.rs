@@ -147,7 +147,7 @@ impl ControllerArgs {
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: kube::core::Duration = text.parse().map_err(|_| "write it as 15s or 1m30s".to_owned())?;
+    let parsed = crate::api::duration::parse(text).ok_or_else(|| "write it as 15s or 1m30s".to_owned())?;
     let zero = kube::core::Duration::from(Duration::ZERO);
     if parsed > zero { Ok(parsed.into()) } else { Err("must be above 0s".to_owned()) }
 }

@@ -7,7 +7,6 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, future::Shared};
 use kube::Client as KubeClient;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::ControllerArgs;
 use crate::cloud::{
@@ -63,7 +62,7 @@ pub enum Error {
 
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(args: ControllerArgs) -> Result<(), Error> {
-    telemetry::start(args.log_format, EnvFilter::new(&args.log_filter));
+    telemetry::start(args.log_format, &args.log_filter);
     let listener = TcpListener::bind(args.listen).await.map_err(|error| Error::Listen(args.listen, error))?;
     let address = listener.local_addr().map_err(|error| Error::Listen(args.listen, error))?;
     let metrics = Metrics::default();

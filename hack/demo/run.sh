@@ -34,6 +34,8 @@ clean_up() {
   trap '' INT TERM
   # A watch that is stopped half-way says so; nobody needs to read it.
   exec 2>"$work/clean-up"
+  # Ended by the user, who has seen enough.
+  ((status < 130)) || status=0
   ((status == 0)) || cat "$work"/*.log
   if [[ ${CLUSTER:-} == current ]]; then
     kubectl delete namespace "$namespace" --wait=false >/dev/null || true

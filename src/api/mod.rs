@@ -4,6 +4,7 @@
 
 pub mod condition;
 pub mod crd;
+pub mod duration;
 pub mod spec;
 pub mod status;
 

@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::status::ClusterBackupWatchStatus;
+use super::{duration, status::ClusterBackupWatchStatus};
 use crate::cloud::target::ClusterType;
 
 /// What to watch, and how.
@@ -116,25 +116,25 @@ pub struct ClusterBackupWatchSpec {
     pub credentials: Option<Credentials>,
 
     /// How often to poll while no backup runs, between 10s and 24h.
-    #[serde(default = "default::interval")]
+    #[serde(default = "default::interval", deserialize_with = "duration::required")]
     #[schemars(schema_with = "duration_schema", extend("default" = "5m"))]
     #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('24h')", "interval must be between 10s and 24h"))]
     pub interval: Duration,
 
     /// How often to poll while a backup runs, between 2s and 1h, and not above interval.
-    #[serde(default = "default::active_interval")]
+    #[serde(default = "default::active_interval", deserialize_with = "duration::required")]
     #[schemars(schema_with = "duration_schema", extend("default" = "10s"))]
     #[x_kube(validation = ("duration(self) >= duration('2s') && duration(self) <= duration('1h')", "activeInterval must be between 2s and 1h"))]
     pub active_interval: Duration,
 
     /// A newest success older than this is stale, between 10s and 8784h. When omitted, a success never grows stale.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "duration::optional")]
     #[schemars(schema_with = "duration_schema")]
     #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('8784h')", "maxAge must be between 10s and 8784h"))]
     pub max_age: Option<Duration>,
 
     /// An unfinished backup whose phase and progress did not change for this long is stuck, between 10s and 168h.
-    #[serde(default = "default::stuck_after")]
+    #[serde(default = "default::stuck_after", deserialize_with = "duration::required")]
     #[schemars(schema_with = "duration_schema", extend("default" = "2h"))]
     #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('168h')", "stuckAfter must be between 10s and 168h"))]
     pub stuck_after: Duration,

@@ -77,8 +77,9 @@ impl Leadership {
         let _ = self.leads.clone().wait_for(|leads| !*leads).await;
     }
 
-    /// Gives the Lease back, so that another need not wait for its end. An API server that is out of reach must not keep
-    /// this process from ending.
+    /// Gives the Lease back, so that one that starts next need not wait for its end. A standby that has seen the Lease
+    /// held looks again only at the end that it saw, 15 s after the last renewal at most. An API server that is out of
+    /// reach must not keep this process from ending.
     pub async fn release(self) {
         drop(self.leads);
         let Ok(election) = tokio::time::timeout(RELEASE, self.election).await else {

@@ -201,7 +201,8 @@ impl TasksApi for Measured {
             let result = self.client.list_tasks(target, credential, now).await;
             let code = match &result {
                 Ok(_) => "200".to_owned(),
-                Err(Fault { http_status: Some(status), .. }) => status.to_string(),
+                Err(Fault { http_status: Some(status @ 400..), .. }) => status.to_string(),
+                // A 200 that is no answer must not pass for one.
                 Err(Fault { kind, .. }) => FaultKind::reason(kind).to_owned(),
             };
             self.metrics.api_requests.get_or_create(&ByCode { code }).inc();

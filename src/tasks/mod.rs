@@ -24,8 +24,6 @@ mod table;
 
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
-
 use self::{
     args::{Mode, TasksArgs},
     error::Error,
@@ -37,7 +35,7 @@ use crate::serve::telemetry::{self, LogFormat};
 
 /// Runs the command, and says on standard error why it failed.
 pub fn main(args: &TasksArgs) -> ExitCode {
-    telemetry::start(LogFormat::Text, EnvFilter::new(&args.log_filter));
+    telemetry::start(LogFormat::Text, &args.log_filter);
     let result = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

@@ -9,7 +9,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::context::Look;
+use super::{
+    context::Look,
+    plan::{
+        conditions::stalls,
+        schedule::{BACKOFF_CAP, HEALING},
+    },
+};
 use crate::api::condition::{self, reason, types};
 use crate::cloud::share::Shared;
 
@@ -39,8 +45,15 @@ pub struct Pace {
 impl Pace {
     /// The pace of a watch that this process sees for the first time.
     pub fn first(look: &Look<'_>, now: Instant) -> Self {
-        let delay = Duration::from(if look.runs() { look.spec.active_interval } else { look.spec.interval });
-        let polled = condition::find(&look.status.conditions, types::READY)
+        let usual = Duration::from(if look.runs() { look.spec.active_interval } else { look.spec.interval });
+        let ready = condition::find(&look.status.conditions, types::READY);
+        // What failed before the restart is not left alone for an interval that may be a day.
+        let delay = match ready {
+            Some(ready) if ready.status == "False" && stalls(&ready.reason) => usual.min(HEALING),
+            Some(ready) if ready.status == "False" => usual.min(BACKOFF_CAP),
+            _ => usual,
+        };
+        let polled = ready
             .is_some_and(|ready| ready.reason != reason::NOT_YET_POLLED && ready.reason != reason::SUSPENDED);
         // Thousands of watches that restart together are spread over their interval; a new or changed one is not kept
         // waiting.
@@ -94,6 +107,13 @@ impl Paces {
         self.lock().insert(key.clone(), pace);
     }
 
+    /// From now on no answer is new enough that was asked for before.
+    pub fn refresh(&self, key: &Key) {
+        if let Some(pace) = self.lock().get_mut(key) {
+            pace.delay = Duration::ZERO;
+        }
+    }
+
     /// Forgets a deleted watch.
     pub fn forget(&self, key: &Key) {
         self.lock().remove(key);
@@ -102,5 +122,61 @@ impl Paces {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Pace>> {
         // Each change is one call, so a panic elsewhere leaves the map whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{ClusterBackupWatch, ClusterBackupWatchStatus};
+
+    /// A watch that is polled once a day, as an earlier process left it.
+    fn left(reason: &str, status: &str, observed: i64) -> ClusterBackupWatch {
+        serde_json::from_value(json!({
+            "apiVersion": "cce.backupwatch.io/v1alpha1",
+            "kind": "ClusterBackupWatch",
+            "metadata": { "name": "prod", "namespace": "platform", "uid": "1", "generation": 2 },
+            "spec": { "region": "r", "projectID": "p", "clusterID": "c", "interval": "24h" },
+            "status": {
+                "observedGeneration": observed,
+                "conditions": [{
+                    "type": "Ready", "status": status, "reason": reason, "message": "",
+                    "lastTransitionTime": "2023-11-25T09:03:46Z"
+                }],
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn after_a_restart_a_watch_waits_no_longer_than_what_it_is_about() {
+        const DAY: u64 = 24 * 3600;
+        for (reason, status, observed, longest) in [
+            ("Polled", "True", 2, DAY),
+            ("Polled", "True", 1, 0),
+            ("NotYetPolled", "Unknown", 2, 0),
+            ("Suspended", "True", 2, 0),
+            ("AuthenticationFailed", "False", 2, 30),
+            ("SecretNotFound", "False", 2, 30),
+            ("CloudUnavailable", "False", 2, 600),
+        ] {
+            let (watch, nothing) = (left(reason, status, observed), ClusterBackupWatchStatus::default());
+            let now = Instant::now();
+            let first = Pace::first(&Look::at(&watch, &nothing), now);
+            assert!(first.next_poll - now <= Duration::from_secs(longest), "{reason} {observed}");
+        }
+    }
+
+    #[test]
+    fn watches_that_restart_together_are_spread_over_their_interval() {
+        let (watch, nothing) = (left("Polled", "True", 2), ClusterBackupWatchStatus::default());
+        let now = Instant::now();
+        let mut waits: Vec<_> =
+            (0..1000).map(|_| Pace::first(&Look::at(&watch, &nothing), now).next_poll - now).collect();
+        waits.sort_unstable();
+        let largest_gap = waits.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().unwrap();
+        assert!(largest_gap < Duration::from_hours(1), "{largest_gap:?}");
     }
 }

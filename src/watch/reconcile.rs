@@ -75,36 +75,47 @@ async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, E
     let mut pace =
         context.paces.recall(&look.key(), look.uid).unwrap_or_else(|| Pace::first(&look, Instant::now()));
 
-    let before = pace.clone();
-    // Whatever comes next, what was fetched stays: looking again then costs no request.
-    let keep = |pace: &Pace| {
-        let (shared, carried_out) = (pace.shared.clone(), pace.carried_out.clone());
-        context.paces.remember(&look.key(), Pace { carried_out, shared, ..before.clone() });
-    };
-
-    let mut observation = observe(context, &look, &mut pace).await?; // (cloud)
-    keep(&pace);
-    let mut plan = decide(&look, &observation, &mut pace); // (pure)
-    if matches!(observation, Observation::NotDue) && plan.status.is_some() && !look.spec.suspend {
-        // Before time alone changes a verdict the cloud is asked: it may know of a backup that we do not.
-        pace.next_poll = Instant::now();
-        observation = observe(context, &look, &mut pace).await?;
-        keep(&pace);
-        plan = decide(&look, &observation, &mut pace);
-    }
-    let written = apply(context, &look, &plan).await?; // (Kubernetes)
-
-    if written != Written::Done {
-        if written == Written::Gone {
+    let (observation, plan) = see(context, &look, &mut pace).await?; // (cloud), (pure)
+    match apply(context, &look, &plan).await? {
+        // (Kubernetes)
+        Written::Done => {}
+        Written::Gone => {
             context.paces.forget(&look.key());
             return Ok(Action::await_change());
         }
-        return Ok(Action::requeue(AFTER_CONFLICT));
+        Written::Conflict => {
+            // Whoever wrote in between may have seen more than we did: what we saw must not come after it.
+            context.paces.refresh(&look.key());
+            return Ok(Action::requeue(AFTER_CONFLICT));
+        }
     }
     report(&look, &plan, &observation);
     let wake = next(&observation, &plan, &mut pace, look.spec.suspend);
     context.paces.remember(&look.key(), Pace { generation: look.generation, ..pace });
     Ok(wake.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Observes and plans; twice where time alone would change a verdict: then the cloud is asked first, since it may know of
+/// a backup that we do not.
+async fn see(
+    context: &Context,
+    look: &Look<'_>,
+    pace: &mut Pace,
+) -> Result<(Observation, Plan), kube::Error> {
+    let before = pace.clone();
+    loop {
+        let observation = observe(context, look, pace).await?;
+        // Whatever comes next, what was fetched stays: looking again then costs no request.
+        let (carried_out, shared) = (pace.carried_out.clone(), pace.shared.clone());
+        context.paces.remember(&look.key(), Pace { carried_out, shared, ..before.clone() });
+
+        let plan = decide(look, &observation, pace);
+        let unasked = matches!(observation, Observation::NotDue) && plan.status.is_some();
+        if !unasked || look.spec.suspend {
+            return Ok((observation, plan));
+        }
+        pace.next_poll = Instant::now();
+    }
 }
 
 fn decide(look: &Look<'_>, observation: &Observation, pace: &mut Pace) -> Plan {

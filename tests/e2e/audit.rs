@@ -1,14 +1,10 @@
 //! What the operator asked of the API server, by the server's own audit log.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
-/// All that the operator ever does.
+/// All that an operator without replicas ever does.
 pub const EXPECTED: [&str; 5] = [
     "create events",
     "get secrets",
@@ -35,20 +31,12 @@ pub fn status_codes(namespace: &str) -> Vec<u64> {
     ours.filter_map(|line| line["responseStatus"]["code"].as_u64()).collect()
 }
 
-/// Where operators elect a leader.
-static ELECTIONS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// The operators of a namespace elect a leader, for which they need a Lease.
-pub fn elects(namespace: &str) {
-    ELECTIONS.lock().unwrap_or_else(PoisonError::into_inner).push(namespace.to_owned());
-}
-
 /// Fails if the operator of a namespace asked for anything else than it should.
 pub fn check(namespace: &str) {
-    let elects =
-        ELECTIONS.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|name| name == namespace);
-    let expected = |kind: &str| EXPECTED.contains(&kind) || (elects && kind.ends_with(" leases"));
-    let unexpected: Vec<_> = requests(namespace).into_keys().filter(|kind| !expected(kind)).collect();
+    let unexpected: Vec<_> = requests(namespace)
+        .into_keys()
+        .filter(|kind| !EXPECTED.contains(&kind.as_str()) && !kind.ends_with(" leases"))
+        .collect();
     assert!(unexpected.is_empty(), "the operator should ask for nothing but {EXPECTED:?}: {unexpected:?}");
 }
 

@@ -102,7 +102,7 @@ async fn no_key_is_anywhere_to_be_seen_whatever_the_cloud_does(scene: Scene) {
         assert!(log.contains(part), "the log holds what {part} says");
     }
     assert!(watches.contains("****") && events.contains("****"), "the echoes were seen, and overwritten");
-    let bearer = bearer(scene.test);
+    let bearer = operator.bearer();
     let hidden = [ACCESS, SECRET, TOKEN].map(spellings).concat();
     for value in hidden.iter().chain([&bearer]) {
         for (place, text) in [
@@ -119,12 +119,4 @@ async fn no_key_is_anywhere_to_be_seen_whatever_the_cloud_does(scene: Scene) {
         }
     }
     assert!(!json!(operator.log()).to_string().contains("ESCAPED"), "nor raw answers");
-}
-
-/// The token by which the operator of a test speaks to the API server.
-fn bearer(test: &str) -> String {
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
-    let content = std::fs::read_to_string(folder.join(format!("{test}.kubeconfig"))).unwrap();
-    let kubeconfig: serde_json::Value = serde_json::from_str(&content).unwrap();
-    kubeconfig["users"][0]["user"]["token"].as_str().unwrap().to_owned()
 }

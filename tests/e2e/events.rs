@@ -8,9 +8,9 @@ use crate::{
     operator::Operator,
     rights,
     scene::{CLUSTER, Scene},
-    slow,
     trial::tests,
     wait::{LIMIT, until},
+    way::Way,
 };
 
 tests![
@@ -87,7 +87,8 @@ async fn a_full_backup_makes_each_event_once(scene: Scene) {
 async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Scene) {
     scene.task("Init", 0);
     // Its Event and its status are some 150 ms apart.
-    let mut operator = Operator::start_by(Some(slow::way().await), &scene, &[]).await;
+    let way = Way::open().await;
+    let mut operator = Operator::start_by(&way, &scene, &[]).await;
     scene.watch("prod", json!({})).await;
     reaches(&scene, STEPS[0]).await;
     for (index, step) in STEPS.into_iter().enumerate().skip(1) {

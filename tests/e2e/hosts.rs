@@ -60,7 +60,7 @@ async fn a_redirect_is_not_followed_and_no_proxy_is_used(scene: Scene) {
     // The way to the API server is https, and is not what this is about.
     let variables = [("HTTP_PROXY", url.as_str()), ("http_proxy", url.as_str()), ("NO_PROXY", "")];
     scene.task("Success", 100);
-    let _operator = Operator::start_as(scene.test, None, &scene, &[], &variables).await;
+    let _operator = Operator::start_with(&scene, &[], &variables).await;
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "polled, past the proxy", |status| ready(status) == "True Polled").await;
     for status in [301, 302, 303, 307, 308] {

@@ -15,7 +15,6 @@ mod following;
 mod hostile;
 mod hosts;
 mod kubectl;
-mod leader;
 mod operator;
 mod others;
 mod outage;
@@ -23,15 +22,16 @@ mod own_identity;
 mod pauses;
 mod process;
 mod quiet;
+mod replicas;
 mod requests;
 mod rights;
 mod rotation;
 mod scene;
-mod slow;
 mod table;
 mod trial;
 mod verdicts;
 mod wait;
+mod way;
 
 use libtest_mimic::Arguments;
 
@@ -45,7 +45,6 @@ fn main() {
     let tests = [
         own_identity::tests(),
         rotation::tests(),
-        leader::tests(),
         outage::tests(),
         pauses::tests(),
         canary::tests(),
@@ -53,6 +52,7 @@ fn main() {
         quiet::tests(),
         credentials::tests(),
         events::tests(),
+        replicas::tests(),
         verdicts::tests(),
         faults::tests(),
         others::tests(),

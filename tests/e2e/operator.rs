@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     scene::{REGION, Scene},
     wait::{LIMIT, until},
+    way::Way,
 };
 
 /// How much of the log is shown.
@@ -32,27 +33,26 @@ pub struct Operator {
 impl Operator {
     /// Starts it for the scene's namespace and cloud, with further flags, and waits until it says that it has started.
     pub async fn start(scene: &Scene, flags: &[&str]) -> Self {
-        Self::start_by(None, scene, flags).await
+        Self::launch(None, scene, flags, &[]).await
     }
 
-    /// The same, with this address of the API server instead of its own.
-    pub async fn start_by(server: Option<String>, scene: &Scene, flags: &[&str]) -> Self {
-        Self::start_as(scene.test, server, scene, flags, &[]).await
+    /// The same, but it reaches the API server by this way.
+    pub async fn start_by(way: &Way, scene: &Scene, flags: &[&str]) -> Self {
+        Self::launch(Some(&way.server), scene, flags, &[]).await
     }
 
-    /// The same under a name of its own, where there are several, and with environment variables.
-    pub async fn start_as(
-        name: &str,
-        server: Option<String>,
-        scene: &Scene,
-        flags: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e");
-        fs::create_dir_all(&folder).unwrap();
-        let log = folder.join(format!("{name}.log"));
+    /// The same, with environment variables.
+    pub async fn start_with(scene: &Scene, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::launch(None, scene, flags, variables).await
+    }
+
+    async fn launch(server: Option<&str>, scene: &Scene, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let folder = folder();
+        // A scene may have more than one.
+        let mut names = (1..).map(|n| folder.join(format!("{}-{n}.log", scene.test)));
+        let log = names.find(|name| !name.exists()).unwrap();
         File::create(&log).unwrap();
-        let kubeconfig = folder.join(format!("{name}.kubeconfig"));
+        let kubeconfig = log.with_extension("kubeconfig");
         fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
 
         let mut command = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"));
@@ -110,6 +110,13 @@ impl Operator {
         self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// The token by which it speaks to the API server.
+    pub fn bearer(&self) -> String {
+        let kubeconfig = fs::read_to_string(self.log.with_extension("kubeconfig")).unwrap();
+        let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
+        kubeconfig["users"][0]["user"]["token"].as_str().unwrap().to_owned()
+    }
+
     /// Asks one of its HTTP paths; the status and the body.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
@@ -162,7 +169,15 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
 }
 
 /// A kubeconfig with a token of the scene's service account.
-async fn kubeconfig_of(scene: &Scene, server: Option<String>) -> String {
+/// For the files of operators. Beside the audit log: kept where run.sh was told to keep what it makes, thrown away with
+/// it otherwise.
+pub fn folder() -> PathBuf {
+    let folder = PathBuf::from(std::env::var_os("CBW_AUDIT_LOG").unwrap()).with_file_name("operators");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+async fn kubeconfig_of(scene: &Scene, server: Option<&str>) -> String {
     let accounts = scene.api::<ServiceAccount>();
     let request = TokenRequest::default();
     let token = accounts.create_token_request("operator", &PostParams::default(), &request).await.unwrap();
@@ -172,7 +187,7 @@ async fn kubeconfig_of(scene: &Scene, server: Option<String>) -> String {
         "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
         "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e" } }],
         "clusters": [{ "name": "e2e", "cluster": {
-            "server": server.or_else(|| cluster.server.clone()), "certificate-authority-data": cluster.certificate_authority_data,
+            "server": server.or(cluster.server.as_deref()), "certificate-authority-data": cluster.certificate_authority_data,
         } }],
         "users": [{ "name": "e2e", "user": { "token": token.status.unwrap().token } }],
     })

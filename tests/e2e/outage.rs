@@ -1,78 +1,31 @@
 //! The API server is gone for a while, or goes silent: nothing is lost, and nothing waits for ever.
 
-use std::time::Duration;
-
-use kube::config::Kubeconfig;
 use serde_json::json;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
 
 use crate::{
-    leader,
     operator::Operator,
     rights,
     scene::{CLUSTER, Scene, healthy, kubectl, ready},
     table::cluster,
     trial::tests,
     wait::{LIMIT, until},
+    way::Way,
 };
 
 tests![
     an_api_server_that_goes_silent_holds_nothing_up_for_ever,
     a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back,
-    the_operator_ends_in_time_while_the_api_server_is_silent,
-    a_leader_ends_in_time_while_the_api_server_is_silent,
     events_that_cannot_be_written_hold_up_no_status,
 ];
 
-/// What happens on the way to the API server.
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Open,
-    /// Every connection breaks off.
-    Gone,
-    /// Nothing passes on any connection there is or will be, and none of them ends, even when others pass again.
-    Silent,
-}
-
-/// Opens a way to the API server that can be cut.
-async fn way() -> (String, watch::Sender<Mode>) {
-    let ours = Kubeconfig::read().unwrap();
-    let server = ours.clusters[0].cluster.as_ref().unwrap().server.clone().unwrap();
-    let server = server.strip_prefix("https://").unwrap().to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (switch, mode) = watch::channel(Mode::Open);
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let (server, mut mode) = (server.clone(), mode.clone());
-            tokio::spawn(async move {
-                let Ok(mut server) = TcpStream::connect(server).await else { return };
-                let cut = tokio::select! {
-                    biased;
-                    cut = mode.wait_for(|mode| *mode != Mode::Open) => cut.map(|mode| *mode),
-                    _ = copy_bidirectional(&mut client, &mut server) => return,
-                };
-                if cut.is_ok_and(|cut| cut == Mode::Silent) {
-                    std::future::pending::<()>().await;
-                }
-            });
-        }
-    });
-    (format!("https://{address}"), switch)
-}
-
 async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back(scene: Scene) {
-    let (server, switch) = way().await;
+    let way = Way::open().await;
     scene.task("Running", 60);
-    let operator = Operator::start_by(Some(server), &scene, &[]).await;
+    let operator = Operator::start_by(&way, &scene, &[]).await;
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
 
-    switch.send_replace(Mode::Gone);
+    way.cut();
     scene.task("Success", 100);
     let failed =
         async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
@@ -83,7 +36,7 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
     assert!(scene.cloud.requests(CLUSTER) <= polls + 5, "the cloud is not asked more often for that");
     assert_eq!(operator.get("/livez").await.0, 200, "a restart would mend nothing");
 
-    switch.send_replace(Mode::Open);
+    way.reopen();
     let status = scene.shows("prod", "the end", |status| healthy(status) == "True BackupSucceeded").await;
     assert_eq!((ready(&status), status.progress), ("True Polled".into(), Some(100)));
     let expected = [("BackupProgressing", 0), ("BackupStarted", 1), ("BackupSucceeded", 1)];
@@ -97,19 +50,19 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
 }
 
 async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) {
-    let (server, switch) = way().await;
+    let way = Way::open().await;
     for n in 0..3 {
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(10)]);
         scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n) })).await;
     }
-    let operator = Operator::start_by(Some(server), &scene, &["--concurrency", "1"]).await;
+    let operator = Operator::start_by(&way, &scene, &["--concurrency", "1"]).await;
     let show = async |progress| {
         for n in 0..3 {
             scene.shows(&format!("watch-{n}"), "progress", |status| status.progress == Some(progress)).await;
         }
     };
     show(10).await;
-    switch.send_replace(Mode::Silent);
+    way.block();
     for n in 0..3 {
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(20)]);
     }
@@ -117,31 +70,8 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
     let given_up =
         async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
     until("a request is given up", LIMIT, given_up).await;
-    switch.send_replace(Mode::Open);
+    way.reopen();
     show(20).await;
-}
-
-async fn the_operator_ends_in_time_while_the_api_server_is_silent(scene: Scene) {
-    ends(&scene, &[]).await;
-}
-
-async fn a_leader_ends_in_time_while_the_api_server_is_silent(scene: Scene) {
-    leader::may_elect(&scene);
-    ends(&scene, &["--leader-elect", "--lease-namespace", &scene.namespace]).await;
-}
-
-async fn ends(scene: &Scene, flags: &[&str]) {
-    let (server, switch) = way().await;
-    scene.task("Running", 10);
-    let mut operator = Operator::start_by(Some(server), scene, flags).await;
-    scene.watch("prod", json!({})).await;
-    scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
-    switch.send_replace(Mode::Silent);
-    scene.task("Running", 20);
-    let polls = scene.cloud.requests(CLUSTER);
-    until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await;
-    operator.signal("TERM");
-    assert_eq!(operator.ended(Duration::from_secs(5)).await.code(), Some(0));
 }
 
 /// All that the operator may do, but for Events.

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::{
-    operator::Operator,
+    operator::{Operator, folder},
     rights,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready, says},
     trial::tests,
@@ -28,7 +28,7 @@ const OTHER: &str = "22222222-2222-3333-4444-555555555555";
 
 /// A file of a test's own.
 fn file(scene: &Scene, content: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(format!("{}.token", scene.test));
+    let path = folder().join(format!("{}.token", scene.test));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, content).unwrap();
     path
@@ -45,7 +45,7 @@ async fn pod_identity(scene: &Scene, lifetime: SignedDuration, namespaces: &str)
         ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap()),
     ];
     let flags = ["--operator-credentials-namespace", namespaces];
-    Operator::start_as(scene.test, None, scene, &flags, &variables).await
+    Operator::start_with(scene, &flags, &variables).await
 }
 
 async fn is_served(scene: &Scene, name: &str) {
@@ -72,7 +72,7 @@ async fn the_operators_own_credential_serves_the_namespaces_that_are_named_and_n
     let variables = [("HUAWEICLOUD_SDK_AK", ACCESS_KEY), ("HUAWEICLOUD_SDK_SK", SECRET_KEY)];
     let start = async |served: &str| {
         let both = ["--watch-namespace", &other.namespace, "--operator-credentials-namespace", served];
-        Operator::start_as(scene.test, None, &scene, &both, &variables).await
+        Operator::start_with(&scene, &both, &variables).await
     };
 
     let operator = start(&scene.namespace).await;
@@ -164,7 +164,7 @@ async fn credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_d
     let flags = ["--operator-credentials", "oidc", "--operator-credentials-namespace", "*"];
     let flags = [&flags[..], &["--log-filter", "trace"]].concat();
     scene.task("Running", 10);
-    let operator = Operator::start_as(scene.test, None, &scene, &flags, &variables).await;
+    let operator = Operator::start_with(&scene, &flags, &variables).await;
     scene.watch("own", json!({ "credentials": null })).await;
     is_served(&scene, "own").await;
 

@@ -14,12 +14,15 @@ use crate::{
     scene::{CLUSTER, Scene, ready},
     trial::tests,
     wait::{LIMIT, until},
+    way::Way,
 };
 
 tests![
     sigterm_ends_it_in_time_with_code_0,
     sigint_ends_it_in_time_with_code_0,
     it_ends_in_time_while_the_cloud_hangs,
+    it_ends_in_time_while_the_api_server_hangs,
+    it_ends_in_time_while_the_api_server_hangs_and_it_leads,
     it_lives_before_it_is_ready_and_is_ready_once_its_caches_are_filled,
     the_metrics_of_a_watch_come_and_go_with_it,
     it_counts_its_own_work,
@@ -51,6 +54,31 @@ async fn it_ends_in_time_while_the_cloud_hangs(scene: Scene) {
     scene.watch("prod", json!({})).await;
     until("a poll is under way", LIMIT, async || (scene.cloud.counts(CLUSTER).faulted == 1).then_some(()))
         .await;
+    assert_eq!(operator.get("/livez").await.0, 200);
+    operator.signal("TERM");
+    assert_eq!(operator.ended(END).await.code(), Some(0));
+}
+
+async fn it_ends_in_time_while_the_api_server_hangs(scene: Scene) {
+    ends_without_a_server(&scene, &[]).await;
+}
+
+async fn it_ends_in_time_while_the_api_server_hangs_and_it_leads(scene: Scene) {
+    rights::give(&scene, rights::LEASES).await;
+    ends_without_a_server(&scene, &["--leader-elect", "--lease-namespace", &scene.namespace]).await;
+}
+
+async fn ends_without_a_server(scene: &Scene, flags: &[&str]) {
+    let way = Way::open().await;
+    let mut operator = Operator::start_by(&way, scene, flags).await;
+    scene.task("Running", 10);
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
+    way.block();
+    scene.task("Running", 11);
+    // The answer to this poll is never written.
+    let polls = scene.cloud.requests(CLUSTER);
+    until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await;
     assert_eq!(operator.get("/livez").await.0, 200);
     operator.signal("TERM");
     assert_eq!(operator.ended(END).await.code(), Some(0));

@@ -21,8 +21,8 @@ tests![
     an_account_with_more_to_do_than_its_rate_serves_every_watch_in_turn,
 ];
 
-/// How late this test may see a request.
-const BEAT: Duration = Duration::from_millis(300);
+/// How late this test may see a request, on a busy machine; one request too many is off by more.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// How long the cloud was not asked more than once an interval, at the least: timers are up to 10 % early.
 fn intervals(count: u32, interval: Duration) -> Duration {

@@ -1,4 +1,4 @@
-//! What the operator may do: two roles for its service account, given before it starts, so that tests can take one away.
+//! What the operator may do: roles for its service account, given before it starts, so that tests can take one away.
 
 use k8s_openapi::api::{authorization::v1::SubjectAccessReview, rbac::v1::RoleBinding};
 use kube::{
@@ -18,6 +18,8 @@ pub const ROLES: &str = include_str!("rights.yaml");
 pub const READS: &str = "operator";
 /// The role for the status.
 pub const STATUS: &str = "operator-status";
+/// The role for the Lease, which only replicas need.
+pub const LEASES: &str = "operator-leases";
 
 /// Gives the operator a role in its namespace.
 pub async fn give(scene: &Scene, role: &str) {
@@ -50,14 +52,17 @@ pub async fn take(scene: &Scene, role: &str) {
 
 /// The API server hears of its own bindings a little later.
 async fn in_force(scene: &Scene, role: &str, given: bool) {
-    let (verb, part) = if role == STATUS { ("patch", "status") } else { ("list", "") };
+    let (verb, group, resource, part) = match role {
+        STATUS => ("patch", "cce.backupwatch.io", "clusterbackupwatches", "status"),
+        LEASES => ("create", "coordination.k8s.io", "leases", ""),
+        _ => ("list", "cce.backupwatch.io", "clusterbackupwatches", ""),
+    };
     let review: SubjectAccessReview = serde_json::from_value(json!({
         "metadata": {},
         "spec": {
             "user": format!("system:serviceaccount:{}:operator", scene.namespace),
             "resourceAttributes": {
-                "namespace": scene.namespace, "verb": verb,
-                "group": "cce.backupwatch.io", "resource": "clusterbackupwatches", "subresource": part,
+                "namespace": scene.namespace, "verb": verb, "group": group, "resource": resource, "subresource": part,
             },
         },
     }))

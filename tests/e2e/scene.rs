@@ -38,18 +38,6 @@ pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 pub const ACCESS_KEY: &str = "TESTACCESSKEY0000000";
 /// Its secret key.
 pub const SECRET_KEY: &str = "canary-secret-key-0123456789abcdefghijkl";
-/// The reasons of all Events there are.
-const REASONS: [&str; 9] = [
-    "BackupStarted",
-    "BackupProgressing",
-    "BackupPhaseChanged",
-    "BackupSucceeded",
-    "BackupFailed",
-    "BackupStale",
-    "BackupStuck",
-    "PollFailed",
-    "PollRecovered",
-];
 /// The shortest activeInterval; a watch has it unless the test says otherwise.
 pub const ACTIVE: Duration = Duration::from_secs(2);
 
@@ -159,29 +147,32 @@ impl Scene {
         panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await)
     }
 
-    /// The notes of the Events of one reason about a watch, each as often as it was counted.
-    pub async fn notes(&self, name: &str, reason: &str) -> Vec<String> {
-        let events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
-        let regards = |event: &&Event| {
-            let object = event.regarding.as_ref().and_then(|object| object.name.as_deref());
-            object == Some(name) && event.reason.as_deref() == Some(reason)
-        };
+    /// The reasons and notes of the Events about a watch, each as often as it was counted.
+    async fn events(&self, name: &str) -> Vec<(String, String)> {
+        let mut events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
+        events
+            .retain(|event| event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(name));
         let times = |event: &Event| {
             let series = event.series.as_ref().map_or(1, |series| series.count);
-            series.max(event.deprecated_count.unwrap_or(1))
+            usize::try_from(series.max(event.deprecated_count.unwrap_or(1))).unwrap()
         };
-        let notes = |event: &Event| vec![event.note.clone().unwrap(); usize::try_from(times(event)).unwrap()];
-        events.iter().filter(regards).flat_map(notes).collect()
+        let said =
+            |event: Event| vec![(event.reason.clone().unwrap(), event.note.clone().unwrap()); times(&event)];
+        events.into_iter().flat_map(said).collect()
+    }
+
+    /// The notes of the Events of one reason about a watch.
+    pub async fn notes(&self, name: &str, reason: &str) -> Vec<String> {
+        let mut events = self.events(name).await;
+        events.retain(|(of, _)| of == reason);
+        events.into_iter().map(|(_, note)| note).collect()
     }
 
     /// How many Events of each reason there are about a watch.
     pub async fn reasons(&self, name: &str) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for reason in REASONS {
-            let count = self.notes(name, reason).await.len();
-            if count > 0 {
-                counts.insert(reason.to_owned(), count);
-            }
+        for (reason, _) in self.events(name).await {
+            *counts.entry(reason).or_default() += 1;
         }
         counts
     }

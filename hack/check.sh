@@ -1,0 +1,17 @@
+# shellcheck shell=bash
+#
+# For scripts that prove things: counts what holds and what does not, in $passed and $failed.
+
+passed=0 failed=0
+check() { # WHAT COMMAND...
+  local what=$1 output
+  shift
+  if output=$("$@" 2>&1 </dev/null); then
+    passed=$((passed + 1))
+    printf 'ok      %s\n' "$what"
+  else
+    failed=$((failed + 1))
+    printf 'FAILED  %s\n' "$what"
+    tail -n 40 <<<"$output" | while read -r; do printf '        %s\n' "$REPLY"; done
+  fi
+}

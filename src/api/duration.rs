@@ -1,0 +1,86 @@
+//! Durations as Go writes them, such as `1h30m`, from users: what no clock can hold is refused.
+//!
+//! kube's own parser panics at a part that is negative or too large. A panic while a resource is decoded would end the
+//! operator, again and again, where a changed definition let one such value through.
+
+use kube::core::Duration;
+use serde::{Deserialize, Deserializer, de};
+
+/// The longest text; the schema allows no longer one.
+const MAX_BYTES: usize = 32;
+/// The largest number before a unit: so many hours are 114,000 years.
+const MAX_NUMBER: f64 = 1e9;
+
+/// Reads a duration of parts like `1.5h`, `30m`, `10s` and `250ms`, as the schema has it.
+pub fn parse(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let unit = rest.find(|c: char| c.is_ascii_alphabetic())?;
+        let (number, after) = rest.split_at(unit);
+        let plain = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        if !plain || number.parse::<f64>().ok()? > MAX_NUMBER {
+            return None;
+        }
+        rest = after.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    }
+    if text.is_empty() || text.len() > MAX_BYTES { None } else { text.parse().ok() }
+}
+
+/// For a field that is there.
+pub fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse(&text).ok_or_else(|| de::Error::custom("expected a duration such as 1h30m"))
+}
+
+/// For a field that may be null.
+pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let read =
+        |text: String| parse(&text).ok_or_else(|| de::Error::custom("expected a duration such as 1h30m"));
+    text.map(read).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        for (text, milliseconds) in [
+            ("10s", 10_000),
+            ("1h30m", 5_400_000),
+            ("1.5h", 5_400_000),
+            ("250ms", 250),
+            ("1m0.5s", 60_500),
+            ("8784h", 8_784 * 3_600_000),
+        ] {
+            let read = parse(text).map(|d| std::time::Duration::from(d).as_millis());
+            assert_eq!(read, Some(milliseconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        let huge = "9".repeat(31) + "h";
+        let long = "1s".repeat(17);
+        for text in
+            ["", "5", "s", "-5m", "1s-5s", "+5m", "1e3s", "5d", "NaNs", "infs", "1 s", ".s", &huge, &long]
+        {
+            assert!(parse(text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[-+.0-9eE a-zµ]{0,40}", any in any::<String>()) {
+            let _ = (parse(&text), parse(&any));
+        }
+
+        #[test]
+        fn what_the_schema_takes_is_read(text in r"([0-9]{1,6}(\.[0-9]{1,2})?(ms|s|m|h)){1,2}") {
+            prop_assert!(parse(&text).is_some());
+        }
+    }
+}

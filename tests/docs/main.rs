@@ -1,0 +1,254 @@
+//! The documentation is true where a machine can tell: links lead somewhere, the READMEs agree, every reason has its remedy,
+//! and the flags and values that are named exist.
+
+mod markdown;
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use cce_backup_watch::{cli::Cli, cloud::fault::FaultKind};
+use clap::CommandFactory;
+use markdown::{Document, Section};
+use serde_json::Value;
+
+const ENGLISH: &str = "README.md";
+const CHINESE: &str = "README.zh-CN.md";
+
+/// Every Markdown file of the repository.
+fn all() -> Vec<Document> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(Path::new(".").join(&folder)).unwrap() {
+            let name = entry.unwrap().file_name();
+            let path = folder.join(&name);
+            if path.is_dir() && name != "target" && !name.to_string_lossy().starts_with('.') {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    assert!(files.len() > 15, "only {} files", files.len());
+    files.into_iter().map(Document::read).collect()
+}
+
+/// `a/../b` is `b`: what is compared has one name.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => assert!(plain.pop(), "{} leads out of the repository", path.display()),
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// What is wrong with a link, if anything.
+fn broken(link: &str, from: &Document, all: &[Document]) -> Option<&'static str> {
+    if link.contains("://") {
+        return None;
+    }
+    let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
+    let path = match file {
+        "" => from.path.clone(),
+        file => plain(&from.path.with_file_name(file)),
+    };
+    if !path.exists() {
+        return Some("no such file");
+    }
+    let document = all.iter().find(|document| document.path == path);
+    match (anchor, document) {
+        (Some(anchor), Some(document)) if document.find(anchor).is_none() => Some("no such heading"),
+        (Some(_), None) => Some("only a Markdown file has headings"),
+        _ => None,
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let all = all();
+    let mut links = 0;
+    let mut wrong = Vec::new();
+    for document in &all {
+        for link in document.sections.iter().flat_map(|section| &section.links) {
+            links += 1;
+            wrong.extend(
+                broken(link, document, &all).map(|why| format!("{}: {link}: {why}", document.path.display())),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(links > 60, "only {links} links");
+}
+
+#[test]
+fn the_index_lists_every_page() {
+    let all = all();
+    let index = all.iter().find(|document| document.path == Path::new("docs/README.md")).unwrap();
+    let listed: BTreeSet<_> = index
+        .sections
+        .iter()
+        .flat_map(|section| &section.links)
+        .map(|link| plain(&Path::new("docs").join(link)))
+        .collect();
+    for document in &all {
+        if document.path.parent() == Some(Path::new("docs")) && document.path != index.path {
+            assert!(
+                listed.contains(&document.path),
+                "docs/README.md does not list {}",
+                document.path.display()
+            );
+        }
+    }
+}
+
+/// A link as it is in both languages: headings have other names, and the READMEs name each other.
+fn neutral(link: &str, document: &Document) -> String {
+    match link.strip_prefix('#') {
+        Some(anchor) => format!("#{:?}", document.find(anchor)),
+        None if link == ENGLISH || link == CHINESE => "the other README".to_owned(),
+        None => link.to_owned(),
+    }
+}
+
+fn links(section: &Section, document: &Document) -> BTreeSet<String> {
+    section.links.iter().map(|link| neutral(link, document)).collect()
+}
+
+/// The rows of the tables, with what is the same in both languages: code, and the words of Kubernetes.
+fn rows(section: &Section) -> Vec<Vec<Vec<String>>> {
+    let words = |cell: &markdown::Cell| match cell.text.as_str() {
+        "True" | "False" | "Unknown" => vec![cell.text.clone()],
+        _ => cell.codes.clone(),
+    };
+    let row = |row: &Vec<markdown::Cell>| {
+        // The order of the words in a sentence is the language's.
+        let mut cells: Vec<Vec<String>> = row.iter().map(words).collect();
+        cells.iter_mut().skip(1).for_each(|cell| cell.sort());
+        cells
+    };
+    section.tables.iter().flatten().map(row).collect()
+}
+
+#[test]
+fn the_chinese_readme_is_in_step() {
+    let (english, chinese) = (Document::read(ENGLISH), Document::read(CHINESE));
+    let headings =
+        |document: &Document| document.sections.iter().map(|section| section.level).collect::<Vec<_>>();
+    assert_eq!(headings(&chinese), headings(&english), "the headings differ in number or level");
+    for (theirs, ours) in chinese.sections.iter().zip(&english.sections) {
+        let place = format!("{:?} and {:?} differ", ours.heading, theirs.heading);
+        assert_eq!(theirs.blocks, ours.blocks, "{place} in their commands");
+        assert_eq!(rows(theirs), rows(ours), "{place} in their tables");
+        assert_eq!(theirs.codes, ours.codes, "{place} in what they name");
+        assert_eq!(theirs.numbers, ours.numbers, "{place} in their numbers");
+        assert_eq!(links(theirs, &chinese), links(ours, &english), "{place} in their links");
+    }
+}
+
+#[test]
+fn each_readme_begins_with_a_link_to_the_other() {
+    for (file, other) in [(ENGLISH, CHINESE), (CHINESE, ENGLISH)] {
+        let document = Document::read(file);
+        let top = document.sections.iter().find(|section| section.level == 1).unwrap();
+        assert!(top.links.iter().any(|link| link == other), "{file} has no link to {other} at its top");
+    }
+}
+
+/// The reasons of the conditions, as the code names them.
+fn reasons() -> Vec<&'static str> {
+    let source = include_str!("../../src/api/condition.rs");
+    let (_, module) = source.split_once("pub mod reason {").unwrap();
+    let (module, _) = module.split_once("\n}").unwrap();
+    let reasons: Vec<_> = module.split('"').skip(1).step_by(2).collect();
+    assert!(reasons.len() >= 10 && reasons.contains(&"NoBackup"), "{reasons:?}");
+    reasons
+}
+
+#[test]
+fn the_readme_explains_every_reason() {
+    let readme = Document::read(ENGLISH);
+    let explained = readme.named_in_tables();
+    for reason in reasons().into_iter().chain(FaultKind::ALL.iter().map(FaultKind::reason)) {
+        assert!(explained.contains(reason), "no table of {ENGLISH} has a row for {reason}");
+    }
+}
+
+#[test]
+fn every_reason_that_is_bad_news_has_a_remedy() {
+    const GOOD: [&str; 3] = ["Polled", "Suspended", "BackupSucceeded"];
+    let troubleshooting = Document {
+        sections: Document::read(ENGLISH)
+            .sections
+            .into_iter()
+            .filter(|s| s.heading == "Troubleshooting")
+            .collect(),
+        path: ENGLISH.into(),
+    };
+    let treated = troubleshooting.named_in_tables();
+    let bad = reasons().into_iter().filter(|reason| !GOOD.contains(reason));
+    for reason in bad.chain(FaultKind::ALL.iter().map(FaultKind::reason)) {
+        assert!(treated.contains(reason), "{ENGLISH}, Troubleshooting: there is no remedy for {reason}");
+    }
+}
+
+#[test]
+fn every_fault_is_in_the_runbook_of_a_blind_watch() {
+    let runbook = std::fs::read_to_string("docs/runbooks/WatchNotReady.md").unwrap();
+    for kind in FaultKind::ALL {
+        assert!(runbook.contains(kind.reason()), "docs/runbooks/WatchNotReady.md has no row for {kind}");
+    }
+}
+
+/// What the text and the tables of a page name in code.
+fn codes(document: &Document) -> impl Iterator<Item = &str> {
+    document.sections.iter().flat_map(|section| &section.codes).map(String::as_str)
+}
+
+#[test]
+fn the_flags_that_pages_name_exist() {
+    let command = Cli::command();
+    let flags: BTreeSet<_> = command
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(clap::Arg::get_long)
+        .chain(["help"])
+        .collect();
+    let mut named = 0;
+    // Pages where no other program's flags are named in a sentence.
+    for file in [ENGLISH, CHINESE, "SECURITY.md", "docs/command-line.md", "docs/concepts.md"] {
+        let document = Document::read(file);
+        let words = codes(&document).flat_map(str::split_whitespace);
+        for flag in words.filter_map(|word| word.strip_prefix("--")) {
+            let flag = flag.split(['=', '|']).next().unwrap_or_default();
+            assert!(flags.contains(flag), "{file}: there is no flag --{flag}");
+            named += 1;
+        }
+    }
+    assert!(named > 15, "only {named} flags");
+}
+
+#[test]
+fn the_values_of_the_chart_that_pages_name_exist() {
+    let values: Value =
+        serde_saphyr::from_str(&std::fs::read_to_string("charts/cce-backup-watch/values.yaml").unwrap())
+            .unwrap();
+    let mut named = 0;
+    for document in all() {
+        for code in codes(&document) {
+            let path = code.split('=').next().unwrap_or_default();
+            let mut parts = path.split('.');
+            let (Some(first), Some(_)) = (parts.next(), parts.clone().next()) else { continue };
+            let is_word = path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+            let Some(top) = values.get(first).filter(|_| is_word) else { continue };
+            let found = parts.try_fold(top, |at, part| at.get(part));
+            assert!(found.is_some(), "{}: the chart has no value {path}", document.path.display());
+            named += 1;
+        }
+    }
+    assert!(named > 15, "only {named} values");
+}
