@@ -17,7 +17,9 @@ mod hosts;
 mod kubectl;
 mod operator;
 mod others;
+mod outage;
 mod own_identity;
+mod pauses;
 mod process;
 mod quiet;
 mod replicas;
@@ -43,6 +45,8 @@ fn main() {
     let tests = [
         own_identity::tests(),
         rotation::tests(),
+        outage::tests(),
+        pauses::tests(),
         canary::tests(),
         hostile::tests(),
         quiet::tests(),

@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use cce_backup_watch::api::ClusterBackupWatchStatus;
 use cce_simulator::{Identity, IdentityCall, Task};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -84,10 +85,16 @@ async fn the_operators_own_credential_serves_the_namespaces_that_are_named_and_n
     assert_eq!(scene.cloud.requests(OTHER), 0, "no request has left");
     drop(operator);
 
-    // A name that only begins alike is another.
-    let operator = start(&format!("{}0", other.namespace)).await;
+    // Names that only begin alike are others.
+    let operator =
+        start(&format!("{}0,{}", other.namespace, &other.namespace[..other.namespace.len() - 1])).await;
     scene.request("own", "still?").await;
     is_not_allowed_any_more(&scene).await;
+    other.request("own", "still not?").await;
+    let echoed =
+        |status: &ClusterBackupWatchStatus| status.last_handled_reconcile_at.as_deref() == Some("still not?");
+    other.shows("own", "asked for again", echoed).await;
+    assert_eq!(scene.cloud.requests(OTHER), 0);
     drop(operator);
 
     let _operator = start("*").await;

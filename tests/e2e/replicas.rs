@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
 tests![
     a_standby_takes_over_from_a_killed_leader_and_makes_no_event_twice,
     a_leader_that_is_told_to_stop_gives_the_lease_back,
+    a_leader_that_loses_the_lease_ends,
     two_operators_that_know_nothing_of_each_other_make_no_event_twice,
 ];
 
@@ -67,6 +71,22 @@ async fn a_leader_that_is_told_to_stop_gives_the_lease_back(scene: Scene) {
     assert!(begun.elapsed() < Duration::from_secs(8), "after {:?}", begun.elapsed());
     scene.task("Running", 11);
     scene.shows("prod", "11 %", |status| status.progress == Some(11)).await;
+}
+
+async fn a_leader_that_loses_the_lease_ends(scene: Scene) {
+    let (mut leader, standby) = replicas(&scene).await;
+    drop(standby);
+    let now = Timestamp::now();
+    let lease = json!({ "spec": {
+        "holderIdentity": "somebody-else", "leaseDurationSeconds": 3600,
+        "acquireTime": format!("{now:.6}"), "renewTime": format!("{now:.6}"),
+    } });
+    let leases = scene.api::<Lease>();
+    leases.patch("cce-backup-watch", &PatchParams::default(), &Patch::Merge(lease)).await.unwrap();
+    // It looks at the Lease when it renews it, after 10 s.
+    assert_eq!(leader.ended(LIMIT).await.code(), Some(1));
+    let holder = leases.get("cce-backup-watch").await.unwrap().spec.unwrap().holder_identity;
+    assert_eq!(holder.as_deref(), Some("somebody-else"), "it is not taken from who has it");
 }
 
 async fn two_operators_that_know_nothing_of_each_other_make_no_event_twice(scene: Scene) {

@@ -1,5 +1,5 @@
 //! A way to the API server that is slow, so that there is time for something to happen between two requests, and that
-//! can be blocked.
+//! can be cut or blocked.
 
 use std::time::Duration;
 
@@ -17,7 +17,14 @@ const DELAY: Duration = Duration::from_millis(150);
 pub struct Way {
     /// What stands for the server's own address.
     pub server: String,
-    blocked: watch::Sender<bool>,
+    mode: watch::Sender<Mode>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Open,
+    Cut,
+    Blocked,
 }
 
 impl Way {
@@ -28,22 +35,32 @@ impl Way {
         let server = server.strip_prefix("https://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (blocked, is_blocked) = watch::channel(false);
+        let (mode, seen) = watch::channel(Mode::Open);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, server.clone(), is_blocked.clone()));
+                tokio::spawn(carry(client, server.clone(), seen.clone()));
             }
         });
-        Self { server: format!("https://{address}"), blocked }
+        Self { server: format!("https://{address}"), mode }
     }
 
-    /// From now on nothing reaches the server, and no connection ends.
+    /// From now on nothing reaches the server, and no connection ends: what was opened until then never works again.
     pub fn block(&self) {
-        self.blocked.send_replace(true);
+        self.mode.send_replace(Mode::Blocked);
+    }
+
+    /// From now on every connection breaks off.
+    pub fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+
+    /// From now on new connections work.
+    pub fn reopen(&self) {
+        self.mode.send_replace(Mode::Open);
     }
 }
 
-async fn carry(client: TcpStream, server: String, mut blocked: watch::Receiver<bool>) {
+async fn carry(client: TcpStream, server: String, mut mode: watch::Receiver<Mode>) {
     let Ok(server) = TcpStream::connect(server).await else { return };
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
@@ -51,16 +68,20 @@ async fn carry(client: TcpStream, server: String, mut blocked: watch::Receiver<b
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
             tokio::time::sleep(DELAY).await;
-            // Where the way itself is gone, it stays as it was.
-            let _ = blocked.wait_for(|blocked| !*blocked).await;
             if to_server.write_all(&bytes[..count]).await.is_err() {
                 break;
             }
         }
     };
-    // Either end ends both.
-    tokio::select! {
-        () = there => {}
-        _ = copy(&mut from_server, &mut to_client) => {}
+    let mode = tokio::select! {
+        biased;
+        // Where the way itself is gone, it stays as it was.
+        mode = mode.wait_for(|mode| *mode != Mode::Open) => mode.map_or(Mode::Blocked, |mode| *mode),
+        // Either end ends both.
+        () = there => return,
+        _ = copy(&mut from_server, &mut to_client) => return,
+    };
+    if mode == Mode::Blocked {
+        std::future::pending::<()>().await;
     }
 }

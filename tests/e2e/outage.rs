@@ -1,0 +1,108 @@
+//! The API server is gone for a while, or goes silent: nothing is lost, and nothing waits for ever.
+
+use serde_json::json;
+
+use crate::{
+    operator::Operator,
+    rights,
+    scene::{CLUSTER, Scene, healthy, kubectl, ready},
+    table::cluster,
+    trial::tests,
+    wait::{LIMIT, until},
+    way::Way,
+};
+
+tests![
+    an_api_server_that_goes_silent_holds_nothing_up_for_ever,
+    a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back,
+    events_that_cannot_be_written_hold_up_no_status,
+];
+
+async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back(scene: Scene) {
+    let way = Way::open().await;
+    scene.task("Running", 60);
+    let operator = Operator::start_by(&way, &scene, &[]).await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
+
+    way.cut();
+    scene.task("Success", 100);
+    let failed =
+        async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
+    until("a failure to write", LIMIT, failed).await;
+    let polls = scene.cloud.requests(CLUSTER);
+    let again = || operator.log().iter().filter(|line| line["message"] == "cannot reconcile").count() >= 3;
+    until("more of them", LIMIT, async || again().then_some(())).await;
+    assert!(scene.cloud.requests(CLUSTER) <= polls + 5, "the cloud is not asked more often for that");
+    assert_eq!(operator.get("/livez").await.0, 200, "a restart would mend nothing");
+
+    way.reopen();
+    let status = scene.shows("prod", "the end", |status| healthy(status) == "True BackupSucceeded").await;
+    assert_eq!((ready(&status), status.progress), ("True Polled".into(), Some(100)));
+    let expected = [("BackupProgressing", 0), ("BackupStarted", 1), ("BackupSucceeded", 1)];
+    let counts = scene.reasons("prod").await;
+    for (reason, count) in expected {
+        assert_eq!(counts.get(reason).copied().unwrap_or_default(), count, "{reason}: {counts:?}");
+    }
+    // New resources are heard of again.
+    scene.watch("second", json!({})).await;
+    scene.shows("second", "polled", |status| ready(status) == "True Polled").await;
+}
+
+async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) {
+    let way = Way::open().await;
+    for n in 0..3 {
+        scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(10)]);
+        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n) })).await;
+    }
+    let operator = Operator::start_by(&way, &scene, &["--concurrency", "1"]).await;
+    let show = async |progress| {
+        for n in 0..3 {
+            scene.shows(&format!("watch-{n}"), "progress", |status| status.progress == Some(progress)).await;
+        }
+    };
+    show(10).await;
+    way.block();
+    for n in 0..3 {
+        scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(20)]);
+    }
+    // One is given up; by then the way is open again, but not on the connections that there were.
+    let given_up =
+        async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
+    until("a request is given up", LIMIT, given_up).await;
+    way.reopen();
+    show(20).await;
+}
+
+/// All that the operator may do, but for Events.
+const WITHOUT_EVENTS: &str = r"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: without-events}
+rules:
+  - {apiGroups: [cce.backupwatch.io], resources: [clusterbackupwatches], verbs: [list, watch]}
+  - {apiGroups: [''], resources: [secrets], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: without-events}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: without-events}
+subjects: [{kind: ServiceAccount, name: operator, namespace: NAMESPACE}]
+";
+
+async fn events_that_cannot_be_written_hold_up_no_status(scene: Scene) {
+    rights::take(&scene, rights::READS).await;
+    let rights = WITHOUT_EVENTS.replace("NAMESPACE", &scene.namespace);
+    kubectl(&scene.namespace, &["apply", "--filename", "-"], &rights).unwrap();
+    scene.task("Running", 10);
+    let operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    for progress in [10, 30, 60] {
+        scene.task("Running", progress);
+        scene.shows("prod", "progress", |status| status.progress == Some(progress)).await;
+    }
+    let failed = r#"events_total{reason="BackupProgressing",result="error"}"#;
+    assert_eq!(operator.metric(failed).await, Some(2.0));
+    let told = operator.log().iter().filter(|line| line["message"] == "cannot publish an Event").count();
+    assert_eq!((told, scene.reasons("prod").await.len()), (3, 0));
+}

@@ -1,0 +1,117 @@
+//! The cloud asks to be left alone for a while: it is, and by no means for ever.
+
+use std::time::{Duration, Instant};
+
+use cce_simulator::Fault;
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::{
+    scene::{CLUSTER, Scene, ready},
+    table::cluster,
+    trial::tests,
+    wait::{LIMIT, meanwhile, until},
+};
+
+tests![
+    no_request_leaves_before_retry_after_is_over,
+    one_refusal_is_one_failure_however_long_it_holds,
+    a_request_passes_retry_after,
+    an_absurd_retry_after_is_clamped,
+];
+
+/// Between a request and its being seen here.
+const LAG: Duration = Duration::from_millis(100);
+
+fn throttled(retry_after: &str) -> Fault {
+    Fault::error(429, "APIGW.0308", "throttled").header("Retry-After", retry_after)
+}
+
+/// When the cloud has had so many requests for a cluster.
+async fn requests(scene: &Scene, cluster: &str, count: u64) -> Instant {
+    let seen = async || (scene.cloud.requests(cluster) >= count).then(Instant::now);
+    until(&format!("{count} requests"), LIMIT, seen).await
+}
+
+async fn no_request_leaves_before_retry_after_is_over(scene: Scene) {
+    const PAUSE: Duration = Duration::from_secs(6);
+    scene.task("Running", 10);
+    let _operator = scene.operator().await;
+    // Two watches of the cluster share the refusal too.
+    for name in ["one", "two"] {
+        scene.watch(name, json!({})).await;
+        scene.shows(name, "polled", |status| ready(status) == "True Polled").await;
+    }
+    scene.cloud.set_fault(CLUSTER, throttled("6").times(1)).unwrap();
+    let struck = async || (scene.cloud.counts(CLUSTER).faulted == 1).then(Instant::now);
+    let at = until("the refusal", LIMIT, struck).await;
+    let count = scene.cloud.requests(CLUSTER);
+    let next = requests(&scene, CLUSTER, count + 1).await;
+    assert!(next - at + LAG >= PAUSE, "the next request left after {:?}", next - at);
+    assert!(next - at < PAUSE + Duration::from_secs(4), "and not for long after that: {:?}", next - at);
+}
+
+async fn one_refusal_is_one_failure_however_long_it_holds(scene: Scene) {
+    let _operator = scene.operator().await;
+    // As many as make it likely that some look early, if they do.
+    join_all((0..8).map(async |n| {
+        let (name, cluster) = (format!("watch-{n}"), cluster(n));
+        scene.cloud.set_tasks(&cluster, [cce_simulator::Task::new("backup-1", "Running").progress(10)]);
+        scene.watch(&name, json!({ "clusterID": cluster })).await;
+        scene.shows(&name, "polled", |status| ready(status) == "True Polled").await;
+        scene.cloud.set_fault(&cluster, throttled("3").times(2)).unwrap();
+        let answered = async || {
+            let counts = scene.cloud.counts(&cluster);
+            (counts.faulted == 2 && counts.accepted >= 4).then_some(())
+        };
+        until("an answer after two refusals", LIMIT, answered).await;
+        assert_eq!(scene.notes(&name, "PollFailed").await, [""; 0], "two are not three");
+    }))
+    .await;
+}
+
+async fn a_request_passes_retry_after(scene: Scene) {
+    scene.task("Running", 10);
+    let _operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    scene.shows("prod", "polled", |status| ready(status) == "True Polled").await;
+    scene.cloud.set_fault(CLUSTER, throttled("3600").times(1)).unwrap();
+    let struck = async || (scene.cloud.counts(CLUSTER).faulted == 1).then_some(());
+    until("the refusal", LIMIT, struck).await;
+    let count = scene.cloud.requests(CLUSTER);
+    meanwhile(Duration::from_secs(5), async || assert_eq!(scene.cloud.requests(CLUSTER), count)).await;
+    scene.task("Running", 40);
+    scene.request("prod", "now").await;
+    scene.shows("prod", "40 %", |status| status.progress == Some(40)).await;
+}
+
+async fn an_absurd_retry_after_is_clamped(scene: Scene) {
+    let _operator = scene.operator().await;
+    let absurd = [
+        "0",
+        "-5",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "99999999999999999999999",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+    ];
+    join_all(absurd.iter().enumerate().map(async |(n, retry_after)| {
+        let (name, cluster) = (format!("watch-{n}"), cluster(n));
+        scene.cloud.set_tasks(&cluster, []);
+        scene.cloud.set_fault(&cluster, throttled(retry_after)).unwrap();
+        scene.watch(&name, json!({ "clusterID": cluster })).await;
+        let mut last = requests(&scene, &cluster, 1).await;
+        if n > 2 {
+            // An hour is too long to wait for; that it is no more is shown where the header is read.
+            meanwhile(Duration::from_secs(8), async || assert_eq!(scene.cloud.requests(&cluster), 1)).await;
+            return;
+        }
+        for count in 2..5 {
+            let next = requests(&scene, &cluster, count).await;
+            let gap = next - last;
+            assert!(gap + LAG >= Duration::from_secs(1), "{retry_after}: asked again after {gap:?}");
+            last = next;
+        }
+        scene.shows(&name, "told", |status| ready(status) == "False Throttled").await;
+    }))
+    .await;
+}
