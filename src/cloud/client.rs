@@ -72,10 +72,9 @@ impl Client {
         let answer = self.ask(target, credential, now).await;
         let (region, cluster) = (&target.region, &target.cluster_id);
         match &answer {
-            Ok(answer) if answer.left_out > 0 => {
-                tracing::warn!(%region, %cluster, left_out = answer.left_out, "tasks without a usable uid left out");
+            Ok(Answer { tasks, left_out, .. }) => {
+                tracing::debug!(%region, %cluster, tasks = tasks.len(), left_out, "asked the cloud");
             }
-            Ok(answer) => tracing::debug!(%region, %cluster, tasks = answer.tasks.len(), "asked the cloud"),
             Err(fault) => {
                 tracing::debug!(
                     %region, %cluster, reason = %fault.kind, status = fault.http_status, code = fault.code,

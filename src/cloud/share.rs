@@ -156,9 +156,20 @@ impl Sharing {
         let result = self.api.list_tasks(&shared.target, credential, Timestamp::now()).await;
         let outcome = Outcome { result: result.map(Arc::new).map_err(Arc::new), at };
         visit.outcome = Some(outcome.clone());
+        tell_left_out(&shared.target, last.as_ref().map(|held| &held.outcome), &outcome);
         let refusals = last.as_ref().map_or(0, |held| held.refusals);
         *last = Some(Held::new(outcome.clone(), refusals));
         Fetched::Outcome { outcome, shared: false }
+    }
+}
+
+/// Tells once, not at every poll, that an answer holds what cannot be a task.
+fn tell_left_out(target: &Target, before: Option<&Outcome>, now: &Outcome) {
+    let left_out = |outcome: &Outcome| outcome.result.as_ref().map_or(0, |answer| answer.left_out);
+    let count = left_out(now);
+    if count > 0 && before.map(left_out) != Some(count) {
+        let (region, cluster) = (&target.region, &target.cluster_id);
+        tracing::warn!(%region, %cluster, left_out = count, "tasks without a usable uid are left out");
     }
 }
 
