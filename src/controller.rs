@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, future::Shared};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared, join_all, select_all},
+};
 use kube::Client as KubeClient;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -121,16 +124,22 @@ async fn work(
     context.metrics.collect(Watches { stores: stores.clone(), context: context.clone() });
     context.metrics.leads(true);
     tokio::select! {
-        // The streams end when told to, once the reconciles under way are done.
-        () = controllers.for_each(|()| async {}) => {
-            stop.now_or_never().ok_or(Error::Ended("the controller"))
-        }
+        ended = until_stopped(controllers, stop.clone()) => ended,
         () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => {
             tracing::warn!("reconciles were still under way; they repeat at the next start");
             Ok(())
         }
         () = ready(stores, readiness) => Err(Error::Ended("the cache")),
     }
+}
+
+/// Waits for the end of all controllers, which comes after they were told to stop. One that ends before takes the process
+/// with it: it would be missed by nobody else.
+async fn until_stopped(controllers: Vec<BoxFuture<'static, ()>>, stop: Stop) -> Result<(), Error> {
+    let ((), _, others) = select_all(controllers).await;
+    stop.now_or_never().ok_or(Error::Ended("a controller"))?;
+    join_all(others).await;
+    Ok(())
 }
 
 /// A future that is done once the process was told to stop.
@@ -191,4 +200,30 @@ fn instance() -> String {
         .ok()
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| crate::api::CONTROLLER.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stop(told: bool) -> Stop {
+        let stop = if told { async {}.boxed() } else { std::future::pending().boxed() };
+        stop.shared()
+    }
+
+    #[tokio::test]
+    async fn a_controller_that_ends_unasked_ends_the_process() {
+        let controllers = || vec![std::future::pending().boxed(), async {}.boxed()];
+        assert!(matches!(until_stopped(controllers(), stop(false)).await, Err(Error::Ended("a controller"))));
+    }
+
+    #[tokio::test]
+    async fn told_to_stop_it_waits_for_every_controller() {
+        let (done, waits) = tokio::sync::oneshot::channel::<()>();
+        let late = async { waits.await.unwrap() }.boxed();
+        let mut ended = std::pin::pin!(until_stopped(vec![late, async {}.boxed()], stop(true)));
+        assert!(ended.as_mut().now_or_never().is_none());
+        done.send(()).unwrap();
+        assert!(ended.await.is_ok());
+    }
 }

@@ -20,7 +20,10 @@ pub mod secrets;
 
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream};
+use futures::{
+    FutureExt, Stream, StreamExt, TryStreamExt,
+    future::{BoxFuture, ready},
+};
 use kube::{
     Api, Resource, ResourceExt,
     core::DeserializeGuard,
@@ -81,36 +84,36 @@ impl Shard {
 /// The copy of the resources that a process keeps: kube's, without what nobody reads.
 pub type Stores = Vec<Store<Guarded>>;
 
-/// The controllers, one a namespace, and the stores that they fill. The stream ends when `stop` does and the reconciles
-/// under way are done.
+/// The controllers, one a namespace, and the stores that they fill. Each ends when `stop` does and its reconciles under
+/// way are done.
 pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
     context: &Arc<Context>,
     scope: &Scope,
     concurrency: u16,
     stop: &S,
-) -> (Stores, impl Stream<Item = ()> + Send + use<S>) {
+) -> (Stores, Vec<BoxFuture<'static, ()>>) {
     let apis: Vec<Api<Guarded>> = if scope.namespaces.is_empty() {
         vec![Api::all(context.client.clone())]
     } else {
         scope.namespaces.iter().map(|name| Api::namespaced(context.client.clone(), name)).collect()
     };
     let each = u16::try_from(usize::from(concurrency).div_ceil(apis.len())).unwrap_or(concurrency);
-    let (stores, controllers): (Stores, Vec<_>) = apis
-        .into_iter()
-        .map(|api| {
-            let (store, writer) = reflector::store();
-            let trigger = trigger(api, scope, writer, context.clone());
-            let at_log = context.clone();
-            let stream = Controller::for_stream(trigger, store.clone())
-                .with_config(controller::Config::default().concurrency(each))
-                .graceful_shutdown_on(stop.clone())
-                .run(reconcile::reconcile, reconcile::on_error, context.clone())
-                .filter_map(move |result| ready(log(&at_log, result)))
-                .boxed();
-            (store, stream)
-        })
-        .unzip();
-    (stores, stream::select_all(controllers))
+    let start = |api| {
+        let (store, writer) = reflector::store();
+        let trigger = trigger(api, scope, writer, context.clone());
+        let at_log = context.clone();
+        let controller = Controller::for_stream(trigger, store.clone())
+            .with_config(controller::Config::default().concurrency(each))
+            .graceful_shutdown_on(stop.clone())
+            .run(reconcile::reconcile, reconcile::on_error, context.clone())
+            .for_each(move |result| {
+                log(&at_log, result);
+                ready(())
+            })
+            .boxed();
+        (store, controller)
+    };
+    apis.into_iter().map(start).unzip()
 }
 
 /// What makes a reconcile: a new spec or new annotations. A status write does not, or each would trigger itself.
@@ -157,18 +160,16 @@ fn prune(watch: &mut Guarded) {
 fn log<E: std::error::Error>(
     context: &Context,
     result: Result<(ObjectRef<Guarded>, controller::Action), controller::Error<reconcile::Error, E>>,
-) -> Option<()> {
+) {
     match result {
-        Ok(_) => return Some(()),
+        Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
         // Its timer rang after it was deleted, perhaps while the watch was broken and nobody told.
         Err(controller::Error::ObjectNotFound(gone)) => {
             context.paces.forget(&Key::new(gone.namespace.as_deref(), Some(&gone.name)));
         }
-        Err(controller::Error::ReconcilerFailed(..)) => {}
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(%error, cause, "the watch of the resources failed; it is tried again");
         }
     }
-    None
 }
