@@ -170,3 +170,39 @@ fn shard(text: &str) -> Result<Shard, String> {
 pub(crate) fn log_filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rate_is_any_decimal_above_zero() {
+        assert_eq!([rate("5"), rate("0.1")], [Ok(5.0), Ok(0.1)]);
+        for bad in ["0", "-1", "NaN", "inf", "five", ""] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_shard_is_one_of_so_many() {
+        assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
+        for bad in ["3/3", "0/0", "1", "-1/2", "a/b", "1/2/3"] {
+            assert!(shard(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_above_zero_and_has_a_unit() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        for bad in ["0s", "15", "-1s", "soon", ""] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -173,3 +173,57 @@ fn log<E: std::error::Error>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn watch(cluster: u32, name: &str) -> Guarded {
+        serde_json::from_value(json!({
+            "apiVersion": "cce.backupwatch.io/v1alpha1",
+            "kind": "ClusterBackupWatch",
+            "metadata": { "name": name, "namespace": "platform" },
+            "spec": {
+                "region": "cn-north-4",
+                "projectID": "0123456789abcdef0123456789abcdef",
+                "clusterID": format!("{cluster:08x}-0000-0000-0000-000000000000"),
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn each_cluster_belongs_to_one_shard_with_all_its_watches() {
+        let mut taken = [0; 3];
+        for cluster in 0..300 {
+            let of = |name| {
+                (0..3)
+                    .filter(|index| Shard { index: *index, of: 3 }.has(&watch(cluster, name)))
+                    .collect::<Vec<_>>()
+            };
+            let one = of("a");
+            assert_eq!(one.len(), 1);
+            assert_eq!(one, of("another"), "all watches of a cluster share their fetches");
+            taken[usize::try_from(one[0]).unwrap()] += 1;
+        }
+        assert!(taken.iter().all(|count| *count > 50), "{taken:?}");
+        assert!(Shard::default().has(&watch(1, "a")));
+    }
+
+    #[test]
+    fn what_nobody_reads_is_not_kept() {
+        let mut watch = watch(1, "a");
+        watch
+            .annotations_mut()
+            .insert("kubectl.kubernetes.io/last-applied-configuration".into(), "{}".into());
+        watch.annotations_mut().insert("cce.backupwatch.io/requestedAt".into(), "now".into());
+        watch
+            .managed_fields_mut()
+            .push(k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry::default());
+        prune(&mut watch);
+        assert!(watch.managed_fields().is_empty());
+        assert_eq!(watch.annotations().keys().collect::<Vec<_>>(), ["cce.backupwatch.io/requestedAt"]);
+    }
+}
