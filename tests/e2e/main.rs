@@ -27,6 +27,7 @@ mod requests;
 mod rights;
 mod rotation;
 mod scene;
+mod scope;
 mod table;
 mod trial;
 mod verdicts;
@@ -56,6 +57,7 @@ fn main() {
         verdicts::tests(),
         faults::tests(),
         others::tests(),
+        scope::tests(),
         process::tests(),
         requests::tests(),
         following::tests(),
