@@ -11,9 +11,6 @@ pub mod status;
 pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, Credentials, SecretRef};
 pub use status::{ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus};
 
-/// The API group of the resource and the prefix of its annotations.
-pub const GROUP: &str = "cce.backupwatch.io";
-
 /// Any new value polls once now; the value is echoed into `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "cce.backupwatch.io/requestedAt";
 

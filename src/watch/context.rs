@@ -81,7 +81,7 @@ impl<'a> Look<'a> {
 
     /// Whether a task was running when the resource was last written.
     pub fn runs(&self) -> bool {
-        self.status.tasks.iter().flatten().any(|task| !record::is_finished(task))
+        record::runs(self.status.tasks.as_deref())
     }
 
     /// `metadata.creationTimestamp`

@@ -176,31 +176,22 @@ fn next(observation: &Observation, plan: &Plan, pace: &mut Pace, suspended: bool
 fn report(look: &Look<'_>, plan: &Plan, observation: &Observation) {
     let (namespace, name) = (look.namespace, look.watch.name_any());
     if let Observation::Fault(fault, _) = observation {
-        let (kind, code, http, request_id) =
-            (fault.kind.reason(), &fault.code, fault.http_status, &fault.request_id);
-        if plan.status.is_some() {
-            tracing::warn!(
-                namespace,
-                name,
-                reason = kind,
-                http,
-                code,
-                request_id,
-                message = fault.message,
-                "poll failed"
-            );
-        } else {
-            tracing::debug!(
-                namespace,
-                name,
-                reason = kind,
-                http,
-                code,
-                request_id,
-                message = fault.message,
-                "poll failed"
-            );
+        // A level is part of what tracing makes at compile time, so it cannot be a value.
+        macro_rules! tell {
+            ($level:ident) => {
+                tracing::$level!(
+                    namespace,
+                    name,
+                    reason = fault.kind.reason(),
+                    http = fault.http_status,
+                    code = fault.code,
+                    request_id = fault.request_id,
+                    message = fault.message,
+                    "poll failed"
+                )
+            };
         }
+        if plan.status.is_some() { tell!(warn) } else { tell!(debug) }
     }
     if let Some(status) = &plan.status {
         let reason = |type_| condition::find(&status.conditions, type_).map(|c| c.reason.as_str());

@@ -130,6 +130,11 @@ pub fn is_finished(task: &TaskStatus) -> bool {
     matches!(task.phase.as_deref(), Some(SUCCESS | FAILED))
 }
 
+/// Whether any of the tasks, a backup or not, is not finished.
+pub fn runs(tasks: Option<&[TaskStatus]>) -> bool {
+    tasks.is_some_and(|tasks| tasks.iter().any(|task| !is_finished(task)))
+}
+
 /// When a task came to be, for ordering: its creation, or what comes nearest to it.
 pub fn born(task: &TaskStatus) -> Option<Timestamp> {
     task.creation_time.or(task.update_time).or(task.completion_time)

@@ -28,10 +28,7 @@ pub fn poll_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     let active = Duration::from(input.spec.active_interval).max(SHORTEST);
     match input.seen {
         Seen::Nothing => None,
-        Seen::Answer(_) => {
-            let runs = record.tasks.iter().flatten().any(|task| !record::is_finished(task));
-            Some(if runs { active } else { interval })
-        }
+        Seen::Answer(_) => Some(if record::runs(record.tasks.as_deref()) { active } else { interval }),
         Seen::Fault(fault) => Some(after_fault(fault, active, input.failures)),
     }
 }
