@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use cce_backup_watch::{
     api::crd,
-    cli::{Cli, Command},
-    controller, manual, tasks,
+    cli::{Cli, Command, manual},
+    operator, tasks,
 };
 use clap::FromArgMatches;
 
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     // The one TLS provider, for kube and reqwest alike. It is refused only where one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match cli.command {
-        Command::Controller(args) => block_on(controller::run(*args)),
+        Command::Controller(args) => block_on(operator::run(*args)),
         Command::Tasks(args) => return tasks::main(&args),
         Command::Completion { shell } => manual::completion(shell, called.as_deref()).map_err(Into::into),
         Command::Man { command } => manual::page(command.as_ref()).map_err(Into::into),
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
-fn block_on(future: impl Future<Output = Result<(), controller::Error>>) -> Result<(), Failure> {
+fn block_on(future: impl Future<Output = Result<(), operator::Error>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(future);
     // What is still under way must not keep the process from ending.

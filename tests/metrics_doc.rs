@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use cce_backup_watch::serve::{
     metrics::{Metrics, PREFIX},
-    watches,
+    resource_metrics,
 };
 
 const FILE: &str = "docs/metrics.md";
@@ -39,7 +39,7 @@ fn page() -> String {
          have `status`. They are read off the status of the resource, so they are there after a restart, and gone with the watch.\n\n\
          | metric | meaning |\n|---|---|\n",
     );
-    for (name, help) in watches::described() {
+    for (name, help) in resource_metrics::described() {
         writeln!(page, "| `{PREFIX}_{name}` | {help} |").unwrap();
     }
     page.push_str("\n## Of the operator\n\n| metric | type | meaning |\n|---|---|---|\n");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode};
-use cce_backup_watch::{cloud::fault::FaultKind, watch::secrets::Secrets};
+use cce_backup_watch::{cloud::fault::FaultKind, controller::secrets::Secrets};
 use kube::{Client, Config};
 use serde_json::json;
 

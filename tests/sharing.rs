@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cce_backup_watch::cloud::{
     Answer,
-    credential::{Credential, Identity},
+    credential::{Credential, CredentialId},
     fault::{Fault, FaultKind},
     rate::Limit,
     share::{Fetched, Outcome, Shared, Sharing, TasksApi, Want},
@@ -97,7 +97,7 @@ impl Watches {
     }
 
     fn shared(&self, cluster: &str, identity: &str) -> Arc<Shared> {
-        self.sharing.of(&target(cluster), &Identity(identity.to_owned()))
+        self.sharing.of(&target(cluster), &CredentialId(identity.to_owned()))
     }
 
     async fn fetch(&self, shared: &Shared, want: Want<'_>) -> Fetched {

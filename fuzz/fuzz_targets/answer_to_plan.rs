@@ -11,7 +11,7 @@ use cce_backup_watch::{
         fault::{Fault, FaultKind},
         wire,
     },
-    watch::plan::{Input, Seen, plan},
+    controller::plan::{Input, Seen, plan},
 };
 use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::fuzz_target;

@@ -6,7 +6,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::echo;
+use super::redact;
 
 /// Far above any real key (Huawei's have 20 and 40 characters).
 const MAX_KEY_BYTES: usize = 2 * 1024;
@@ -83,7 +83,7 @@ impl Credential {
         let values = [Some(self.access_key()), Some(self.secret_key()), self.security_token()];
         for value in values.into_iter().flatten().map(str::as_bytes).filter(|v| v.len() >= MIN_REDACTED_BYTES)
         {
-            echo::overwrite(bytes, value);
+            redact::overwrite(bytes, value);
         }
     }
 }
@@ -112,7 +112,7 @@ fn value(name: &'static str, bytes: &[u8], max: usize) -> Result<SecretString, C
 ///
 /// Two watches share a fetch only when their identities are equal, and a new identity means a changed credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity(pub String);
+pub struct CredentialId(pub String);
 
 #[cfg(test)]
 mod tests {

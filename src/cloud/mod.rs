@@ -2,15 +2,15 @@
 //!
 //! Everything here is free of Kubernetes. [`client`] does the only I/O; the other modules are pure.
 //! Sharing one fetch among many watches and keeping an account's rate is left to [`share`] and [`rate`],
-//! and what an answer *means* for a resource to [`crate::watch::plan`].
+//! and what an answer *means* for a resource to [`crate::controller::plan`].
 
 pub mod client;
 pub mod credential;
-mod echo;
 pub mod fault;
 mod field;
 pub mod http;
 pub mod rate;
+mod redact;
 pub mod refusal;
 pub mod region;
 pub mod retry_after;

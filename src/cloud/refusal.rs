@@ -20,7 +20,7 @@ const MAX_REQUEST_ID: usize = 128;
 
 /// The fault that an answer means. `body` may be cut off, empty or anything else.
 pub fn fault(status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Fault {
-    let said = Said::read(body);
+    let said = ErrorBody::read(body);
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let request_id = header(REQUEST_ID).or(said.request_id.as_deref()).filter(|id| !id.is_empty());
     let code = said.code.as_deref();
@@ -104,13 +104,13 @@ fn classify(status: u16, code: Option<&str>) -> (FaultKind, &'static str, &'stat
 
 /// What an error body says, in any of the cloud's shapes.
 #[derive(Default)]
-struct Said {
+struct ErrorBody {
     code: Option<String>,
     message: Option<String>,
     request_id: Option<String>,
 }
 
-impl Said {
+impl ErrorBody {
     fn read(body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
         // IAM wraps its errors.

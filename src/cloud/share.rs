@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::{
     Answer,
-    credential::{Credential, Identity},
+    credential::{Credential, CredentialId},
     fault::{Fault, FaultKind},
     rate::{Budget, Limit},
     standing::{Entry, Standing},
@@ -74,7 +74,7 @@ pub struct Want<'a> {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     target: Target,
-    identity: Identity,
+    identity: CredentialId,
 }
 
 /// What the watches of one cluster with one credential share. It lives as long as one of them holds it.
@@ -97,7 +97,7 @@ pub struct Sharing {
     api: Arc<dyn TasksApi>,
     limit: Limit,
     shared: Mutex<HashMap<Key, Weak<Shared>>>,
-    standings: Mutex<HashMap<Identity, Weak<Mutex<Standing>>>>,
+    standings: Mutex<HashMap<CredentialId, Weak<Mutex<Standing>>>>,
     /// By account. Kept longer than a watch: a new watch must not find a full budget that others have just used up.
     budgets: Mutex<HashMap<String, Arc<Mutex<Budget>>>>,
 }
@@ -109,7 +109,7 @@ impl Sharing {
     }
 
     /// What is shared by the watches of `target` with the credential `identity`.
-    pub fn of(&self, target: &Target, identity: &Identity) -> Arc<Shared> {
+    pub fn of(&self, target: &Target, identity: &CredentialId) -> Arc<Shared> {
         let key = Key { target: target.clone(), identity: identity.clone() };
         intern(&self.shared, key, || Shared {
             budget: self.budget(target.account()),

@@ -1,4 +1,4 @@
-//! What is counted of the operator's own work. What is told of each watch is in [`super::watches`].
+//! What is counted of the operator's own work. What is told of each watch is in [`super::resource_metrics`].
 //!
 //! No URL, task or message is ever a label.
 
@@ -182,14 +182,14 @@ impl Metrics {
 }
 
 /// The cloud client, counted.
-pub struct Measured {
+pub struct Metered {
     /// What is counted.
     pub client: Client,
     /// Where.
     pub metrics: Metrics,
 }
 
-impl TasksApi for Measured {
+impl TasksApi for Metered {
     fn list_tasks<'a>(
         &'a self,
         target: &'a Target,

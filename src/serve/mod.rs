@@ -3,5 +3,5 @@
 pub mod http;
 pub mod leader;
 pub mod metrics;
+pub mod resource_metrics;
 pub mod telemetry;
-pub mod watches;

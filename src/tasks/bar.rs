@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::api::TaskStatus;
-use crate::watch::plan::record::is_finished;
+use crate::controller::plan::record::is_finished;
 
 /// Shows that the command is alive between two polls.
 const TICK: Duration = Duration::from_millis(250);

@@ -3,52 +3,19 @@
 
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use jiff::Timestamp;
 use kube::Client as KubeClient;
 
-use super::{
-    args::{SecretName, TasksArgs},
-    error::Error,
-    poll::PollError,
-};
+use super::{error::Error, poll::PollError};
+use crate::cli::tasks::{CredentialSource, SecretName, TasksArgs};
 use crate::cloud::{
     client::ClientConfig,
     credential::Credential,
     fault::{Fault, FaultKind},
-    source::{OperatorCredentials, OperatorIdentity, SourceConfig},
+    source::{OperatorIdentity, SourceConfig},
     target::Region,
 };
-use crate::watch::secrets;
-
-/// Which identity of this process to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum CredentialSource {
-    /// The first of the following that is set up.
-    #[default]
-    Auto,
-    /// `HUAWEICLOUD_SDK_AK`, `HUAWEICLOUD_SDK_SK` and `HUAWEICLOUD_SDK_SECURITY_TOKEN`, or `CLOUD_SDK_AK` and
-    /// `CLOUD_SDK_SK`.
-    Environment,
-    /// CCE pod identity, by `HC_CONTAINER_CREDENTIALS_FULL_URI`.
-    PodIdentity,
-    /// OIDC federation, by `HUAWEICLOUD_SDK_IDP_ID` and `HUAWEICLOUD_SDK_ID_TOKEN_FILE`.
-    Oidc,
-    /// The agency of the ECS that this runs on, by its metadata service.
-    Metadata,
-}
-
-impl From<CredentialSource> for OperatorCredentials {
-    fn from(source: CredentialSource) -> Self {
-        match source {
-            CredentialSource::Auto => Self::Auto,
-            CredentialSource::Environment => Self::Environment,
-            CredentialSource::PodIdentity => Self::PodIdentity,
-            CredentialSource::Oidc => Self::Oidc,
-            CredentialSource::Metadata => Self::Metadata,
-        }
-    }
-}
+use crate::controller::secrets;
 
 /// Hands out the credential of each poll.
 pub enum Credentials {

@@ -3,14 +3,15 @@
 use std::io;
 
 use super::poll::PollError;
+use crate::cli::tasks::UsageError;
 use crate::cloud::{client::HttpError, region::EndpointError};
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The flags do not fit together.
-    #[error("{0}; see --help")]
-    Usage(String),
+    #[error(transparent)]
+    Usage(#[from] UsageError),
     /// The flags `--region-endpoint` do not fit together.
     #[error("--region-endpoint: {0}")]
     Endpoint(#[from] EndpointError),

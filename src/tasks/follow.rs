@@ -9,13 +9,13 @@ use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    args::{Mode, Output},
     error::Error,
     gate::{Gate, Verdict},
     poll::Poll,
     report::Report,
     show::{self, Show},
 };
+use crate::cli::tasks::{Mode, Output};
 
 /// A series of polls.
 pub struct Follow {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::report::Report;
 use crate::api::TaskStatus;
-use crate::watch::plan::record::{FAILED, SUCCESS, born};
+use crate::controller::plan::record::{FAILED, SUCCESS, born};
 
 /// How the newest backup stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::tests::{maker, report, rollback, task};
+    use super::super::report::tests::{builder, report, rollback, task};
     use super::*;
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
             (vec![task("a", "Success", 1), rollback(task("b", "Failed", 2))], Verdict::Succeeded, 0),
             (vec![rollback(task("b", "Failed", 2))], Verdict::Open, 0),
         ] {
-            let report = report(&mut maker(), &tasks);
+            let report = report(&mut builder(), &tasks);
             assert_eq!((super::verdict(&report), super::verdict(&report).exit_code()), (verdict, code));
         }
     }
@@ -105,9 +105,9 @@ mod tests {
             (vec![old(), task("new", "Pause", 2)], None),
             (vec![old(), task("new", "Success", 2)], Some(Verdict::Succeeded)),
         ];
-        let (mut maker, mut gate) = (maker(), Gate::default());
+        let (mut builder, mut gate) = (builder(), Gate::default());
         for (tasks, verdict) in looks {
-            assert_eq!(gate.look(&report(&mut maker, &tasks)), verdict);
+            assert_eq!(gate.look(&report(&mut builder, &tasks)), verdict);
         }
     }
 
@@ -122,17 +122,20 @@ mod tests {
             (vec![old()], None),
             (vec![old(), task("next", "Failed", 6)], Some(Verdict::Failed)),
         ];
-        let (mut maker, mut gate) = (maker(), Gate::default());
+        let (mut builder, mut gate) = (builder(), Gate::default());
         for (tasks, verdict) in looks {
-            assert_eq!(gate.look(&report(&mut maker, &tasks)), verdict);
+            assert_eq!(gate.look(&report(&mut builder, &tasks)), verdict);
         }
     }
 
     #[test]
     fn two_backups_of_one_moment_do_not_block_each_other() {
-        let (mut maker, mut gate) = (maker(), Gate::default());
-        assert_eq!(gate.look(&report(&mut maker, &[task("b", "Running", 1), task("a", "Success", 1)])), None);
+        let (mut builder, mut gate) = (builder(), Gate::default());
+        assert_eq!(
+            gate.look(&report(&mut builder, &[task("b", "Running", 1), task("a", "Success", 1)])),
+            None
+        );
         let both = [task("b", "Success", 1), task("a", "Success", 1)];
-        assert_eq!(gate.look(&report(&mut maker, &both)), Some(Verdict::Succeeded));
+        assert_eq!(gate.look(&report(&mut builder, &both)), Some(Verdict::Succeeded));
     }
 }

@@ -9,9 +9,8 @@
 //!      → show      the output: table, json, yaml, lines, bar
 //! ```
 //!
-//! A report is made by [`crate::watch::plan::record`], so that this command and the operator never disagree.
+//! A report is made by [`crate::controller::plan::record`], so that this command and the operator never disagree.
 
-pub mod args;
 mod bar;
 pub mod credentials;
 pub mod error;
@@ -24,13 +23,8 @@ mod table;
 
 use std::process::ExitCode;
 
-use self::{
-    args::{Mode, TasksArgs},
-    error::Error,
-    follow::Follow,
-    poll::Poll,
-    show::Show,
-};
+use self::{error::Error, follow::Follow, poll::Poll, show::Show};
+use crate::cli::tasks::{Mode, TasksArgs};
 use crate::serve::telemetry::{self, LogFormat};
 
 /// Runs the command, and says on standard error why it failed.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    args::{SecretName, TasksArgs},
     credentials::Credentials,
     error::Error,
-    report::{Maker, Report},
+    report::{Builder, Report},
 };
+use crate::cli::tasks::{SecretName, TasksArgs};
 use crate::cloud::{
     client::{Client, ClientConfig},
     fault::Fault,
@@ -92,7 +92,7 @@ pub struct Poll {
     client: Client,
     target: Target,
     credentials: Credentials,
-    reports: Maker,
+    reports: Builder,
 }
 
 impl Poll {
@@ -107,7 +107,7 @@ impl Poll {
             ..ClientConfig::default()
         };
         let credentials = Credentials::new(args, &target.region, &config).await?;
-        Ok(Self { client: Client::new(config)?, credentials, reports: Maker::new(&target), target })
+        Ok(Self { client: Client::new(config)?, credentials, reports: Builder::new(&target), target })
     }
 
     /// Asks once.

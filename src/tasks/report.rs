@@ -11,7 +11,7 @@ use crate::cloud::{
     Answer,
     target::{ClusterType, Target},
 };
-use crate::watch::plan::{
+use crate::controller::plan::{
     Input, Seen,
     record::{Record, is_backup},
 };
@@ -57,12 +57,12 @@ impl Report {
 }
 
 /// Makes the reports of one cluster, each on the record of those before.
-pub struct Maker {
+pub struct Builder {
     spec: ClusterBackupWatchSpec,
     status: ClusterBackupWatchStatus,
 }
 
-impl Maker {
+impl Builder {
     /// With nothing on record.
     pub fn new(target: &Target) -> Self {
         let interval = Duration::from_mins(1).into();
@@ -123,8 +123,8 @@ pub mod tests {
         target::{ClusterId, ProjectId, Region},
     };
 
-    pub fn maker() -> Maker {
-        Maker::new(&Target {
+    pub fn builder() -> Builder {
+        Builder::new(&Target {
             region: Region::parse("cn-north-4").unwrap(),
             project_id: ProjectId::parse("0123456789abcdef0123456789abcdef").unwrap(),
             cluster_id: ClusterId::parse("11111111-2222-3333-4444-555555555555").unwrap(),
@@ -148,8 +148,8 @@ pub mod tests {
         task
     }
 
-    pub fn report(maker: &mut Maker, tasks: &[Task]) -> Report {
-        maker.report(
+    pub fn report(builder: &mut Builder, tasks: &[Task]) -> Report {
+        builder.report(
             &Answer { tasks: tasks.to_vec(), ..Answer::default() },
             Timestamp::from_second(100).unwrap(),
         )
@@ -157,7 +157,7 @@ pub mod tests {
 
     #[test]
     fn the_json_form_has_the_fields_of_the_status() {
-        let report = report(&mut maker(), &[task("a", "Success", 1), rollback(task("r", "Running", 2))]);
+        let report = report(&mut builder(), &[task("a", "Success", 1), rollback(task("r", "Running", 2))]);
         assert_eq!(
             serde_json::to_value(&report).unwrap(),
             json!({
@@ -179,7 +179,7 @@ pub mod tests {
 
     #[test]
     fn an_answer_without_tasks_is_an_empty_list_and_no_absent_one() {
-        let report = report(&mut maker(), &[]);
+        let report = report(&mut builder(), &[]);
         assert_eq!(serde_json::to_value(&report).unwrap()["tasks"], json!([]));
         assert!(report.newest_backup().is_none());
     }

@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use jiff::Timestamp;
 
 use super::{
-    args::{Mode, Output},
     bar::Bar,
     error::Error,
     poll::PollError,
@@ -15,7 +14,8 @@ use super::{
     table::{message, painted, seconds, table},
 };
 use crate::api::TaskStatus;
-use crate::watch::plan::record::{is_backup, is_finished};
+use crate::cli::tasks::{Mode, Output};
+use crate::controller::plan::record::{is_backup, is_finished};
 
 /// Writes the one result of a poll, or of a wait.
 pub fn result(report: &Report, output: Output) -> Result<(), Error> {
@@ -189,7 +189,7 @@ fn line(task: &TaskStatus, now: Timestamp, colour: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::tests::{maker, report, task};
+    use super::super::report::tests::{builder, report, task};
     use super::*;
 
     fn uids(tasks: Vec<&TaskStatus>) -> Vec<&str> {
@@ -204,34 +204,34 @@ mod tests {
             task("bad", "Failed", 3),
             task("new", "Success", 4),
         ];
-        assert_eq!(uids(changed(None, &report(&mut maker(), &tasks))), ["new", "stuck"]);
+        assert_eq!(uids(changed(None, &report(&mut builder(), &tasks))), ["new", "stuck"]);
     }
 
     #[test]
     fn a_change_is_a_new_task_phase_or_progress() {
-        let mut maker = maker();
-        let before = report(&mut maker, &[task("a", "Running", 1), task("b", "Queuing", 2)]);
-        let same = report(&mut maker, &[task("b", "Queuing", 2), task("a", "Running", 1)]);
+        let mut builder = builder();
+        let before = report(&mut builder, &[task("a", "Running", 1), task("b", "Queuing", 2)]);
+        let same = report(&mut builder, &[task("b", "Queuing", 2), task("a", "Running", 1)]);
         assert!(before == same && changed(Some(&before), &same).is_empty());
         let mut further = task("a", "Running", 1);
         further.progress = Some(51);
-        let after = report(&mut maker, &[further, task("b", "Running", 2), task("c", "Init", 3)]);
+        let after = report(&mut builder, &[further, task("b", "Running", 2), task("c", "Init", 3)]);
         assert_eq!(uids(changed(Some(&before), &after)), ["c", "b", "a"]);
     }
 
     #[test]
     fn only_a_running_backup_that_is_gone_is_news() {
-        let mut maker = maker();
-        let before = report(&mut maker, &[task("done", "Success", 1), task("runs", "Running", 2)]);
-        let after = report(&mut maker, &[]);
+        let mut builder = builder();
+        let before = report(&mut builder, &[task("done", "Success", 1), task("runs", "Running", 2)]);
+        let after = report(&mut builder, &[]);
         assert_eq!(uids(vanished(Some(&before), &after)), ["runs"]);
         assert_eq!(after.newest_backup().map(|task| task.uid.as_str()), Some("done"));
     }
 
     #[test]
     fn a_line_says_when_what_and_how_far() {
-        let mut maker = maker();
-        let report = report(&mut maker, &[task("a", "Running", 1)]);
+        let mut builder = builder();
+        let report = report(&mut builder, &[task("a", "Running", 1)]);
         let now = "2023-11-25T09:03:46.7Z".parse().unwrap();
         assert_eq!(line(&report.tasks()[0], now, false), "2023-11-25T09:03:46Z a Running 50%\n");
     }

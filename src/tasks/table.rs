@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::api::TaskStatus;
-use crate::watch::plan::record::{FAILED, SUCCESS, failure_message, is_backup, is_finished};
+use crate::controller::plan::record::{FAILED, SUCCESS, failure_message, is_backup, is_finished};
 
 const HEADINGS: [&str; 7] = ["UID", "PHASE", "PROGRESS", "CREATED", "UPDATED", "COMPLETED", "MESSAGE"];
 /// The column whose colour says whether a backup is good.
@@ -93,7 +93,7 @@ fn time(time: Option<Timestamp>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::tests::{maker, report, rollback, task};
+    use super::super::report::tests::{builder, report, rollback, task};
     use super::*;
     use crate::cloud::Item;
 
@@ -111,7 +111,7 @@ mod tests {
         });
         let mut running = task("r", "Running", 9);
         running.completion_time = running.creation_time;
-        let report = report(&mut maker(), &[failed, running, rollback(task("old", "Success", 1))]);
+        let report = report(&mut builder(), &[failed, running, rollback(task("old", "Success", 1))]);
         let expected = "\
 UID     PHASE    PROGRESS  CREATED               UPDATED               COMPLETED             MESSAGE
 r       Running  50%       1970-01-01T00:00:09Z  -                     -

@@ -16,7 +16,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    credential::{Credential, Identity},
+    credential::{Credential, CredentialId},
     fault::{Fault, FaultKind},
     http::{self, HttpError},
     region::GLOBAL_IAM,
@@ -139,12 +139,12 @@ impl OperatorIdentity {
     ///
     /// A temporary credential is renewed well before its end by whoever asks first, while all others go on with the
     /// old one; a renewal that fails leaves the old one in use until its end.
-    pub async fn credential(&self, now: Timestamp) -> Result<(Credential, Identity), Fault> {
+    pub async fn credential(&self, now: Timestamp) -> Result<(Credential, CredentialId), Fault> {
         self.renewing.get(now, self.fetch()).await
     }
 
     /// To be told when the cloud refused a credential: the next call fetches anew what may have been revoked.
-    pub fn refused(&self, identity: &Identity, now: Timestamp) {
+    pub fn refused(&self, identity: &CredentialId, now: Timestamp) {
         self.renewing.refused(identity, now);
     }
 

@@ -10,7 +10,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::{
-    credential::{Credential, Identity},
+    credential::{Credential, CredentialId},
     fault::{Fault, FaultKind},
 };
 
@@ -44,16 +44,16 @@ struct State {
 }
 
 struct Held {
-    pair: (Credential, Identity),
+    pair: (Credential, CredentialId),
     fetched: Timestamp,
     renew: Timestamp,
     end: Timestamp,
 }
 
 enum Look {
-    Fresh((Credential, Identity)),
+    Fresh((Credential, CredentialId)),
     /// Usable, and due for renewal.
-    Aging((Credential, Identity)),
+    Aging((Credential, CredentialId)),
     Failed(Fault),
     Missing,
 }
@@ -63,7 +63,7 @@ impl Renewing {
         &self,
         now: Timestamp,
         fetch: impl Future<Output = Result<Fetched, Fault>>,
-    ) -> Result<(Credential, Identity), Fault> {
+    ) -> Result<(Credential, CredentialId), Fault> {
         let mut turn = None;
         loop {
             // Looked at again once it is our turn: somebody else may have renewed while we waited.
@@ -84,7 +84,7 @@ impl Renewing {
     }
 
     /// A credential that the cloud refused is fetched anew, at the earliest a minute after it was fetched.
-    pub fn refused(&self, identity: &Identity, now: Timestamp) {
+    pub fn refused(&self, identity: &CredentialId, now: Timestamp) {
         self.with(|state| {
             if let Some(held) = state.held.as_mut().filter(|held| held.pair.1 == *identity) {
                 held.end = held.end.min(now.max(later(held.fetched, RETRY)));
@@ -112,7 +112,7 @@ impl State {
         &mut self,
         fetched: Result<Fetched, Fault>,
         now: Timestamp,
-    ) -> Result<(Credential, Identity), Fault> {
+    ) -> Result<(Credential, CredentialId), Fault> {
         let expired =
             "the operator's temporary credential has expired before its first use: check this host's clock";
         match fetched {
@@ -124,13 +124,13 @@ impl State {
         }
     }
 
-    fn replace(&mut self, fetched: Fetched, now: Timestamp) -> (Credential, Identity) {
+    fn replace(&mut self, fetched: Fetched, now: Timestamp) -> (Credential, CredentialId) {
         let Fetched { credential, expires } = fetched;
         let identity = match &self.held {
             Some(held) if held.pair.0.same_as(&credential) => held.pair.1.clone(),
             _ => {
                 self.count += 1;
-                Identity(format!("operator#{}", self.count))
+                CredentialId(format!("operator#{}", self.count))
             }
         };
         let end = expires.unwrap_or(Timestamp::MAX);
@@ -148,7 +148,7 @@ impl State {
     }
 
     /// The old credential for as long as it lasts.
-    fn keep(&mut self, fault: Fault, now: Timestamp) -> Result<(Credential, Identity), Fault> {
+    fn keep(&mut self, fault: Fault, now: Timestamp) -> Result<(Credential, CredentialId), Fault> {
         // One line per change, not one per try.
         if self.failed.as_ref().is_none_or(|(known, _)| known.message != fault.message) {
             tracing::warn!(reason = %fault.kind, "the operator's own credential cannot be had: {fault}");
@@ -205,7 +205,7 @@ mod tests {
         };
         let got = renewing.get(at(minutes), fetch).await;
         let shown =
-            |(credential, id): (Credential, Identity)| format!("{} {}", credential.access_key(), id.0);
+            |(credential, id): (Credential, CredentialId)| format!("{} {}", credential.access_key(), id.0);
         (got.map(shown).map_err(|fault| fault.kind), asked.get())
     }
 
@@ -254,7 +254,7 @@ mod tests {
     async fn a_refused_one_is_fetched_anew_but_not_again_and_again() {
         let renewing = Renewing::default();
         assert_eq!(get(&renewing, 0, Ok(("a", Some(1_000)))).await, handed("a operator#1", true));
-        let (old, other) = (Identity("operator#1".into()), Identity("uid/7".into()));
+        let (old, other) = (CredentialId("operator#1".into()), CredentialId("uid/7".into()));
         renewing.refused(&other, at(5));
         assert_eq!(get(&renewing, 5, DOWN).await, handed("a operator#1", false));
         renewing.refused(&old, at(6));

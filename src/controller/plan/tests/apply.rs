@@ -1,7 +1,7 @@
 //! What is written, and what is not: an unchanged poll costs the API server nothing.
 
 use super::*;
-use crate::watch::plan::echo;
+use crate::controller::plan::echo;
 
 #[test]
 fn an_unchanged_poll_writes_nothing_and_tells_nothing() {

@@ -21,7 +21,7 @@ use super::{
     context::{Context, Look},
     pace::Pace,
     plan::schedule::HEALING,
-    secrets::{KEPT, Known},
+    secrets::{KEPT, ResolvedCredential},
 };
 
 /// What was seen.
@@ -108,7 +108,7 @@ async fn credential(
     look: &Look<'_>,
     asked: bool,
     now: Instant,
-) -> Result<Result<Known, Fault>, kube::Error> {
+) -> Result<Result<ResolvedCredential, Fault>, kube::Error> {
     let Some(credentials) = &look.spec.credentials else {
         return Ok(context.identity.credential(look.namespace).await);
     };

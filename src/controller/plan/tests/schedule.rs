@@ -1,7 +1,7 @@
 //! When the next poll and the next look are due.
 
 use super::*;
-use crate::watch::plan::schedule::backoff;
+use crate::controller::plan::schedule::backoff;
 
 const SECOND: Duration = Duration::from_secs(1);
 

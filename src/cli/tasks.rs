@@ -9,9 +9,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{credentials::CredentialSource, error::Error};
-use crate::cli::{CloudArgs, duration, log_filter};
-use crate::cloud::target::{ClusterId, ClusterType, ProjectId, Region, Target};
+use super::{
+    CloudArgs,
+    value::{duration, log_filter},
+};
+use crate::cloud::{
+    source::OperatorCredentials,
+    target::{ClusterId, ClusterType, ProjectId, Region, Target},
+};
 
 /// Also the project of Huawei's own SDKs.
 const SDK_PROJECT_ID: &str = "HUAWEICLOUD_SDK_PROJECT_ID";
@@ -107,6 +112,11 @@ pub struct TasksArgs {
     pub log_filter: String,
 }
 
+/// Flags that do not fit together, or a variable that stands for a flag and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; see --help")]
+pub struct UsageError(String);
+
 /// How a result is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -137,13 +147,13 @@ pub enum Mode {
 
 impl TasksArgs {
     /// The cluster to ask about.
-    pub fn target(&self) -> Result<Target, Error> {
+    pub fn target(&self) -> Result<Target, UsageError> {
         let project_id = match &self.project_id {
             Some(project) => project.clone(),
             None => match std::env::var(SDK_PROJECT_ID).ok().filter(|value| !value.is_empty()) {
                 Some(value) => ProjectId::parse(value.trim())
-                    .map_err(|error| Error::Usage(format!("{SDK_PROJECT_ID}: {error}")))?,
-                None => return Err(Error::Usage(format!("give --project-id, or set {SDK_PROJECT_ID}"))),
+                    .map_err(|error| UsageError(format!("{SDK_PROJECT_ID}: {error}")))?,
+                None => return Err(UsageError(format!("give --project-id, or set {SDK_PROJECT_ID}"))),
             },
         };
         Ok(Target {
@@ -155,13 +165,42 @@ impl TasksArgs {
     }
 
     /// How long the command goes on.
-    pub fn mode(&self) -> Result<Mode, Error> {
+    pub fn mode(&self) -> Result<Mode, UsageError> {
         match (self.wait, self.timeout) {
             (true, timeout) => Ok(Mode::Wait { timeout: timeout.unwrap_or(TIMEOUT), watch: self.watch }),
             // Whoever gives a time-out expects a gate; without --wait a running backup would pass it.
-            (false, Some(_)) => Err(Error::Usage("--timeout is of use only with --wait".to_owned())),
+            (false, Some(_)) => Err(UsageError("--timeout is of use only with --wait".to_owned())),
             (false, None) if self.watch => Ok(Mode::Watch),
             (false, None) => Ok(Mode::Once),
+        }
+    }
+}
+
+/// Which identity of this process to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CredentialSource {
+    /// The first of the following that is set up.
+    #[default]
+    Auto,
+    /// `HUAWEICLOUD_SDK_AK`, `HUAWEICLOUD_SDK_SK` and `HUAWEICLOUD_SDK_SECURITY_TOKEN`, or `CLOUD_SDK_AK` and
+    /// `CLOUD_SDK_SK`.
+    Environment,
+    /// CCE pod identity, by `HC_CONTAINER_CREDENTIALS_FULL_URI`.
+    PodIdentity,
+    /// OIDC federation, by `HUAWEICLOUD_SDK_IDP_ID` and `HUAWEICLOUD_SDK_ID_TOKEN_FILE`.
+    Oidc,
+    /// The agency of the ECS that this runs on, by its metadata service.
+    Metadata,
+}
+
+impl From<CredentialSource> for OperatorCredentials {
+    fn from(source: CredentialSource) -> Self {
+        match source {
+            CredentialSource::Auto => Self::Auto,
+            CredentialSource::Environment => Self::Environment,
+            CredentialSource::PodIdentity => Self::PodIdentity,
+            CredentialSource::Oidc => Self::Oidc,
+            CredentialSource::Metadata => Self::Metadata,
         }
     }
 }

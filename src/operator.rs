@@ -18,15 +18,15 @@ use crate::cloud::{
     share::Sharing,
     source::{self, SourceConfig},
 };
+use crate::controller::{
+    self, Scope, Stores, context::Context, identity::OperatorIdentity, pace::Paces, secrets::Secrets,
+};
 use crate::serve::{
     http::{self, Readiness},
     leader::{Leadership, LeaseError},
-    metrics::{Measured, Metrics},
+    metrics::{Metered, Metrics},
+    resource_metrics::Watches,
     telemetry,
-    watches::Watches,
-};
-use crate::watch::{
-    self, Scope, Stores, context::Context, identity::OperatorIdentity, pace::Paces, secrets::Secrets,
 };
 
 /// How long reconciles under way may take after a signal.
@@ -120,7 +120,7 @@ async fn work(
     namespaces.sort_unstable();
     namespaces.dedup();
     let scope = Scope { namespaces, labels: args.watch_label_selector.clone(), shard: args.shard };
-    let (stores, controllers) = watch::run(context, &scope, args.concurrency, &stop);
+    let (stores, controllers) = controller::run(context, &scope, args.concurrency, &stop);
     context.metrics.collect(Watches { stores: stores.clone(), context: context.clone() });
     context.metrics.leads(true);
     tokio::select! {
@@ -184,7 +184,7 @@ async fn context(args: &ControllerArgs, metrics: &Metrics) -> Result<Arc<Context
     })?;
     let kube = KubeClient::try_default().await?;
     Ok(Arc::new(Context {
-        sharing: Sharing::new(Arc::new(Measured { client, metrics: metrics.clone() }), args.limit()),
+        sharing: Sharing::new(Arc::new(Metered { client, metrics: metrics.clone() }), args.limit()),
         secrets: Secrets::new(kube.clone()),
         identity: OperatorIdentity::new(source, args.operator_credentials_namespace.clone()),
         paces: Paces::default(),

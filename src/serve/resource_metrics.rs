@@ -16,7 +16,7 @@ use crate::api::{
     ClusterBackupWatch,
     condition::{self, types},
 };
-use crate::watch::{Stores, context::Context, pace::Key};
+use crate::controller::{Stores, context::Context, pace::Key};
 
 /// The phases that Huawei documents (of a task's items; those of tasks it does not).
 const PHASES: [&str; 6] = ["Init", "Queuing", "Running", "Pause", "Success", "Failed"];

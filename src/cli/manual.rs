@@ -8,7 +8,7 @@ use clap::{CommandFactory, ValueEnum};
 use clap_complete::aot;
 use clap_mangen::Man;
 
-use crate::cli::{Cli, PLUGIN};
+use super::{Cli, PLUGIN};
 
 /// The shells with completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

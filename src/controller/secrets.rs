@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::context::answer;
 
 use crate::cloud::{
-    credential::{Credential, Identity},
+    credential::{Credential, CredentialId},
     fault::{Fault, FaultKind},
 };
 
@@ -20,7 +20,7 @@ use crate::cloud::{
 pub const KEPT: Duration = Duration::from_mins(5);
 
 /// A credential and what tells it from another.
-pub type Known = (Arc<Credential>, Identity);
+pub type ResolvedCredential = (Arc<Credential>, CredentialId);
 
 /// The Secrets read so far.
 pub struct Secrets {
@@ -29,7 +29,7 @@ pub struct Secrets {
 }
 
 /// One Secret. The lock is held over the read, so that many watches of one Secret read it once.
-type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Result<Known, Fault>)>>>;
+type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Result<ResolvedCredential, Fault>)>>>;
 
 impl Secrets {
     /// Reads through `client`.
@@ -43,7 +43,7 @@ impl Secrets {
         namespace: &str,
         name: &str,
         not_before: Instant,
-    ) -> Result<Result<Known, Fault>, kube::Error> {
+    ) -> Result<Result<ResolvedCredential, Fault>, kube::Error> {
         let slot = self.slot(namespace, name);
         let mut slot = slot.lock().await;
         if let Some((read, known)) = slot.as_ref()
@@ -57,7 +57,11 @@ impl Secrets {
         Ok(known)
     }
 
-    async fn read(&self, namespace: &str, name: &str) -> Result<Result<Known, Fault>, kube::Error> {
+    async fn read(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Result<ResolvedCredential, Fault>, kube::Error> {
         match get(&self.client, namespace, name).await {
             Ok(secret) => Ok(credential(secret)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(Err(Fault::new(
@@ -106,8 +110,8 @@ fn is_kept<T>(slot: Option<&(Instant, T)>) -> bool {
 }
 
 /// The credential that a Secret holds. Its identity changes with every change of the Secret, and with its re-creation.
-pub fn credential(mut secret: Secret) -> Result<Known, Fault> {
-    let identity = Identity(format!(
+pub fn credential(mut secret: Secret) -> Result<ResolvedCredential, Fault> {
+    let identity = CredentialId(format!(
         "secret {} {}",
         secret.uid().unwrap_or_default(),
         secret.resource_version().unwrap_or_default()

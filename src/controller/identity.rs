@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::secrets::Known;
+use super::secrets::ResolvedCredential;
 use crate::cloud::{
-    credential::Identity,
+    credential::CredentialId,
     fault::{Fault, FaultKind},
     source,
 };
@@ -26,7 +26,7 @@ impl OperatorIdentity {
     }
 
     /// The credential for a watch in `namespace`.
-    pub async fn credential(&self, namespace: &str) -> Result<Known, Fault> {
+    pub async fn credential(&self, namespace: &str) -> Result<ResolvedCredential, Fault> {
         if !self.namespaces.iter().any(|served| served == "*" || served == namespace) {
             return Err(Fault::new(
                 FaultKind::CredentialsNotAllowed,
@@ -39,7 +39,7 @@ impl OperatorIdentity {
     }
 
     /// The cloud refused the credential: a temporary one may have been revoked, so it is fetched anew.
-    pub fn refused(&self, identity: &Identity) {
+    pub fn refused(&self, identity: &CredentialId) {
         self.source.refused(identity, Timestamp::now());
     }
 }

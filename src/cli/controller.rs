@@ -1,0 +1,85 @@
+//! The flags of `cce-backup-watch controller`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::{
+    CloudArgs,
+    value::{log_filter, rate, shard},
+};
+use crate::cloud::{rate::Limit, source::OperatorCredentials};
+use crate::controller::Shard;
+use crate::serve::telemetry::LogFormat;
+
+/// The flags of the operator.
+#[derive(Debug, Args)]
+pub struct ControllerArgs {
+    /// A namespace to watch; may be given more than once. None means all.
+    #[arg(long, env = "CBW_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub watch_namespace: Vec<String>,
+
+    /// Watch only resources with these labels, such as `team=platform`.
+    #[arg(long, env = "CBW_WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
+    pub watch_label_selector: Option<String>,
+
+    /// Take on only the I-th of N shards of the clusters, I from 0 to N-1; the others are for other operators.
+    #[arg(long, env = "CBW_SHARD", value_name = "I/N", default_value = "0/1", value_parser = shard)]
+    pub shard: Shard,
+
+    /// How the cloud is reached.
+    #[command(flatten)]
+    pub cloud: CloudArgs,
+
+    /// Requests a second to the cloud for each account (a project in a region).
+    #[arg(long, env = "CBW_ACCOUNT_RATE", value_name = "RATE", default_value = "5", value_parser = rate)]
+    pub account_rate: f64,
+
+    /// How many requests an account may make at once after a quiet time.
+    #[arg(long, env = "CBW_ACCOUNT_BURST", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub account_burst: u32,
+
+    /// How many resources are worked on at the same time.
+    #[arg(long, env = "CBW_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+
+    /// Where the operator's own identity comes from.
+    #[arg(long, env = "CBW_OPERATOR_CREDENTIALS", value_name = "SOURCE", value_enum, default_value_t)]
+    pub operator_credentials: OperatorCredentials,
+
+    /// A namespace whose watches may use the operator's own identity; may be given more than once. None means nobody,
+    /// `*` everybody: then whoever may create a watch reads with the operator's rights.
+    #[arg(long, env = "CBW_OPERATOR_CREDENTIALS_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub operator_credentials_namespace: Vec<String>,
+
+    /// Where /metrics, /livez and /readyz are served.
+    #[arg(long, env = "CBW_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// Let only one of several replicas work; the others stand by.
+    #[arg(long, env = "CBW_LEADER_ELECT")]
+    pub leader_elect: bool,
+
+    /// The namespace of the Lease; the pod's own by default.
+    #[arg(long, env = "CBW_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// The name of the Lease.
+    #[arg(long, env = "CBW_LEASE_NAME", value_name = "NAME", default_value = "cce-backup-watch")]
+    pub lease_name: String,
+
+    /// How log lines look.
+    #[arg(long, env = "CBW_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// What is logged, in the syntax of tracing's EnvFilter, such as `info,cce_backup_watch=debug`.
+    #[arg(long, env = "CBW_LOG_FILTER", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
+    pub log_filter: String,
+}
+
+impl ControllerArgs {
+    /// The rate of an account.
+    pub fn limit(&self) -> Limit {
+        Limit { rate: self.account_rate, burst: self.account_burst }
+    }
+}

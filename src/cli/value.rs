@@ -1,0 +1,61 @@
+//! Reads the values of flags that clap knows no type for; each error says what is allowed.
+
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::controller::Shard;
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = crate::api::duration::parse(text).ok_or_else(|| "write it as 15s or 1m30s".to_owned())?;
+    let zero = kube::core::Duration::from(Duration::ZERO);
+    if parsed > zero { Ok(parsed.into()) } else { Err("must be above 0s".to_owned()) }
+}
+
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("must be a decimal above 0, such as 5 or 0.5".to_owned()),
+    }
+}
+
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+    match parts {
+        Some((index, of)) if index < of => Ok(Shard { index, of }),
+        _ => Err("write it as I/N with I from 0 to N-1, such as 0/3".to_owned()),
+    }
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_any_decimal_above_zero() {
+        assert_eq!([rate("5"), rate("0.1")], [Ok(5.0), Ok(0.1)]);
+        for bad in ["0", "-1", "NaN", "inf", "five", ""] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_shard_is_one_of_so_many() {
+        assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
+        for bad in ["3/3", "0/0", "1", "-1/2", "a/b", "1/2/3"] {
+            assert!(shard(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_above_zero_and_has_a_unit() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        for bad in ["0s", "15", "-1s", "soon", ""] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}
