@@ -9,7 +9,7 @@ use super::{
     identity::OperatorIdentity,
     pace::{Key, Paces},
     plan,
-    plan::record,
+    plan::verdict,
     secrets::Secrets,
 };
 use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT};
@@ -81,7 +81,7 @@ impl<'a> Look<'a> {
 
     /// Whether a task was running when the resource was last written.
     pub fn runs(&self) -> bool {
-        record::runs(self.status.tasks.as_deref())
+        verdict::runs(self.status.tasks.as_deref(), self.spec.stuck_after, Timestamp::now())
     }
 
     /// `metadata.creationTimestamp`

@@ -114,9 +114,9 @@ impl Record {
         self.backups().next()
     }
 
-    /// The backups that are not finished, newest first.
-    pub fn unfinished(&self) -> impl Iterator<Item = &TaskStatus> {
-        self.backups().filter(|task| !is_finished(task))
+    /// The backups that may still end, newest first; see [`open`].
+    pub fn open_backups(&self) -> impl Iterator<Item = &TaskStatus> {
+        open(self.tasks.as_deref().unwrap_or_default()).filter(|task| is_backup(task))
     }
 }
 
@@ -130,9 +130,12 @@ pub fn is_finished(task: &TaskStatus) -> bool {
     matches!(task.phase.as_deref(), Some(SUCCESS | FAILED))
 }
 
-/// Whether any of the tasks, a backup or not, is not finished.
-pub fn runs(tasks: Option<&[TaskStatus]>) -> bool {
-    tasks.is_some_and(|tasks| tasks.iter().any(|task| !is_finished(task)))
+/// The unfinished tasks, backups or not, that are newer than the newest finished backup; `tasks` stand newest first.
+///
+/// Only these can run or be stuck. An older unfinished task was abandoned, or it ended in a phase that Huawei does not
+/// document: a backup that was made since then says more about the cluster than it does.
+pub fn open(tasks: &[TaskStatus]) -> impl Iterator<Item = &TaskStatus> {
+    tasks.iter().take_while(|task| !(is_backup(task) && is_finished(task))).filter(|task| !is_finished(task))
 }
 
 /// When a task came to be, for ordering: its creation, or what comes nearest to it.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{
     Input, Seen,
-    record::{self, Record},
-    verdict::after,
+    record::Record,
+    verdict::{self, after},
 };
 use crate::cloud::fault::{Fault, FaultKind};
 
@@ -28,7 +28,10 @@ pub fn poll_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     let active = Duration::from(input.spec.active_interval).max(SHORTEST);
     match input.seen {
         Seen::Nothing => None,
-        Seen::Answer(_) => Some(if record::runs(record.tasks.as_deref()) { active } else { interval }),
+        Seen::Answer(_) => {
+            let runs = verdict::runs(record.tasks.as_deref(), input.spec.stuck_after, input.now);
+            Some(if runs { active } else { interval })
+        }
         Seen::Fault(fault) => Some(after_fault(fault, active, input.failures)),
     }
 }
@@ -61,7 +64,7 @@ pub fn look_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     let spec = input.spec;
     let basis = record.last_success.as_ref().map_or(input.created, |success| success.time);
     let stale = spec.max_age.and_then(|max_age| Some(after(basis?, max_age)));
-    let stuck = record.unfinished().filter_map(|task| Some(after(task.progress_time?, spec.stuck_after)));
+    let stuck = record.open_backups().filter_map(|task| Some(after(task.progress_time?, spec.stuck_after)));
     stuck.chain(stale).filter_map(|moment| until(moment, input.now)).min()
 }
 

@@ -102,7 +102,7 @@ struct Case<'a> {
 /// The rules, in order; the first that applies is the verdict, and [`no_backup`] where none does.
 const RULES: [fn(&Case<'_>) -> Option<Verdict>; 5] = [
     failed,    // the newest finished backup failed
-    stuck,     // a running backup has not moved for stuckAfter
+    stuck,     // a backup newer than any finished one has not moved for stuckAfter
     stale,     // the newest success is older than maxAge
     succeeded, // the newest finished backup is a success
     running,   // none is finished, one runs
@@ -167,9 +167,16 @@ pub fn stuck_backup<'a>(
     record: &'a Record,
     now: Timestamp,
 ) -> Option<&'a TaskStatus> {
-    let stuck =
-        |task: &&TaskStatus| task.progress_time.is_some_and(|moved| now >= after(moved, spec.stuck_after));
-    record.unfinished().find(stuck)
+    record.open_backups().find(|task| is_stuck(task, spec.stuck_after, now))
+}
+
+fn is_stuck(task: &TaskStatus, stuck_after: Duration, now: Timestamp) -> bool {
+    task.progress_time.is_some_and(|moved| now >= after(moved, stuck_after))
+}
+
+/// Whether any task, a backup or not, is under way: it may still end, and it is not stuck. `tasks` stand newest first.
+pub fn runs(tasks: Option<&[TaskStatus]>, stuck_after: Duration, now: Timestamp) -> bool {
+    record::open(tasks.unwrap_or_default()).any(|task| !is_stuck(task, stuck_after, now))
 }
 
 fn stuck(case: &Case<'_>) -> Option<Verdict> {
@@ -202,7 +209,7 @@ fn succeeded(case: &Case<'_>) -> Option<Verdict> {
 }
 
 fn running(case: &Case<'_>) -> Option<Verdict> {
-    let task = case.record.unfinished().next()?;
+    let task = case.record.open_backups().next()?;
     let message = format!("backup {} is not finished, and none before it is on record", task.uid);
     Some(Verdict::new(Truth::Unknown, reason::BACKUP_RUNNING, message))
 }

@@ -22,6 +22,51 @@ fn a_watch_is_polled_every_interval_and_faster_while_a_task_runs() {
 }
 
 #[test]
+fn a_task_is_polled_fast_only_while_it_may_still_end() {
+    type Row = (&'static str, Vec<Task>, u64);
+    let success = || task("s", "Success", 5);
+    let rows: [Row; 7] = [
+        ("newer than the newest success", vec![running("r", 9, 1), success()], 10),
+        ("older than the newest success", vec![success(), running("r", 0, 1)], 300),
+        ("older than the newest failure", vec![failed("f", 5), running("r", 0, 1)], 300),
+        ("a rollback older than the newest success", vec![success(), rollback(running("r", 0, 1))], 300),
+        ("older than a rollback only", vec![rollback(success()), running("r", 0, 1)], 10),
+        ("one older and one newer", vec![running("q", 9, 1), success(), running("r", 0, 1)], 10),
+        ("without a time, and a success has one", vec![success(), timeless(running("r", 0, 1))], 300),
+    ];
+    for (what, tasks, seconds) in rows {
+        let mut watch = Watch::new();
+        let plan = watch.at(10).answer(&tasks);
+        assert_eq!(plan.poll_after, Some(u32::try_from(seconds).unwrap() * SECOND), "{what}");
+    }
+}
+
+#[test]
+fn a_stuck_task_is_polled_at_the_interval_until_it_moves() {
+    for kind in [|task| task, rollback] {
+        let mut watch = Watch::new();
+        let polled = |watch: &mut Watch, at, progress| {
+            watch.at(at).answer(&[kind(running("r", 0, progress))]).poll_after.unwrap()
+        };
+        assert_eq!(polled(&mut watch, 0, 1), 10 * SECOND);
+        assert_eq!(polled(&mut watch, 119, 1), 10 * SECOND);
+        assert_eq!(polled(&mut watch, 120, 1), 300 * SECOND);
+        assert_eq!(polled(&mut watch, 121, 2), 10 * SECOND, "it moves again");
+    }
+    let mut watch = Watch::new();
+    watch.answer(&[running("r", 0, 1)]);
+    let plan = watch.at(120).answer(&[running("q", 110, 1), running("r", 0, 1)]);
+    assert_eq!(plan.poll_after, Some(10 * SECOND), "a newer backup moves beside a stuck one");
+}
+
+#[test]
+fn no_look_is_due_for_a_task_that_counts_for_nothing() {
+    let mut watch = Watch::new();
+    let plan = watch.at(10).answer(&[task("s", "Success", 5), running("r", 0, 1)]);
+    assert_eq!(plan.look_after, None);
+}
+
+#[test]
 fn nothing_is_due_while_suspended() {
     let mut watch = Watch::with(|spec| spec.max_age = Some(hours(26).into()));
     watch.answer(&[running("r", 0, 1), task("s", "Success", 0)]);

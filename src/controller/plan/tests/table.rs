@@ -79,6 +79,12 @@ const TABLE: &[Row] = &[
     ("Stuck comes before Stale", |w| { max_age(w); w.answer(&[running("r", 0, 1)]); w.at(9999).answer(&[running("r", 0, 1), task("s", "Success", -9)]); }, "True Polled", "False BackupStuck", ""),
     ("Stuck comes before Succeeded", |w| { w.answer(&[running("r", 0, 1)]); w.at(120).answer(&[running("r", 0, 1), task("s", "Success", -9)]); }, "True Polled", "False BackupStuck", ""),
     ("Stuck comes before Running", |w| { w.answer(&[running("r", 0, 1)]); w.at(120).answer(&[running("q", 110, 1), running("r", 0, 1)]); }, "True Polled", "False BackupStuck", ""),
+    ("an old task never ended, and a newer one succeeded", |w| { w.answer(&[running("r", 0, 1)]); w.at(120).answer(&[task("s", "Success", 9), running("r", 0, 1)]); }, "True Polled", "True BackupSucceeded", ""),
+    ("an old task never ended, and a newer one is stale", |w| { max_age(w); w.answer(&[running("r", 0, 1)]); w.at(9999).answer(&[task("s", "Success", 9), running("r", 0, 1)]); }, "True Polled", "False BackupStale", ""),
+    ("an old task never ended, and the list came short", |w| { w.answer(&[task("s", "Success", 9), running("r", 0, 1)]); w.at(120).answer(&[running("r", 0, 1)]); }, "True Polled", "True BackupSucceeded", ""),
+    ("an old task never ended, a newer one succeeded, the newest is stuck", |w| { let all = [running("q", 10, 1), task("s", "Success", 9), running("r", 0, 1)]; w.answer(&all); w.at(120).answer(&all); }, "True Polled", "False BackupStuck", ""),
+    ("an old task ended in a phase that nobody documents", |w| { let all = [task("s", "Success", 9), task("r", "Cancelled", 0)]; w.answer(&all); w.at(120).answer(&all); }, "True Polled", "True BackupSucceeded", ""),
+    ("a newer rollback finished, and a backup is stuck", |w| { let all = [rollback(task("b", "Success", 9)), running("r", 0, 1)]; w.answer(&all); w.at(120).answer(&all); }, "True Polled", "False BackupStuck", ""),
     ("the list came empty after a failure", |w| { w.at(9).answer(&[failed("f", 5)]); w.answer(&[]); }, "True Polled", "False BackupFailed", ""),
     ("the list came empty after a success", |w| { good(w); w.answer(&[]); }, "True Polled", "True BackupSucceeded", ""),
 ];
