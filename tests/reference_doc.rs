@@ -1,8 +1,8 @@
-//! `docs/reference.md` lists every field of the definition; `make generate` writes it.
+//! `docs/reference.md` lists every field of the definition and every reason; `make generate` writes it.
 
 use std::fmt::Write;
 
-use cce_backup_watch::api::crd;
+use cce_backup_watch::api::{EventReason, Reason, condition::types, crd};
 use serde_json::Value;
 
 const FILE: &str = "docs/reference.md";
@@ -121,12 +121,12 @@ fn page(definition: &Value) -> String {
     let version = &spec["versions"][0];
     let schema = &version["schema"]["openAPIV3Schema"];
     let mut page = format!(
-        "# {kind}\n\n<!-- Written by `make generate` from the definition in crds/. -->\n\n{about}\n\n\
+        "# {kind}\n\n<!-- Written by `make generate` from src/api. -->\n\n{about}\n\n\
          | | |\n|---|---|\n\
          | API version | `{group}/{version}` |\n| scope | {scope} |\n\
          | names for kubectl | `{plural}`, `{singular}`, {short} |\n| category | {categories} |\n\
          | field selectors | {selectors} |\n\n\
-         [Concepts](concepts.md) explains the words, and [the README](../README.md#how-it-decides) the reasons of the conditions.\n\
+         [Concepts](concepts.md) explains the words, and [the README](../README.md#troubleshooting) what to do about a reason.\n\
          A duration is one or more numbers with a unit, such as `90s`, `5m` or `1h30m` (`{DURATION}`); a time is in RFC 3339 and\n\
          UTC. The API server refuses what is outside the limits. Descriptions of conditions are those of Kubernetes.\n",
         kind = text(&spec["names"]["kind"]),
@@ -156,7 +156,29 @@ fn page(definition: &Value) -> String {
             if column["priority"].as_i64().is_some_and(|p| p > 0) { ", with `--output wide`" } else { "" };
         writeln!(page, "| {name}{wide} | {path} | {about} |").unwrap();
     }
+    reasons(&mut page);
     page
+}
+
+fn reasons(page: &mut String) {
+    page.push_str("\n## Reasons of Ready\n\n| reason | status | also True | when |\n|---|---|---|---|\n");
+    for reason in Reason::ALL.iter().filter(|reason| reason.is_of(types::READY)) {
+        let also = match reason.status().as_str() {
+            "True" => "",
+            "False" if reason.stalls() => types::STALLED,
+            _ => types::RECONCILING,
+        };
+        let (status, when) = (reason.status().as_str(), cell(reason.when()));
+        writeln!(page, "| `{reason}` | {status} | {also} | {when} |").unwrap();
+    }
+    page.push_str("\n## Reasons of BackupHealthy\n\n| reason | status | when |\n|---|---|---|\n");
+    for reason in Reason::ALL.iter().filter(|reason| reason.is_of(types::BACKUP_HEALTHY)) {
+        writeln!(page, "| `{reason}` | {} | {} |", reason.status().as_str(), cell(reason.when())).unwrap();
+    }
+    page.push_str("\n## Reasons of Events\n\n| reason | type | when |\n|---|---|---|\n");
+    for reason in EventReason::ALL {
+        writeln!(page, "| `{reason}` | {:?} | {} |", reason.event_type(), cell(reason.when())).unwrap();
+    }
 }
 
 fn definition() -> Value {

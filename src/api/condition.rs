@@ -1,4 +1,4 @@
-//! The condition types and reasons, the words that users wait for and alerts name.
+//! The condition types, and how a condition is built. [`super::reason`] has the reasons.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -16,30 +16,6 @@ pub mod types {
 
     /// All that this operator writes; conditions of other types belong to others and are left alone.
     pub const ALL: [&str; 4] = [READY, BACKUP_HEALTHY, RECONCILING, STALLED];
-}
-
-/// The reasons. Those of a failed poll are [`crate::cloud::fault::FaultKind::reason`].
-pub mod reason {
-    /// No poll was answered yet.
-    pub const NOT_YET_POLLED: &str = "NotYetPolled";
-    /// The last poll was answered.
-    pub const POLLED: &str = "Polled";
-    /// Polling is suspended by the spec.
-    pub const SUSPENDED: &str = "Suspended";
-    /// Polls fail, so nothing is known of the backup.
-    pub const POLL_FAILING: &str = "PollFailing";
-    /// The newest finished backup is a success, and not too old.
-    pub const BACKUP_SUCCEEDED: &str = "BackupSucceeded";
-    /// The newest finished backup failed.
-    pub const BACKUP_FAILED: &str = "BackupFailed";
-    /// The newest success is older than maxAge.
-    pub const BACKUP_STALE: &str = "BackupStale";
-    /// A backup runs without progress for stuckAfter.
-    pub const BACKUP_STUCK: &str = "BackupStuck";
-    /// A first backup runs.
-    pub const BACKUP_RUNNING: &str = "BackupRunning";
-    /// There is no backup.
-    pub const NO_BACKUP: &str = "NoBackup";
 }
 
 /// The `status` of a condition.

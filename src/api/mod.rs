@@ -5,9 +5,11 @@
 pub mod condition;
 pub mod crd;
 pub mod duration;
+pub mod reason;
 pub mod spec;
 pub mod status;
 
+pub use reason::{EventReason, Reason};
 pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, Credentials, SecretRef};
 pub use status::{ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus};
 

@@ -16,7 +16,10 @@ use super::{
         schedule::{BACKOFF_CAP, HEALING},
     },
 };
-use crate::api::condition::{self, reason, types};
+use crate::api::{
+    Reason,
+    condition::{self, types},
+};
 use crate::cloud::share::Shared;
 
 /// What is remembered of one watch.
@@ -54,7 +57,7 @@ impl Pace {
             _ => usual,
         };
         let polled = ready
-            .is_some_and(|ready| ready.reason != reason::NOT_YET_POLLED && ready.reason != reason::SUSPENDED);
+            .is_some_and(|ready| ready.reason != Reason::NotYetPolled && ready.reason != Reason::Suspended);
         // Thousands of watches that restart together are spread over their interval; a new or changed one is not kept
         // waiting.
         let wait = if polled && look.status.observed_generation == look.generation {

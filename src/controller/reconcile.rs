@@ -182,7 +182,7 @@ fn report(look: &Look<'_>, plan: &Plan, observation: &Observation) {
                 tracing::$level!(
                     namespace,
                     name,
-                    reason = fault.kind.reason(),
+                    reason = fault.kind.reason().as_str(),
                     http = fault.http_status,
                     code = fault.code,
                     request_id = fault.request_id,

@@ -19,30 +19,13 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::api::EventReason;
 use crate::cloud::{
-    Answer,
-    client::Client,
-    credential::Credential,
-    fault::{Fault, FaultKind},
-    share::TasksApi,
-    target::Target,
+    Answer, client::Client, credential::Credential, fault::Fault, share::TasksApi, target::Target,
 };
 
 /// The prefix of every metric.
 pub const PREFIX: &str = "cce_backup_watch";
-
-/// The reasons of Events.
-const REASONS: [&str; 9] = [
-    "BackupStarted",
-    "BackupProgressing",
-    "BackupPhaseChanged",
-    "BackupSucceeded",
-    "BackupFailed",
-    "BackupStale",
-    "BackupStuck",
-    "PollFailed",
-    "PollRecovered",
-];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByResult {
@@ -130,7 +113,8 @@ impl Metrics {
         for result in ["success", "error"] {
             let _ = self.reconciles.get_or_create(&ByResult { result });
             let _ = self.status_writes.get_or_create(&ByResult { result });
-            for reason in REASONS {
+            for reason in EventReason::ALL {
+                let reason = reason.as_str();
                 let _ = self.events.get_or_create(&ByReason { reason, result });
             }
         }
@@ -203,7 +187,7 @@ impl TasksApi for Metered {
                 Ok(_) => "200".to_owned(),
                 Err(Fault { http_status: Some(status @ 400..), .. }) => status.to_string(),
                 // A 200 that is no answer must not pass for one.
-                Err(Fault { kind, .. }) => FaultKind::reason(kind).to_owned(),
+                Err(Fault { kind, .. }) => kind.to_string(),
             };
             self.metrics.api_requests.get_or_create(&ByCode { code }).inc();
             self.metrics.api_request_duration.observe(begun.elapsed().as_secs_f64());

@@ -6,13 +6,21 @@ mod markdown;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use cce_backup_watch::{cli::Cli, cloud::fault::FaultKind};
+use cce_backup_watch::{
+    api::{
+        EventReason, Reason,
+        condition::{Truth, types},
+    },
+    cli::Cli,
+};
 use clap::CommandFactory;
 use markdown::{Document, Section};
 use serde_json::Value;
 
 const ENGLISH: &str = "README.md";
 const CHINESE: &str = "README.zh-CN.md";
+/// The statuses of a condition.
+const TRUTHS: [&str; 3] = ["True", "False", "Unknown"];
 
 /// Every Markdown file of the repository.
 fn all() -> Vec<Document> {
@@ -159,28 +167,54 @@ fn each_readme_begins_with_a_link_to_the_other() {
     }
 }
 
-/// The reasons of the conditions, as the code names them.
-fn reasons() -> Vec<&'static str> {
-    let source = include_str!("../../src/api/condition.rs");
-    let (_, module) = source.split_once("pub mod reason {").unwrap();
-    let (module, _) = module.split_once("\n}").unwrap();
-    let reasons: Vec<_> = module.split('"').skip(1).step_by(2).collect();
-    assert!(reasons.len() >= 10 && reasons.contains(&"NoBackup"), "{reasons:?}");
-    reasons
+/// The rows of the tables of a file whose first cell names exactly one thing in code: that name and the other cells.
+fn explained(file: &str) -> Vec<(String, Vec<String>)> {
+    let document = Document::read(file);
+    let rows = document.sections.into_iter().flat_map(|section| section.tables).flatten();
+    let rows = rows.filter_map(|row| {
+        let (first, others) = row.split_first()?;
+        let [name] = first.codes.as_slice() else { return None };
+        Some((name.clone(), others.iter().map(|cell| cell.text.clone()).collect()))
+    });
+    rows.collect()
 }
 
 #[test]
-fn the_readme_explains_every_reason() {
-    let readme = Document::read(ENGLISH);
-    let explained = readme.named_in_tables();
-    for reason in reasons().into_iter().chain(FaultKind::ALL.iter().map(FaultKind::reason)) {
-        assert!(explained.contains(reason), "no table of {ENGLISH} has a row for {reason}");
+fn the_readme_explains_every_reason_as_the_code_does() {
+    let document = Document::read(ENGLISH);
+    let named = document.named_in_tables();
+    let rows = explained(ENGLISH);
+    for reason in Reason::ALL {
+        assert!(named.contains(reason.as_str()), "no table of {ENGLISH} has a row for {reason}");
+        let verdict = [reason.status().as_str().to_owned(), reason.when().replace('`', "")];
+        let stated = rows
+            .iter()
+            .filter(|(name, cells)| name == reason.as_str() && TRUTHS.contains(&cells[0].as_str()));
+        for (_, cells) in stated.clone() {
+            assert_eq!(cells.as_slice(), verdict, "{ENGLISH}, {reason}");
+        }
+        let of_the_backup = reason.is_of(types::BACKUP_HEALTHY);
+        assert!(!of_the_backup || stated.count() > 0, "{ENGLISH} does not say when {reason} holds");
     }
 }
 
 #[test]
+fn the_concepts_list_every_event_as_the_code_does() {
+    let rows = explained("docs/concepts.md").into_iter();
+    let events = rows.filter(|(_, cells)| ["Normal", "Warning"].contains(&cells[0].as_str()));
+    let listed: Vec<_> = events.map(|(name, cells)| (name, cells.join(" | "))).collect();
+    let expected: Vec<_> = EventReason::ALL
+        .iter()
+        .map(|reason| {
+            let when = reason.when().replace('`', "");
+            (reason.to_string(), format!("{:?} | {when}", reason.event_type()))
+        })
+        .collect();
+    assert_eq!(listed, expected);
+}
+
+#[test]
 fn every_reason_that_is_bad_news_has_a_remedy() {
-    const GOOD: [&str; 3] = ["Polled", "Suspended", "BackupSucceeded"];
     let troubleshooting = Document {
         sections: Document::read(ENGLISH)
             .sections
@@ -190,17 +224,19 @@ fn every_reason_that_is_bad_news_has_a_remedy() {
         path: ENGLISH.into(),
     };
     let treated = troubleshooting.named_in_tables();
-    let bad = reasons().into_iter().filter(|reason| !GOOD.contains(reason));
-    for reason in bad.chain(FaultKind::ALL.iter().map(FaultKind::reason)) {
-        assert!(treated.contains(reason), "{ENGLISH}, Troubleshooting: there is no remedy for {reason}");
+    for reason in Reason::ALL.iter().filter(|reason| reason.status() != Truth::True) {
+        assert!(
+            treated.contains(reason.as_str()),
+            "{ENGLISH}, Troubleshooting: there is no remedy for {reason}"
+        );
     }
 }
 
 #[test]
-fn every_fault_is_in_the_runbook_of_a_blind_watch() {
+fn every_reason_of_a_blind_watch_is_in_its_runbook() {
     let runbook = std::fs::read_to_string("docs/runbooks/WatchNotReady.md").unwrap();
-    for kind in FaultKind::ALL {
-        assert!(runbook.contains(kind.reason()), "docs/runbooks/WatchNotReady.md has no row for {kind}");
+    for reason in Reason::ALL.iter().filter(|r| r.is_of(types::READY) && r.status() != Truth::True) {
+        assert!(runbook.contains(reason.as_str()), "docs/runbooks/WatchNotReady.md has no row for {reason}");
     }
 }
 

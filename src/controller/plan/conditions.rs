@@ -4,8 +4,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{FAILURES_TO_REPORT, Input, Seen, verdict::Verdict};
-use crate::api::condition::{self, Truth, reason, types};
-use crate::cloud::fault::FaultKind;
+use crate::api::{
+    Reason,
+    condition::{self, Truth, types},
+};
 
 /// The generation that the status answers. It moves with a verdict on that generation: what is merely carried over from
 /// an older one, because the first polls of the new one failed, must not pass for the answer to it.
@@ -15,7 +17,7 @@ pub fn observed_generation(input: &Input<'_>, ready: &Verdict) -> Option<i64> {
         Seen::Fault(fault) => fault.kind.is_definite() || input.failures >= FAILURES_TO_REPORT,
         Seen::Nothing => false,
     };
-    if decided || input.spec.suspend || ready.reason == reason::NOT_YET_POLLED {
+    if decided || input.spec.suspend || ready.reason == Reason::NotYetPolled {
         input.generation
     } else {
         input.status.observed_generation
@@ -47,6 +49,5 @@ pub fn build(input: &Input<'_>, ready: &Verdict, healthy: &Verdict) -> Vec<Condi
 
 /// Whether a reason of Ready means that only a change by a person helps.
 pub fn stalls(reason: &str) -> bool {
-    let passing = [FaultKind::Throttled, FaultKind::CloudUnavailable, FaultKind::InvalidResponse];
-    !passing.iter().any(|kind| kind.reason() == reason)
+    Reason::parse(reason).is_some_and(Reason::stalls)
 }

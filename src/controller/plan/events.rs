@@ -13,8 +13,9 @@ use super::{
     verdict,
 };
 use crate::api::{
-    ClusterBackupWatchStatus, TaskStatus,
-    condition::{self, reason, types},
+    ClusterBackupWatchStatus, EventReason, Reason, TaskStatus,
+    condition::{self, types},
+    reason::EventType,
 };
 
 /// The longest note in bytes; the API server takes 1 kB.
@@ -83,16 +84,25 @@ fn is_news(input: &Input<'_>, record: &Record, task: &TaskStatus) -> bool {
 }
 
 fn first_sight(input: &Input<'_>, task: &TaskStatus) -> Event {
-    finished(input, task)
-        .unwrap_or_else(|| event(input, Some(task), "BackupStarted", &[&task.uid], "backup started"))
+    finished(input, task).unwrap_or_else(|| {
+        event(input, Some(task), EventReason::BackupStarted, &[&task.uid], "backup started")
+    })
 }
 
 fn finished(input: &Input<'_>, task: &TaskStatus) -> Option<Event> {
     match task.phase.as_deref() {
-        Some(SUCCESS) => Some(event(input, Some(task), "BackupSucceeded", &[&task.uid], "backup succeeded")),
+        Some(SUCCESS) => {
+            Some(event(input, Some(task), EventReason::BackupSucceeded, &[&task.uid], "backup succeeded"))
+        }
         Some(FAILED) => {
             let said = record::failure_message(task).map(|m| format!(": {m}")).unwrap_or_default();
-            Some(event(input, Some(task), "BackupFailed", &[&task.uid], &format!("backup failed{said}")))
+            Some(event(
+                input,
+                Some(task),
+                EventReason::BackupFailed,
+                &[&task.uid],
+                &format!("backup failed{said}"),
+            ))
         }
         _ => None,
     }
@@ -106,7 +116,13 @@ fn transitions(input: &Input<'_>, old: &TaskStatus, task: &TaskStatus) -> Vec<Ev
         // A task may pause and run more than once: the time of the state that it leaves tells the changes apart.
         let milestone = format!("{}>{} {}", phases(old), phases(task), text(old.progress_time));
         let what = format!("phase changed from {} to {}", phases(old), phases(task));
-        events.push(event(input, Some(task), "BackupPhaseChanged", &[&task.uid, &milestone], &what));
+        events.push(event(
+            input,
+            Some(task),
+            EventReason::BackupPhaseChanged,
+            &[&task.uid, &milestone],
+            &what,
+        ));
     }
     if !is_backup(task) {
         return events;
@@ -123,7 +139,7 @@ fn transitions(input: &Input<'_>, old: &TaskStatus, task: &TaskStatus) -> Vec<Ev
         events.push(event(
             input,
             Some(task),
-            "BackupProgressing",
+            EventReason::BackupProgressing,
             &[&task.uid, &milestone.to_string()],
             &what,
         ));
@@ -147,24 +163,24 @@ fn verdict_events(
         let was_false = old.is_some_and(|old| old.status == "False");
         if ready.status == "False" && !was_false {
             let what = format!("poll failed ({}): {}", ready.reason, ready.message);
-            events.push(event(input, newest, "PollFailed", &["", &left(old)], &what));
-        } else if was_false && ready.status == "True" && ready.reason == reason::POLLED {
+            events.push(event(input, newest, EventReason::PollFailed, &["", &left(old)], &what));
+        } else if was_false && ready.status == "True" && ready.reason == Reason::Polled {
             let what = "polls are answered again";
-            events.push(event(input, newest, "PollRecovered", &["", &left(old)], what));
+            events.push(event(input, newest, EventReason::PollRecovered, &["", &left(old)], what));
         }
     }
     if let (old, Some(healthy)) = pair(types::BACKUP_HEALTHY)
         && old.is_none_or(|old| old.reason != healthy.reason)
     {
         let what = &healthy.message;
-        if healthy.reason == reason::BACKUP_STALE {
+        if healthy.reason == Reason::BackupStale {
             let stale = record.last_success.as_ref().map_or("", |success| &success.uid);
-            events.push(event(input, newest, "BackupStale", &[stale, &left(old)], what));
-        } else if healthy.reason == reason::BACKUP_STUCK
+            events.push(event(input, newest, EventReason::BackupStale, &[stale, &left(old)], what));
+        } else if healthy.reason == Reason::BackupStuck
             && let Some(stuck) = verdict::stuck_backup(input.spec, record, input.now)
         {
             let key = [&stuck.uid, &*text(stuck.progress_time), &left(old)];
-            events.push(event(input, Some(stuck), "BackupStuck", &key, what));
+            events.push(event(input, Some(stuck), EventReason::BackupStuck, &key, what));
         }
     }
 }
@@ -183,11 +199,12 @@ fn text(time: Option<Timestamp>) -> String {
 fn event(
     input: &Input<'_>,
     task: Option<&TaskStatus>,
-    reason: &'static str,
+    reason: EventReason,
     key: &[&str],
     what: &str,
 ) -> Event {
-    let warning = matches!(reason, "BackupFailed" | "BackupStale" | "BackupStuck" | "PollFailed");
+    let warning = reason.event_type() == EventType::Warning;
+    let reason = reason.as_str();
     Event { name: name(input, reason, key), warning, reason, note: note(task, what) }
 }
 

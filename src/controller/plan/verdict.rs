@@ -10,8 +10,8 @@ use super::{
     record::{self, FAILED, Record},
 };
 use crate::api::{
-    ClusterBackupWatchSpec, FailureRecord, TaskStatus,
-    condition::{self, Truth, reason, types},
+    ClusterBackupWatchSpec, FailureRecord, Reason, TaskStatus,
+    condition::{self, Truth, types},
 };
 
 /// A verdict: the status, reason and message of a condition.
@@ -26,8 +26,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn new(truth: Truth, reason: &str, message: impl Into<String>) -> Self {
-        Self { truth, reason: reason.to_owned(), message: message.into() }
+    fn new(truth: Truth, reason: Reason, message: impl Into<String>) -> Self {
+        Self { truth, reason: reason.to_string(), message: message.into() }
     }
 }
 
@@ -36,25 +36,25 @@ pub fn ready(input: &Input<'_>) -> Verdict {
     if input.spec.suspend {
         return Verdict::new(
             Truth::True,
-            reason::SUSPENDED,
+            Reason::Suspended,
             "polling is suspended; set spec.suspend to false to resume",
         );
     }
     match input.seen {
-        Seen::Answer(_) => Verdict::new(Truth::True, reason::POLLED, "the last poll was answered"),
+        Seen::Answer(_) => Verdict::new(Truth::True, Reason::Polled, "the last poll was answered"),
         Seen::Fault(fault) if fault.kind.is_definite() || input.failures >= FAILURES_TO_REPORT => {
             Verdict::new(Truth::False, fault.kind.reason(), fault.message.clone())
         }
         // Too early to tell: a fault that may pass by itself, or no poll at all.
         Seen::Fault(_) | Seen::Nothing => match recorded(input, types::READY) {
-            Some(old) if old.reason == reason::SUSPENDED => Verdict::new(
+            Some(old) if old.reason == Reason::Suspended => Verdict::new(
                 Truth::Unknown,
-                reason::NOT_YET_POLLED,
+                Reason::NotYetPolled,
                 "resumed; the first poll is still to be answered",
             ),
             Some(old) => old,
             None => {
-                Verdict::new(Truth::Unknown, reason::NOT_YET_POLLED, "the first poll is still to be answered")
+                Verdict::new(Truth::Unknown, Reason::NotYetPolled, "the first poll is still to be answered")
             }
         },
     }
@@ -64,19 +64,19 @@ pub fn ready(input: &Input<'_>) -> Verdict {
 pub fn backup_healthy(input: &Input<'_>, record: &Record, ready: &Verdict) -> Verdict {
     if ready.truth == Truth::False {
         let message = format!("nothing is known of the backup while polls fail ({})", ready.reason);
-        return Verdict::new(Truth::Unknown, reason::POLL_FAILING, message);
+        return Verdict::new(Truth::Unknown, Reason::PollFailing, message);
     }
     let sees = match input.seen {
         Seen::Answer(_) => true,
         Seen::Nothing => input.failures == 0,
         Seen::Fault(_) => false,
     };
-    if sees && ready.reason == reason::POLLED {
+    if sees && ready.reason == Reason::Polled {
         return judge(input, record);
     }
     // Suspended, or a poll failed that may succeed the next time: what was said last still stands.
     recorded(input, types::BACKUP_HEALTHY).unwrap_or_else(|| {
-        Verdict::new(Truth::Unknown, reason::NOT_YET_POLLED, "the first poll is still to be answered")
+        Verdict::new(Truth::Unknown, Reason::NotYetPolled, "the first poll is still to be answered")
     })
 }
 
@@ -158,7 +158,7 @@ fn failure(task: &TaskStatus) -> FailureRecord {
 fn failed(case: &Case<'_>) -> Option<Verdict> {
     let Finished::Failed(FailureRecord { uid, message, .. }) = newest_finished(case)? else { return None };
     let said = message.map(|said| format!(": {said}")).unwrap_or_default();
-    Some(Verdict::new(Truth::False, reason::BACKUP_FAILED, format!("backup {uid} failed{said}")))
+    Some(Verdict::new(Truth::False, Reason::BackupFailed, format!("backup {uid} failed{said}")))
 }
 
 /// The backup that has not moved for stuckAfter, if any.
@@ -187,7 +187,7 @@ fn stuck(case: &Case<'_>) -> Option<Verdict> {
         task.phase.as_deref().unwrap_or("without a phase"),
         task.progress_time.map(|time| time.to_string()).unwrap_or_default(),
     );
-    Some(Verdict::new(Truth::False, reason::BACKUP_STUCK, message))
+    Some(Verdict::new(Truth::False, Reason::BackupStuck, message))
 }
 
 fn stale(case: &Case<'_>) -> Option<Verdict> {
@@ -200,18 +200,18 @@ fn stale(case: &Case<'_>) -> Option<Verdict> {
         }
         None => format!("the newest success, {}, has no readable time, so maxAge cannot be met", success.uid),
     };
-    Some(Verdict::new(Truth::False, reason::BACKUP_STALE, message))
+    Some(Verdict::new(Truth::False, Reason::BackupStale, message))
 }
 
 fn succeeded(case: &Case<'_>) -> Option<Verdict> {
     let Finished::Success(uid) = newest_finished(case)? else { return None };
-    Some(Verdict::new(Truth::True, reason::BACKUP_SUCCEEDED, format!("backup {uid} succeeded")))
+    Some(Verdict::new(Truth::True, Reason::BackupSucceeded, format!("backup {uid} succeeded")))
 }
 
 fn running(case: &Case<'_>) -> Option<Verdict> {
     let task = case.record.open_backups().next()?;
     let message = format!("backup {} is not finished, and none before it is on record", task.uid);
-    Some(Verdict::new(Truth::Unknown, reason::BACKUP_RUNNING, message))
+    Some(Verdict::new(Truth::Unknown, Reason::BackupRunning, message))
 }
 
 /// There is no backup at all.
@@ -225,7 +225,7 @@ fn no_backup(case: &Case<'_>) -> Verdict {
     } else {
         (Truth::Unknown, "the API lists no backup")
     };
-    Verdict::new(truth, reason::NO_BACKUP, message)
+    Verdict::new(truth, Reason::NoBackup, message)
 }
 
 /// A time and a duration later; the end of time where that is beyond it.
