@@ -1,14 +1,18 @@
 //! The library behind the command `cce-backup-watch`: a Kubernetes operator that reports the control-plane backups of
 //! Huawei Cloud CCE clusters.
 //!
-//! Read [`controller`] first: it turns what the cloud says into a resource's status. [`api`] is what users see, [`cloud`]
-//! is how Huawei Cloud is asked, and [`serve`] is what those who run the operator need. [`operator`] puts them together.
+//! Read [`controller`] first: it turns what the cloud says into a resource's status. [`poll`] decides which cluster is asked
+//! when, and [`cloud`] is how Huawei Cloud is asked. [`api`] is what users see, and [`serve`] is what those who run the
+//! operator need. [`operator`] puts them together.
 //! [`tasks`] is the same poll without Kubernetes, and [`cli`] the flags of both.
 
 pub mod api;
 pub mod cli;
 pub mod cloud;
 pub mod controller;
+pub mod kubernetes;
+pub mod metrics;
 pub mod operator;
+pub mod poll;
 pub mod serve;
 pub mod tasks;

@@ -34,7 +34,8 @@ fn main() -> ExitCode {
 type Failure = Box<dyn std::error::Error>;
 
 fn block_on(future: impl Future<Output = Result<(), operator::Error>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One thread: with more, they mostly wake each other, which doubles what a poll costs.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(future);
     // What is still under way must not keep the process from ending.
     runtime.shutdown_background();

@@ -1,5 +1,6 @@
 //! `cce-backup-watch controller`: puts the parts together and runs them until a signal, or until one of them ends.
 
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,24 +8,25 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared, join_all, select_all},
 };
-use kube::Client as KubeClient;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 
 use crate::cli::ControllerArgs;
 use crate::cloud::{
     client::{Client, ClientConfig, HttpError},
     region::{EndpointError, Endpoints},
-    share::Sharing,
     source::{self, SourceConfig},
 };
-use crate::controller::{
-    self, Scope, Stores, context::Context, identity::OperatorIdentity, pace::Paces, secrets::Secrets,
-};
+use crate::controller::{self, RECONCILES, Scope, Stores, context::Context, retry::Retries};
+use crate::kubernetes;
+use crate::metrics::Metrics;
+use crate::poll::{driver::Poller, engine::Config, world::Outside};
 use crate::serve::{
-    http::{self, Readiness},
+    http::{self, Health},
     leader::{Leadership, LeaseError},
-    metrics::{Metered, Metrics},
+    poll_metrics::Polls,
     resource_metrics::Watches,
     telemetry,
 };
@@ -69,39 +71,37 @@ pub async fn run(args: ControllerArgs) -> Result<(), Error> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| Error::Listen(args.listen, error))?;
     let address = listener.local_addr().map_err(|error| Error::Listen(args.listen, error))?;
     let metrics = Metrics::default();
-    let context = context(&args, &metrics).await?;
+    let parts = Parts::new(&args, &metrics).await?;
     let stop = stop()?;
-    let readiness = Readiness::default();
+    let health = Health::default();
+    let server =
+        http::serve(listener.into_std().map_err(|e| Error::Listen(address, e))?, metrics, health.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %address, "started");
 
     tokio::select! {
-        ended = elected(&args, &context, &readiness, stop) => ended?,
-        _ = http::serve(listener, metrics, readiness.clone()) => return Err(Error::Ended("the HTTP server")),
+        ended = elected(&args, &parts, &health, stop) => ended?,
+        () = server => return Err(Error::Ended("the HTTP server")),
     }
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Works, with `--leader-elect` only while this process holds the Lease.
-async fn elected(
-    args: &ControllerArgs,
-    context: &Arc<Context>,
-    readiness: &Readiness,
-    stop: Stop,
-) -> Result<(), Error> {
+async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Stop) -> Result<(), Error> {
     if !args.leader_elect {
-        return work(args, context, readiness, stop).await;
+        return work(args, parts, health, stop).await;
     }
+    let context = &parts.context;
     let namespace = args.lease_namespace.as_deref().unwrap_or(context.client.default_namespace());
-    readiness.set(true); // a standby is ready to take over
+    health.ready(true); // a standby is ready to take over
     let lease = Leadership::acquire(context.client.clone(), namespace, &args.lease_name, &context.instance);
     let lease = tokio::select! {
         lease = lease => lease?,
         () = stop.clone() => return Ok(()),
     };
-    readiness.set(false); // until the caches are filled
+    health.ready(false); // until the caches are filled
     let worked = tokio::select! {
-        worked = work(args, context, readiness, stop) => worked,
+        worked = work(args, parts, health, stop) => worked,
         () = lease.lost() => Err(Error::Ended("the time as the leader")),
     };
     lease.release().await;
@@ -109,27 +109,30 @@ async fn elected(
 }
 
 /// The work itself: the controllers, until they are told to stop.
-async fn work(
-    args: &ControllerArgs,
-    context: &Arc<Context>,
-    readiness: &Readiness,
-    stop: Stop,
-) -> Result<(), Error> {
+async fn work(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Stop) -> Result<(), Error> {
     let mut namespaces = args.watch_namespace.clone();
     // One that is named twice must not be worked on twice.
     namespaces.sort_unstable();
     namespaces.dedup();
     let scope = Scope { namespaces, labels: args.watch_label_selector.clone(), shard: args.shard };
-    let (stores, controllers) = controller::run(context, &scope, args.concurrency, &stop);
-    context.metrics.collect(Watches { stores: stores.clone(), context: context.clone() });
+    let Parts { context, world } = parts;
+    let (stores, controllers, wake) = controller::run(context, &scope, &stop);
+    let poller = context.poller.clone();
+    context.metrics.collect(Watches { stores: stores.clone(), poller: poller.clone() });
+    context.metrics.collect(Polls { stores: stores.clone(), poller: poller.clone() });
     context.metrics.leads(true);
+    health.polls(poller.clone());
+    let world = world.clone();
+    // A task of its own: an answer then turns the polling loop and nothing else.
+    let polling = tokio::spawn(async move { poller.run(world, wake).await });
     tokio::select! {
         ended = until_stopped(controllers, stop.clone()) => ended,
         () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => {
             tracing::warn!("reconciles were still under way; they repeat at the next start");
             Ok(())
         }
-        () = ready(stores, readiness) => Err(Error::Ended("the cache")),
+        () = ready(stores, health) => Err(Error::Ended("the cache")),
+        _ = polling => Err(Error::Ended("the polling loop")),
     }
 }
 
@@ -158,40 +161,66 @@ fn stop() -> Result<Stop, Error> {
 }
 
 /// Ready once the caches are filled; then waits for ever. Ends only if a cache can never be filled.
-async fn ready(stores: Stores, readiness: &Readiness) {
+async fn ready(stores: Stores, health: &Health) {
     for store in &stores {
         if store.wait_until_ready().await.is_err() {
             return;
         }
     }
-    readiness.set(true);
+    health.ready(true);
     std::future::pending::<()>().await;
 }
 
-async fn context(args: &ControllerArgs, metrics: &Metrics) -> Result<Arc<Context>, Error> {
-    let ca_pem = args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?;
-    let client = Client::new(ClientConfig {
-        request_timeout: args.cloud.request_timeout,
-        ca_pem: ca_pem.clone(),
-        endpoints: Endpoints::new(args.cloud.region_endpoint.iter().cloned())?,
-        ..ClientConfig::default()
-    })?;
-    let source = source::OperatorIdentity::new(SourceConfig {
-        choice: args.operator_credentials,
-        request_timeout: args.cloud.request_timeout,
-        ca_pem,
-        ..SourceConfig::default()
-    })?;
-    let kube = KubeClient::try_default().await?;
-    Ok(Arc::new(Context {
-        sharing: Sharing::new(Arc::new(Metered { client, metrics: metrics.clone() }), args.limit()),
-        secrets: Secrets::new(kube.clone()),
-        identity: OperatorIdentity::new(source, args.operator_credentials_namespace.clone()),
-        paces: Paces::default(),
-        metrics: metrics.clone(),
-        instance: instance(),
-        client: kube,
-    }))
+/// What the work needs.
+struct Parts {
+    context: Arc<Context>,
+    world: Arc<Outside>,
+}
+
+impl Parts {
+    async fn new(args: &ControllerArgs, metrics: &Metrics) -> Result<Self, Error> {
+        let ca_pem = args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?;
+        let endpoints = Endpoints::new(args.cloud.region_endpoint.iter().cloned())?;
+        let cloud = Client::new(ClientConfig {
+            request_timeout: args.cloud.request_timeout,
+            ca_pem: ca_pem.clone(),
+            endpoints: endpoints.clone(),
+            ..ClientConfig::default()
+        })?;
+        let identity = source::OperatorIdentity::new(SourceConfig {
+            choice: args.operator_credentials,
+            request_timeout: args.cloud.request_timeout,
+            ca_pem,
+            ..SourceConfig::default()
+        })?;
+        let client = kubernetes::client().await?;
+        let hasher = RandomState::new();
+        let poller = Poller::new(Config {
+            concurrency: usize::from(args.concurrency),
+            limit: args.limit(),
+            endpoints,
+            seed: fastrand::u64(..),
+            hasher: hasher.clone(),
+        });
+        let world = Outside {
+            cloud,
+            kube: client.clone(),
+            identity: Arc::new(identity),
+            hasher,
+            metrics: metrics.clone(),
+        };
+        let context = Context {
+            client,
+            instance: instance(),
+            poller,
+            served: args.operator_credentials_namespace.clone(),
+            retries: Retries::default(),
+            slots: Semaphore::new(usize::from(RECONCILES)),
+            metrics: metrics.clone(),
+            clock: Timestamp::now,
+        };
+        Ok(Self { context: Arc::new(context), world: Arc::new(world) })
+    }
 }
 
 /// The name of the pod, which Kubernetes gives as the host name.

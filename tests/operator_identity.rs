@@ -142,7 +142,7 @@ fn identity(
 }
 
 async fn name(identity: &OperatorIdentity, minutes: i64) -> Result<String, FaultKind> {
-    identity.credential(after(minutes)).await.map(|(_, identity)| identity.0).map_err(|fault| fault.kind)
+    identity.credential(after(minutes)).await.map(|read| read.id.0).map_err(|fault| fault.kind)
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn oidc_trades_the_identity_token_in_two_steps() {
     let operator = identity(OperatorCredentials::Oidc, &service, &variables);
     service.will(ID_TOKEN, &[(201, "{}")]);
     service.will(SECURITY_TOKENS, &[(201, &issued("a", 360))]);
-    let (credential, _) = operator.credential(now()).await.unwrap();
+    let credential = operator.credential(now()).await.unwrap().credential;
     assert_eq!(format!("{credential:?}"), "Credential { .. }");
     let asked = service.asked();
     let [first, second] = &asked[..] else { panic!("{asked:?}") };
@@ -330,12 +330,12 @@ async fn a_revoked_credential_is_replaced_once_the_cloud_refuses_it() {
     service.will(TOKEN, &[(404, "")]);
     service.will(KEY, &[(200, &issued("a", 360)), (200, &issued("b", 720))]);
     let operator = identity(OperatorCredentials::Metadata, &service, &[]);
-    let (_, first) = operator.credential(now()).await.unwrap();
+    let first = operator.credential(now()).await.unwrap().id;
     operator.refused(&first, after(5));
-    let (_, second) = operator.credential(after(5)).await.unwrap();
+    let second = operator.credential(after(5)).await.unwrap().id;
     assert_ne!(first, second);
     operator.refused(&first, after(60));
-    assert_eq!(operator.credential(after(60)).await.unwrap().1, second);
+    assert_eq!(operator.credential(after(60)).await.unwrap().id, second);
 }
 
 #[tokio::test]

@@ -8,8 +8,9 @@ use super::{
     CloudArgs,
     value::{log_filter, rate, shard},
 };
-use crate::cloud::{rate::Limit, source::OperatorCredentials};
+use crate::cloud::source::OperatorCredentials;
 use crate::controller::Shard;
+use crate::poll::account::Limit;
 use crate::serve::telemetry::LogFormat;
 
 /// The flags of the operator.
@@ -39,8 +40,9 @@ pub struct ControllerArgs {
     #[arg(long, env = "CBW_ACCOUNT_BURST", value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub account_burst: u32,
 
-    /// How many resources are worked on at the same time.
-    #[arg(long, env = "CBW_CONCURRENCY", value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Requests to the cloud in flight at the same time, for the whole process. No endpoint gets more than a quarter of
+    /// them and no account more than an eighth, so that one that hangs holds up no other.
+    #[arg(long, env = "CBW_CONCURRENCY", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
 
     /// Where the operator's own identity comes from.

@@ -2,6 +2,7 @@
 //!
 //! One signed GET, one decoded answer or one fault. Nothing is retried and nothing is remembered here but connections.
 
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -69,23 +70,30 @@ impl Client {
         credential: &Credential,
         now: Timestamp,
     ) -> Result<Answer, Fault> {
-        let answer = self.ask(target, credential, now).await;
-        let (region, cluster) = (&target.region, &target.cluster_id);
-        match &answer {
-            Ok(Answer { tasks, left_out, .. }) => {
-                tracing::debug!(%region, %cluster, tasks = tasks.len(), left_out, "asked the cloud");
-            }
-            Err(fault) => {
-                tracing::debug!(
-                    %region, %cluster, reason = %fault.kind, status = fault.http_status, code = fault.code,
-                    request_id = fault.request_id, "the cloud gave no answer: {fault}"
-                );
-            }
-        }
-        answer
+        decode(self.ask(target, credential, now).await, target, credential, now)
     }
 
-    async fn ask(&self, target: &Target, credential: &Credential, now: Timestamp) -> Result<Answer, Fault> {
+    /// The same, for who asks again and again: a body whose hash is `known` is not looked at.
+    pub async fn list_new_tasks(
+        &self,
+        target: &Target,
+        credential: &Credential,
+        now: Timestamp,
+        known: Option<u64>,
+        hasher: &impl BuildHasher,
+    ) -> Result<News, Fault> {
+        let reply = self.ask(target, credential, now).await;
+        let hash = match &reply {
+            Ok(Reply { status: 200, body: Body::Whole(body), .. }) => Some(hasher.hash_one(body)),
+            _ => None,
+        };
+        if known.is_some() && known == hash {
+            return Ok(News::Unchanged);
+        }
+        decode(reply, target, credential, now).map(|answer| News::Answer(answer, hash.unwrap_or_default()))
+    }
+
+    async fn ask(&self, target: &Target, credential: &Credential, now: Timestamp) -> Result<Reply, Fault> {
         let url = format!("{}{}", self.endpoints.cce(&target.region), target.path());
         let url = Url::parse(&url).map_err(|_| {
             Fault::new(
@@ -123,10 +131,43 @@ impl Client {
             request = request.header(name, value);
         }
         let whom = format!("the endpoint of region {}", target.region);
-        let mut reply = http::exchange(request, &whom).await?;
+        http::exchange(request, &whom).await
+    }
+}
+
+/// What an exchange brought, without what the other side sent back of the credential.
+fn decode(
+    reply: Result<Reply, Fault>,
+    target: &Target,
+    credential: &Credential,
+    now: Timestamp,
+) -> Result<Answer, Fault> {
+    let answer = reply.and_then(|mut reply| {
         reply.redact(credential);
         answer(&reply, now)
+    });
+    let (region, cluster) = (&target.region, &target.cluster_id);
+    match &answer {
+        Ok(Answer { tasks, left_out, .. }) => {
+            tracing::debug!(%region, %cluster, tasks = tasks.len(), left_out, "the cloud answered");
+        }
+        Err(fault) => {
+            tracing::debug!(
+                %region, %cluster, reason = %fault.kind, status = fault.http_status, code = fault.code,
+                request_id = fault.request_id, "the poll failed: {fault}"
+            );
+        }
     }
+    answer
+}
+
+/// What there is to know, for who asks again and again.
+#[derive(Debug)]
+pub enum News {
+    /// The body is the known one.
+    Unchanged,
+    /// Another answer, and the hash of its body.
+    Answer(Answer, u64),
 }
 
 /// As it must stand in the Host header: without the scheme's default port.

@@ -3,6 +3,8 @@
 //! Where they come from is left to whoever builds one: a Secret of the watch's namespace, or the operator's own identity.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -70,6 +72,13 @@ impl Credential {
         self.security_token.as_ref().map(SecretString::expose_secret)
     }
 
+    /// A keyed hash of the three values: copies of one key in many Secrets have the same.
+    pub fn fingerprint(&self, hasher: &impl BuildHasher) -> u64 {
+        let mut hash = hasher.build_hasher();
+        (self.access_key(), self.secret_key(), self.security_token()).hash(&mut hash);
+        hash.finish()
+    }
+
     /// Whether the other one has the same three values.
     pub(super) fn same_as(&self, other: &Self) -> bool {
         self.access_key() == other.access_key()
@@ -108,9 +117,18 @@ fn value(name: &'static str, bytes: &[u8], max: usize) -> Result<SecretString, C
     }
 }
 
+/// A credential, and which one it is.
+#[derive(Clone, Debug)]
+pub struct ResolvedCredential {
+    /// What signs a request.
+    pub credential: Arc<Credential>,
+    /// Tells it from another.
+    pub id: CredentialId,
+}
+
 /// Which credential this is, without saying anything about it: the uid and resourceVersion of a Secret, for example.
 ///
-/// Two watches share a fetch only when their identities are equal, and a new identity means a changed credential.
+/// A new id means a changed credential.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialId(pub String);
 

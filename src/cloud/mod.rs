@@ -1,23 +1,20 @@
 //! Huawei Cloud: where a cluster's API is, how a request is signed, and what an answer says.
 //!
 //! Everything here is free of Kubernetes. [`client`] does the only I/O; the other modules are pure.
-//! Sharing one fetch among many watches and keeping an account's rate is left to [`share`] and [`rate`],
-//! and what an answer *means* for a resource to [`crate::controller::plan`].
+//! When a cluster is asked is left to [`crate::poll`], and what an answer *means* for a resource to
+//! [`crate::controller::plan`].
 
 pub mod client;
 pub mod credential;
 pub mod fault;
 mod field;
 pub mod http;
-pub mod rate;
 mod redact;
 pub mod refusal;
 pub mod region;
 pub mod retry_after;
-pub mod share;
 pub mod sign;
 pub mod source;
-pub mod standing;
 pub mod target;
 pub mod text;
 pub mod time;
@@ -26,7 +23,7 @@ pub mod wire;
 use jiff::Timestamp;
 
 /// What one call to the snapshot-task API returned, decoded and cleaned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Answer {
     /// The tasks in the order of the answer, each uid once.
     pub tasks: Vec<Task>,
@@ -37,7 +34,7 @@ pub struct Answer {
 }
 
 /// One snapshot task as the API reported it. Every field but the uid may be absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Task {
     /// 1 to 128 characters, cleaned.
     pub uid: String,
@@ -56,7 +53,7 @@ pub struct Task {
 }
 
 /// One part of a task, such as the backup of etcd or of a disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Item {
     /// Cleaned, at most 128 characters.
     pub id: Option<String>,

@@ -5,16 +5,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 
-use super::{
-    identity::OperatorIdentity,
-    pace::{Key, Paces},
-    plan,
-    plan::verdict,
-    secrets::Secrets,
+use super::{identity, plan, retry::Retries};
+use crate::api::{
+    ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT, Reason,
+    condition::{self, types},
 };
-use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT};
-use crate::cloud::share::Sharing;
-use crate::serve::metrics::Metrics;
+use crate::cloud::{
+    fault::{Fault, FaultKind},
+    target::{ClusterId, ProjectId, Region, Target, TargetError},
+};
+use crate::metrics::Metrics;
+use crate::poll::{Demand, Outcome, WatchKey, driver::Poller};
+
+/// How soon after a restart a watch is polled over which a person has to act, and one whose polls failed.
+const STALLED: Duration = Duration::from_secs(30);
+const FAILING: Duration = Duration::from_mins(10);
 
 /// What every reconcile shares.
 pub struct Context {
@@ -22,28 +27,30 @@ pub struct Context {
     pub client: Client,
     /// Who we are in the Events: the pod's name.
     pub instance: String,
-    /// Fetches shared among watches.
-    pub sharing: Sharing,
-    /// Credentials from Secrets.
-    pub secrets: Secrets,
-    /// The operator's own identity.
-    pub identity: OperatorIdentity,
-    /// What is remembered between looks.
-    pub paces: Paces,
+    /// The polling engine.
+    pub poller: Poller,
+    /// The namespaces that the operator's own identity serves; `*` is all of them.
+    pub served: Vec<String>,
+    /// What could not be written, and since when.
+    pub retries: Retries,
+    /// Reconciles at a time, over all namespaces.
+    pub slots: tokio::sync::Semaphore,
     /// What is counted.
     pub metrics: Metrics,
+    /// The time of day.
+    pub clock: fn() -> Timestamp,
 }
 
-/// One resource, as a look sees it.
-pub struct Look<'a> {
+/// One resource, as a reconcile sees it.
+pub struct View<'a> {
     /// The resource.
     pub watch: &'a ClusterBackupWatch,
     /// `metadata.namespace`
     pub namespace: &'a str,
+    /// `metadata.name`
+    pub name: &'a str,
     /// `metadata.uid`
     pub uid: &'a str,
-    /// `metadata.generation`
-    pub generation: Option<i64>,
     /// What the user wants.
     pub spec: &'a ClusterBackupWatchSpec,
     /// What the resource says so far.
@@ -52,9 +59,9 @@ pub struct Look<'a> {
     pub request: Option<String>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> View<'a> {
     /// The view of a resource; `nothing` stands in for a status that is not there.
-    pub fn at(watch: &'a ClusterBackupWatch, nothing: &'a ClusterBackupWatchStatus) -> Self {
+    pub fn of(watch: &'a ClusterBackupWatch, nothing: &'a ClusterBackupWatchStatus) -> Self {
         let status = watch.status.as_ref().unwrap_or(nothing);
         // While suspended a request waits for the end of the suspension.
         let request = watch
@@ -66,37 +73,135 @@ impl<'a> Look<'a> {
         Self {
             watch,
             namespace: watch.metadata.namespace.as_deref().unwrap_or_default(),
+            name: watch.metadata.name.as_deref().unwrap_or_default(),
             uid: watch.metadata.uid.as_deref().unwrap_or_default(),
-            generation: watch.metadata.generation,
             spec: &watch.spec,
             status,
             request,
         }
     }
 
-    /// Namespace and name.
-    pub fn key(&self) -> Key {
-        Key::new(Some(self.namespace), self.watch.metadata.name.as_deref())
+    /// Its key in the engine.
+    pub fn key(&self) -> WatchKey {
+        key(Some(self.namespace), Some(self.name))
     }
 
-    /// Whether a task was running when the resource was last written.
-    pub fn runs(&self) -> bool {
-        verdict::runs(self.status.tasks.as_deref(), self.spec.stuck_after, Timestamp::now())
+    /// `metadata.resourceVersion`
+    pub fn version(&self) -> &str {
+        self.watch.metadata.resource_version.as_deref().unwrap_or_default()
     }
 
-    /// `metadata.creationTimestamp`
-    pub fn created(&self) -> Option<Timestamp> {
-        self.watch.metadata.creation_timestamp.as_ref().map(|time| time.0)
+    /// What it wants of the engine; or why no request could be made for it at all.
+    pub fn demand(&self, served: &[String], now: Timestamp) -> Result<Demand, Fault> {
+        let cadence = plan::schedule::cadence(self.spec, self.status.tasks.as_deref(), now);
+        Ok(Demand {
+            uid: self.uid.to_owned(),
+            generation: self.watch.metadata.generation,
+            target: target(self.spec)?,
+            source: identity::source(self.spec, self.namespace, served)?,
+            cadence,
+            spread: self.spread(cadence.period),
+            request: self.request.clone(),
+        })
+    }
+
+    /// All that a plan depends on.
+    pub fn input<'b>(
+        &'b self,
+        outcome: Option<&'b Outcome>,
+        for_request: bool,
+        now: Timestamp,
+    ) -> plan::Input<'b> {
+        plan::Input {
+            name: self.name,
+            uid: self.uid,
+            generation: self.watch.metadata.generation,
+            created: self.watch.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            spec: self.spec,
+            status: self.status,
+            outcome,
+            request: self.request.as_deref().filter(|_| for_request),
+            now,
+        }
+    }
+
+    /// Over how long the first poll after a restart may be spread. A watch without a verdict on its spec is not kept
+    /// waiting, and one that failed is not left alone for an interval that may be a day.
+    fn spread(&self, period: Duration) -> Option<Duration> {
+        let ready = condition::find(&self.status.conditions, types::READY)?;
+        let unpolled = [Reason::NotYetPolled, Reason::Suspended, Reason::InvalidResource];
+        if unpolled.iter().any(|reason| ready.reason == *reason)
+            || self.status.observed_generation != self.watch.metadata.generation
+        {
+            return None;
+        }
+        Some(match Reason::parse(&ready.reason).filter(|_| ready.status == "False") {
+            Some(reason) if reason.stalls() => period.min(STALLED),
+            Some(_) => period.min(FAILING),
+            None => period,
+        })
     }
 }
 
-/// How long the API server may take for a request. Without a limit a connection that has gone silent would hold one of
-/// the places in which resources are worked on for ever.
-const ANSWER: Duration = Duration::from_secs(10);
+/// The key of the resource with this namespace and name.
+pub fn key(namespace: Option<&str>, name: Option<&str>) -> WatchKey {
+    format!("{}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()).into()
+}
 
-/// The answer of the API server, if it comes in time.
-pub async fn answer<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    tokio::time::timeout(ANSWER, request)
-        .await
-        .unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))
+/// Parses what the API server has already checked, unless someone changed the CRD.
+fn target(spec: &ClusterBackupWatchSpec) -> Result<Target, Fault> {
+    let parse = || {
+        Ok::<_, TargetError>(Target {
+            region: Region::parse(&spec.region)?,
+            project_id: ProjectId::parse(&spec.project_id)?,
+            cluster_id: ClusterId::parse(&spec.cluster_id)?,
+            cluster_type: spec.cluster_type,
+        })
+    };
+    parse()
+        .map_err(|error| Fault::new(FaultKind::RequestRejected, format!("the spec cannot be used: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A watch that is polled once a day, as an earlier process left it.
+    fn left(reason: &str, status: &str, observed: i64) -> ClusterBackupWatch {
+        serde_json::from_value(json!({
+            "apiVersion": "cce.backupwatch.io/v1alpha1",
+            "kind": "ClusterBackupWatch",
+            "metadata": { "name": "prod", "namespace": "platform", "uid": "1", "generation": 2 },
+            "spec": { "region": "r", "projectID": "p", "clusterID": "c", "interval": "24h" },
+            "status": {
+                "observedGeneration": observed,
+                "conditions": [{
+                    "type": "Ready", "status": status, "reason": reason, "message": "",
+                    "lastTransitionTime": "2023-11-25T09:03:46Z"
+                }],
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn after_a_restart_a_watch_waits_no_longer_than_what_it_is_about() {
+        const DAY: u64 = 24 * 3600;
+        for (reason, status, observed, longest) in [
+            ("Polled", "True", 2, Some(DAY)),
+            ("Polled", "True", 1, None),
+            ("NotYetPolled", "Unknown", 2, None),
+            ("Suspended", "True", 2, None),
+            ("InvalidResource", "False", 2, None),
+            ("AuthenticationFailed", "False", 2, Some(30)),
+            ("SecretNotFound", "False", 2, Some(30)),
+            ("CloudUnavailable", "False", 2, Some(600)),
+        ] {
+            let (watch, nothing) = (left(reason, status, observed), ClusterBackupWatchStatus::default());
+            let spread = View::of(&watch, &nothing).spread(Duration::from_secs(DAY));
+            assert_eq!(spread, longest.map(Duration::from_secs), "{reason} {observed}");
+        }
+    }
 }

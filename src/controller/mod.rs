@@ -1,42 +1,47 @@
 //! The controller: a `ClusterBackupWatch` says what the cloud says of its cluster's backups.
 //!
 //! ```text
-//! watch event or timer
-//!   → observe   the credential, then the tasks of the cluster       (the only cloud I/O)
-//!   → plan      what that means                                     (pure)
-//!   → apply     Events, then the status                             (the only writes)
+//! watch event, or news of the polling engine
+//!   → newest outcome   of the cluster that the watch names            (poll; no I/O here)
+//!   → plan             what that means                                (pure)
+//!   → apply            Events, then the status                        (the only writes)
 //! ```
 //!
-//! [`reconcile`] is these three lines; this file wires the streams that call it.
+//! [`reconcile`] is these lines; this file wires the streams that call it.
 
 pub mod apply;
 pub mod context;
 pub mod identity;
-pub mod observe;
-pub mod pace;
+pub mod invalid;
 pub mod plan;
 pub mod reconcile;
-pub mod secrets;
+pub mod retry;
 
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{
     FutureExt, Stream, StreamExt, TryStreamExt,
+    channel::mpsc,
     future::{BoxFuture, ready},
 };
 use kube::{
     Api, Resource, ResourceExt,
     core::DeserializeGuard,
     runtime::{
-        Controller, Predicate, PredicateConfig, WatchStreamExt, controller, predicates,
+        Controller, PredicateConfig, WatchStreamExt, controller,
         reflector::{self, ObjectRef, Store},
+        utils::Backoff,
         watcher,
     },
 };
 
-use crate::api::ClusterBackupWatch;
+use crate::api::{ClusterBackupWatch, REQUESTED_AT};
+use crate::kubernetes;
+use crate::poll::{WatchKey, backoff, driver::Poller};
 use context::Context;
-use pace::Key;
 
 /// A resource, or why it cannot be decoded: one that cannot stops none of the others.
 pub type Guarded = DeserializeGuard<ClusterBackupWatch>;
@@ -84,26 +89,37 @@ impl Shard {
 /// The copy of the resources that a process keeps: kube's, without what nobody reads.
 pub type Stores = Vec<Store<Guarded>>;
 
+/// Requests to the API server at a time.
+pub const RECONCILES: u16 = 16;
+/// The waits of a watch stream that fails: the first and the longest.
+const STREAM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
 /// The controllers, one a namespace, and the stores that they fill. Each ends when `stop` does and its reconciles under
-/// way are done.
+/// way are done. The waker calls a reconcile of one watch.
 pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
     context: &Arc<Context>,
     scope: &Scope,
-    concurrency: u16,
     stop: &S,
-) -> (Stores, Vec<BoxFuture<'static, ()>>) {
-    let apis: Vec<Api<Guarded>> = if scope.namespaces.is_empty() {
-        vec![Api::all(context.client.clone())]
+) -> (Stores, Vec<BoxFuture<'static, ()>>, impl Fn(WatchKey) + use<S>) {
+    let namespaces: Vec<Option<&str>> = if scope.namespaces.is_empty() {
+        vec![None]
     } else {
-        scope.namespaces.iter().map(|name| Api::namespaced(context.client.clone(), name)).collect()
+        scope.namespaces.iter().map(|name| Some(name.as_str())).collect()
     };
-    let each = u16::try_from(usize::from(concurrency).div_ceil(apis.len())).unwrap_or(concurrency);
-    let start = |api| {
+    let mut wakers = HashMap::new();
+    let (mut stores, mut controllers) = (Vec::new(), Vec::new());
+    for namespace in namespaces {
+        let api = match namespace {
+            None => Api::all(context.client.clone()),
+            Some(name) => Api::namespaced(context.client.clone(), name),
+        };
+        let (waker, woken) = mpsc::unbounded();
         let (store, writer) = reflector::store();
-        let trigger = trigger(api, scope, writer, context.clone());
+        let trigger = trigger(api, namespace, scope, writer, store.clone(), context.clone());
         let at_log = context.clone();
         let controller = Controller::for_stream(trigger, store.clone())
-            .with_config(controller::Config::default().concurrency(each))
+            .with_config(controller::Config::default().concurrency(RECONCILES))
+            .reconcile_on(woken)
             .graceful_shutdown_on(stop.clone())
             .run(reconcile::reconcile, reconcile::on_error, context.clone())
             .for_each(move |result| {
@@ -111,25 +127,38 @@ pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
                 ready(())
             })
             .boxed();
-        (store, controller)
+        wakers.insert(namespace.map(str::to_owned), waker);
+        stores.push(store);
+        controllers.push(controller);
+    }
+    let wake = move |key: WatchKey| {
+        let Some((namespace, name)) = key.split_once('/') else { return };
+        let waker = wakers.get(&None).or_else(|| wakers.get(&Some(namespace.to_owned())));
+        if let Some(waker) = waker {
+            // A controller that has ended wakes nobody any more.
+            let _ = waker.unbounded_send(ObjectRef::new(name).within(namespace));
+        }
     };
-    apis.into_iter().map(start).unzip()
+    (stores, controllers, wake)
 }
 
-/// What makes a reconcile: a new spec or new annotations. A status write does not, or each would trigger itself.
+/// What makes a reconcile: a new spec or a request. A status write does not, or each would trigger itself.
 fn trigger(
     api: Api<Guarded>,
+    namespace: Option<&str>,
     scope: &Scope,
     writer: reflector::store::Writer<Guarded>,
+    store: Store<Guarded>,
     context: Arc<Context>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
     let shard = scope.shard;
-    let mut config = watcher::Config::default();
+    let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    let mut config = watcher::Config::default().timeout(kubernetes::WATCH);
     if let Some(labels) = &scope.labels {
         config = config.labels(labels);
     }
     watcher(api, config)
-        .default_backoff()
+        .backoff(StreamBackoff { poller: context.poller.clone(), tries: 0 })
         .try_filter(move |event| {
             ready(match event {
                 watcher::Event::Apply(watch)
@@ -138,16 +167,63 @@ fn trigger(
                 watcher::Event::Init | watcher::Event::InitDone => true,
             })
         })
-        .inspect_ok(move |event| {
-            if let watcher::Event::Delete(watch) = event {
-                let meta = watch.meta();
-                context.paces.forget(&Key::new(meta.namespace.as_deref(), meta.name.as_deref()));
-            }
-        })
         .modify(prune)
         .reflect(writer)
+        .inspect_ok(move |event| match event {
+            watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) => {
+                let version = watch.meta().resource_version.as_deref().unwrap_or_default();
+                context.poller.saw(&key_of(watch), version);
+            }
+            watcher::Event::Delete(watch) => forget(&context, &key_of(watch)),
+            // What was deleted while the stream was away.
+            watcher::Event::InitDone => {
+                let known: HashSet<_> = store.state().iter().map(|watch| key_of(watch)).collect();
+                context.poller.retain(|key| !key.starts_with(&prefix) || known.contains(key));
+            }
+            watcher::Event::Init => {}
+        })
         .applied_objects()
-        .predicate_filter(predicates::generation.combine(predicates::annotations), PredicateConfig::default())
+        .predicate_filter(wakes, PredicateConfig::default())
+}
+
+/// The waits of a stream that fails. Its longest is short: what happened meanwhile is to be caught up soon after the API
+/// server's return.
+struct StreamBackoff {
+    poller: Poller,
+    tries: u32,
+}
+
+impl Iterator for StreamBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.tries += 1;
+        Some(self.poller.jitter(backoff(STREAM.0, self.tries, STREAM.1)))
+    }
+}
+
+impl Backoff for StreamBackoff {
+    fn reset(&mut self) {
+        self.tries = 0;
+    }
+}
+
+/// What of a resource makes a reconcile when it changes.
+fn wakes(watch: &Guarded) -> Option<u64> {
+    let mut hash = DefaultHasher::new();
+    let meta = watch.meta();
+    (meta.generation, watch.annotations().get(REQUESTED_AT), watch.0.is_ok()).hash(&mut hash);
+    Some(hash.finish())
+}
+
+fn key_of(watch: &Guarded) -> WatchKey {
+    let meta = watch.meta();
+    context::key(meta.namespace.as_deref(), meta.name.as_deref())
+}
+
+fn forget(context: &Context, key: &str) {
+    context.poller.forget(key);
+    context.retries.ended(key);
 }
 
 /// Leaves out what nobody here reads, and what may be larger than all the rest.
@@ -165,11 +241,11 @@ fn log<E: std::error::Error>(
         Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
         // Its timer rang after it was deleted, perhaps while the watch was broken and nobody told.
         Err(controller::Error::ObjectNotFound(gone)) => {
-            context.paces.forget(&Key::new(gone.namespace.as_deref(), Some(&gone.name)));
+            forget(context, &context::key(gone.namespace.as_deref(), Some(&gone.name)));
         }
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "the watch of the resources failed; it is tried again");
+            tracing::warn!(%error, cause, "the stream of ClusterBackupWatches failed; it begins anew");
         }
     }
 }

@@ -1,188 +1,181 @@
-//! One look at one watch: `observe → plan → apply`.
+//! One reconcile of one watch: `newest outcome → plan → apply`. It never waits for the cloud.
+//!
+//! The outcome comes from [`crate::poll`], which calls again when there is another one. The plan is pure. An `Err` means
+//! that Kubernetes itself failed; [`super::retry`] says when to try again.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use jiff::Timestamp;
-use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use kube::{Api, ResourceExt, runtime::controller::Action};
+use tokio::time::Instant;
 
 use super::{
+    Guarded,
     apply::{Written, apply},
-    context::{Context, Look},
-    observe::{Observation, observe},
-    pace::{Pace, jitter},
-    plan::{self, Input, Plan, Seen},
+    context::{Context, View, key},
+    invalid,
+    plan::{self, Plan},
 };
 use crate::api::{
     ClusterBackupWatch, ClusterBackupWatchStatus,
     condition::{self, types},
 };
-
-/// How soon to look again at a resource that changed under our hands.
-const AFTER_CONFLICT: Duration = Duration::from_millis(500);
-/// How soon to look again when Kubernetes failed.
-const AFTER_ERROR: Duration = Duration::from_secs(5);
-/// How soon to look again at a resource whose reconcile panicked.
-const AFTER_PANIC: Duration = Duration::from_mins(1);
+use crate::kubernetes::in_time;
+use crate::poll::{News, Outcome, Settled};
 
 /// Kubernetes itself failed, or the reconcile did.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A request to the API server failed.
-    #[error("a request to the API server failed")]
+    #[error("a request to the API server failed: {0}")]
     Kubernetes(#[from] kube::Error),
+    /// Somebody else wrote the resource, twice while one reconcile wanted to.
+    #[error("the resource was changed by somebody else at the same time")]
+    Conflict,
     /// A bug; it fails this one resource alone.
     #[error("the reconcile panicked")]
     Panic,
 }
 
 /// Ensures that a watch says what the cloud says.
-pub async fn reconcile(
-    watch: Arc<DeserializeGuard<ClusterBackupWatch>>,
-    context: Arc<Context>,
-) -> Result<Action, Error> {
+pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    // However many namespaces are watched, one number bounds the requests to the API server.
+    let _slot = context.slots.acquire().await;
     let begun = Instant::now();
-    let watch = match &watch.0 {
-        Ok(watch) => watch,
-        Err(invalid) => {
-            let (namespace, name) = (invalid.metadata.namespace.as_deref(), invalid.metadata.name.as_deref());
-            tracing::warn!(namespace, name, error = %invalid.error, "cannot decode a resource; it is left alone");
-            context.metrics.reconciled("undecodable", begun.elapsed());
-            return Ok(Action::await_change());
+    let work = async {
+        match &object.0 {
+            Ok(watch) => watch_over(watch, &context).await,
+            Err(undecodable) => invalid::report(&context, undecodable).await,
         }
     };
-    let result = AssertUnwindSafe(look(watch, &context)).catch_unwind().await.unwrap_or(Err(Error::Panic));
+    let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(Error::Panic));
     context.metrics.reconciled(if result.is_ok() { "success" } else { "error" }, begun.elapsed());
-    result
+    if result.is_ok() && context.retries.ended(&key_of(&object)) > 0 {
+        let (namespace, name) = (object.namespace(), object.name_any());
+        tracing::info!(namespace, name, "reconciled again after a failure");
+    }
+    result.map(|()| Action::await_change())
 }
 
-/// When to look again after an error.
+/// When to try again after an error. One line in the log for each watch that begins to fail, not for each try.
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
-pub fn on_error(watch: Arc<DeserializeGuard<ClusterBackupWatch>>, error: &Error, _: Arc<Context>) -> Action {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::error!(namespace = watch.namespace(), name = watch.name_any(), %error, cause, "cannot reconcile");
-    Action::requeue(jitter(match error {
-        Error::Kubernetes(_) => AFTER_ERROR,
-        Error::Panic => AFTER_PANIC,
-    }))
+pub fn on_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    let is_passing = match error {
+        Error::Kubernetes(error) => context.retries.is_passing(error),
+        Error::Conflict => true,
+        Error::Panic => false,
+    };
+    let (wait, is_first) = context.retries.failed(&key_of(&object), is_passing);
+    let (namespace, name) = (object.namespace(), object.name_any());
+    if is_first {
+        tracing::error!(namespace, name, %error, "cannot reconcile; it is tried again, ever more rarely");
+    } else {
+        tracing::debug!(namespace, name, %error, "still cannot reconcile");
+    }
+    Action::requeue(context.poller.jitter(wait))
 }
 
-async fn look(watch: &ClusterBackupWatch, context: &Context) -> Result<Action, Error> {
+fn key_of(object: &Guarded) -> Arc<str> {
+    use kube::Resource;
+    let meta = object.meta();
+    key(meta.namespace.as_deref(), meta.name.as_deref())
+}
+
+async fn watch_over(watch: &ClusterBackupWatch, context: &Context) -> Result<(), Error> {
     let nothing = ClusterBackupWatchStatus::default();
-    let look = Look::at(watch, &nothing);
-    let mut pace =
-        context.paces.recall(&look.key(), look.uid).unwrap_or_else(|| Pace::first(&look, Instant::now()));
-
-    let (observation, plan) = see(context, &look, &mut pace).await?; // (cloud), (pure)
-    match apply(context, &look, &plan).await? {
-        // (Kubernetes)
-        Written::Done => {}
-        Written::Gone => {
-            context.paces.forget(&look.key());
-            return Ok(Action::await_change());
-        }
-        Written::Conflict => {
-            // Whoever wrote in between may have seen more than we did: what we saw must not come after it.
-            context.paces.refresh(&look.key());
-            return Ok(Action::requeue(AFTER_CONFLICT));
-        }
+    let view = View::of(watch, &nothing);
+    let news = newest(context, &view);
+    let plan = decide(context, &view, news.as_ref());
+    // What is about to be written must not be planned from a copy that lags behind our own last write.
+    if !plan.is_empty() && context.poller.is_behind(&view.key(), view.version()) {
+        return from_live(context, &view, &plan, news.as_ref()).await;
     }
-    report(&look, &plan, &observation);
-    let wake = next(&observation, &plan, &mut pace, look.spec.suspend);
-    context.paces.remember(&look.key(), Pace { generation: look.generation, ..pace });
-    Ok(wake.map_or_else(Action::await_change, Action::requeue))
+    match apply(context, &view, &plan, (context.clock)()).await? {
+        Written::Done(version) => settle(context, &view, &plan, news.as_ref(), version),
+        Written::Gone => context.poller.forget(&view.key()),
+        Written::Conflict => return from_live(context, &view, &plan, news.as_ref()).await,
+    }
+    Ok(())
 }
 
-/// Observes and plans; twice where time alone would change a verdict: then the cloud is asked first, since it may know of
-/// a backup that we do not.
-async fn see(
+/// Reads the resource, once and live, and plans again from that. Where somebody else has written its status in between,
+/// they may have seen more of the cloud than we did: then what we saw is void, and the cloud is asked anew.
+async fn from_live(
     context: &Context,
-    look: &Look<'_>,
-    pace: &mut Pace,
-) -> Result<(Observation, Plan), kube::Error> {
-    let before = pace.clone();
-    loop {
-        let observation = observe(context, look, pace).await?;
-        // Whatever comes next, what was fetched stays: looking again then costs no request.
-        let (carried_out, shared) = (pace.carried_out.clone(), pace.shared.clone());
-        context.paces.remember(&look.key(), Pace { carried_out, shared, ..before.clone() });
-
-        let plan = decide(look, &observation, pace);
-        let unasked = matches!(observation, Observation::NotDue) && plan.status.is_some();
-        if !unasked || look.spec.suspend {
-            return Ok((observation, plan));
-        }
-        pace.next_poll = Instant::now();
-    }
-}
-
-fn decide(look: &Look<'_>, observation: &Observation, pace: &mut Pace) -> Plan {
-    let seen = match observation {
-        Observation::NotDue | Observation::Later(_) => Seen::Nothing,
-        Observation::Answer(answer, _) => {
-            (pace.failures, pace.failed) = (0, None);
-            pace.answered = Some(Timestamp::now());
-            Seen::Answer(answer)
-        }
-        Observation::Fault(fault, at) => {
-            if pace.failed.replace(*at) != Some(*at) {
-                pace.failures += 1;
-            }
-            Seen::Fault(fault)
+    view: &View<'_>,
+    planned: &Plan,
+    news: Option<&News>,
+) -> Result<(), Error> {
+    let api: Api<Guarded> = Api::namespaced(context.client.clone(), view.namespace);
+    let live = match in_time(api.get_opt(view.name)).await?.map(|live| live.0) {
+        Some(Ok(live)) if live.metadata.uid.as_deref() == Some(view.uid) => live,
+        // The stream tells of what is there now.
+        Some(_) | None => {
+            context.poller.forget(&view.key());
+            return Ok(());
         }
     };
-    plan::plan(&Input {
-        name: &look.watch.name_any(),
-        uid: look.uid,
-        generation: look.generation,
-        created: look.created(),
-        spec: look.spec,
-        status: look.status,
-        request: look.request.as_deref().filter(|_| !matches!(seen, Seen::Nothing)),
-        seen,
-        failures: pace.failures,
-        now: Timestamp::now(),
-    })
+    let nothing = ClusterBackupWatchStatus::default();
+    let live = View::of(&live, &nothing);
+    let is_ours = !context.poller.is_behind(&view.key(), live.version())
+        || live.status == view.status
+        || Some(live.status) == planned.status.as_ref();
+    if !is_ours {
+        context.poller.discard(&view.key());
+        return Ok(());
+    }
+    let plan = decide(context, &live, news);
+    match apply(context, &live, &plan, (context.clock)()).await? {
+        Written::Done(version) => settle(context, &live, &plan, news, version),
+        Written::Gone => context.poller.forget(&view.key()),
+        Written::Conflict => return Err(Error::Conflict),
+    }
+    Ok(())
 }
 
-/// When to look again: at the next poll, or when time alone changes the verdict.
-fn next(observation: &Observation, plan: &Plan, pace: &mut Pace, suspended: bool) -> Option<Duration> {
-    let now = Instant::now();
-    if suspended {
-        // So that the first look after the suspension polls.
-        pace.next_poll = now;
+/// What the watch has not taken over yet.
+fn newest(context: &Context, view: &View<'_>) -> Option<News> {
+    if view.spec.suspend {
+        context.poller.forget(&view.key());
         return None;
     }
-    if let Observation::Later(wait) = observation {
-        pace.next_poll = now + jitter(*wait);
-    } else if let (Some(delay), Observation::Answer(_, at) | Observation::Fault(_, at)) =
-        (plan.poll_after, observation)
-    {
-        pace.delay = delay;
-        let asked_for = match observation {
-            Observation::Fault(fault, _) => fault.retry_after,
-            _ => None,
-        };
-        // The cloud would not be asked before; looking earlier would be for nothing.
-        pace.next_poll = *at + jitter(delay).max(asked_for.unwrap_or_default());
+    match view.demand(&context.served, (context.clock)()) {
+        Ok(demand) => context.poller.demand(&view.key(), &demand),
+        // No request could be made for it at all.
+        Err(fault) => {
+            context.poller.forget(&view.key());
+            let outcome = Outcome::Fault { fault: Arc::new(fault), failures: 1 };
+            Some(News { outcome, number: 0, for_request: true })
+        }
     }
-    let poll = pace.next_poll.saturating_duration_since(now);
-    Some(plan.look_after.map_or(poll, |look| look.min(poll)))
+}
+
+fn decide(context: &Context, view: &View<'_>, news: Option<&News>) -> Plan {
+    let for_request = news.is_some_and(|news| news.for_request);
+    plan::plan(&view.input(news.map(|news| &news.outcome), for_request, (context.clock)()))
+}
+
+/// The resource says what was planned.
+fn settle(context: &Context, view: &View<'_>, plan: &Plan, news: Option<&News>, version: String) {
+    report(view, plan, news.map(|news| &news.outcome));
+    let number = news.map(|news| news.number);
+    let settled =
+        Settled { number, cadence: plan.cadence, judge_after: plan.judge_after, resource_version: version };
+    context.poller.settle(&view.key(), &settled);
 }
 
 /// One line for each change of what a watch says; faults that changed nothing at debug.
-fn report(look: &Look<'_>, plan: &Plan, observation: &Observation) {
-    let (namespace, name) = (look.namespace, look.watch.name_any());
-    if let Observation::Fault(fault, _) = observation {
+fn report(view: &View<'_>, plan: &Plan, outcome: Option<&Outcome>) {
+    let (namespace, name) = (view.namespace, view.name);
+    if let Some(Outcome::Fault { fault, .. }) = outcome {
         // A level is part of what tracing makes at compile time, so it cannot be a value.
         macro_rules! tell {
             ($level:ident) => {
                 tracing::$level!(
                     namespace,
                     name,
-                    reason = fault.kind.reason().as_str(),
+                    reason = %fault.kind,
                     http = fault.http_status,
                     code = fault.code,
                     request_id = fault.request_id,

@@ -1,11 +1,13 @@
-//! `/metrics`, `/livez` and `/readyz`.
+//! `/metrics`, `/livez` and `/readyz`, on a thread of their own: a scrape of ten thousand watches delays no poll, and a
+//! process whose work stands still can still say so.
 //!
-//! `/livez` says that the event loop turns: it is answered by it, and a long-lived task that ends, ends the process. It
-//! never depends on the cloud or on Kubernetes, whose faults a restart would not mend. `/readyz` says that the caches
-//! are filled, or that this process stands by.
+//! `/livez` says that due polls are sent: the polling loop turns. It never depends on the cloud or on Kubernetes, whose
+//! faults a restart would not mend. `/readyz` says that the caches are filled, or that this process stands by.
 
-use std::sync::Arc;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -14,33 +16,70 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::net::TcpListener;
 
-use super::metrics::Metrics;
+use crate::metrics::Metrics;
+use crate::poll::driver::Poller;
 
-/// Whether the process is ready.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+/// How long the polling loop may stand still. It turns every few seconds.
+const STILL: Duration = Duration::from_secs(60);
 
-impl Readiness {
+/// How the process is.
+#[derive(Clone, Default)]
+pub struct Health(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    is_ready: AtomicBool,
+    /// Of a process that works.
+    poller: OnceLock<Poller>,
+}
+
+impl Health {
     /// The caches are filled, or this process stands by.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+    pub fn ready(&self, is_ready: bool) {
+        self.0.is_ready.store(is_ready, Ordering::Release);
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// From now on this process polls.
+    pub fn polls(&self, poller: Poller) {
+        // A process begins to work once.
+        let _ = self.0.poller.set(poller);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0.is_ready.load(Ordering::Acquire)
+    }
+
+    fn is_alive(&self) -> bool {
+        self.0.poller.get().is_none_or(|poller| poller.silence() < STILL)
     }
 }
 
 /// Serves until the listener fails.
-pub async fn serve(listener: TcpListener, metrics: Metrics, readiness: Readiness) -> std::io::Result<()> {
+pub fn serve(listener: TcpListener, metrics: Metrics, health: Health) -> impl Future<Output = ()> {
+    let (ends, ended) = tokio::sync::oneshot::channel::<()>();
+    let server = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+        // Dropped when the thread ends, however it does.
+        let _ends = ends;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let served = runtime.and_then(|runtime| runtime.block_on(routes(listener, metrics, health)));
+        if let Err(error) = served {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    });
+    async move {
+        if server.is_ok() {
+            let _ = ended.await;
+        }
+    }
+}
+
+async fn routes(listener: TcpListener, metrics: Metrics, health: Health) -> std::io::Result<()> {
     let app = Router::new()
-        .route("/metrics", get(export))
-        .with_state(metrics)
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready).with_state(readiness));
-    axum::serve(listener, app).await
+        .route("/metrics", get(export).with_state(metrics))
+        .route("/livez", get(alive).with_state(health.clone()))
+        .route("/readyz", get(ready).with_state(health));
+    axum::serve(tokio::net::TcpListener::from_std(listener)?, app).await
 }
 
 async fn export(State(metrics): State<Metrics>) -> Response {
@@ -51,10 +90,18 @@ async fn export(State(metrics): State<Metrics>) -> Response {
     }
 }
 
-async fn ready(State(readiness): State<Readiness>) -> Response {
-    if readiness.get() {
+async fn alive(State(health): State<Health>) -> Response {
+    say(health.is_alive(), "the polling loop stands still\n")
+}
+
+async fn ready(State(health): State<Health>) -> Response {
+    say(health.is_ready(), "the caches are not filled yet\n")
+}
+
+fn say(is_good: bool, otherwise: &'static str) -> Response {
+    if is_good {
         "ok\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the caches are not filled yet\n").into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, otherwise).into_response()
     }
 }

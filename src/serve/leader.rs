@@ -55,10 +55,11 @@ impl Leadership {
         tracing::info!(namespace, name, identity, "standing by for the Lease");
         let manager = LeaseManagerBuilder::new(client, name)
             .with_namespace(namespace)
-            .with_identity(identity)
+            .with_identity(identity.clone())
             .with_duration(DURATION)
             .with_grace(GRACE)
-            .with_field_manager(CONTROLLER)
+            // Of its own for each process: a shared one would let one overwrite the Lease of another unnoticed.
+            .with_field_manager(format!("{CONTROLLER}-{identity}"))
             .build()
             .await
             .map_err(|cause| LeaseError::Unusable {

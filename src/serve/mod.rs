@@ -2,6 +2,6 @@
 
 pub mod http;
 pub mod leader;
-pub mod metrics;
+pub mod poll_metrics;
 pub mod resource_metrics;
 pub mod telemetry;

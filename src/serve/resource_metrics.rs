@@ -2,7 +2,6 @@
 //! with the watch.
 
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::reflector::Store};
@@ -16,7 +15,8 @@ use crate::api::{
     ClusterBackupWatch,
     condition::{self, types},
 };
-use crate::controller::{Stores, context::Context, pace::Key};
+use crate::controller::{Stores, context::key};
+use crate::poll::driver::Poller;
 
 /// The phases that Huawei documents (of a task's items; those of tasks it does not).
 const PHASES: [&str; 6] = ["Init", "Queuing", "Running", "Pause", "Success", "Failed"];
@@ -28,7 +28,7 @@ pub struct Watches {
     /// The caches to read.
     pub stores: Stores,
     /// Knows when each watch was last answered.
-    pub context: Arc<Context>,
+    pub poller: Poller,
 }
 
 impl fmt::Debug for Watches {
@@ -99,19 +99,18 @@ pub fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
 impl Collector for Watches {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let objects: Vec<_> = self.stores.iter().flat_map(Store::state).collect();
+        let last_answer = self.poller.last_answers();
         let watches: Vec<(&ClusterBackupWatch, Labels, Option<Timestamp>)> = objects
             .iter()
             .filter_map(|object| object.0.as_ref().ok())
             .map(|watch| {
                 let labels =
                     vec![("namespace", watch.namespace().unwrap_or_default()), ("name", watch.name_any())];
-                let pace = self.context.paces.recall(
-                    &Key::new(watch.metadata.namespace.as_deref(), watch.metadata.name.as_deref()),
-                    watch.metadata.uid.as_deref().unwrap_or_default(),
-                );
-                (watch, labels, pace.and_then(|pace| pace.answered))
+                let key = key(watch.metadata.namespace.as_deref(), watch.metadata.name.as_deref());
+                (watch, labels, last_answer(&key))
             })
             .collect();
+        drop(last_answer);
         for gauge in GAUGES {
             let mut family = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             for (watch, labels, answered) in &watches {

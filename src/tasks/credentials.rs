@@ -15,7 +15,7 @@ use crate::cloud::{
     source::{OperatorIdentity, SourceConfig},
     target::Region,
 };
-use crate::controller::secrets;
+use crate::poll::secret;
 
 /// Hands out the credential of each poll.
 pub enum Credentials {
@@ -56,7 +56,7 @@ impl Credentials {
     pub async fn get(&mut self) -> Result<Arc<Credential>, PollError> {
         match self {
             Self::Own(own) => own.credential().await,
-            Self::Secret(client, name) => secret(client, name).await,
+            Self::Secret(client, name) => of_secret(client, name).await,
         }
     }
 }
@@ -64,9 +64,9 @@ impl Credentials {
 impl Own {
     async fn credential(&mut self) -> Result<Arc<Credential>, PollError> {
         match self.identity.credential(Timestamp::now()).await {
-            Ok((credential, _)) => {
+            Ok(read) => {
                 self.proven = true;
-                Ok(Arc::new(credential))
+                Ok(read.credential)
             }
             // Nothing says that there is any credential here at all, so waiting for one would be waiting in vain.
             Err(fault) if self.source == CredentialSource::Auto && !self.proven => {
@@ -77,9 +77,9 @@ impl Own {
     }
 }
 
-async fn secret(client: &KubeClient, name: &SecretName) -> Result<Arc<Credential>, PollError> {
-    match secrets::get(client, &name.namespace, &name.name).await {
-        Ok(secret) => Ok(secrets::credential(secret).map(|(credential, _)| credential)?),
+async fn of_secret(client: &KubeClient, name: &SecretName) -> Result<Arc<Credential>, PollError> {
+    match secret::get(client, &name.namespace, &name.name).await {
+        Ok(read) => Ok(secret::credential(read)?.credential),
         Err(kube::Error::Api(status)) if status.code == 404 => Err(Fault::new(
             FaultKind::SecretNotFound,
             format!(

@@ -1,6 +1,7 @@
 //! What an answer says, in the fields of the resource's status. It is made by the operator's own record, as if a watch of
 //! the cluster had seen it, so that the two never disagree.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,9 +13,10 @@ use crate::cloud::{
     target::{ClusterType, Target},
 };
 use crate::controller::plan::{
-    Input, Seen,
+    Input,
     record::{Record, is_backup},
 };
+use crate::poll::Outcome;
 
 /// As many as a resource keeps at most.
 const HISTORY: i32 = 50;
@@ -85,6 +87,7 @@ impl Builder {
 
     /// What the answer says.
     pub fn report(&mut self, answer: &Answer, now: Timestamp) -> Report {
+        let outcome = Outcome::Answer(Arc::new(answer.clone()));
         let input = Input {
             name: "",
             uid: "",
@@ -92,8 +95,7 @@ impl Builder {
             created: None,
             spec: &self.spec,
             status: &self.status,
-            seen: Seen::Answer(answer),
-            failures: 0,
+            outcome: Some(&outcome),
             request: None,
             now,
         };

@@ -16,7 +16,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    credential::{Credential, CredentialId},
+    credential::{CredentialId, ResolvedCredential},
     fault::{Fault, FaultKind},
     http::{self, HttpError},
     region::GLOBAL_IAM,
@@ -139,8 +139,13 @@ impl OperatorIdentity {
     ///
     /// A temporary credential is renewed well before its end by whoever asks first, while all others go on with the
     /// old one; a renewal that fails leaves the old one in use until its end.
-    pub async fn credential(&self, now: Timestamp) -> Result<(Credential, CredentialId), Fault> {
+    pub async fn credential(&self, now: Timestamp) -> Result<ResolvedCredential, Fault> {
         self.renewing.get(now, self.fetch()).await
+    }
+
+    /// The credential that is held and still works, and whether it is due for renewal; asks nobody.
+    pub fn held(&self, now: Timestamp) -> Option<(ResolvedCredential, bool)> {
+        self.renewing.held(now)
     }
 
     /// To be told when the cloud refused a credential: the next call fetches anew what may have been revoked.

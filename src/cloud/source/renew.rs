@@ -4,13 +4,13 @@
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cloud::{
-    credential::{Credential, CredentialId},
+    credential::{Credential, CredentialId, ResolvedCredential},
     fault::{Fault, FaultKind},
 };
 
@@ -44,16 +44,16 @@ struct State {
 }
 
 struct Held {
-    pair: (Credential, CredentialId),
+    current: ResolvedCredential,
     fetched: Timestamp,
     renew: Timestamp,
     end: Timestamp,
 }
 
 enum Look {
-    Fresh((Credential, CredentialId)),
+    Fresh(ResolvedCredential),
     /// Usable, and due for renewal.
-    Aging((Credential, CredentialId)),
+    Aging(ResolvedCredential),
     Failed(Fault),
     Missing,
 }
@@ -63,16 +63,16 @@ impl Renewing {
         &self,
         now: Timestamp,
         fetch: impl Future<Output = Result<Fetched, Fault>>,
-    ) -> Result<(Credential, CredentialId), Fault> {
+    ) -> Result<ResolvedCredential, Fault> {
         let mut turn = None;
         loop {
             // Looked at again once it is our turn: somebody else may have renewed while we waited.
             match self.with(|state| state.look(now)) {
-                Look::Fresh(pair) => return Ok(pair),
+                Look::Fresh(current) => return Ok(current),
                 Look::Failed(fault) => return Err(fault),
-                Look::Aging(pair) if turn.is_none() => match self.turn.try_lock() {
+                Look::Aging(current) if turn.is_none() => match self.turn.try_lock() {
                     Ok(ours) => turn = Some(ours),
-                    Err(_) => return Ok(pair),
+                    Err(_) => return Ok(current),
                 },
                 Look::Missing if turn.is_none() => turn = Some(self.turn.lock().await),
                 Look::Aging(_) | Look::Missing => {
@@ -83,10 +83,19 @@ impl Renewing {
         }
     }
 
+    /// The credential that is held and still works, and whether it is due for renewal.
+    pub fn held(&self, now: Timestamp) -> Option<(ResolvedCredential, bool)> {
+        match self.with(|state| state.look(now)) {
+            Look::Fresh(current) => Some((current, false)),
+            Look::Aging(current) => Some((current, true)),
+            Look::Failed(_) | Look::Missing => None,
+        }
+    }
+
     /// A credential that the cloud refused is fetched anew, at the earliest a minute after it was fetched.
     pub fn refused(&self, identity: &CredentialId, now: Timestamp) {
         self.with(|state| {
-            if let Some(held) = state.held.as_mut().filter(|held| held.pair.1 == *identity) {
+            if let Some(held) = state.held.as_mut().filter(|held| held.current.id == *identity) {
                 held.end = held.end.min(now.max(later(held.fetched, RETRY)));
             }
         });
@@ -101,18 +110,14 @@ impl Renewing {
 impl State {
     fn look(&self, now: Timestamp) -> Look {
         match (&self.held, &self.failed) {
-            (Some(held), _) if now < held.renew && now < held.end => Look::Fresh(held.pair.clone()),
-            (Some(held), _) if now < held.end => Look::Aging(held.pair.clone()),
+            (Some(held), _) if now < held.renew && now < held.end => Look::Fresh(held.current.clone()),
+            (Some(held), _) if now < held.end => Look::Aging(held.current.clone()),
             (_, Some((fault, until))) if now < *until => Look::Failed(fault.clone()),
             _ => Look::Missing,
         }
     }
 
-    fn take(
-        &mut self,
-        fetched: Result<Fetched, Fault>,
-        now: Timestamp,
-    ) -> Result<(Credential, CredentialId), Fault> {
+    fn take(&mut self, fetched: Result<Fetched, Fault>, now: Timestamp) -> Result<ResolvedCredential, Fault> {
         let expired =
             "the operator's temporary credential has expired before its first use: check this host's clock";
         match fetched {
@@ -124,10 +129,10 @@ impl State {
         }
     }
 
-    fn replace(&mut self, fetched: Fetched, now: Timestamp) -> (Credential, CredentialId) {
+    fn replace(&mut self, fetched: Fetched, now: Timestamp) -> ResolvedCredential {
         let Fetched { credential, expires } = fetched;
         let identity = match &self.held {
-            Some(held) if held.pair.0.same_as(&credential) => held.pair.1.clone(),
+            Some(held) if held.current.credential.same_as(&credential) => held.current.id.clone(),
             _ => {
                 self.count += 1;
                 CredentialId(format!("operator#{}", self.count))
@@ -142,13 +147,13 @@ impl State {
             "took the operator's own credential"
         );
         self.failed = None;
-        let pair = (credential, identity);
-        self.held = Some(Held { pair: pair.clone(), fetched: now, renew, end });
-        pair
+        let current = ResolvedCredential { credential: Arc::new(credential), id: identity };
+        self.held = Some(Held { current: current.clone(), fetched: now, renew, end });
+        current
     }
 
     /// The old credential for as long as it lasts.
-    fn keep(&mut self, fault: Fault, now: Timestamp) -> Result<(Credential, CredentialId), Fault> {
+    fn keep(&mut self, fault: Fault, now: Timestamp) -> Result<ResolvedCredential, Fault> {
         // One line per change, not one per try.
         if self.failed.as_ref().is_none_or(|(known, _)| known.message != fault.message) {
             tracing::warn!(reason = %fault.kind, "the operator's own credential cannot be had: {fault}");
@@ -157,7 +162,7 @@ impl State {
         match &mut self.held {
             Some(held) if now < held.end => {
                 held.renew = later(now, RETRY);
-                Ok(held.pair.clone())
+                Ok(held.current.clone())
             }
             _ => Err(fault),
         }
@@ -204,8 +209,7 @@ mod tests {
                 .map_err(|()| Fault::new(FaultKind::CloudUnavailable, "down"))
         };
         let got = renewing.get(at(minutes), fetch).await;
-        let shown =
-            |(credential, id): (Credential, CredentialId)| format!("{} {}", credential.access_key(), id.0);
+        let shown = |read: ResolvedCredential| format!("{} {}", read.credential.access_key(), read.id.0);
         (got.map(shown).map_err(|fault| fault.kind), asked.get())
     }
 
@@ -275,20 +279,18 @@ mod tests {
             Ok(Fetched { credential: credential(key), expires: Some(at(end)) })
         };
         let all = futures::future::join_all((0..50).map(|_| renewing.get(START, slow("a", 100)))).await;
-        assert!(
-            all.iter().all(|got| got.as_ref().is_ok_and(|(credential, _)| credential.access_key() == "a"))
-        );
+        assert!(all.iter().all(|got| got.as_ref().is_ok_and(|read| read.credential.access_key() == "a")));
         assert_eq!(fetches.get(), 1);
 
         let mut first = Box::pin(renewing.get(at(90), slow("b", 200)));
         assert!(futures::poll!(&mut first).is_pending());
-        let (old, _) = renewing.get(at(90), slow("c", 200)).await.unwrap();
-        assert_eq!((old.access_key(), fetches.get()), ("a", 2));
-        assert_eq!(first.await.unwrap().0.access_key(), "b");
+        let old = renewing.get(at(90), slow("c", 200)).await.unwrap();
+        assert_eq!((old.credential.access_key(), fetches.get()), ("a", 2));
+        assert_eq!(first.await.unwrap().credential.access_key(), "b");
         // One who gives up half-way leaves the turn to the next.
         let mut dropped = Box::pin(renewing.get(at(300), slow("d", 400)));
         assert!(futures::poll!(&mut dropped).is_pending());
         drop(dropped);
-        assert_eq!(renewing.get(at(300), slow("e", 400)).await.unwrap().0.access_key(), "e");
+        assert_eq!(renewing.get(at(300), slow("e", 400)).await.unwrap().credential.access_key(), "e");
     }
 }

@@ -3,21 +3,20 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{FAILURES_TO_REPORT, Input, Seen, verdict::Verdict};
+use super::{Input, verdict::Verdict};
 use crate::api::{
     Reason,
     condition::{self, Truth, types},
 };
+use crate::poll::Outcome;
 
 /// The generation that the status answers. It moves with a verdict on that generation: what is merely carried over from
 /// an older one, because the first polls of the new one failed, must not pass for the answer to it.
 pub fn observed_generation(input: &Input<'_>, ready: &Verdict) -> Option<i64> {
-    let decided = match input.seen {
-        Seen::Answer(_) => true,
-        Seen::Fault(fault) => fault.kind.is_definite() || input.failures >= FAILURES_TO_REPORT,
-        Seen::Nothing => false,
-    };
-    if decided || input.spec.suspend || ready.reason == Reason::NotYetPolled {
+    if input.outcome.is_some_and(Outcome::is_decisive)
+        || input.spec.suspend
+        || ready.reason == Reason::NotYetPolled
+    {
         input.generation
     } else {
         input.status.observed_generation

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Input, Seen,
+    Input,
     record::{self, FAILED, Record, SUCCESS, is_backup, is_finished},
     verdict,
 };
@@ -17,6 +17,7 @@ use crate::api::{
     condition::{self, types},
     reason::EventType,
 };
+use crate::poll::Outcome;
 
 /// The longest note in bytes; the API server takes 1 kB.
 const NOTE_BYTES: usize = 1000;
@@ -42,7 +43,7 @@ pub fn events(input: &Input<'_>, record: &Record, new: &ClusterBackupWatchStatus
     if input.spec.suspend {
         return events;
     }
-    if let Seen::Answer(_) = input.seen {
+    if let Some(Outcome::Answer(_)) = input.outcome {
         task_events(input, record, &mut events);
     }
     verdict_events(input, record, new, &mut events);

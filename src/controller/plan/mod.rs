@@ -1,7 +1,7 @@
 //! The heart: what one look at a watch leads to. Pure and total: no I/O, no clock, no randomness.
 //!
 //! `record → verdict → conditions → events → schedule`, each in a file of its own. [`plan`] takes what the resource
-//! says ([`Input`]) and what was seen of the cloud ([`Seen`]), and returns what is to be written ([`Plan`]). The clock is
+//! says ([`Input`]) and what the newest poll brought ([`Outcome`]), and returns what is to be written ([`Plan`]). The clock is
 //! a parameter. Applying a plan and planning again from its result with the same answer yields no write and no Event;
 //! that is what makes a crash between the two harmless.
 
@@ -16,26 +16,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, condition};
-use crate::cloud::{Answer, fault::Fault};
+use crate::poll::{Cadence, Outcome};
 
 pub use events::Event;
 
-/// How many polls in a row must fail before a watch counts as blind, when a later one may well succeed.
-pub const FAILURES_TO_REPORT: u32 = 3;
-
 /// The longest echo of a request.
 const ECHO_CHARS: usize = 1024;
-
-/// What was seen of the cloud in this look.
-#[derive(Clone, Copy, Debug)]
-pub enum Seen<'a> {
-    /// No poll: none is due, or none could be made yet. The record is judged again, because time passes.
-    Nothing,
-    /// The cloud answered.
-    Answer(&'a Answer),
-    /// The poll failed.
-    Fault(&'a Fault),
-}
 
 /// All that a plan depends on.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +38,8 @@ pub struct Input<'a> {
     pub spec: &'a ClusterBackupWatchSpec,
     /// What the resource says so far.
     pub status: &'a ClusterBackupWatchStatus,
-    /// What was seen in this look.
-    pub seen: Seen<'a>,
-    /// How many polls in a row have failed, this one included.
-    pub failures: u32,
+    /// What the newest poll brought; none where there is nothing that the status does not say already.
+    pub outcome: Option<&'a Outcome>,
     /// The value of the annotation `requestedAt` that this poll honours; compare with the status through [`echo`].
     pub request: Option<&'a str>,
     /// The current time.
@@ -63,16 +47,23 @@ pub struct Input<'a> {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The Events to publish, before the status is written.
     pub events: Vec<Event>,
     /// The status to write; none when the resource already says it.
     pub status: Option<ClusterBackupWatchStatus>,
-    /// When to poll next, before jitter; none when this look did not poll, or polling is suspended.
-    pub poll_after: Option<Duration>,
+    /// How often to poll from now on.
+    pub cadence: Cadence,
     /// When time alone changes the verdict, if ever.
-    pub look_after: Option<Duration>,
+    pub judge_after: Option<Duration>,
+}
+
+impl Plan {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.status.is_none()
+    }
 }
 
 /// Decides what one look at a watch leads to.
@@ -89,15 +80,22 @@ pub fn plan(input: &Input<'_>) -> Plan {
 
     Plan {
         events: events::events(input, &record, &status),
-        poll_after: schedule::poll_after(input, &record),
-        look_after: schedule::look_after(input, &record),
-        status: (!same(old, &status)).then_some(status),
+        cadence: schedule::cadence(input.spec, record.tasks.as_deref(), input.now),
+        judge_after: schedule::judge_after(input, &record),
+        status: (says_something(input) && !same(old, &status)).then_some(status),
     }
+}
+
+/// Whether there is anything to say. Before the first outcome there is not: thousands of watches that wait for their turn
+/// would each cost a write that says nothing.
+fn says_something(input: &Input<'_>) -> bool {
+    let has_verdict = condition::find(&input.status.conditions, condition::types::READY).is_some();
+    input.outcome.is_some() || input.spec.suspend || has_verdict
 }
 
 /// The request that this look has handled: it takes a poll, answered or not, so that none is lost to a suspension.
 fn handled(input: &Input<'_>) -> Option<String> {
-    let polled = !input.spec.suspend && !matches!(input.seen, Seen::Nothing);
+    let polled = !input.spec.suspend && input.outcome.is_some();
     input.request.filter(|_| polled).map(echo)
 }
 

@@ -10,11 +10,12 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Input, Seen};
+use super::Input;
 use crate::api::{
     ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus, condition::whole_seconds,
 };
 use crate::cloud::{self, Answer};
+use crate::poll::Outcome;
 
 /// The one phase that makes a backup good.
 pub const SUCCESS: &str = "Success";
@@ -48,8 +49,8 @@ pub struct Record {
 impl Record {
     /// The record after this look.
     pub fn of(input: &Input<'_>) -> Self {
-        match input.seen {
-            Seen::Answer(answer) if !input.spec.suspend => Self::merged(input, answer),
+        match input.outcome {
+            Some(Outcome::Answer(answer)) if !input.spec.suspend => Self::merged(input, answer),
             _ => Self::old(input.status),
         }
     }

@@ -1,65 +1,36 @@
-//! When to look again. The driver adds the jitter; these are the exact figures.
+//! When to poll again. The engine adds the jitter and knows faults; these are the exact figures.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{
-    Input, Seen,
+    Input,
     record::Record,
     verdict::{self, after},
 };
-use crate::cloud::fault::{Fault, FaultKind};
-
-/// The longest wait of a backoff.
-pub const BACKOFF_CAP: Duration = Duration::from_mins(10);
-/// How often the Secret of a stalled watch is read again.
-pub const HEALING: Duration = Duration::from_secs(30);
+use crate::api::{ClusterBackupWatchSpec, TaskStatus};
+use crate::poll::Cadence;
 
 /// No watch polls faster, even where a definition edited by hand let such a spec through.
 const SHORTEST: Duration = Duration::from_secs(2);
 
-/// When to poll next; none when this look did not poll, or polling is suspended.
-pub fn poll_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
-    if input.spec.suspend {
-        return None;
-    }
-    let interval = Duration::from(input.spec.interval).max(SHORTEST);
-    let active = Duration::from(input.spec.active_interval).max(SHORTEST);
-    match input.seen {
-        Seen::Nothing => None,
-        Seen::Answer(_) => {
-            let runs = verdict::runs(record.tasks.as_deref(), input.spec.stuck_after, input.now);
-            Some(if runs { active } else { interval })
-        }
-        Seen::Fault(fault) => Some(after_fault(fault, active, input.failures)),
-    }
-}
-
-/// What changes by itself is tried again soon, then ever later; what a person must change is looked at steadily.
-fn after_fault(fault: &Fault, base: Duration, failures: u32) -> Duration {
-    match fault.kind {
-        // Reading a Secret costs one request to the API server and none to the cloud: a refused credential is kept from
-        // the cloud by its own backoff.
-        FaultKind::SecretNotFound
-        | FaultKind::SecretInvalid
-        | FaultKind::CredentialsNotAllowed
-        | FaultKind::AuthenticationFailed
-        | FaultKind::PermissionDenied => HEALING,
-        _ => fault.retry_after.unwrap_or_else(|| backoff(base, failures)),
-    }
-}
-
-/// `base`, doubled with every failure after the first, to the cap.
-pub fn backoff(base: Duration, failures: u32) -> Duration {
-    base.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(BACKOFF_CAP)
+/// How often a watch with these tasks wants to be polled.
+pub fn cadence(spec: &ClusterBackupWatchSpec, tasks: Option<&[TaskStatus]>, now: Timestamp) -> Cadence {
+    let interval = Duration::from(spec.interval).max(SHORTEST);
+    let active = Duration::from(spec.active_interval).max(SHORTEST);
+    let running = verdict::runs(tasks, spec.stuck_after, now);
+    Cadence { period: if running { active } else { interval }, retry: active, running }
 }
 
 /// When time alone will change the verdict: the next of the moments at which a success turns stale, a backup counts as
-/// stuck, or a missing backup as overdue.
-pub fn look_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
+/// stuck, or a missing backup as overdue. At once where one has passed since the status was written.
+pub fn judge_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     if input.spec.suspend {
         return None;
+    }
+    if verdict::is_outdated(input, record) {
+        return Some(Duration::ZERO);
     }
     let spec = input.spec;
     let basis = record.last_success.as_ref().map_or(input.created, |success| success.time);

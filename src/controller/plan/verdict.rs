@@ -6,13 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::Duration;
 
 use super::{
-    FAILURES_TO_REPORT, Input, Seen,
+    Input,
     record::{self, FAILED, Record},
 };
 use crate::api::{
     ClusterBackupWatchSpec, FailureRecord, Reason, TaskStatus,
     condition::{self, Truth, types},
 };
+use crate::poll::Outcome;
 
 /// A verdict: the status, reason and message of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,13 +41,13 @@ pub fn ready(input: &Input<'_>) -> Verdict {
             "polling is suspended; set spec.suspend to false to resume",
         );
     }
-    match input.seen {
-        Seen::Answer(_) => Verdict::new(Truth::True, Reason::Polled, "the last poll was answered"),
-        Seen::Fault(fault) if fault.kind.is_definite() || input.failures >= FAILURES_TO_REPORT => {
+    match input.outcome {
+        Some(Outcome::Answer(_)) => Verdict::new(Truth::True, Reason::Polled, "the last poll was answered"),
+        Some(outcome @ Outcome::Fault { fault, .. }) if outcome.is_decisive() => {
             Verdict::new(Truth::False, fault.kind.reason(), fault.message.clone())
         }
-        // Too early to tell: a fault that may pass by itself, or no poll at all.
-        Seen::Fault(_) | Seen::Nothing => match recorded(input, types::READY) {
+        // Too early to tell: a fault that may pass by itself, or nothing new at all.
+        Some(Outcome::Fault { .. }) | None => match recorded(input, types::READY) {
             Some(old) if old.reason == Reason::Suspended => Verdict::new(
                 Truth::Unknown,
                 Reason::NotYetPolled,
@@ -66,18 +67,26 @@ pub fn backup_healthy(input: &Input<'_>, record: &Record, ready: &Verdict) -> Ve
         let message = format!("nothing is known of the backup while polls fail ({})", ready.reason);
         return Verdict::new(Truth::Unknown, Reason::PollFailing, message);
     }
-    let sees = match input.seen {
-        Seen::Answer(_) => true,
-        Seen::Nothing => input.failures == 0,
-        Seen::Fault(_) => false,
-    };
-    if sees && ready.reason == Reason::Polled {
+    // Time alone changes no verdict: the cloud is asked first, since it may know of a newer backup.
+    if matches!(input.outcome, Some(Outcome::Answer(_))) && ready.reason == Reason::Polled {
         return judge(input, record);
     }
-    // Suspended, or a poll failed that may succeed the next time: what was said last still stands.
+    // Suspended, or nothing new, or a fault that may pass: what was said last still stands.
     recorded(input, types::BACKUP_HEALTHY).unwrap_or_else(|| {
         Verdict::new(Truth::Unknown, Reason::NotYetPolled, "the first poll is still to be answered")
     })
+}
+
+/// Whether time alone has changed the verdict since the status was written.
+pub fn is_outdated(input: &Input<'_>, record: &Record) -> bool {
+    let is_polled = recorded(input, types::READY).is_some_and(|ready| ready.reason == Reason::Polled);
+    let healthy = recorded(input, types::BACKUP_HEALTHY);
+    input.outcome.is_none()
+        && is_polled
+        && healthy.is_some_and(|old| {
+            let new = judge(input, record);
+            (old.truth, old.reason) != (new.truth, new.reason)
+        })
 }
 
 /// What the resource says now.

@@ -23,10 +23,9 @@ fn an_unchanged_poll_writes_nothing_and_tells_nothing() {
 fn a_fault_that_may_pass_writes_nothing_the_first_two_times() {
     let mut watch = Watch::new();
     watch.answer(&[]);
-    for wait in [10, 20] {
+    for _ in 0..2 {
         let plan = watch.fault(FaultKind::CloudUnavailable);
         assert_eq!((plan.status, plan.events), (None, vec![]));
-        assert_eq!(plan.poll_after, Some(Duration::from_secs(wait)));
     }
 }
 
@@ -91,7 +90,7 @@ fn a_request_longer_than_the_status_takes_is_echoed_as_far_as_it_fits() {
 fn the_latest_backup_time_is_shown_as_the_api_states_it() {
     let mut watch = Watch::new();
     let latest_backup_time = Some("2023-11-25T09:03:47.980844Z".parse().unwrap());
-    watch.look(Seen::Answer(&Answer { latest_backup_time, ..Default::default() }));
+    watch.look(Some(&answered(Answer { latest_backup_time, ..Default::default() })));
     assert_eq!(watch.status.latest_backup_time, latest_backup_time);
     let json = serde_json::to_value(&watch.status).unwrap();
     assert_eq!(json["latestBackupTime"], "2023-11-25T09:03:47.980844Z");

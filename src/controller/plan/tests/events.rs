@@ -79,7 +79,7 @@ fn a_crash_before_the_write_repeats_the_same_events() {
         for tasks in &answers {
             let answer = Answer { tasks: tasks.clone(), ..Default::default() };
             watch.wait(Duration::from_mins(1));
-            let first = watch.peek(Seen::Answer(&answer));
+            let first = watch.peek(Some(&answered(answer)));
             watch.wait(Duration::from_mins(1));
             assert_eq!(names(&first), names(&watch.answer(tasks)), "{what}");
         }

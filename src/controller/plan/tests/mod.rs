@@ -10,17 +10,19 @@ mod schema;
 mod table;
 mod verdict_events;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Event, Input, Plan, Seen, plan};
+use super::{Event, Input, Plan, plan};
 use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, TaskStatus, condition};
 use crate::cloud::{
     Answer, Item, Task,
     fault::{Fault, FaultKind},
     target::ClusterType,
 };
+use crate::poll::Outcome;
 
 /// Minute 0 of every story.
 const START: i64 = 1_767_225_600; // 2026-01-01T00:00:00Z
@@ -104,6 +106,8 @@ struct Watch {
     generation: i64,
     created: Timestamp,
     failures: u32,
+    /// The tasks of the last answer.
+    answered: Vec<Task>,
     request: Option<String>,
     now: Timestamp,
 }
@@ -117,6 +121,7 @@ impl Watch {
             generation: 1,
             created: minute(0),
             failures: 0,
+            answered: Vec::new(),
             request: None,
             now: minute(0),
         }
@@ -145,7 +150,7 @@ impl Watch {
     }
 
     /// What a look leads to, without applying it: as if the process died before the write.
-    fn peek(&self, seen: Seen<'_>) -> Plan {
+    fn peek(&self, outcome: Option<&Outcome>) -> Plan {
         plan(&Input {
             name: "prod",
             uid: "2b0d9a3e-0000-4000-8000-000000000000",
@@ -153,15 +158,14 @@ impl Watch {
             created: Some(self.created),
             spec: &self.spec,
             status: &self.status,
-            seen,
-            failures: self.failures,
+            outcome,
             request: self.request.as_deref(),
             now: self.now,
         })
     }
 
-    fn look(&mut self, seen: Seen<'_>) -> Plan {
-        let plan = self.peek(seen);
+    fn look(&mut self, outcome: Option<&Outcome>) -> Plan {
+        let plan = self.peek(outcome);
         if let Some(status) = &plan.status {
             let json = serde_json::to_vec(status).unwrap();
             self.status = serde_json::from_slice(&json).unwrap();
@@ -172,12 +176,24 @@ impl Watch {
 
     fn answer(&mut self, tasks: &[Task]) -> Plan {
         self.failures = 0;
-        self.look(Seen::Answer(&Answer { tasks: tasks.to_vec(), ..Default::default() }))
+        self.answered = tasks.to_vec();
+        self.look(Some(&answered(Answer { tasks: tasks.to_vec(), ..Default::default() })))
+    }
+
+    /// The same answer as the last one: only time has passed.
+    fn again(&mut self) -> Plan {
+        self.answer(&self.answered.clone())
     }
 
     fn fault(&mut self, kind: FaultKind) -> Plan {
         self.failures += 1;
-        self.look(Seen::Fault(&fault(kind)))
+        let outcome = self.failed(fault(kind));
+        self.look(Some(&outcome))
+    }
+
+    /// A fault, after as many in a row as this watch has seen.
+    fn failed(&self, fault: Fault) -> Outcome {
+        Outcome::Fault { fault: Arc::new(fault), failures: self.failures }
     }
 
     fn faults(&mut self, kind: FaultKind, times: u32) {
@@ -186,8 +202,9 @@ impl Watch {
         }
     }
 
+    /// Nothing new.
     fn nothing(&mut self) -> Plan {
-        self.look(Seen::Nothing)
+        self.look(None)
     }
 
     /// A condition as `status reason`; empty when it is not there.
@@ -203,6 +220,10 @@ impl Watch {
     fn task(&self, uid: &str) -> &TaskStatus {
         self.status.tasks.iter().flatten().find(|task| task.uid == uid).unwrap()
     }
+}
+
+fn answered(answer: Answer) -> Outcome {
+    Outcome::Answer(Arc::new(answer))
 }
 
 /// The Events of a plan as `Type Reason`, in order.

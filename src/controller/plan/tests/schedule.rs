@@ -1,24 +1,18 @@
 //! When the next poll and the next look are due.
 
 use super::*;
-use crate::controller::plan::schedule::backoff;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_watch_is_polled_every_interval_and_faster_while_a_task_runs() {
     let mut watch = Watch::new();
-    assert_eq!(watch.answer(&[]).poll_after, Some(300 * SECOND));
-    assert_eq!(watch.answer(&[running("r", 0, 1)]).poll_after, Some(10 * SECOND));
-    assert_eq!(watch.answer(&[task("p", "Pause", 0)]).poll_after, Some(10 * SECOND));
-    assert_eq!(watch.answer(&[rollback(running("r", 0, 1))]).poll_after, Some(10 * SECOND));
-    assert_eq!(watch.answer(&[task("r", "Success", 0)]).poll_after, Some(300 * SECOND));
-    assert_eq!(watch.answer(&[failed("f", 1)]).poll_after, Some(300 * SECOND));
-    assert_eq!(
-        watch.nothing().poll_after,
-        None,
-        "a look that did not poll leaves the timer of the poll alone"
-    );
+    assert_eq!(watch.answer(&[]).cadence.period, (300 * SECOND));
+    assert_eq!(watch.answer(&[running("r", 0, 1)]).cadence.period, (10 * SECOND));
+    assert_eq!(watch.answer(&[task("p", "Pause", 0)]).cadence.period, (10 * SECOND));
+    assert_eq!(watch.answer(&[rollback(running("r", 0, 1))]).cadence.period, (10 * SECOND));
+    assert_eq!(watch.answer(&[task("r", "Success", 0)]).cadence.period, (300 * SECOND));
+    assert_eq!(watch.answer(&[failed("f", 1)]).cadence.period, (300 * SECOND));
 }
 
 #[test]
@@ -37,7 +31,7 @@ fn a_task_is_polled_fast_only_while_it_may_still_end() {
     for (what, tasks, seconds) in rows {
         let mut watch = Watch::new();
         let plan = watch.at(10).answer(&tasks);
-        assert_eq!(plan.poll_after, Some(u32::try_from(seconds).unwrap() * SECOND), "{what}");
+        assert_eq!(plan.cadence.period, (u32::try_from(seconds).unwrap() * SECOND), "{what}");
     }
 }
 
@@ -46,7 +40,7 @@ fn a_stuck_task_is_polled_at_the_interval_until_it_moves() {
     for kind in [|task| task, rollback] {
         let mut watch = Watch::new();
         let polled = |watch: &mut Watch, at, progress| {
-            watch.at(at).answer(&[kind(running("r", 0, progress))]).poll_after.unwrap()
+            watch.at(at).answer(&[kind(running("r", 0, progress))]).cadence.period
         };
         assert_eq!(polled(&mut watch, 0, 1), 10 * SECOND);
         assert_eq!(polled(&mut watch, 119, 1), 10 * SECOND);
@@ -56,14 +50,14 @@ fn a_stuck_task_is_polled_at_the_interval_until_it_moves() {
     let mut watch = Watch::new();
     watch.answer(&[running("r", 0, 1)]);
     let plan = watch.at(120).answer(&[running("q", 110, 1), running("r", 0, 1)]);
-    assert_eq!(plan.poll_after, Some(10 * SECOND), "a newer backup moves beside a stuck one");
+    assert_eq!(plan.cadence.period, (10 * SECOND), "a newer backup moves beside a stuck one");
 }
 
 #[test]
 fn no_look_is_due_for_a_task_that_counts_for_nothing() {
     let mut watch = Watch::new();
     let plan = watch.at(10).answer(&[task("s", "Success", 5), running("r", 0, 1)]);
-    assert_eq!(plan.look_after, None);
+    assert_eq!(plan.judge_after, None);
 }
 
 #[test]
@@ -71,43 +65,7 @@ fn nothing_is_due_while_suspended() {
     let mut watch = Watch::with(|spec| spec.max_age = Some(hours(26).into()));
     watch.answer(&[running("r", 0, 1), task("s", "Success", 0)]);
     watch.change(|spec| spec.suspend = true);
-    let plan = watch.nothing();
-    assert_eq!((plan.poll_after, plan.look_after), (None, None));
-}
-
-#[test]
-fn a_failing_poll_backs_off_from_the_active_interval_to_ten_minutes() {
-    let mut watch = Watch::new();
-    let waits: Vec<u64> =
-        (0..9).map(|_| watch.fault(FaultKind::CloudUnavailable).poll_after.unwrap().as_secs()).collect();
-    assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
-    assert_eq!(backoff(3600 * SECOND, 1), 600 * SECOND, "nothing waits longer than the cap");
-    assert_eq!(backoff(10 * SECOND, 0), 10 * SECOND);
-    assert_eq!(backoff(10 * SECOND, u32::MAX), 600 * SECOND);
-}
-
-#[test]
-fn a_retry_after_is_honoured_instead_of_the_backoff() {
-    let mut watch = Watch::new();
-    watch.failures = 1;
-    for seconds in [1, 77, 3600] {
-        let asked = Fault { retry_after: Some(seconds * SECOND), ..fault(FaultKind::Throttled) };
-        assert_eq!(watch.look(Seen::Fault(&asked)).poll_after, Some(seconds * SECOND));
-    }
-}
-
-#[test]
-fn the_secret_of_a_stalled_watch_is_looked_at_every_half_minute() {
-    use FaultKind::{
-        AuthenticationFailed, CredentialsNotAllowed, PermissionDenied, SecretInvalid, SecretNotFound,
-    };
-    for kind in [SecretNotFound, SecretInvalid, AuthenticationFailed, PermissionDenied, CredentialsNotAllowed]
-    {
-        let mut watch = Watch::new();
-        for _ in 0..5 {
-            assert_eq!(watch.fault(kind).poll_after, Some(30 * SECOND), "{kind:?}");
-        }
-    }
+    assert_eq!(watch.nothing().judge_after, None);
 }
 
 #[test]
@@ -130,7 +88,7 @@ fn a_look_is_due_just_after_time_alone_changes_the_verdict() {
     ];
     for (what, change, tasks, due, then) in rows {
         let mut watch = Watch::with(change);
-        let after = watch.at(10).answer(&tasks).look_after;
+        let after = watch.at(10).answer(&tasks).judge_after;
         let Some(due) = due else {
             assert_eq!(after, None, "{what}");
             continue;
@@ -142,13 +100,15 @@ fn a_look_is_due_just_after_time_alone_changes_the_verdict() {
 
         let due = minute(i64::try_from(due).unwrap());
         watch.now = due - SignedDuration::from_secs(1);
-        watch.nothing();
+        watch.again();
         assert_eq!(watch.says("BackupHealthy"), before, "{what}: nothing changes before its time");
         watch.at(10).wait(after);
-        let plan = watch.nothing();
+        assert_eq!(watch.nothing().judge_after, Some(Duration::ZERO), "{what}: the cloud is asked at once");
+        assert_eq!(watch.says("BackupHealthy"), before, "{what}: nothing changes unasked");
+        let plan = watch.again();
         assert_eq!(watch.says("BackupHealthy"), then, "{what}");
         assert_ne!(
-            plan.look_after.map(|next| next < SECOND),
+            plan.judge_after.map(|next| next < SECOND),
             Some(true),
             "{what}: a look that rang does not ring again"
         );

@@ -16,9 +16,9 @@ fn watch() -> Watch {
 #[test]
 fn a_backup_turned_stale_is_told_once_each_time() {
     let mut watch = watch();
-    assert_eq!(told(&watch.at(67).nothing()), NONE, "not yet");
-    assert_eq!(told(&watch.at(68).nothing()), ["Warning BackupStale"], "by the clock alone");
-    assert_eq!(told(&watch.at(69).nothing()), NONE, "once");
+    assert_eq!(told(&watch.at(67).again()), NONE, "not yet");
+    assert_eq!(told(&watch.at(68).again()), ["Warning BackupStale"], "by the clock alone");
+    assert_eq!(told(&watch.at(69).again()), NONE, "once");
     assert_eq!(told(&watch.at(70).answer(&[task("s", "Success", 5)])), NONE, "once");
     watch.answer(&[task("t", "Success", 65)]);
     assert_eq!(told(&watch.at(200).answer(&[])), ["Warning BackupStale"], "and again");
@@ -28,11 +28,11 @@ fn a_backup_turned_stale_is_told_once_each_time() {
 fn a_stuck_backup_is_told_once_each_time() {
     let mut watch = Watch::new();
     watch.answer(&[running("r", 0, 5)]);
-    assert_eq!(told(&watch.at(119).nothing()), NONE);
-    assert_eq!(told(&watch.at(120).nothing()), ["Warning BackupStuck"]);
+    assert_eq!(told(&watch.at(119).again()), NONE);
+    assert_eq!(told(&watch.at(120).again()), ["Warning BackupStuck"]);
     assert_eq!(told(&watch.at(121).answer(&[running("r", 0, 5)])), NONE);
     watch.at(122).answer(&[running("r", 0, 6)]);
-    assert_eq!(told(&watch.at(999).nothing()), ["Warning BackupStuck"]);
+    assert_eq!(told(&watch.at(999).again()), ["Warning BackupStuck"]);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn only_going_straight_from_false_to_polled_is_a_recovery() {
 #[test]
 fn verdicts_are_told_again_after_blindness() {
     let mut watch = watch();
-    let stale = watch.at(100).nothing();
+    let stale = watch.at(100).again();
     watch.at(110).fault(SecretNotFound);
     let again = watch.at(120).answer(&[]);
     assert_eq!(told(&again), ["Normal PollRecovered", "Warning BackupStale"]);
@@ -109,7 +109,7 @@ fn a_verdict_told_before_a_crash_is_the_same_event_after_it() {
         (
             "BackupStale",
             |w| w.now = minute(70),
-            |w| w.peek(Seen::Nothing),
+            |w| w.peek(Some(&answered(Answer { tasks: w.answered.clone(), ..Answer::default() }))),
             |w| w.at(71).answer(&[running("n", 69, 1), task("s", "Success", 5)]),
         ),
         (
@@ -118,19 +118,19 @@ fn a_verdict_told_before_a_crash_is_the_same_event_after_it() {
                 w.answer(&[running("r", 9, 1)]);
                 w.at(190);
             },
-            |w| w.peek(Seen::Nothing),
+            |w| w.peek(Some(&answered(Answer { tasks: w.answered.clone(), ..Answer::default() }))),
             |w| w.at(191).answer(&[running("n", 180, 1), running("r", 9, 1)]),
         ),
         (
             "PollFailed",
             |w| w.now = minute(20),
-            |w| w.peek(Seen::Fault(&fault(SecretNotFound))),
+            |w| w.peek(Some(&w.failed(fault(SecretNotFound)))),
             |w| w.at(21).fault(AuthenticationFailed),
         ),
         (
             "PollRecovered",
             |w| drop(w.at(20).fault(SecretNotFound)),
-            |w| w.peek(Seen::Answer(&Answer::default())),
+            |w| w.peek(Some(&answered(Answer::default()))),
             |w| w.at(21).answer(&[running("n", 20, 1)]),
         ),
     ];
@@ -155,7 +155,7 @@ fn a_verdicts_name_comes_from_the_last_transition_of_the_condition_that_it_leave
     let told_at = |w: &Watch, minutes| {
         let mut later =
             Watch { now: minute(minutes), spec: w.spec.clone(), status: w.status.clone(), ..Watch::new() };
-        later.nothing().events[0].name.clone()
+        later.again().events[0].name.clone()
     };
     let name = told_at(&watch, 100);
     assert_eq!(name, told_at(&watch, 200), "not from the time at which it is told");
@@ -170,14 +170,14 @@ fn a_note_holds_neither_a_request_id_nor_a_duration() {
         spec.stuck_after = Duration::from_secs(4_322).into();
     });
     let mut notes = watch.answer(&[task("s", "Success", -2), running("r", 0, 1)]).events;
-    notes.extend(watch.wait(Duration::from_secs(4_321)).nothing().events);
-    notes.extend(watch.wait(Duration::from_secs(1)).nothing().events);
+    notes.extend(watch.wait(Duration::from_secs(4_321)).again().events);
+    notes.extend(watch.wait(Duration::from_secs(1)).again().events);
     let fault = Fault {
         request_id: Some("5f3c-request".into()),
         retry_after: Some(Duration::from_secs(4_323)),
         ..fault(SecretNotFound)
     };
-    notes.extend(watch.look(Seen::Fault(&fault)).events);
+    notes.extend(watch.look(Some(&watch.failed(fault))).events);
     notes.extend(watch.answer(&[]).events);
     let reasons: HashSet<_> = notes.iter().map(|event| event.reason).collect();
     assert_eq!(reasons.len(), 5, "{reasons:?}");
@@ -193,20 +193,11 @@ fn a_name_is_a_dns_subdomain_for_any_name_of_a_watch() {
     let named = |name: &str| {
         let (spec, status) = (spec(), ClusterBackupWatchStatus::default());
         let answer = Answer { tasks: vec![running("r", 0, 1)], ..Default::default() };
-        let (seen, created, now) = (Seen::Answer(&answer), None, minute(0));
-        let (uid, generation, failures, request) = ("u", Some(1), 0, None);
-        let input = Input {
-            name,
-            uid,
-            generation,
-            created,
-            spec: &spec,
-            status: &status,
-            seen,
-            failures,
-            request,
-            now,
-        };
+        let outcome = answered(answer);
+        let (outcome, created, now) = (Some(&outcome), None, minute(0));
+        let (uid, generation, request) = ("u", Some(1), None);
+        let input =
+            Input { name, uid, generation, created, spec: &spec, status: &status, outcome, request, now };
         plan(&input).events[0].name.clone()
     };
     assert!(named("prod").starts_with("prod."), "a reader sees whose it is");

@@ -1,12 +1,11 @@
-//! What is counted of the operator's own work. What is told of each watch is in [`super::resource_metrics`].
+//! Counters and histograms of the operator's own work, and the registry that every other metric is added to.
 //!
-//! No URL, task or message is ever a label.
+//! No URL with a path, no task and no message is ever a label. The metrics of each watch are in
+//! [`crate::serve::resource_metrics`], those of the polling engine in [`crate::serve::poll_metrics`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{FutureExt, future::BoxFuture};
-use jiff::Timestamp;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -20,9 +19,7 @@ use prometheus_client::{
 };
 
 use crate::api::EventReason;
-use crate::cloud::{
-    Answer, client::Client, credential::Credential, fault::Fault, share::TasksApi, target::Target,
-};
+use crate::cloud::fault::Fault;
 
 /// The prefix of every metric.
 pub const PREFIX: &str = "cce_backup_watch";
@@ -53,7 +50,10 @@ pub struct Metrics {
     api_request_duration: Histogram,
     status_writes: Family<ByResult, Counter>,
     events: Family<ByReason, Counter>,
-    shared_fetches: Counter,
+    /// Polls that were served by the fetch of another watch.
+    pub shared_fetches: Counter,
+    /// From the moment at which a poll was due to that at which its request was sent, in seconds.
+    pub poll_delay: Histogram,
     leader: Gauge,
 }
 
@@ -69,6 +69,7 @@ impl Default for Metrics {
             status_writes: Family::default(),
             events: Family::default(),
             shared_fetches: Counter::default(),
+            poll_delay: Histogram::new(exponential_buckets(0.01, 4.0, 8)),
             leader: Gauge::default(),
             registry: Arc::default(),
         };
@@ -94,6 +95,11 @@ impl Default for Metrics {
             "shared_fetches",
             "Polls that were served by the fetch of another watch",
             metrics.shared_fetches.clone(),
+        );
+        registry.register(
+            "poll_delay_seconds",
+            "How long a poll waited from when it was due until its request was sent",
+            metrics.poll_delay.clone(),
         );
         registry.register(
             "leader",
@@ -149,9 +155,9 @@ impl Metrics {
         self.events.get_or_create(&ByReason { reason, result }).inc();
     }
 
-    /// A poll was served by the fetch of another.
-    pub fn fetch_shared(&self) {
-        self.shared_fetches.inc();
+    /// A request to the cloud begins.
+    pub fn request(&self) -> RequestTimer<'_> {
+        RequestTimer { metrics: self, begun: Instant::now() }
     }
 
     /// This process works, or stands by.
@@ -165,34 +171,22 @@ impl Metrics {
     }
 }
 
-/// The cloud client, counted.
-pub struct Metered {
-    /// What is counted.
-    pub client: Client,
-    /// Where.
-    pub metrics: Metrics,
+/// Measures one request to the cloud.
+pub struct RequestTimer<'a> {
+    metrics: &'a Metrics,
+    begun: Instant,
 }
 
-impl TasksApi for Metered {
-    fn list_tasks<'a>(
-        &'a self,
-        target: &'a Target,
-        credential: &'a Credential,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<Answer, Fault>> {
-        async move {
-            let begun = Instant::now();
-            let result = self.client.list_tasks(target, credential, now).await;
-            let code = match &result {
-                Ok(_) => "200".to_owned(),
-                Err(Fault { http_status: Some(status @ 400..), .. }) => status.to_string(),
-                // A 200 that is no answer must not pass for one.
-                Err(Fault { kind, .. }) => kind.to_string(),
-            };
-            self.metrics.api_requests.get_or_create(&ByCode { code }).inc();
-            self.metrics.api_request_duration.observe(begun.elapsed().as_secs_f64());
-            result
-        }
-        .boxed()
+impl RequestTimer<'_> {
+    /// The request ended, with this fault if with any.
+    pub fn ended(self, fault: Option<&Fault>) {
+        let code = match fault {
+            None => "200".to_owned(),
+            Some(Fault { http_status: Some(status @ 400..), .. }) => status.to_string(),
+            // A 200 that is no answer must not pass for one.
+            Some(Fault { kind, .. }) => kind.to_string(),
+        };
+        self.metrics.api_requests.get_or_create(&ByCode { code }).inc();
+        self.metrics.api_request_duration.observe(self.begun.elapsed().as_secs_f64());
     }
 }

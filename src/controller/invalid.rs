@@ -1,0 +1,135 @@
+//! A resource that cannot be decoded, as when an older operator meets a newer definition: its conditions say so, written
+//! without decoding the rest.
+
+use kube::{
+    Resource,
+    api::{GetParams, PostParams},
+    core::{Request, error_boundary::InvalidObject},
+};
+use serde_json::{Value, json};
+
+use super::{
+    context::{Context, key},
+    reconcile::Error,
+};
+use crate::api::{
+    CONTROLLER, ClusterBackupWatch, Reason,
+    condition::{self, Truth, types},
+};
+use crate::cloud::text::clean;
+use crate::kubernetes::in_time;
+
+/// The longest message.
+const MESSAGE: usize = 512;
+
+/// Writes the conditions of a resource that cannot be decoded, unless it has them already.
+pub async fn report(context: &Context, object: &InvalidObject) -> Result<(), Error> {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let (namespace, name) = (text(&object.metadata.namespace), text(&object.metadata.name));
+    context.poller.forget(&key(Some(&namespace), Some(&name)));
+    let url = ClusterBackupWatch::url_path(&(), Some(&namespace));
+    let get =
+        Request::new(url.clone()).get(&name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+    let mut live: Value = match in_time(context.client.request(get)).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        live => live?,
+    };
+    let message = format!(
+        "the operator cannot decode this resource, which may be of a newer version: {}",
+        clean(&object.error, MESSAGE)
+    );
+    if !mark(&mut live, &message, (context.clock)()) {
+        return Ok(());
+    }
+    tracing::warn!(namespace, name, error = %object.error, "cannot decode a resource; it is not polled until it is mended");
+    let body = serde_json::to_vec(&live).map_err(kube::Error::SerdeError)?;
+    let params = PostParams { field_manager: Some(CONTROLLER.to_owned()), ..PostParams::default() };
+    let put = Request::new(url)
+        .replace_subresource("status", &name, &params, body)
+        .map_err(kube::Error::BuildRequest)?;
+    let written = in_time(context.client.request::<Value>(put)).await;
+    context.metrics.status_written(if written.is_ok() { "success" } else { "error" });
+    written?;
+    Ok(())
+}
+
+/// Sets the conditions; returns whether that changed anything.
+fn mark(live: &mut Value, message: &str, now: jiff::Timestamp) -> bool {
+    let generation = live["metadata"]["generation"].as_i64();
+    let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
+    let old: Vec<Value> = live["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let blind = format!("nothing is known of the backup while polls fail ({})", Reason::InvalidResource);
+    let mut conditions: Vec<Value> =
+        old.iter().filter(|condition| !types::ALL.contains(&&*text(condition, "type"))).cloned().collect();
+    for (type_, status, reason, message) in [
+        (types::READY, Truth::False, Reason::InvalidResource, message),
+        (types::BACKUP_HEALTHY, Truth::Unknown, Reason::PollFailing, &blind),
+        (types::STALLED, Truth::True, Reason::InvalidResource, message),
+    ] {
+        let before = old.iter().find(|condition| text(condition, "type") == type_);
+        let same = before.filter(|condition| text(condition, "status") == status.as_str());
+        let since = same.map_or_else(
+            || condition::whole_seconds(now).to_string(),
+            |condition| text(condition, "lastTransitionTime"),
+        );
+        conditions.push(json!({
+            "type": type_, "status": status.as_str(), "reason": reason.as_str(), "message": message,
+            "observedGeneration": generation, "lastTransitionTime": since,
+        }));
+    }
+    let differs = conditions != old;
+    live["status"]["conditions"] = Value::Array(conditions);
+    live["status"]["observedGeneration"] = json!(generation);
+    differs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_undecodable_resource_looks_neither_ready_nor_healthy_and_keeps_the_rest() {
+        let now = "2026-01-01T00:00:00.5Z".parse().unwrap();
+        let condition = |type_: &str| json!({ "type": type_, "status": "True", "reason": "Old", "message": "", "lastTransitionTime": "2025-01-01T00:00:00Z" });
+        let mut live = json!({
+            "metadata": { "generation": 3 },
+            "status": {
+                "lastSuccess": { "uid": "a" }, "unknown": 1,
+                "conditions": [condition("Ready"), condition("BackupHealthy"), condition("Reconciling"), condition("Audited")],
+            },
+        });
+        assert!(mark(&mut live, "no", now));
+        let says: Vec<_> = live["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| {
+                format!(
+                    "{} {} {}",
+                    c["type"].as_str().unwrap(),
+                    c["status"].as_str().unwrap(),
+                    c["reason"].as_str().unwrap()
+                )
+            })
+            .collect();
+        assert_eq!(
+            says,
+            [
+                "Audited True Old",
+                "Ready False InvalidResource",
+                "BackupHealthy Unknown PollFailing",
+                "Stalled True InvalidResource"
+            ]
+        );
+        assert_eq!(
+            (&live["status"]["lastSuccess"]["uid"], &live["status"]["unknown"]),
+            (&json!("a"), &json!(1))
+        );
+        let before = live.clone();
+        assert!(
+            !mark(&mut live, "no", "2026-02-01T00:00:00Z".parse().unwrap()),
+            "nothing changes by looking again"
+        );
+        assert_eq!(live, before);
+    }
+}

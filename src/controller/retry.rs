@@ -1,0 +1,124 @@
+//! What could not be written to the API server: how often it was tried, since when, and when it is tried again.
+//!
+//! Only watches in trouble are remembered. The clock is tokio's, which a test can stop.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::poll::{WatchKey, backoff};
+
+/// The first wait, and the longest where the API server gives no answer or is at fault itself: short, so that all is caught
+/// up soon after its return.
+const PASSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// The longest where it refuses the request, which only a person can change.
+const LASTING: Duration = Duration::from_mins(5);
+/// How long after its last fault an API server may still be starting, and refuse what it will allow.
+const STARTING: Duration = Duration::from_mins(1);
+/// How long an Event may hold back a status.
+const EVENTS: Duration = Duration::from_mins(1);
+
+/// All watches in trouble.
+#[derive(Default)]
+pub struct Retries {
+    troubles: Mutex<HashMap<WatchKey, Trouble>>,
+    /// When the API server was last at fault.
+    outage: Mutex<Option<Instant>>,
+}
+
+/// One watch in trouble.
+struct Trouble {
+    tries: u32,
+    since: Instant,
+}
+
+impl Retries {
+    /// Whether an error may pass by itself.
+    pub fn is_passing(&self, error: &kube::Error) -> bool {
+        let mut outage = lock(&self.outage);
+        match error {
+            kube::Error::Api(status) if status.code == 429 || status.code >= 500 => {}
+            // An API server that starts refuses everybody until it has read its rules.
+            kube::Error::Api(status) if status.code == 403 => {
+                return outage.is_some_and(|last| last.elapsed() < STARTING);
+            }
+            kube::Error::Api(_) => return false,
+            _ => {}
+        }
+        *outage = Some(Instant::now());
+        true
+    }
+
+    /// Whether an Event that cannot be written for a passing reason still holds back the status of its watch.
+    pub fn holds_back(&self, key: &WatchKey) -> bool {
+        lock(&self.troubles).get(key).is_none_or(|trouble| trouble.since.elapsed() < EVENTS)
+    }
+
+    /// One more try failed. Returns how long to wait, before jitter, and whether it is the first that failed.
+    pub fn failed(&self, key: &WatchKey, is_passing: bool) -> (Duration, bool) {
+        let mut troubles = lock(&self.troubles);
+        let trouble =
+            troubles.entry(key.clone()).or_insert_with(|| Trouble { tries: 0, since: Instant::now() });
+        trouble.tries += 1;
+        let longest = if is_passing { PASSING.1 } else { LASTING };
+        (backoff(PASSING.0, trouble.tries, longest), trouble.tries == 1)
+    }
+
+    /// All is written, or the watch is gone. Returns how often it had failed before.
+    pub fn ended(&self, key: &str) -> u32 {
+        lock(&self.troubles).remove(key).map_or(0, |trouble| trouble.tries)
+    }
+}
+
+/// A panic elsewhere leaves the maps whole: each change of them is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn api(code: u16) -> kube::Error {
+        kube::Error::Api(Box::new(Status { code, ..Status::default() }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_passes_by_itself_only_while_the_api_server_may_be_starting() {
+        let retries = Retries::default();
+        assert!(!retries.is_passing(&api(403)) && !retries.is_passing(&api(422)));
+        for code in [429, 500, 503] {
+            assert!(retries.is_passing(&api(code)), "{code}");
+        }
+        assert!(retries.is_passing(&api(403)) && !retries.is_passing(&api(422)));
+        tokio::time::advance(STARTING).await;
+        assert!(!retries.is_passing(&api(403)));
+        assert!(retries.is_passing(&kube::Error::Service("no connection".into())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_become_rarer_to_a_cap_that_depends_on_who_must_act() {
+        let retries = Retries::default();
+        let waits = |name: &str, passing| -> Vec<_> {
+            (0..11).map(|_| retries.failed(&name.into(), passing).0.as_secs()).collect()
+        };
+        assert_eq!(waits("outage", true), [1, 2, 4, 8, 15, 15, 15, 15, 15, 15, 15]);
+        assert_eq!(waits("forbidden", false), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!((retries.ended("outage"), retries.ended("outage")), (11, 0));
+        assert_eq!(retries.failed(&"outage".into(), true), (Duration::from_secs(1), true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_holds_back_a_status_for_a_minute() {
+        let (retries, key) = (Retries::default(), WatchKey::from("a/b"));
+        retries.failed(&key, true);
+        tokio::time::advance(EVENTS - Duration::from_millis(1)).await;
+        assert!(retries.holds_back(&key));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!retries.holds_back(&key));
+    }
+}

@@ -1,0 +1,237 @@
+//! One account, a project in a region: a token bucket, the queue before it, and what a 429 does to both.
+//!
+//! Who waits is served in the order of arrival; a class that goes first counts as having come earlier, so that none
+//! starves. Pure: the clock is a parameter.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::{breaker::Breaker, held::Held};
+
+/// How many requests an account is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// Requests per second; positive and finite.
+    pub rate: f64,
+    /// How many may go at once after a quiet time; at least 1.
+    pub burst: u32,
+}
+
+/// Who goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A poll of a cluster where nothing runs.
+    Idle,
+    /// The first poll of a watch.
+    First,
+    /// A backup runs, or a person asked.
+    Urgent,
+}
+
+impl Class {
+    /// How much earlier than it came a fetch of this class counts as having come.
+    const fn lead(self) -> Duration {
+        match self {
+            Self::Idle => Duration::ZERO,
+            Self::First => Duration::from_mins(1),
+            Self::Urgent => Duration::from_mins(2),
+        }
+    }
+}
+
+/// A place in a queue; the number tells apart who came at the same moment.
+pub type Place = (Duration, u64);
+
+/// The state of one account.
+#[derive(Debug)]
+pub struct Account {
+    /// The endpoint that serves it.
+    pub endpoint: usize,
+    /// For metrics: region and project.
+    pub name: (String, String),
+    /// Faults without an HTTP status.
+    pub breaker: Breaker,
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// When the last request left.
+    pub sent_at: Option<Instant>,
+    /// Who waits, by place.
+    pub queue: BTreeSet<(Place, usize)>,
+    limit: Limit,
+    start: Instant,
+    tokens: f64,
+    filled: Instant,
+    arrivals: u64,
+    shut: Option<(Held, Instant)>,
+    /// After a 429 one request at a time, until one is answered by something else.
+    cautious: bool,
+    throttled: u32,
+}
+
+impl Account {
+    /// A full bucket.
+    pub fn new(endpoint: usize, name: (String, String), limit: Limit, now: Instant) -> Self {
+        Self {
+            endpoint,
+            name,
+            breaker: Breaker::default(),
+            in_flight: 0,
+            sent_at: None,
+            queue: BTreeSet::new(),
+            limit,
+            start: now,
+            tokens: f64::from(limit.burst),
+            filled: now,
+            arrivals: 0,
+            shut: None,
+            cautious: false,
+            throttled: 0,
+        }
+    }
+
+    /// Whether it was answered when it was last asked.
+    pub fn is_well(&self) -> bool {
+        self.in_flight == 0 && self.breaker.fault().is_none() && self.breaker.answered_at().is_some()
+    }
+
+    /// The place of a fetch that comes now.
+    pub fn place(&mut self, class: Class, now: Instant) -> Place {
+        self.arrivals += 1;
+        // The longest lead is added so that no place lies before the start.
+        let came = now.saturating_duration_since(self.start) + Class::Urgent.lead();
+        (came.saturating_sub(class.lead()), self.arrivals)
+    }
+
+    /// The 429 that keeps the account shut, and until when.
+    pub fn shut(&self, now: Instant) -> Option<(&Held, Instant)> {
+        self.shut.as_ref().filter(|(_, until)| now < *until).map(|(held, until)| (held, *until))
+    }
+
+    /// Whether the bucket has a request to give, with at most `share` in flight.
+    pub fn has_token(&mut self, share: usize, now: Instant) -> bool {
+        self.fill(now);
+        self.in_flight < if self.cautious { 1 } else { share } && self.tokens >= 1.0
+    }
+
+    /// When the next token is there, if only that is missing.
+    pub fn next_token(&self, share: usize) -> Option<Instant> {
+        let only_a_token = self.tokens < 1.0 && self.in_flight < if self.cautious { 1 } else { share };
+        let missing = (1.0 - self.tokens) / self.limit.rate;
+        // A rate of next to nothing is looked at again in an hour.
+        let missing =
+            Duration::try_from_secs_f64(missing).unwrap_or(Duration::MAX).min(Duration::from_hours(1));
+        (only_a_token && !self.queue.is_empty()).then(|| self.filled + missing + Duration::from_millis(1))
+    }
+
+    /// A request leaves.
+    pub fn sent(&mut self, now: Instant) {
+        self.tokens -= 1.0;
+        self.in_flight += 1;
+        self.sent_at = Some(now);
+    }
+
+    /// The cloud throttles the account: nothing leaves for this long, and then one request at a time.
+    pub fn throttle(&mut self, held: Held, wait: impl FnOnce(u32) -> Duration, now: Instant) {
+        // Those that were on their way when the first 429 came say nothing new.
+        if self.shut(now).is_none() {
+            self.throttled += 1;
+        }
+        let until = now + wait(self.throttled);
+        let until = self.shut.as_ref().map_or(until, |(_, before)| until.max(*before));
+        self.shut = Some((held, until));
+        self.cautious = true;
+        (self.tokens, self.filled) = (0.0, until);
+    }
+
+    /// The cloud answered with something else than a 429.
+    pub fn calm(&mut self, now: Instant) {
+        if self.shut(now).is_none() {
+            (self.cautious, self.throttled) = (false, 0);
+        }
+    }
+
+    /// Whether it is as good as a new one: then it may be forgotten once nobody uses it.
+    pub fn is_idle(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.in_flight == 0
+            && self.queue.is_empty()
+            && self.shut(now).is_none()
+            && self.breaker.open_since().is_none()
+            && self.tokens >= f64::from(self.limit.burst)
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let gained = now.saturating_duration_since(self.filled).as_secs_f64() * self.limit.rate;
+        self.tokens = (self.tokens + gained).min(f64::from(self.limit.burst));
+        // While the account is shut the time of the last fill lies in the future.
+        self.filled = self.filled.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(rate: f64, burst: u32) -> (Account, Instant) {
+        let now = Instant::now();
+        (Account::new(0, Default::default(), Limit { rate, burst }, now), now)
+    }
+
+    #[test]
+    fn a_full_bucket_gives_its_burst_and_then_its_rate() {
+        let (mut account, start) = account(2.0, 3);
+        for _ in 0..3 {
+            assert!(account.has_token(10, start));
+            account.sent(start);
+        }
+        assert!(!account.has_token(10, start));
+        let place = account.place(Class::Idle, start);
+        account.queue.insert((place, 1));
+        let next = account.next_token(10).unwrap();
+        assert_eq!(next, start + Duration::from_millis(501));
+        assert!(account.has_token(10, next));
+    }
+
+    #[test]
+    fn no_more_than_its_share_is_in_flight() {
+        let (mut account, start) = account(1000.0, 1000);
+        account.sent(start);
+        account.sent(start);
+        assert!(account.has_token(3, start) && !account.has_token(2, start));
+        let place = account.place(Class::Idle, start);
+        account.queue.insert((place, 1));
+        assert_eq!(account.next_token(2), None, "no token would help");
+    }
+
+    #[test]
+    fn urgent_goes_before_first_before_idle_and_none_starves() {
+        let (mut account, start) = account(1.0, 1);
+        let idle = account.place(Class::Idle, start);
+        let first = account.place(Class::First, start);
+        let urgent = account.place(Class::Urgent, start);
+        assert!(urgent < first && first < idle);
+        let late = start + Duration::from_secs(121);
+        assert!(
+            idle < account.place(Class::Urgent, late),
+            "two minutes later it is the turn of the idle one"
+        );
+    }
+
+    #[test]
+    fn a_429_empties_the_bucket_and_then_lets_one_request_try() {
+        let (mut account, start) = account(5.0, 10);
+        let wait = |_| Duration::from_secs(30);
+        account.throttle(Held::example(1, start), wait, start);
+        assert!(account.shut(start + Duration::from_secs(29)).is_some());
+        let end = start + Duration::from_secs(30);
+        assert!(account.shut(end).is_none() && !account.has_token(8, end));
+        let later = end + Duration::from_secs(1);
+        assert!(account.has_token(8, later));
+        account.sent(later);
+        assert!(!account.has_token(8, later), "one at a time");
+        account.in_flight = 0;
+        account.calm(later);
+        account.sent(later);
+        assert!(account.has_token(8, later));
+    }
+}

@@ -1,0 +1,176 @@
+//! The loop that drives the engine: it has the clock, sends what the engine wants sent, and wakes watches. All else is in
+//! [`super::engine`].
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use tokio::{sync::Notify, task::JoinSet};
+
+use super::{
+    Demand, Effect, Fetched, News, Resolution, Settled, WatchKey,
+    engine::{Config, Engine, Snapshot},
+    world::World,
+};
+use crate::cloud::fault::{Fault, FaultKind};
+
+/// The loop turns at least this often.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A handle on the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Poller(Arc<Shared>);
+
+struct Shared {
+    engine: Mutex<Engine>,
+    changed: Notify,
+    start: Instant,
+    /// When the loop last turned, in milliseconds since the start.
+    turned: AtomicU64,
+}
+
+/// What an effect brought.
+enum Done {
+    Fetched(usize, Fetched),
+    Resolved(usize, Resolution),
+}
+
+impl Poller {
+    /// An engine whose loop does not run yet.
+    pub fn new(config: Config) -> Self {
+        let start = Instant::now();
+        let engine = Mutex::new(Engine::new(config, start));
+        Self(Arc::new(Shared { engine, changed: Notify::new(), start, turned: AtomicU64::new(0) }))
+    }
+
+    /// [`Engine::demand`]
+    pub fn demand(&self, key: &WatchKey, demand: &Demand) -> Option<News> {
+        self.change(|engine, now| engine.demand(key, demand, now))
+    }
+
+    /// [`Engine::settle`]
+    pub fn settle(&self, key: &WatchKey, settled: &Settled) {
+        self.change(|engine, now| engine.settle(key, settled, now));
+    }
+
+    /// [`Engine::discard`]
+    pub fn discard(&self, key: &str) {
+        self.change(|engine, now| engine.discard(key, now));
+    }
+
+    /// [`Engine::is_behind`]
+    pub fn is_behind(&self, key: &str, resource_version: &str) -> bool {
+        self.engine().is_behind(key, resource_version)
+    }
+
+    /// [`Engine::jitter`]
+    pub fn jitter(&self, wait: Duration) -> Duration {
+        self.engine().jitter(wait)
+    }
+
+    /// [`Engine::saw`]
+    pub fn saw(&self, key: &str, resource_version: &str) {
+        self.engine().saw(key, resource_version);
+    }
+
+    /// [`Engine::forget`]
+    pub fn forget(&self, key: &str) {
+        self.engine().forget(key);
+    }
+
+    /// [`Engine::retain`]
+    pub fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.engine().retain(keep);
+    }
+
+    /// [`Engine::last_answer`], of many watches at once.
+    pub fn last_answers(&self) -> impl Fn(&str) -> Option<Timestamp> {
+        let engine = self.engine();
+        move |key| engine.last_answer(key)
+    }
+
+    /// [`Engine::snapshot`]
+    pub fn snapshot(&self) -> Snapshot {
+        self.engine().snapshot(Instant::now())
+    }
+
+    /// How long ago the loop last turned.
+    pub fn silence(&self) -> Duration {
+        let turned = Duration::from_millis(self.0.turned.load(Ordering::Relaxed));
+        self.0.start.elapsed().saturating_sub(turned)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+        let result = change(&mut self.engine(), Instant::now());
+        self.0.changed.notify_one();
+        result
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        // A panic half-way through a change leaves nothing to go on from: the loop ends, and the process with it.
+        self.0.engine.lock().expect("the engine is whole")
+    }
+
+    /// Polls for ever; `wake` is called with each watch that has something to take over.
+    pub async fn run(&self, world: Arc<impl World>, wake: impl Fn(WatchKey)) {
+        let mut tasks = JoinSet::new();
+        loop {
+            let now = Instant::now();
+            let since_start = u64::try_from(now.duration_since(self.0.start).as_millis()).unwrap_or(u64::MAX);
+            self.0.turned.store(since_start, Ordering::Relaxed);
+            let (effects, woken, deadline) = {
+                let mut engine = self.engine();
+                (engine.next(now), engine.woken(), engine.deadline())
+            };
+            for effect in effects {
+                tasks.spawn(carry_out(world.clone(), effect));
+            }
+            woken.into_iter().for_each(&wake);
+            let until = deadline.map_or(now + IDLE, |deadline| deadline.min(now + IDLE));
+            tokio::select! {
+                Some(done) = tasks.join_next() => {
+                    self.take(done);
+                    while let Some(done) = tasks.try_join_next() {
+                        self.take(done);
+                    }
+                }
+                () = self.0.changed.notified() => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+        }
+    }
+
+    fn take(&self, done: Result<Done, tokio::task::JoinError>) {
+        let now = Instant::now();
+        match done {
+            Ok(Done::Fetched(id, fetched)) => self.engine().fetched(id, fetched, now, Timestamp::now()),
+            Ok(Done::Resolved(id, resolution)) => self.engine().resolved(id, resolution, now),
+            // Panics are caught where they happen, and nobody cancels a task.
+            Err(error) => tracing::error!(%error, "a task of the polling engine was lost"),
+        }
+    }
+}
+
+/// Carries out one effect. A panic in it fails this one poll alone.
+async fn carry_out(world: Arc<impl World>, effect: Effect) -> Done {
+    let now = Timestamp::now();
+    match effect {
+        Effect::Fetch(request) => {
+            let fetched = AssertUnwindSafe(world.fetch(&request, now)).catch_unwind().await;
+            let bug = |_| {
+                Fetched::Fault(Fault::new(
+                    FaultKind::InvalidResponse,
+                    "the operator failed at this answer: report it",
+                ))
+            };
+            Done::Fetched(request.id, fetched.unwrap_or_else(bug))
+        }
+        Effect::Resolve { id, source } => {
+            let resolved = AssertUnwindSafe(world.resolve(&source, now)).catch_unwind().await;
+            Done::Resolved(id, resolved.unwrap_or(Resolution::Unknown))
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The states of one fetch and of one watch. What moves them is [`super::engine`].
+
+use std::time::{Duration, Instant};
+
+use super::{Cadence, Outcome, WatchKey, account::Place};
+use crate::cloud::target::Target;
+
+/// One cluster, asked with one credential.
+#[derive(Debug)]
+pub struct Fetch {
+    /// The cluster.
+    pub target: Target,
+    /// Its account.
+    pub account: usize,
+    /// Its source of credentials.
+    pub source: usize,
+    /// Who wants to know.
+    pub watches: Vec<WatchKey>,
+    /// Where it stands.
+    pub state: State,
+    /// Since when a poll has been due.
+    pub due_since: Instant,
+    /// When the last request was sent.
+    pub sent_at: Option<Instant>,
+    /// When the last answer was decoded.
+    pub full_at: Option<Instant>,
+    /// The hashes of the last answer: its body, and what it says.
+    pub known: Option<(u64, u64)>,
+    /// How many polls in a row have failed.
+    pub failures: u32,
+    /// The number of the last fault that was counted.
+    pub counted: u64,
+    /// When a fault that is taken over counts as the next failed poll.
+    pub count_at: Instant,
+    /// The newest outcome, until every watch has taken it over.
+    pub outcome: Option<Outcome>,
+    /// The number of the newest outcome.
+    pub number: u64,
+    /// Whether it fails for a reason that a changed credential may mend.
+    pub stalled: bool,
+    /// When the cloud last answered, by the wall clock.
+    pub answered: Option<jiff::Timestamp>,
+}
+
+/// Where a fetch stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum State {
+    /// Nothing to do until its timer rings.
+    Idle(Instant),
+    /// Waits for its credential.
+    Resolving,
+    /// Waits in the queue of its account.
+    Queued(Place),
+    /// A request is under way.
+    InFlight(Flight),
+}
+
+/// A request under way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flight {
+    /// The hash of the key it is signed with.
+    pub key: u64,
+    /// Whether it is the probe of its account's breaker, and of its endpoint's.
+    pub probes: (bool, bool),
+}
+
+/// One watch.
+#[derive(Debug)]
+pub struct Watch {
+    /// Hash of the uid.
+    pub uid: u64,
+    /// The generation that was seen last.
+    pub generation: Option<i64>,
+    /// Hash of the request that was seen last; 0 for none.
+    pub request: u64,
+    /// Its fetch.
+    pub fetch: usize,
+    /// How often it wants to poll.
+    pub cadence: Cadence,
+    /// An outcome that it waits for.
+    pub pending: Option<Pending>,
+    /// When time alone would change its verdict.
+    pub judge_at: Option<Instant>,
+    /// The number of the outcome that it took over last.
+    pub taken: u64,
+    /// Whether the newest outcome answers its request.
+    pub answered: bool,
+    /// Hashes of the resourceVersion that the API server told last, and of the one that was settled.
+    pub versions: (u64, u64),
+}
+
+/// An outcome that a watch waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// The request for it must not have been sent before.
+    pub since: Instant,
+    /// Whether a person asked.
+    pub forced: bool,
+    /// Whether the watch was never polled.
+    pub first: bool,
+}
+
+impl Watch {
+    /// Whether it must be told of the next answer, be it the same as the last one.
+    pub fn is_waiting(&self, now: Instant) -> bool {
+        let (told, settled) = self.versions;
+        let edited = told != 0 && told != settled;
+        self.pending.is_some() || self.judge_at.is_some_and(|at| at <= now) || edited
+    }
+}
+
+impl Fetch {
+    /// A fetch that was never sent.
+    pub fn new(target: Target, account: usize, source: usize, now: Instant) -> Self {
+        Self {
+            target,
+            account,
+            source,
+            watches: Vec::new(),
+            state: State::Idle(now),
+            due_since: now,
+            sent_at: None,
+            full_at: None,
+            known: None,
+            failures: 0,
+            counted: 0,
+            count_at: now,
+            outcome: None,
+            number: 0,
+            stalled: false,
+            answered: None,
+        }
+    }
+
+    /// The earliest moment at which a poll that nobody asked for may be sent.
+    pub fn floor(&self, now: Instant) -> Instant {
+        /// Watches that come one after another share a request.
+        const SPACING: Duration = Duration::from_secs(1);
+        self.sent_at.map_or(now, |sent| now.max(sent + SPACING))
+    }
+}

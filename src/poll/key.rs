@@ -1,0 +1,143 @@
+//! How an access key stands with the cloud. Huawei locks a key for minutes after five refused requests, so a refusal holds
+//! for every fetch with the same key, wherever its copies are, and a key that nothing has proven makes two requests at a
+//! time at most.
+//!
+//! Pure: the clock is a parameter. Keys are told apart by a keyed hash of their values ([`super::engine`]).
+
+use std::time::{Duration, Instant};
+
+use super::{backoff, held::Held};
+
+/// The wait after the first refusal, doubled with each further one, and the longest.
+const REFUSED: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
+/// How often a person's own request passes a refusal.
+const PASSAGE: Duration = Duration::from_mins(1);
+/// How many requests may be in flight before the first one proves the key.
+const UNPROVEN: usize = 2;
+
+/// Whether a request with this key may go out.
+#[derive(Debug)]
+pub enum Standing<'a> {
+    /// Yes.
+    Free,
+    /// Not now: others are on their way to prove the key.
+    Busy,
+    /// No: the key was refused, and this is how.
+    Refused(&'a Held),
+}
+
+/// The state of one key.
+#[derive(Debug, Default)]
+pub struct Key {
+    proven: bool,
+    in_flight: usize,
+    refusals: u32,
+    refused: Option<(Held, Instant)>,
+    passed: Option<Instant>,
+}
+
+impl Key {
+    /// Whether a request may go out; one that is `forced`, asked for by a person, passes a refusal once a minute.
+    pub fn standing(&self, forced: bool, now: Instant) -> Standing<'_> {
+        let passes = forced && self.passed.is_none_or(|passed| now >= passed + PASSAGE);
+        match &self.refused {
+            Some((held, until)) if now < *until && !passes => Standing::Refused(held),
+            Some(_) if self.in_flight > 0 => Standing::Busy,
+            None if !self.proven && self.in_flight >= UNPROVEN => Standing::Busy,
+            _ => Standing::Free,
+        }
+    }
+
+    /// When a refused key is tried again.
+    pub fn refused_until(&self) -> Option<Instant> {
+        self.refused.as_ref().map(|(_, until)| *until)
+    }
+
+    /// A request went out.
+    pub fn sent(&mut self, forced: bool, now: Instant) {
+        self.in_flight += 1;
+        if forced && self.refused.is_some() {
+            self.passed = Some(now);
+        }
+    }
+
+    /// A request ended, however.
+    pub fn ended(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// A 200, 403 or 404: the cloud accepted the signature. Other statuses may come from in front of the check.
+    pub fn prove(&mut self) {
+        *self = Self { proven: true, in_flight: self.in_flight, ..Self::default() };
+    }
+
+    /// The cloud refused the signature.
+    pub fn refuse(&mut self, held: Held, now: Instant) {
+        self.proven = false;
+        self.refusals += 1;
+        self.refused = Some((held, now + backoff(REFUSED.0, self.refusals, REFUSED.1)));
+    }
+
+    /// Whether nothing would be lost by forgetting the key once nobody uses it.
+    pub fn is_idle(&self, now: Instant) -> bool {
+        self.in_flight == 0 && self.refused_until().is_none_or(|until| now >= until + REFUSED.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_free(key: &Key, forced: bool, now: Instant) -> bool {
+        matches!(key.standing(forced, now), Standing::Free)
+    }
+
+    #[test]
+    fn an_unproven_key_makes_two_requests_at_a_time_and_a_proven_one_any_number() {
+        let now = Instant::now();
+        let mut key = Key::default();
+        key.sent(false, now);
+        key.sent(false, now);
+        assert!(matches!(key.standing(true, now), Standing::Busy));
+        key.ended();
+        assert!(is_free(&key, false, now), "a fault without a status proves nothing and refuses nothing");
+        key.prove();
+        for _ in 0..20 {
+            assert!(is_free(&key, false, now));
+            key.sent(false, now);
+        }
+    }
+
+    #[test]
+    fn a_refused_key_stays_away_ever_longer_and_then_tries_one_request() {
+        let mut now = Instant::now();
+        let mut key = Key::default();
+        for minutes in [1, 2, 4, 8, 10, 10] {
+            key.sent(false, now);
+            let later = now + Duration::from_hours(1);
+            assert!(minutes == 1 || !is_free(&key, false, later), "once refused, one at a time");
+            key.ended();
+            key.refuse(Held::example(1, now), now);
+            let until = now + Duration::from_mins(minutes);
+            assert_eq!(key.refused_until(), Some(until));
+            assert!(matches!(key.standing(false, until - Duration::from_secs(1)), Standing::Refused(_)));
+            assert!(is_free(&key, false, until));
+            now = until;
+        }
+        key.prove();
+        assert!(is_free(&key, false, now));
+    }
+
+    #[test]
+    fn a_persons_request_passes_a_refusal_once_a_minute() {
+        let now = Instant::now();
+        let mut key = Key::default();
+        key.refuse(Held::example(1, now), now);
+        assert!(is_free(&key, true, now));
+        key.sent(true, now);
+        key.ended();
+        key.refuse(Held::example(2, now), now);
+        assert!(matches!(key.standing(true, now + Duration::from_secs(59)), Standing::Refused(_)));
+        assert!(is_free(&key, true, now + Duration::from_mins(1)));
+    }
+}

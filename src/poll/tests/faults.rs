@@ -1,0 +1,135 @@
+//! What a fault means for the fetch itself: how often it is tried again, and who is told.
+
+use super::*;
+
+fn lab(kind: FaultKind, status: Option<u16>) -> Lab {
+    let mut lab = Lab::new();
+    lab.cloud(move |_, _| (Duration::from_millis(50), Fetched::Fault(fault(kind, status))));
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab
+}
+
+/// The seconds between one request and the next.
+fn gaps(lab: &Lab) -> Vec<u64> {
+    lab.sent.windows(2).map(|pair| (pair[1].at - pair[0].at).as_secs()).collect()
+}
+
+fn is_about(gap: u64, wanted: u64) -> bool {
+    (wanted * 85 / 100..=wanted * 115 / 100 + 1).contains(&gap)
+}
+
+#[test]
+fn a_failing_poll_backs_off_from_the_active_interval_to_ten_minutes() {
+    let mut lab = lab(FaultKind::CloudUnavailable, Some(503));
+    lab.run(minutes(60));
+    for (gap, wanted) in gaps(&lab).into_iter().zip([10, 20, 40, 80, 160, 320, 600, 600]) {
+        assert!(is_about(gap, wanted), "{gap} s instead of {wanted} s");
+    }
+    let told: Vec<_> = lab.watches["prod/0"]
+        .outcomes
+        .iter()
+        .map(|(_, outcome)| match outcome {
+            Outcome::Fault { failures, .. } => *failures,
+            Outcome::Answer(_) => 0,
+        })
+        .collect();
+    assert_eq!(told, [1, 2, 3], "after the third in a row the same fault is no news");
+}
+
+#[test]
+fn a_cluster_that_denies_access_is_asked_every_minute_and_then_ever_more_rarely() {
+    let mut lab = lab(FaultKind::PermissionDenied, Some(403));
+    lab.run(minutes(40));
+    for (gap, wanted) in gaps(&lab).into_iter().zip([60, 120, 240, 480, 600]) {
+        assert!(is_about(gap, wanted), "{gap} s instead of {wanted} s");
+    }
+    assert_eq!(lab.blind("prod/0"), Some(FaultKind::PermissionDenied));
+}
+
+#[test]
+fn the_cloud_is_not_asked_before_the_time_that_it_named() {
+    for status in [429, 503] {
+        let kind = if status == 429 { FaultKind::Throttled } else { FaultKind::CloudUnavailable };
+        let mut lab = lab(kind, Some(status));
+        lab.cloud(move |_, _| {
+            let fault = Fault { retry_after: Some(seconds(77)), ..fault(kind, Some(status)) };
+            (Duration::from_millis(50), Fetched::Fault(fault))
+        });
+        lab.run(minutes(10));
+        assert!(lab.sent.len() > 3);
+        assert!(gaps(&lab).into_iter().all(|gap| (77..90).contains(&gap)), "{:?}", gaps(&lab));
+    }
+}
+
+#[test]
+fn a_definite_fault_is_told_at_once_and_an_answer_after_it_too() {
+    for kind in [FaultKind::ClusterNotFound, FaultKind::RequestRejected, FaultKind::ClockSkew] {
+        let mut lab = lab(kind, Some(400));
+        lab.run(seconds(1));
+        assert_eq!(lab.blind("prod/0"), Some(kind));
+        lab.cloud(|_, _| (Duration::from_millis(50), answer(1)));
+        lab.run(seconds(15));
+        assert!(lab.is_answered("prod/0"));
+    }
+}
+
+#[test]
+fn an_answer_that_fails_once_between_the_same_answers_is_told_both_times() {
+    let mut lab = Lab::new();
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(30));
+    assert_eq!(lab.watches["prod/0"].wakes, 1, "the same answer again is no news");
+    lab.cloud(|_, _| (Duration::from_millis(50), no_answer()));
+    lab.run(seconds(11));
+    lab.cloud(|_, _| (Duration::from_millis(50), answer(1)));
+    lab.run(seconds(30));
+    let outcomes = &lab.watches["prod/0"].outcomes;
+    assert_eq!(outcomes.len(), 3);
+    assert!(matches!(outcomes[1].1, Outcome::Fault { failures: 1, .. }) && lab.is_answered("prod/0"));
+}
+
+#[test]
+fn a_request_passes_every_backoff_but_what_protects_others() {
+    // Its own backoff.
+    let mut lab = lab(FaultKind::CloudUnavailable, Some(503));
+    lab.run(minutes(20));
+    let before = lab.sent.len();
+    lab.request("prod/0", "a");
+    lab.run(seconds(1));
+    assert_eq!((lab.sent.len(), lab.watches["prod/0"].handled.len()), (before + 1, 1));
+
+    // An endpoint that does not answer: the request is the next probe.
+    lab.cloud(|_, _| (seconds(3), no_answer()));
+    lab.run(minutes(90));
+    lab.request("prod/0", "b");
+    lab.run(seconds(7));
+    assert_eq!(lab.watches["prod/0"].handled.len(), 2);
+
+    // An account that is throttled: the request is echoed, and nothing is sent.
+    lab.cloud(|_, _| {
+        let fault = Fault { retry_after: Some(minutes(60)), ..fault(FaultKind::Throttled, Some(429)) };
+        (Duration::from_millis(50), Fetched::Fault(fault))
+    });
+    lab.run(minutes(15));
+    let before = lab.sent.len();
+    lab.request("prod/0", "c");
+    lab.run(seconds(5));
+    assert_eq!((lab.sent.len(), lab.watches["prod/0"].handled.len()), (before, 3));
+}
+
+#[test]
+fn a_hundred_requests_to_an_endpoint_that_does_not_answer_are_answered_by_few_probes() {
+    let mut lab = Lab::new();
+    lab.cloud(|_, _| (seconds(3), no_answer()));
+    for n in 0..100 {
+        lab.watch(&format!("prod/{n}"), target("r", n % 10, n), secret("prod"));
+    }
+    lab.run(minutes(5));
+    let before = lab.sent.len();
+    for n in 0..100 {
+        lab.request(&format!("prod/{n}"), "now");
+    }
+    lab.run(seconds(60));
+    assert!(lab.sent.len() - before <= 12, "{} probes", lab.sent.len() - before);
+    assert!(lab.watches.values().all(|story| story.handled.len() == 1));
+}

@@ -1,0 +1,186 @@
+//! What watches share, when they are polled, and when they are told.
+
+use super::*;
+
+#[test]
+fn thirty_watches_of_one_cluster_cost_one_request_an_interval() {
+    let mut lab = Lab::new();
+    for n in 0..30 {
+        lab.watch(&format!("prod/{n}"), target("r", 1, 0), secret("prod"));
+    }
+    lab.run(seconds(5));
+    assert_eq!((lab.sent.len(), lab.reads.len()), (1, 1));
+    assert!(lab.watches.keys().all(|name| lab.is_answered(name)));
+    lab.run(seconds(100));
+    assert!((9..=13).contains(&lab.sent.len()), "{}", lab.sent.len());
+    assert_eq!(lab.wakes(), 30, "one for the first answer, none for the others");
+}
+
+#[test]
+fn what_one_secret_fetched_is_never_another_s_even_with_the_same_key() {
+    let mut lab = Lab::new();
+    lab.secrets(|_, _| (Duration::from_millis(5), credential("the-same-key")));
+    for namespace in ["one", "two"] {
+        lab.watch(&format!("{namespace}/prod"), target("r", 1, 0), secret(namespace));
+    }
+    lab.run(seconds(5));
+    assert_eq!(lab.sent.len(), 2);
+}
+
+#[test]
+fn the_period_of_a_fetch_is_the_shortest_that_a_watch_asks_for() {
+    let mut lab = Lab::new();
+    let hourly = |demand: &mut Demand| demand.cadence.period = minutes(60);
+    lab.watch_with("prod/slow", target("r", 1, 0), secret("prod"), hourly);
+    lab.run(minutes(1));
+    assert_eq!(lab.sent.len(), 1);
+    lab.watch("prod/fast", target("r", 1, 0), secret("prod"));
+    lab.run(minutes(1));
+    assert!(lab.sent.len() >= 6);
+    lab.engine.forget("prod/fast");
+    lab.watches.remove("prod/fast");
+    lab.run(seconds(11));
+    let before = lab.sent.len();
+    lab.run(minutes(30));
+    assert!(lab.sent.len() <= before + 1);
+}
+
+#[test]
+fn watches_that_restart_together_are_spread_over_their_interval() {
+    let mut lab = Lab::new();
+    for n in 0..1000 {
+        lab.watch_with(&format!("prod/{n}"), target("r", n, 0), secret("prod"), |demand| {
+            demand.cadence.period = minutes(1000);
+            demand.spread = Some(minutes(1000));
+        });
+    }
+    lab.run(minutes(1000));
+    let polled: Vec<_> = lab.sent.iter().map(|sent| sent.at).collect();
+    let gap = polled.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(polled.len() >= 1000 && gap < minutes(30), "{} polls, {gap:?}", polled.len());
+}
+
+#[test]
+fn a_changed_spec_and_a_watch_created_anew_are_polled_at_once() {
+    let mut lab = Lab::new();
+    let hourly = |demand: &mut Demand| demand.cadence.period = minutes(60);
+    lab.watch_with("prod/0", target("r", 1, 0), secret("prod"), hourly);
+    lab.run(minutes(40));
+    lab.change("prod/0", |demand| demand.generation = Some(2));
+    lab.run(seconds(1));
+    assert_eq!((lab.sent.len(), lab.watches["prod/0"].outcomes.len()), (2, 2));
+    lab.run(minutes(1));
+    lab.change("prod/0", |demand| {
+        demand.uid = "another".into();
+        demand.spread = None;
+    });
+    lab.run(seconds(2));
+    assert_eq!((lab.sent.len(), lab.watches["prod/0"].outcomes.len()), (3, 3));
+}
+
+#[test]
+fn when_time_alone_changes_a_verdict_the_cloud_is_asked_and_the_same_answer_told() {
+    let mut lab = Lab::new();
+    let hourly = |demand: &mut Demand| demand.cadence.period = minutes(60);
+    lab.watch_with("prod/0", target("r", 1, 0), secret("prod"), hourly);
+    lab.watches.get_mut("prod/0").unwrap().judge_after = Some(minutes(10));
+    lab.run(minutes(1));
+    lab.watches.get_mut("prod/0").unwrap().judge_after = None;
+    lab.run(minutes(8));
+    assert_eq!(lab.sent.len(), 1);
+    lab.run(minutes(2));
+    assert_eq!((lab.sent.len(), lab.watches["prod/0"].outcomes.len()), (2, 2));
+}
+
+#[test]
+fn a_verdict_that_is_due_waits_for_an_answer_and_makes_no_herd_of_requests() {
+    let mut lab = Lab::new();
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.watches.get_mut("prod/0").unwrap().judge_after = Some(seconds(12));
+    lab.run(seconds(5));
+    lab.cloud(|_, _| (Duration::from_millis(50), no_answer()));
+    lab.run(minutes(10));
+    assert!(lab.sent.len() < 12, "{} requests", lab.sent.len());
+}
+
+#[test]
+fn a_resource_that_somebody_else_wrote_is_told_of_the_next_answer_though_it_is_the_same() {
+    let mut lab = Lab::new();
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(25));
+    assert_eq!(lab.watches["prod/0"].wakes, 1);
+    lab.engine.saw("prod/0", "of somebody else");
+    lab.run(seconds(11));
+    assert_eq!(lab.watches["prod/0"].wakes, 2);
+    lab.run(minutes(5));
+    assert_eq!(lab.watches["prod/0"].wakes, 2, "once it is mended nothing happens again");
+}
+
+#[test]
+fn a_watch_whose_write_met_a_newer_resource_takes_over_only_what_is_fetched_from_then_on() {
+    let mut lab = Lab::new();
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(5));
+    let sent = lab.sent.len();
+    lab.engine.discard("prod/0", lab.now);
+    let key = WatchKey::from("prod/0");
+    let demand = lab.watches["prod/0"].demand.clone();
+    assert!(lab.engine.demand(&key, &demand, lab.now).is_none());
+    lab.run(seconds(2));
+    assert_eq!((lab.sent.len(), lab.watches["prod/0"].outcomes.len()), (sent + 1, 2));
+}
+
+#[test]
+fn what_is_not_written_yet_is_kept_and_what_is_written_is_dropped() {
+    let mut lab = Lab::new();
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(5));
+    let (key, demand) = (WatchKey::from("prod/0"), lab.watches["prod/0"].demand.clone());
+    assert!(lab.engine.demand(&key, &demand, lab.now).is_none(), "taken over");
+    // The next news cannot be written for a while.
+    lab.watches.remove("prod/0");
+    lab.cloud(|_, _| (Duration::from_millis(50), answer(2)));
+    lab.run(seconds(40));
+    for _ in 0..3 {
+        let news = lab.engine.demand(&key, &demand, lab.now).expect("still to be taken over");
+        assert!(
+            matches!(news.outcome, Outcome::Answer(answer) if answer.latest_backup_time.unwrap().as_second() == 2)
+        );
+    }
+}
+
+#[test]
+fn a_deleted_watch_leaves_nothing_behind() {
+    let mut lab = Lab::new();
+    for n in 0..50 {
+        lab.watch(&format!("prod/{n}"), target("r", n, 0), secret(&format!("prod-{n}")));
+    }
+    lab.run(seconds(5));
+    lab.watches.clear();
+    lab.engine.retain(|_| false);
+    lab.run(minutes(60));
+    lab.turn();
+    assert_eq!((lab.engine.deadline(), lab.sent.len()), (None, 50), "no timer is left");
+    assert!(lab.engine.snapshot(lab.now).accounts.is_empty());
+}
+
+#[test]
+fn an_answer_is_looked_at_in_full_now_and_then() {
+    let mut lab = Lab::new();
+    lab.cloud(|request, now| {
+        assert!(request.known.is_none() || now > Instant::now() - minutes(200));
+        (Duration::from_millis(50), answer(1))
+    });
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.run(minutes(1));
+    let known = std::rc::Rc::new(std::cell::Cell::new(0));
+    let (full, seen) = (std::rc::Rc::new(std::cell::Cell::new(0)), known.clone());
+    let counted = full.clone();
+    lab.cloud(move |request, _| {
+        let count = if request.known.is_some() { &seen } else { &counted };
+        count.set(count.get() + 1);
+        (Duration::from_millis(50), answer(1))
+    });
+    lab.run(minutes(180));
+    assert!((2..=4).contains(&full.get()) && known.get() > 900, "{} and {}", full.get(), known.get());
+}

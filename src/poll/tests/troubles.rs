@@ -1,0 +1,225 @@
+//! One trouble stays one trouble: what was measured on the version before this engine, and what must be.
+
+use super::*;
+
+const REGION: &str = "cn-north-4";
+
+#[test]
+fn accounts_that_hang_delay_a_healthy_one_by_one_time_out_at_most() {
+    const TIMEOUT: Duration = seconds(15);
+    let mut lab = Lab::new();
+    for account in 0..8 {
+        for cluster in 0..30 {
+            lab.watch(&format!("hung/{account}-{cluster}"), target(REGION, account, cluster), secret("hung"));
+        }
+    }
+    for cluster in 0..3 {
+        lab.watch(&format!("well/{cluster}"), target(REGION, 8, cluster), secret("well"));
+    }
+    lab.run(minutes(2));
+    assert!(lab.watches.keys().all(|name| lab.is_answered(name)));
+    lab.cloud(|request, _| match account_of(&request.target) {
+        8 => (Duration::from_millis(50), answer(1)),
+        _ => (TIMEOUT, no_answer()),
+    });
+    let since = lab.now;
+    lab.run(minutes(5));
+    for sent in lab.sent.iter().filter(|sent| sent.at >= since && account_of(&sent.target) == 8) {
+        assert!(sent.delay <= TIMEOUT + seconds(1), "late by {:?}", sent.delay);
+    }
+    for cluster in 0..3 {
+        let mut polls: Vec<_> = lab
+            .sent
+            .iter()
+            .filter(|s| s.target == target(REGION, 8, cluster) && s.at >= since)
+            .map(|s| s.at)
+            .collect();
+        polls.insert(0, since);
+        polls.push(lab.now);
+        let gap = polls.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(gap <= seconds(11) + TIMEOUT + seconds(3), "not polled for {gap:?}");
+    }
+    for name in lab.watches.keys().filter(|name| name.starts_with("hung")) {
+        assert_eq!(lab.blind(name), Some(FaultKind::CloudUnavailable), "{name}");
+    }
+    assert!((0..3).all(|cluster| lab.is_answered(&format!("well/{cluster}"))));
+}
+
+#[test]
+fn accounts_that_were_never_answered_hold_up_no_other() {
+    let mut lab = Lab::new();
+    for account in 0..8 {
+        for cluster in 0..30 {
+            lab.watch(&format!("hung/{account}-{cluster}"), target(REGION, account, cluster), secret("hung"));
+        }
+    }
+    lab.cloud(|request, _| match account_of(&request.target) {
+        8 => (Duration::from_millis(50), answer(1)),
+        _ => (seconds(15), no_answer()),
+    });
+    lab.run(seconds(40));
+    lab.watch("well/0", target(REGION, 8, 0), secret("well"));
+    lab.run(seconds(20));
+    assert!(lab.is_answered("well/0"));
+}
+
+#[test]
+fn refused_watches_that_are_left_alone_cost_next_to_nothing() {
+    let mut lab = Lab::new();
+    for n in 0..60 {
+        lab.watch(&format!("wrong/{n}"), target(REGION, 1, n), secret("wrong"));
+    }
+    lab.watch("forbidden/0", target(REGION, 2, 0), secret("forbidden"));
+    lab.cloud(|request, _| match account_of(&request.target) {
+        1 => (Duration::from_millis(50), refused()),
+        _ => (Duration::from_millis(50), Fetched::Fault(fault(FaultKind::PermissionDenied, Some(403)))),
+    });
+    lab.run(minutes(1));
+    let (turns, wakes) = (lab.turns, lab.wakes());
+    lab.run(minutes(30));
+    assert_eq!(lab.wakes(), wakes, "nobody is told what they know");
+    assert!(lab.turns - turns < 61 * 30 * 2, "{} turns in half an hour", lab.turns - turns);
+}
+
+#[test]
+fn one_wrong_key_in_the_secrets_of_many_namespaces_is_tried_as_one() {
+    let mut lab = Lab::new();
+    lab.secrets(|_, _| (Duration::from_millis(5), credential("the-same-wrong-key")));
+    lab.cloud(|_, _| (Duration::from_millis(50), refused()));
+    for n in 0..12 {
+        lab.watch(&format!("ns-{n}/prod"), target(REGION, n, 0), secret(&format!("ns-{n}")));
+    }
+    lab.run(seconds(50));
+    assert!(lab.sent.len() <= 3, "{} refusals", lab.sent.len());
+    assert!(lab.watches.keys().all(|name| lab.blind(name) == Some(FaultKind::AuthenticationFailed)));
+    let before = lab.sent.len();
+    for n in 0..12 {
+        lab.request(&format!("ns-{n}/prod"), "now");
+    }
+    lab.run(seconds(5));
+    assert!(lab.sent.len() - before <= 3, "{} more", lab.sent.len() - before);
+    assert!(lab.watches.values().all(|story| story.handled.len() == 1), "all requests are echoed");
+}
+
+#[test]
+fn a_restart_without_egress_is_seen_by_all_watches_within_a_minute() {
+    for (timeout, retry) in [(3, 2), (3, 10), (15, 2), (15, 10)] {
+        for count in [40, 200] {
+            let mut lab = Lab::new();
+            lab.cloud(move |_, _| (seconds(timeout), no_answer()));
+            for n in 0..count {
+                lab.watch_with(&format!("prod/{n}"), target(REGION, 1, n), secret("prod"), |demand| {
+                    demand.spread = Some(demand.cadence.period);
+                    demand.cadence.retry = seconds(retry);
+                });
+            }
+            lab.run(seconds(60));
+            let blind = lab.watches.keys().filter(|name| lab.blind(name).is_some()).count();
+            assert_eq!(blind, count, "time-out {timeout} s, retry {retry} s");
+            // When it is back, everybody hears of it soon, without a herd.
+            lab.cloud(|_, _| (Duration::from_millis(50), answer(1)));
+            let back = lab.now;
+            lab.run(seconds(75));
+            assert!(lab.watches.keys().all(|name| lab.is_answered(name)), "{count} watches, {timeout} s");
+            let first = lab.sent.iter().find(|sent| sent.at >= back).unwrap().at;
+            assert!(
+                lab.requests(first, |_| true) - lab.requests(first + seconds(1), |_| true) <= count / 4 + 16
+            );
+        }
+    }
+}
+
+#[test]
+fn a_throttled_account_makes_next_to_no_requests_until_it_may_again() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 5.0, burst: 10 });
+    for n in 0..40 {
+        lab.watch(&format!("prod/{n}"), target(REGION, 1, n), secret("prod"));
+    }
+    lab.watch("other/0", target(REGION, 2, 0), secret("other"));
+    lab.run(minutes(1));
+    let throttled_from = lab.now;
+    lab.cloud(move |request, now| {
+        let is_over = now >= throttled_from + seconds(30);
+        let throttled = Fault { retry_after: Some(seconds(30)), ..fault(FaultKind::Throttled, Some(429)) };
+        let is_throttled = account_of(&request.target) == 1 && !is_over;
+        (Duration::from_millis(50), if is_throttled { Fetched::Fault(throttled) } else { answer(1) })
+    });
+    lab.run(seconds(30));
+    let of_account = |target: &Target| account_of(target) == 1;
+    assert!(lab.requests(throttled_from, of_account) <= 3, "{}", lab.requests(throttled_from, of_account));
+    assert!(lab.requests(throttled_from, |target| account_of(target) == 2) >= 2, "nobody else is concerned");
+    lab.run(seconds(30));
+    assert!(lab.watches.keys().all(|name| lab.is_answered(name)));
+}
+
+#[test]
+fn an_account_throttled_from_the_start_is_tried_ever_more_rarely() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 5.0, burst: 10 });
+    lab.cloud(|_, _| (Duration::from_millis(50), Fetched::Fault(fault(FaultKind::Throttled, Some(429)))));
+    for n in 0..40 {
+        lab.watch(&format!("prod/{n}"), target(REGION, 1, n), secret("prod"));
+    }
+    lab.run(minutes(10));
+    // 10, 20, 40, 80, 160 and 320 seconds, twice at the first.
+    assert!(lab.sent.len() <= 8, "{} requests", lab.sent.len());
+    assert!(lab.watches.keys().all(|name| lab.blind(name) == Some(FaultKind::Throttled)));
+}
+
+#[test]
+fn an_identity_that_hangs_holds_up_nobody_else() {
+    let mut lab = Lab::new();
+    lab.secrets(|source, _| match source {
+        Source::Operator => (seconds(30), Resolution::Missing(fault(FaultKind::CloudUnavailable, None))),
+        Source::Secret { .. } => (Duration::from_millis(5), credential("AK")),
+    });
+    for n in 0..16 {
+        lab.watch(&format!("own/{n}"), target(REGION, 1, n), Source::Operator);
+    }
+    lab.watch("prod/0", target(REGION, 1, 99), secret("prod"));
+    lab.run(seconds(60));
+    assert!(lab.sent.iter().all(|sent| sent.delay < seconds(1)));
+    assert!(lab.sent.len() >= 6);
+    lab.run(minutes(4));
+    assert_eq!(lab.blind("own/0"), Some(FaultKind::CloudUnavailable), "its own watches say so");
+}
+
+#[test]
+fn a_watch_never_polled_goes_before_idle_ones_of_a_saturated_account() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 1.0, burst: 1 });
+    for n in 0..40 {
+        lab.watch(&format!("idle/{n}"), target(REGION, 1, n), secret("prod"));
+    }
+    lab.run(minutes(2));
+    lab.watch("new/0", target(REGION, 1, 99), secret("prod"));
+    let since = lab.now;
+    lab.run(seconds(4));
+    assert!(lab.requests(since, |cluster| *cluster == target(REGION, 1, 99)) == 1);
+    // Nobody starves all the same.
+    let since = lab.now;
+    lab.run(minutes(4));
+    assert!((0..40).all(|n| lab.requests(since, |cluster| *cluster == target(REGION, 1, n)) > 0));
+}
+
+#[test]
+fn no_endpoint_gets_more_than_a_quarter_of_the_requests_in_flight_and_no_account_more_than_an_eighth() {
+    let mut lab = Lab::with(|config| config.concurrency = 32);
+    // Keys that are proven, so that only the shares bound them.
+    for (n, region) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
+        for cluster in 0..30 {
+            lab.watch(
+                &format!("{region}/{cluster}"),
+                target(region, 2 * n + cluster % 2, cluster),
+                secret(region),
+            );
+        }
+    }
+    lab.run(seconds(30));
+    lab.cloud(|_, _| (minutes(10), no_answer()));
+    lab.run(seconds(30));
+    let snapshot = lab.engine.snapshot(lab.now);
+    let polls: Vec<_> = snapshot.endpoints.iter().map(|(_, polls, _)| *polls).collect();
+    assert!(polls.iter().sum::<usize>() == 32 && polls.iter().all(|polls| *polls <= 8), "{polls:?}");
+    let of_account =
+        |account| lab.sent.iter().rev().take(32).filter(|s| account_of(&s.target) == account).count();
+    assert!((0..10).all(|account| of_account(account) <= 4));
+}

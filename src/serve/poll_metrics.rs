@@ -1,0 +1,72 @@
+//! The metrics of the polling engine as it is at the moment of a scrape, and of the resources that cannot be decoded.
+
+use std::fmt;
+
+use kube::runtime::reflector::Store;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+};
+
+use crate::controller::Stores;
+use crate::poll::driver::Poller;
+
+/// The names, without the prefix, and meanings of these metrics.
+pub const DESCRIBED: [(&str, &str); 4] = [
+    ("polls_in_flight", "Requests to an endpoint that are under way"),
+    (
+        "endpoint_blocked",
+        "Whether an endpoint does not answer, so that only one probe at a time is sent to it",
+    ),
+    ("account_blocked", "Whether an account is throttled, or none of its requests is answered"),
+    ("undecodable_resources", "Resources that this operator cannot decode"),
+];
+
+/// Collects the metrics of the engine.
+pub struct Polls {
+    /// The engine.
+    pub poller: Poller,
+    /// The caches, for what they cannot decode.
+    pub stores: Stores,
+}
+
+impl fmt::Debug for Polls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Polls").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Polls {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let [in_flight, endpoint_blocked, account_blocked, undecodable] = DESCRIBED;
+        let snapshot = self.poller.snapshot();
+        let endpoint = |base: &str| vec![("endpoint", base.to_owned())];
+        let polls = snapshot.endpoints.iter().map(|(base, polls, _)| (endpoint(base), *polls));
+        gauges(&mut encoder, in_flight, polls)?;
+        let blocked =
+            snapshot.endpoints.iter().map(|(base, _, blocked)| (endpoint(base), usize::from(*blocked)));
+        gauges(&mut encoder, endpoint_blocked, blocked)?;
+        let accounts = snapshot.accounts.into_iter().map(|(region, project, blocked)| {
+            (vec![("region", region), ("project", project)], usize::from(blocked))
+        });
+        gauges(&mut encoder, account_blocked, accounts)?;
+        let objects = self.stores.iter().flat_map(Store::state);
+        let count = objects.filter(|object| object.0.is_err()).count();
+        gauges::<Vec<(&str, String)>>(&mut encoder, undecodable, [(Vec::new(), count)])
+    }
+}
+
+/// One gauge with a value for each set of labels.
+fn gauges<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    values: impl IntoIterator<Item = (L, usize)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in values {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
