@@ -8,10 +8,10 @@ use kube::api::ListParams;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    fault_table::{self, TIMEOUT},
     operator::Operator,
     scene::{CLUSTER, Scene, ready},
-    table::{self, TIMEOUT},
     trial::tests,
 };
 
@@ -80,8 +80,8 @@ async fn no_key_is_anywhere_to_be_seen_whatever_the_cloud_does(scene: Scene) {
     let flags = ["--request-timeout", TIMEOUT, "--account-rate", "50", "--account-burst", "100"];
     let flags = [&flags[..], &["--log-filter", "trace"]].concat();
     let operator = Operator::start(&scene, &flags).await;
-    let faults = [table::faults(), echoes()].concat();
-    table::play(&scene, &secret, &faults).await;
+    let faults = [fault_table::faults(), echoes()].concat();
+    fault_table::play(&scene, &secret, &faults).await;
 
     scene.secret("canary", secret).await;
     scene.cloud.set_fault(CLUSTER, good()).unwrap();

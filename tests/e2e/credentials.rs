@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use crate::{
+use crate::harness::{
     operator::Operator,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, healthy, message, ready, says},
     trial::tests,

@@ -4,7 +4,7 @@ use cce_backup_watch::api::ClusterBackupWatch;
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
 
-use crate::{
+use crate::harness::{
     scene::{CLUSTER, PROJECT, REGION, Scene, kubectl, watch},
     trial::tests,
     wait::{LIMIT, until},

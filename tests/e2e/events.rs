@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    api_proxy::ApiProxy,
     operator::Operator,
-    rights,
+    rbac,
     scene::{CLUSTER, Scene},
     trial::tests,
     wait::{LIMIT, until},
-    way::Way,
 };
 
 tests![
@@ -87,8 +87,8 @@ async fn a_full_backup_makes_each_event_once(scene: Scene) {
 async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Scene) {
     scene.task("Init", 0);
     // Its Event and its status are some 150 ms apart.
-    let way = Way::open().await;
-    let mut operator = Operator::start_by(&way, &scene, &[]).await;
+    let proxy = ApiProxy::start().await;
+    let mut operator = Operator::start_through(&proxy, &scene, &[]).await;
     scene.watch("prod", json!({})).await;
     reaches(&scene, STEPS[0]).await;
     for (index, step) in STEPS.into_iter().enumerate().skip(1) {
@@ -124,7 +124,7 @@ async fn an_operator_killed_between_event_and_status_makes_no_second_event(scene
     reaches(&scene, ("Running", 10)).await;
 
     // Now its Events get through and its status does not.
-    rights::take(&scene, rights::STATUS).await;
+    rbac::revoke(&scene, rbac::STATUS).await;
     scene.task("Running", 60);
     let published = async || (!scene.notes("prod", "BackupProgressing").await.is_empty()).then_some(());
     until("the Event", LIMIT, published).await;
@@ -134,7 +134,7 @@ async fn an_operator_killed_between_event_and_status_makes_no_second_event(scene
     let repeated = r#"events_total{reason="BackupProgressing",result="exists"}"#;
     until("the Event is tried again", LIMIT, async || operator.metric(repeated).await).await;
 
-    rights::give(&scene, rights::STATUS).await;
+    rbac::grant(&scene, rbac::STATUS).await;
     scene.shows_within(Duration::from_secs(15), "prod", "60 %", |status| status.progress == Some(60)).await;
     assert_eq!(scene.notes("prod", "BackupProgressing").await.len(), 1);
 }

@@ -3,7 +3,8 @@
 use cce_simulator::{Fault, FaultKind, Task};
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    operator::Operator,
     scene::{CLUSTER, Scene, healthy, ready, says},
     trial::tests,
     wait::{LIMIT, until},
@@ -17,7 +18,7 @@ tests![
 ];
 
 /// A watch that has seen a success and sees the next backup running.
-async fn running(scene: &Scene) -> crate::operator::Operator {
+async fn running(scene: &Scene) -> Operator {
     let tasks =
         [Task::new("backup-2", "Running").progress(30), Task::new("backup-1", "Success").progress(100)];
     scene.cloud.set_tasks(CLUSTER, tasks);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{
+use crate::harness::{
     scene::{ACTIVE, CLUSTER, Scene, healthy, ready},
     trial::tests,
 };

@@ -6,10 +6,10 @@ use cce_simulator::{Fault, Item, Task};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    fault_table::{self, TIMEOUT},
     operator::Operator,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, healthy, message, ready},
-    table::{self, TIMEOUT},
     trial::tests,
 };
 
@@ -27,7 +27,7 @@ async fn every_fault_is_told_as_what_it_is_forgets_nothing_and_passes_with_the_f
     let flags = ["--request-timeout", TIMEOUT, "--account-rate", "50", "--account-burst", "100"];
     let operator = Operator::start(&scene, &flags).await;
     let secret = json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY });
-    table::play(&scene, &secret, &table::faults()).await;
+    fault_table::play(&scene, &secret, &fault_table::faults()).await;
     let memory = operator.most_memory();
     assert!(memory < 200 << 20, "{memory} bytes, after answers of 50 MiB");
 }

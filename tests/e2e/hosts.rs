@@ -9,7 +9,7 @@ use cce_simulator::{Config, FaultKind, Simulator, Task};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::{
+use crate::harness::{
     operator::Operator,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, kubectl, ready, watch},
     trial::tests,

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
     scene::{CLUSTER, Scene, kubectl},
     trial::tests,
 };

@@ -4,9 +4,12 @@
 //!
 //! Without a control plane every test is listed as ignored and nothing is run. The tests share one control plane and
 //! run side by side: each has a namespace, an operator that watches nothing else, and a simulated cloud of its own.
+//! `harness` holds what they share; every other file holds cases.
 
-mod audit;
+mod harness;
+
 mod canary;
+mod concurrent_writers;
 mod credentials;
 mod definition;
 mod events;
@@ -15,34 +18,27 @@ mod following;
 mod hostile;
 mod hosts;
 mod kubectl;
-mod operator;
-mod others;
 mod outage;
 mod own_identity;
 mod pauses;
 mod process;
-mod quiet;
 mod replicas;
+mod request_budget;
 mod requests;
-mod rights;
 mod rotation;
-mod scene;
 mod scope;
-mod table;
-mod trial;
 mod verdicts;
-mod wait;
-mod way;
 
+use harness::trial;
 use libtest_mimic::Arguments;
 
 /// How many tests run side by side. They wait for timers most of the time, so there may be more than there are cores.
-const TOGETHER: usize = 12;
+const CONCURRENT_TESTS: usize = 12;
 
 fn main() {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(TOGETHER);
-    // Those that wait longest first.
+    arguments.test_threads.get_or_insert(CONCURRENT_TESTS);
+    // The longest tests start first, so that none of them runs alone at the end.
     let tests = [
         own_identity::tests(),
         rotation::tests(),
@@ -50,13 +46,13 @@ fn main() {
         pauses::tests(),
         canary::tests(),
         hostile::tests(),
-        quiet::tests(),
+        request_budget::tests(),
         credentials::tests(),
         events::tests(),
         replicas::tests(),
         verdicts::tests(),
         faults::tests(),
-        others::tests(),
+        concurrent_writers::tests(),
         scope::tests(),
         process::tests(),
         requests::tests(),

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    api_proxy::ApiProxy,
+    fault_table::cluster,
     operator::Operator,
-    rights,
+    rbac,
     scene::{CLUSTER, Scene, healthy, kubectl, ready},
-    table::cluster,
     trial::tests,
     wait::{LIMIT, until},
-    way::Way,
 };
 
 tests![
@@ -19,13 +19,13 @@ tests![
 ];
 
 async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back(scene: Scene) {
-    let way = Way::open().await;
+    let proxy = ApiProxy::start().await;
     scene.task("Running", 60);
-    let operator = Operator::start_by(&way, &scene, &[]).await;
+    let operator = Operator::start_through(&proxy, &scene, &[]).await;
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
 
-    way.cut();
+    proxy.cut();
     scene.task("Success", 100);
     let failed =
         async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
@@ -36,7 +36,7 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
     assert!(scene.cloud.requests(CLUSTER) <= polls + 5, "the cloud is not asked more often for that");
     assert_eq!(operator.get("/livez").await.0, 200, "a restart would mend nothing");
 
-    way.reopen();
+    proxy.reopen();
     let status = scene.shows("prod", "the end", |status| healthy(status) == "True BackupSucceeded").await;
     assert_eq!((ready(&status), status.progress), ("True Polled".into(), Some(100)));
     let expected = [("BackupProgressing", 0), ("BackupStarted", 1), ("BackupSucceeded", 1)];
@@ -50,19 +50,19 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
 }
 
 async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) {
-    let way = Way::open().await;
+    let proxy = ApiProxy::start().await;
     for n in 0..3 {
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(10)]);
         scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n) })).await;
     }
-    let operator = Operator::start_by(&way, &scene, &["--concurrency", "1"]).await;
+    let operator = Operator::start_through(&proxy, &scene, &["--concurrency", "1"]).await;
     let show = async |progress| {
         for n in 0..3 {
             scene.shows(&format!("watch-{n}"), "progress", |status| status.progress == Some(progress)).await;
         }
     };
     show(10).await;
-    way.block();
+    proxy.block();
     for n in 0..3 {
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(20)]);
     }
@@ -70,7 +70,7 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
     let given_up =
         async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
     until("a request is given up", LIMIT, given_up).await;
-    way.reopen();
+    proxy.reopen();
     show(20).await;
 }
 
@@ -91,9 +91,9 @@ subjects: [{kind: ServiceAccount, name: operator, namespace: NAMESPACE}]
 ";
 
 async fn events_that_cannot_be_written_hold_up_no_status(scene: Scene) {
-    rights::take(&scene, rights::READS).await;
-    let rights = WITHOUT_EVENTS.replace("NAMESPACE", &scene.namespace);
-    kubectl(&scene.namespace, &["apply", "--filename", "-"], &rights).unwrap();
+    rbac::revoke(&scene, rbac::READS).await;
+    let role = WITHOUT_EVENTS.replace("NAMESPACE", &scene.namespace);
+    kubectl(&scene.namespace, &["apply", "--filename", "-"], &role).unwrap();
     scene.task("Running", 10);
     let operator = scene.operator().await;
     scene.watch("prod", json!({})).await;

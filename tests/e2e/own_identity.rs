@@ -7,9 +7,9 @@ use cce_simulator::{Identity, IdentityCall, Task};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
     operator::{Operator, folder},
-    rights,
+    rbac,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready, says},
     trial::tests,
     wait::{LIMIT, meanwhile, until},
@@ -60,9 +60,9 @@ async fn is_not_allowed(scene: &Scene, name: &str) {
 }
 
 async fn the_operators_own_credential_serves_the_namespaces_that_are_named_and_no_other(scene: Scene) {
-    let other = Scene::set(scene.test).await;
-    rights::give_to(&other, &scene.namespace, rights::READS).await;
-    rights::give_to(&other, &scene.namespace, rights::STATUS).await;
+    let other = Scene::new(scene.test).await;
+    rbac::grant_to(&other, &scene.namespace, rbac::READS).await;
+    rbac::grant_to(&other, &scene.namespace, rbac::STATUS).await;
     scene.task("Success", 100);
     scene.cloud.set_tasks(OTHER, [Task::new("theirs", "Success")]);
     scene.watch("own", json!({ "credentials": null })).await;

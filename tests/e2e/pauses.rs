@@ -6,9 +6,9 @@ use cce_simulator::Fault;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    fault_table::cluster,
     scene::{CLUSTER, Scene, ready},
-    table::cluster,
     trial::tests,
     wait::{LIMIT, meanwhile, until},
 };

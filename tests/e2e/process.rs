@@ -7,14 +7,14 @@ use cce_simulator::FaultKind;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    api_proxy::ApiProxy,
     audit,
     operator::Operator,
-    rights,
+    rbac,
     scene::{CLUSTER, Scene, ready},
     trial::tests,
     wait::{LIMIT, until},
-    way::Way,
 };
 
 tests![
@@ -64,17 +64,17 @@ async fn it_ends_in_time_while_the_api_server_hangs(scene: Scene) {
 }
 
 async fn it_ends_in_time_while_the_api_server_hangs_and_it_leads(scene: Scene) {
-    rights::give(&scene, rights::LEASES).await;
+    rbac::grant(&scene, rbac::LEASES).await;
     ends_without_a_server(&scene, &["--leader-elect", "--lease-namespace", &scene.namespace]).await;
 }
 
 async fn ends_without_a_server(scene: &Scene, flags: &[&str]) {
-    let way = Way::open().await;
-    let mut operator = Operator::start_by(&way, scene, flags).await;
+    let proxy = ApiProxy::start().await;
+    let mut operator = Operator::start_through(&proxy, scene, flags).await;
     scene.task("Running", 10);
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
-    way.block();
+    proxy.block();
     scene.task("Running", 11);
     // The answer to this poll is never written.
     let polls = scene.cloud.requests(CLUSTER);
@@ -85,11 +85,11 @@ async fn ends_without_a_server(scene: &Scene, flags: &[&str]) {
 }
 
 async fn it_lives_before_it_is_ready_and_is_ready_once_its_caches_are_filled(scene: Scene) {
-    rights::take(&scene, rights::READS).await;
+    rbac::revoke(&scene, rbac::READS).await;
     let operator = scene.operator().await;
     assert_eq!(operator.get("/livez").await, (200, "ok\n".to_owned()));
     assert_eq!(operator.get("/readyz").await.0, 503);
-    rights::give(&scene, rights::READS).await;
+    rbac::grant(&scene, rbac::READS).await;
     until("it is ready", LIMIT, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
     assert_eq!(operator.get("/nothing").await.0, 404);
 }

@@ -7,9 +7,9 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
     operator::Operator,
-    rights,
+    rbac,
     scene::Scene,
     trial::tests,
     wait::{LIMIT, until},
@@ -32,7 +32,7 @@ async fn leads(operator: &Operator) {
 
 /// A leader and a standby, and a watch that the leader has seen at 10 %.
 async fn replicas(scene: &Scene) -> (Operator, Operator) {
-    rights::give(scene, rights::LEASES).await;
+    rbac::grant(scene, rbac::LEASES).await;
     let leader = Operator::start(scene, &flags(scene)).await;
     leads(&leader).await;
     let standby = Operator::start(scene, &flags(scene)).await;

@@ -6,7 +6,7 @@ use cce_backup_watch::api::ClusterBackupWatchStatus;
 use cce_simulator::Fault;
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
     scene::{CLUSTER, Scene, ready},
     trial::tests,
 };

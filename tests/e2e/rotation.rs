@@ -8,11 +8,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    fault_table::cluster,
     operator::Operator,
-    rights,
+    rbac,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready},
-    table::cluster,
     trial::tests,
     wait::{LIMIT, meanwhile, until},
 };
@@ -47,9 +47,9 @@ async fn a_wrong_key_used_by_twenty_watches_is_refused_less_than_five_times_in_i
 }
 
 async fn a_wrong_key_never_sees_what_another_s_fetched_in_any_order(scene: Scene) {
-    let other = Scene::set(scene.test).await;
-    rights::give_to(&other, &scene.namespace, rights::READS).await;
-    rights::give_to(&other, &scene.namespace, rights::STATUS).await;
+    let other = Scene::new(scene.test).await;
+    rbac::grant_to(&other, &scene.namespace, rbac::READS).await;
+    rbac::grant_to(&other, &scene.namespace, rbac::STATUS).await;
     other.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": "wrong-secret-key" })).await;
     scene.task("Running", 10);
     let _operator = Operator::start(&scene, &["--watch-namespace", &other.namespace]).await;
@@ -138,7 +138,7 @@ async fn a_secret_that_is_deleted_and_created_anew_is_another_one(scene: Scene) 
 }
 
 async fn a_wrong_key_is_tried_once_while_the_status_cannot_be_written(scene: Scene) {
-    rights::take(&scene, rights::STATUS).await;
+    rbac::revoke(&scene, rbac::STATUS).await;
     scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY.to_uppercase() })).await;
     let operator = scene.operator().await;
     scene.watch("prod", json!({})).await;
@@ -152,7 +152,7 @@ async fn a_wrong_key_is_tried_once_while_the_status_cannot_be_written(scene: Sce
     let before = failures(&operator);
     until("two more", LIMIT, async || (failures(&operator) >= before + 3).then_some(())).await;
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 2);
-    rights::give(&scene, rights::STATUS).await;
+    rbac::grant(&scene, rbac::STATUS).await;
     let status = scene.shows("prod", "told", |status| ready(status) == "False AuthenticationFailed").await;
     assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"));
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 2);

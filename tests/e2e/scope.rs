@@ -3,10 +3,10 @@
 use cce_simulator::Task;
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
+    fault_table::cluster,
     operator::Operator,
     scene::{Scene, ready, says},
-    table::cluster,
     trial::tests,
     wait::{LIMIT, until},
 };

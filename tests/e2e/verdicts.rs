@@ -6,7 +6,7 @@ use cce_simulator::{Item, Task};
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
     scene::{CLUSTER, Scene, healthy, message, ready, says},
     trial::tests,
     wait::{LIMIT, until},

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::*;
 
-const VECTORS: &str = include_str!("../../tests/data/signature-vectors.json");
+const VECTORS: &str = include_str!("../../../tests/data/signature-vectors.json");
 
 struct Vector {
     name: String,

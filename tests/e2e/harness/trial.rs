@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin};
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::{audit, scene::Scene};
+use super::{audit, scene::Scene};
 
 /// A test: its name and what it does in a scene of its own.
 pub struct Test {
@@ -18,8 +18,8 @@ pub struct Test {
 macro_rules! tests {
     ($($name:ident),+ $(,)?) => {
         /// The tests of this file.
-        pub fn tests() -> Vec<crate::trial::Test> {
-            vec![$(crate::trial::Test { name: stringify!($name), run: |scene| Box::pin($name(scene)) }),+]
+        pub fn tests() -> Vec<crate::harness::trial::Test> {
+            vec![$(crate::harness::trial::Test { name: stringify!($name), run: |scene| Box::pin($name(scene)) }),+]
         }
     };
 }
@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments, tests: Vec<Test>) {
             let handle = runtime.handle().clone();
             Trial::test(test.name, move || {
                 handle.block_on(async {
-                    let scene = Scene::set(test.name).await;
+                    let scene = Scene::new(test.name).await;
                     let namespace = scene.namespace.clone();
                     (test.run)(scene).await;
                     audit::check(&namespace);

@@ -12,10 +12,10 @@ use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccoun
 use kube::{api::PostParams, config::Kubeconfig};
 use serde_json::{Value, json};
 
-use crate::{
+use super::{
+    api_proxy::ApiProxy,
     scene::{REGION, Scene},
     wait::{LIMIT, until},
-    way::Way,
 };
 
 /// How much of the log is shown.
@@ -36,9 +36,9 @@ impl Operator {
         Self::launch(None, scene, flags, &[]).await
     }
 
-    /// The same, but it reaches the API server by this way.
-    pub async fn start_by(way: &Way, scene: &Scene, flags: &[&str]) -> Self {
-        Self::launch(Some(&way.server), scene, flags, &[]).await
+    /// The same, but it reaches the API server through this proxy.
+    pub async fn start_through(proxy: &ApiProxy, scene: &Scene, flags: &[&str]) -> Self {
+        Self::launch(Some(&proxy.server), scene, flags, &[]).await
     }
 
     /// The same, with environment variables.
@@ -168,15 +168,15 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
-/// A kubeconfig with a token of the scene's service account.
-/// For the files of operators. Beside the audit log: kept where run.sh was told to keep what it makes, thrown away with
-/// it otherwise.
+/// The folder for the files of operators. It lies beside the audit log, so that `run.sh --state-dir` keeps it and any
+/// other run throws it away.
 pub fn folder() -> PathBuf {
     let folder = PathBuf::from(std::env::var_os("CBW_AUDIT_LOG").unwrap()).with_file_name("operators");
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
+/// A kubeconfig with a token of the scene's service account.
 async fn kubeconfig_of(scene: &Scene, server: Option<&str>) -> String {
     let accounts = scene.api::<ServiceAccount>();
     let request = TokenRequest::default();

@@ -1,5 +1,5 @@
-//! A way to the API server that is slow, so that there is time for something to happen between two requests, and that
-//! can be cut or blocked.
+//! A proxy between an operator and the API server. It delays every byte towards the server, so that a test can act
+//! between two requests, and it can cut every connection or let all of them go silent.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use tokio::{
 /// How long everything takes on the way to the server.
 const DELAY: Duration = Duration::from_millis(150);
 
-/// The way. What was opened on it stays open until the end of the run.
-pub struct Way {
-    /// What stands for the server's own address.
+/// A running proxy. Its connections stay open until the end of the run.
+pub struct ApiProxy {
+    /// The URL that takes the place of the API server's own.
     pub server: String,
     mode: watch::Sender<Mode>,
 }
@@ -27,9 +27,9 @@ enum Mode {
     Blocked,
 }
 
-impl Way {
-    /// Opens it.
-    pub async fn open() -> Self {
+impl ApiProxy {
+    /// Starts a proxy to the API server of the run.
+    pub async fn start() -> Self {
         let ours = Kubeconfig::read().unwrap();
         let server = ours.clusters[0].cluster.as_ref().unwrap().server.clone().unwrap();
         let server = server.strip_prefix("https://").unwrap().to_owned();
@@ -75,7 +75,7 @@ async fn carry(client: TcpStream, server: String, mut mode: watch::Receiver<Mode
     };
     let mode = tokio::select! {
         biased;
-        // Where the way itself is gone, it stays as it was.
+        // A dropped proxy leaves its connections open and silent.
         mode = mode.wait_for(|mode| *mode != Mode::Open) => mode.map_or(Mode::Blocked, |mode| *mode),
         // Either end ends both.
         () = there => return,

@@ -26,7 +26,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::{operator::Operator, rights, wait::LIMIT};
+use super::{operator::Operator, rbac, wait::LIMIT};
 
 /// The cluster that a watch names unless the test says otherwise.
 pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
@@ -54,9 +54,9 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Sets a scene: a namespace with the operator's service account and the Secret `huawei`, and a cloud that knows
+    /// A new scene: a namespace with the operator's service account and the Secret `huawei`, and a cloud that knows
     /// the cluster, without tasks.
-    pub async fn set(test: &'static str) -> Self {
+    pub async fn new(test: &'static str) -> Self {
         static DEFINED: OnceCell<()> = OnceCell::const_new();
         static SCENES: AtomicUsize = AtomicUsize::new(1);
         DEFINED.get_or_init(define).await;
@@ -72,8 +72,8 @@ impl Scene {
         Api::all(scene.client.clone()).create(&create, &namespace).await.unwrap();
         let account: ServiceAccount = serde_json::from_value(named("operator")).unwrap();
         scene.api().create(&create, &account).await.unwrap();
-        rights::give(&scene, rights::READS).await;
-        rights::give(&scene, rights::STATUS).await;
+        rbac::grant(&scene, rbac::READS).await;
+        rbac::grant(&scene, rbac::STATUS).await;
         scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
         scene
     }
@@ -245,7 +245,7 @@ async fn define() {
     let printed = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch")).arg("crd").output().unwrap();
     assert!(printed.status.success());
     let crd = String::from_utf8(printed.stdout).unwrap();
-    for objects in [crd.as_str(), rights::ROLES] {
+    for objects in [crd.as_str(), rbac::ROLES] {
         kubectl("default", &["apply", "--server-side", "--filename", "-"], objects).unwrap();
     }
     let name = "customresourcedefinitions/clusterbackupwatches.cce.backupwatch.io";

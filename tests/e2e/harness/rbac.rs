@@ -1,4 +1,4 @@
-//! What the operator may do: roles for its service account, given before it starts, so that tests can take one away.
+//! RBAC of the operator: roles that a scene binds to its service account before it starts, so that a test can revoke one.
 
 use k8s_openapi::api::{authorization::v1::SubjectAccessReview, rbac::v1::RoleBinding};
 use kube::{
@@ -7,13 +7,13 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::{
+use super::{
     scene::Scene,
     wait::{LIMIT, until},
 };
 
 /// The roles.
-pub const ROLES: &str = include_str!("rights.yaml");
+pub const ROLES: &str = include_str!("rbac.yaml");
 /// The role for all but the status.
 pub const READS: &str = "operator";
 /// The role for the status.
@@ -21,8 +21,8 @@ pub const STATUS: &str = "operator-status";
 /// The role for the Lease, which only replicas need.
 pub const LEASES: &str = "operator-leases";
 
-/// Gives the operator a role in its namespace.
-pub async fn give(scene: &Scene, role: &str) {
+/// Binds a role to the scene's operator, and waits until the API server goes by it.
+pub async fn grant(scene: &Scene, role: &str) {
     let binding: RoleBinding = serde_json::from_value(json!({
         "metadata": { "name": role },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
@@ -33,8 +33,8 @@ pub async fn give(scene: &Scene, role: &str) {
     in_force(scene, role, true).await;
 }
 
-/// Gives a role in the scene's namespace to the operator of another.
-pub async fn give_to(scene: &Scene, other: &str, role: &str) {
+/// Binds a role in the scene's namespace to the operator of another scene.
+pub async fn grant_to(scene: &Scene, other: &str, role: &str) {
     let binding: RoleBinding = serde_json::from_value(json!({
         "metadata": { "name": format!("{role}-{other}") },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
@@ -44,14 +44,14 @@ pub async fn give_to(scene: &Scene, other: &str, role: &str) {
     scene.api().create(&PostParams::default(), &binding).await.unwrap();
 }
 
-/// Takes a role away.
-pub async fn take(scene: &Scene, role: &str) {
+/// Removes the binding of a role, and waits until the API server goes by that.
+pub async fn revoke(scene: &Scene, role: &str) {
     scene.api::<RoleBinding>().delete(role, &DeleteParams::default()).await.unwrap();
     in_force(scene, role, false).await;
 }
 
-/// The API server hears of its own bindings a little later.
-async fn in_force(scene: &Scene, role: &str, given: bool) {
+/// The authorizer of the API server reads bindings from a cache, which hears of a change a moment later.
+async fn in_force(scene: &Scene, role: &str, granted: bool) {
     let (verb, group, resource, part) = match role {
         STATUS => ("patch", "cce.backupwatch.io", "clusterbackupwatches", "status"),
         LEASES => ("create", "coordination.k8s.io", "leases", ""),
@@ -68,9 +68,9 @@ async fn in_force(scene: &Scene, role: &str, given: bool) {
     }))
     .unwrap();
     let reviews = Api::<SubjectAccessReview>::all(scene.client.clone());
-    until("the rights are in force", LIMIT, async || {
+    until("the binding is in force", LIMIT, async || {
         let review = reviews.create(&PostParams::default(), &review).await.unwrap();
-        (review.status.unwrap().allowed == given).then_some(())
+        (review.status.unwrap().allowed == granted).then_some(())
     })
     .await;
 }

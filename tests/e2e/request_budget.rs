@@ -1,12 +1,12 @@
-//! What polling costs: one request an interval to the cloud for each cluster, and nothing to the API server while
-//! nothing changes.
+//! The request budget of polling: one request to the cloud for each cluster and interval, and none to the API server
+//! while nothing changes.
 
 use std::time::{Duration, Instant};
 
 use cce_simulator::Task;
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
     audit,
     operator::Operator,
     scene::{ACCESS_KEY, ACTIVE, CLUSTER, SECRET_KEY, Scene, ready},

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::scene::{Scene, healthy, ready, says};
+use super::scene::{Scene, healthy, ready, says};
 
 /// Longer than any answer that is not late on purpose.
 pub const TIMEOUT: &str = "3s";

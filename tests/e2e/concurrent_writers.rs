@@ -1,11 +1,11 @@
-//! Others who write to the same resources, by right or by mistake.
+//! Concurrent writers: somebody else writes to the same resources, by right or by mistake.
 
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::{
+use crate::harness::{
     audit,
     scene::{ACTIVE, CLUSTER, Scene, kubectl, ready, says},
     trial::tests,
