@@ -58,7 +58,7 @@ if [[ -n $state ]]; then
   fi
   exec 7>"$state/.control-plane"
   flock -n 7 || fail "another run uses $state"
-  rm -rf -- "$state"/{etcd,pki,kube-cache,kubeconfig,audit.log,audit-policy.yaml,controller-manager.kubeconfig} "$state"/*.log
+  rm -rf -- "$state"/{etcd,pki,kube-cache,kubeconfig,audit.log,audit-policy.yaml,controller-manager.kubeconfig} "$state"/*.{log,pid}
   throw_away=''
 else
   state=$(mktemp -d "${TMPDIR:-/tmp}/cce-control-plane.XXXXXX")
@@ -120,7 +120,7 @@ attend() { # COMMAND...
 }
 
 # Starts a server in the background, with its output in the state directory. Its pid is then in
-# server[NAME]. Should this script die, the kernel kills the server at once, guard or no guard; and the
+# server[NAME], and in NAME.pid for a COMMAND that wants to stop a server. Should this script die, the kernel kills the server at once, guard or no guard; and the
 # server does not start if the script died before that was arranged.
 declare -A server
 start() { # NAME ARGUMENT...
@@ -133,6 +133,7 @@ start() { # NAME ARGUMENT...
     sh -c '[ "$PPID" = "$0" ] && exec "$@"' $$ "$bin/$name" "$@" \
     </dev/null >"$state/$name.log" 2>&1 7>&- 8>&- &
   server[$name]=$!
+  printf '%s\n' "$!" >"$state/$name.pid"
 }
 
 alive() { kill -0 "${server[$1]}" 2>/dev/null; } # NAME

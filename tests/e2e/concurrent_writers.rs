@@ -43,7 +43,7 @@ async fn a_stale_status_write_is_refused_and_tried_again(scene: Scene) {
         .shows_within(ACTIVE + Duration::from_secs(4), "prod", "60 %", |status| status.progress == Some(60))
         .await;
 
-    let codes = audit::status_codes(&scene.namespace);
+    let codes = audit::status_codes(&scene);
     assert!(codes.contains(&409), "{codes:?}");
     assert_eq!(codes.last(), Some(&200), "{codes:?}");
     assert_eq!(scene.notes("prod", "BackupProgressing").await.len(), 1, "nor is its Event made twice");

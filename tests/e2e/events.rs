@@ -87,7 +87,7 @@ async fn a_full_backup_makes_each_event_once(scene: Scene) {
 async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Scene) {
     scene.task("Init", 0);
     // Its Event and its status are some 150 ms apart.
-    let proxy = ApiProxy::start().await;
+    let proxy = ApiProxy::start(&scene).await;
     let mut operator = Operator::start_through(&proxy, &scene, &[]).await;
     scene.watch("prod", json!({})).await;
     reaches(&scene, STEPS[0]).await;

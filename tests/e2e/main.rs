@@ -15,6 +15,7 @@ mod definition;
 mod events;
 mod faults;
 mod following;
+mod harness_works;
 mod hostile;
 mod hosts;
 mod kubectl;
@@ -27,6 +28,7 @@ mod request_budget;
 mod requests;
 mod rotation;
 mod scope;
+
 mod verdicts;
 
 use harness::trial;
@@ -54,6 +56,7 @@ fn main() {
         faults::tests(),
         concurrent_writers::tests(),
         scope::tests(),
+        harness_works::tests(),
         process::tests(),
         requests::tests(),
         following::tests(),

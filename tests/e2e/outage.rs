@@ -19,7 +19,7 @@ tests![
 ];
 
 async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back(scene: Scene) {
-    let proxy = ApiProxy::start().await;
+    let proxy = ApiProxy::start(&scene).await;
     scene.task("Running", 60);
     let operator = Operator::start_through(&proxy, &scene, &[]).await;
     scene.watch("prod", json!({})).await;
@@ -50,7 +50,7 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
 }
 
 async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) {
-    let proxy = ApiProxy::start().await;
+    let proxy = ApiProxy::start(&scene).await;
     for n in 0..3 {
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(10)]);
         scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n) })).await;
@@ -62,11 +62,17 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
         }
     };
     show(10).await;
+    // The operator has heard of its own writes too; what happens without that is another test.
+    for n in 0..3 {
+        let heard = format!(r#"backup_progress_ratio{{namespace="{}",name="watch-{n}"}}"#, scene.namespace);
+        until("it is in the cache", LIMIT, async || operator.metric(&heard).await.filter(|part| *part > 0.0))
+            .await;
+    }
     proxy.block();
     for n in 0..3 {
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(20)]);
     }
-    // One is given up; by then the way is open again, but not on the connections that there were.
+    // Once a request was given up the network works again, but not on the connections that there were.
     let given_up =
         async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
     until("a request is given up", LIMIT, given_up).await;
@@ -80,7 +86,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: without-events}
 rules:
-  - {apiGroups: [cce.backupwatch.io], resources: [clusterbackupwatches], verbs: [list, watch]}
+  - {apiGroups: [cce.backupwatch.io], resources: [clusterbackupwatches], verbs: [get, list, watch]}
   - {apiGroups: [''], resources: [secrets], verbs: [get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1

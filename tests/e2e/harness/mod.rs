@@ -3,6 +3,8 @@
 
 pub mod api_proxy;
 pub mod audit;
+pub mod cluster;
+pub mod control_plane;
 pub mod fault_table;
 pub mod operator;
 pub mod rbac;

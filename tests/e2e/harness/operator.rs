@@ -8,8 +8,7 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
-use kube::{api::PostParams, config::Kubeconfig};
+use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
 use super::{
@@ -133,6 +132,14 @@ impl Operator {
         value.map(|value| value.parse().unwrap())
     }
 
+    /// The sum of a metric over all its labels.
+    pub async fn metric_sum(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let prefix = format!("cce_backup_watch_{name}{{");
+        let values = text.lines().filter(|line| line.starts_with(&prefix));
+        values.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
     /// The addresses in its log where it has listened, one a start.
     fn starts(&self) -> Vec<String> {
         let lines = self.log();
@@ -178,10 +185,7 @@ pub fn folder() -> PathBuf {
 
 /// A kubeconfig with a token of the scene's service account.
 async fn kubeconfig_of(scene: &Scene, server: Option<&str>) -> String {
-    let accounts = scene.api::<ServiceAccount>();
-    let request = TokenRequest::default();
-    let token = accounts.create_token_request("operator", &PostParams::default(), &request).await.unwrap();
-    let ours = Kubeconfig::read().unwrap();
+    let ours = Kubeconfig::read_from(&scene.cluster.kubeconfig).unwrap();
     let cluster = ours.clusters[0].cluster.as_ref().unwrap();
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
@@ -189,7 +193,7 @@ async fn kubeconfig_of(scene: &Scene, server: Option<&str>) -> String {
         "clusters": [{ "name": "e2e", "cluster": {
             "server": server.or(cluster.server.as_deref()), "certificate-authority-data": cluster.certificate_authority_data,
         } }],
-        "users": [{ "name": "e2e", "user": { "token": token.status.unwrap().token } }],
+        "users": [{ "name": "e2e", "user": { "token": scene.token().await } }],
     })
     .to_string()
 }

@@ -21,37 +21,32 @@ pub const STATUS: &str = "operator-status";
 /// The role for the Lease, which only replicas need.
 pub const LEASES: &str = "operator-leases";
 
-/// Binds a role to the scene's operator, and waits until the API server goes by it.
+/// Binds a role to the scene's own operator.
 pub async fn grant(scene: &Scene, role: &str) {
+    grant_to(scene, &scene.namespace, role).await;
+}
+
+/// Binds a role in the scene's namespace to the operator of a namespace, and waits until the API server goes by it.
+pub async fn grant_to(scene: &Scene, operator: &str, role: &str) {
     let binding: RoleBinding = serde_json::from_value(json!({
-        "metadata": { "name": role },
+        "metadata": { "name": format!("{role}-{operator}") },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
-        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": scene.namespace }],
+        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": operator }],
     }))
     .unwrap();
     scene.api().create(&PostParams::default(), &binding).await.unwrap();
-    in_force(scene, role, true).await;
+    in_force(scene, operator, role, true).await;
 }
 
-/// Binds a role in the scene's namespace to the operator of another scene.
-pub async fn grant_to(scene: &Scene, other: &str, role: &str) {
-    let binding: RoleBinding = serde_json::from_value(json!({
-        "metadata": { "name": format!("{role}-{other}") },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
-        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": other }],
-    }))
-    .unwrap();
-    scene.api().create(&PostParams::default(), &binding).await.unwrap();
-}
-
-/// Removes the binding of a role, and waits until the API server goes by that.
+/// Removes the binding of a role to the scene's own operator, and waits until the API server goes by that.
 pub async fn revoke(scene: &Scene, role: &str) {
-    scene.api::<RoleBinding>().delete(role, &DeleteParams::default()).await.unwrap();
-    in_force(scene, role, false).await;
+    let name = format!("{role}-{}", scene.namespace);
+    scene.api::<RoleBinding>().delete(&name, &DeleteParams::default()).await.unwrap();
+    in_force(scene, &scene.namespace, role, false).await;
 }
 
 /// The authorizer of the API server reads bindings from a cache, which hears of a change a moment later.
-async fn in_force(scene: &Scene, role: &str, granted: bool) {
+async fn in_force(scene: &Scene, operator: &str, role: &str, granted: bool) {
     let (verb, group, resource, part) = match role {
         STATUS => ("patch", "cce.backupwatch.io", "clusterbackupwatches", "status"),
         LEASES => ("create", "coordination.k8s.io", "leases", ""),
@@ -60,7 +55,7 @@ async fn in_force(scene: &Scene, role: &str, granted: bool) {
     let review: SubjectAccessReview = serde_json::from_value(json!({
         "metadata": {},
         "spec": {
-            "user": format!("system:serviceaccount:{}:operator", scene.namespace),
+            "user": format!("system:serviceaccount:{operator}:operator"),
             "resourceAttributes": {
                 "namespace": scene.namespace, "verb": verb, "group": group, "resource": resource, "subresource": part,
             },

@@ -2,11 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
-    io::Write as _,
-    process::{Command, Stdio},
+    process::Command,
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cce_backup_watch::api::{
@@ -15,6 +13,7 @@ use cce_backup_watch::api::{
 };
 use cce_simulator::{Config, Simulator, Task};
 use k8s_openapi::api::{
+    authentication::v1::TokenRequest,
     core::v1::{Namespace, Secret, ServiceAccount},
     events::v1::Event,
 };
@@ -26,7 +25,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{operator::Operator, rbac, wait::LIMIT};
+use super::{cluster::Cluster, control_plane::ControlPlane, operator::Operator, rbac, wait::LIMIT};
 
 /// The cluster that a watch names unless the test says otherwise.
 pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
@@ -45,6 +44,8 @@ pub const ACTIVE: Duration = Duration::from_secs(2);
 pub struct Scene {
     /// The name of the test.
     pub test: &'static str,
+    /// The control plane.
+    pub cluster: Cluster,
     /// The namespace.
     pub namespace: String,
     /// Access to the control plane with all rights.
@@ -54,18 +55,29 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A new scene: a namespace with the operator's service account and the Secret `huawei`, and a cloud that knows
-    /// the cluster, without tasks.
+    /// A new scene on the control plane that all tests share: a namespace with the operator's service account and the
+    /// Secret `huawei`, and a cloud that knows the cluster, without tasks.
     pub async fn new(test: &'static str) -> Self {
         static DEFINED: OnceCell<()> = OnceCell::const_new();
+        let cluster = Cluster::shared();
+        DEFINED.get_or_init(async || define(&cluster).await).await;
+        Self::on_defined(cluster, test).await
+    }
+
+    /// The same on a control plane of the test's own, where nothing is defined yet.
+    pub async fn on(control_plane: &ControlPlane, test: &'static str) -> Self {
+        define(&control_plane.cluster).await;
+        Self::on_defined(control_plane.cluster.clone(), test).await
+    }
+
+    async fn on_defined(cluster: Cluster, test: &'static str) -> Self {
         static SCENES: AtomicUsize = AtomicUsize::new(1);
-        DEFINED.get_or_init(define).await;
-        let namespace = format!("scene-{}", SCENES.fetch_add(1, Ordering::Relaxed));
-        // A client of its own: a panic in one test must not take another's connection along.
-        let client = Client::try_default().await.unwrap();
+        // All names are of one length, so that none is the beginning of another.
+        let namespace = format!("scene-{:04}", SCENES.fetch_add(1, Ordering::Relaxed));
+        let client = cluster.client().await;
         let cloud = Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await.unwrap();
         cloud.set_tasks(CLUSTER, []);
-        let scene = Self { test, namespace, client, cloud };
+        let scene = Self { test, cluster, namespace, client, cloud };
         let named = |name: &str| json!({ "metadata": { "name": name } });
         let create = PostParams::default();
         let namespace: Namespace = serde_json::from_value(named(&scene.namespace)).unwrap();
@@ -76,6 +88,15 @@ impl Scene {
         rbac::grant(&scene, rbac::STATUS).await;
         scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
         scene
+    }
+
+    /// A namespace beside this one, in which the operator of this scene may work as well. Its own cloud is not asked.
+    pub async fn neighbour(&self) -> Self {
+        let neighbour = Self::on_defined(self.cluster.clone(), self.test).await;
+        for role in [rbac::READS, rbac::STATUS] {
+            rbac::grant_to(&neighbour, &self.namespace, role).await;
+        }
+        neighbour
     }
 
     /// Access to the namespace's objects of one kind.
@@ -92,6 +113,15 @@ impl Scene {
         let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": values });
         let params = PatchParams::apply("e2e").force();
         self.api::<Secret>().patch(name, &params, &Patch::Apply(&secret)).await.unwrap();
+    }
+
+    /// A new token of the operator's service account.
+    pub async fn token(&self) -> String {
+        let accounts = self.api::<ServiceAccount>();
+        let request = TokenRequest::default();
+        let token =
+            accounts.create_token_request("operator", &PostParams::default(), &request).await.unwrap();
+        token.status.unwrap().token
     }
 
     /// Starts the operator.
@@ -145,6 +175,27 @@ impl Scene {
             return watch.unwrap().and_then(|watch| watch.status).unwrap();
         }
         panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await)
+    }
+
+    /// Waits until Ready of every watch in the namespace is so, such as `False Throttled`.
+    pub async fn all_are(&self, limit: Duration, expected: &str) {
+        let begun = Instant::now();
+        loop {
+            let watches = self.api::<ClusterBackupWatch>().list(&ListParams::default()).await.unwrap().items;
+            let mut others = BTreeMap::<_, usize>::new();
+            for watch in &watches {
+                let is = watch.status.as_ref().map_or_else(String::new, ready);
+                if is != expected {
+                    *others.entry(is).or_default() += 1;
+                }
+            }
+            if others.is_empty() {
+                return;
+            }
+            let all = watches.len();
+            assert!(begun.elapsed() < limit, "not {expected} within {limit:?}, of {all} watches: {others:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// The reasons and notes of the Events about a watch, each as often as it was counted.
@@ -220,34 +271,19 @@ pub fn message<'a>(status: &'a ClusterBackupWatchStatus, type_: &str) -> &'a str
     condition::find(&status.conditions, type_).map_or("", |condition| &condition.message)
 }
 
-/// Runs kubectl with an input; the output, or what it says when it fails.
+/// Runs kubectl on the shared control plane.
 pub fn kubectl(namespace: &str, arguments: &[&str], input: &str) -> Result<String, String> {
-    let mut child = Command::new("kubectl")
-        .args(["--namespace", namespace])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("kubectl is on PATH");
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let mut said = String::from_utf8(output.stdout).unwrap();
-    if output.status.success() {
-        return Ok(said);
-    }
-    write!(said, "{}", String::from_utf8_lossy(&output.stderr)).unwrap();
-    Err(said)
+    Cluster::shared().kubectl(namespace, arguments, input)
 }
 
 /// Applies the definition as the binary prints it, and the roles of the operator.
-async fn define() {
+async fn define(cluster: &Cluster) {
     let printed = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch")).arg("crd").output().unwrap();
     assert!(printed.status.success());
     let crd = String::from_utf8(printed.stdout).unwrap();
     for objects in [crd.as_str(), rbac::ROLES] {
-        kubectl("default", &["apply", "--server-side", "--filename", "-"], objects).unwrap();
+        cluster.kubectl("default", &["apply", "--server-side", "--filename", "-"], objects).unwrap();
     }
     let name = "customresourcedefinitions/clusterbackupwatches.cce.backupwatch.io";
-    kubectl("default", &["wait", "--for=condition=Established", "--timeout=30s", name], "").unwrap();
+    cluster.kubectl("default", &["wait", "--for=condition=Established", "--timeout=30s", name], "").unwrap();
 }

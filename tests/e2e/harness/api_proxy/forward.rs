@@ -1,0 +1,144 @@
+//! The HTTP side of the proxy: names and counts each request, then answers it as a fault says or forwards it.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Method, Request, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use futures::{Stream, stream};
+use serde_json::json;
+
+use super::{Effect, Http};
+
+/// Far above what the operator sends.
+const MAX_BODY: usize = 8 << 20;
+
+pub(super) fn router(http: Arc<Http>) -> Router {
+    Router::new().fallback(handle).with_state(http)
+}
+
+async fn handle(State(http): State<Arc<Http>>, request: Request<Body>) -> Response {
+    let kind = kind(request.method(), request.uri());
+    let is_watch = kind.starts_with("watch ");
+    match http.count(kind) {
+        None => forward(&http, request, is_watch).await,
+        Some(Effect::Answer(code)) => refuse(code),
+        Some(Effect::Hang) => std::future::pending().await,
+        Some(Effect::LoseReply) => {
+            forward(&http, request, false).await;
+            break_off()
+        }
+    }
+}
+
+/// Such as `patch clusterbackupwatches/status`: the verb and the resource, as RBAC and the audit log name them.
+fn kind(method: &Method, uri: &Uri) -> String {
+    let mut segments = uri.path().split('/').filter(|segment| !segment.is_empty()).peekable();
+    // /api/VERSION or /apis/GROUP/VERSION
+    let skipped = if segments.peek() == Some(&"api") { 2 } else { 3 };
+    let mut segments: Vec<_> = segments.skip(skipped).collect();
+    if segments.len() > 2 && segments[0] == "namespaces" {
+        segments.drain(..2);
+    }
+    let resource = match segments[..] {
+        [resource, _, part, ..] => format!("{resource}/{part}"),
+        [resource, ..] => resource.to_owned(),
+        [] => return format!("{} {}", method.as_str().to_lowercase(), uri.path()),
+    };
+    let watches =
+        uri.query().unwrap_or_default().split('&').any(|pair| ["watch=true", "watch=1"].contains(&pair));
+    let verb = match (method.as_str(), segments.len()) {
+        ("GET", 1) if watches => "watch",
+        ("GET", 1) => "list",
+        ("GET", _) => "get",
+        ("POST", _) => "create",
+        ("PUT", _) => "update",
+        ("PATCH", _) => "patch",
+        ("DELETE", 1) => "deletecollection",
+        ("DELETE", _) => "delete",
+        (other, _) => other,
+    };
+    format!("{verb} {resource}")
+}
+
+/// What an API server says when it refuses a request.
+fn refuse(code: u16) -> Response {
+    let status = StatusCode::from_u16(code).unwrap();
+    let reason = match code {
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        409 => "Conflict",
+        422 => "Invalid",
+        429 => "TooManyRequests",
+        504 => "Timeout",
+        _ => "InternalError",
+    };
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "refused by the test", "reason": reason, "code": code,
+    });
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+/// A response whose body breaks off at once, which closes the connection.
+fn break_off() -> Response {
+    let broken = stream::once(async { Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionAborted)) });
+    Response::builder().header(header::CONTENT_LENGTH, 1).body(Body::from_stream(broken)).unwrap()
+}
+
+async fn forward(http: &Arc<Http>, request: Request<Body>, is_watch: bool) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else { return break_off() };
+    let upstream = http.client.request(parts.method, format!("{}{path}", http.upstream));
+    // The connection to the API server is another one, with a host, a length and an end of its own.
+    let headers = end_to_end(parts.headers, &[header::HOST.as_str(), header::CONTENT_LENGTH.as_str()]);
+    let Ok(mut answer) = upstream.headers(headers).body(body).send().await else { return break_off() };
+    let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
+    let body = if is_watch {
+        Body::from_stream(until_silenced(answer, http.watches_silent.subscribe()))
+    } else {
+        Body::from_stream(chunks(answer))
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = end_to_end(headers, &[]);
+    response
+}
+
+/// The headers that are not about one connection, and not among these.
+fn end_to_end(mut headers: HeaderMap, without: &[&str]) -> HeaderMap {
+    let hop_by_hop =
+        [header::CONNECTION.as_str(), header::TRANSFER_ENCODING.as_str(), header::UPGRADE.as_str()];
+    for name in hop_by_hop.iter().chain(without) {
+        headers.remove(*name);
+    }
+    headers
+}
+
+fn chunks(answer: reqwest::Response) -> impl Stream<Item = reqwest::Result<Bytes>> {
+    stream::try_unfold(answer, async |mut answer| Ok(answer.chunk().await?.map(|chunk| (chunk, answer))))
+}
+
+/// The chunks of a watch until watches are silenced. From then on the body neither goes on nor ends.
+fn until_silenced(
+    answer: reqwest::Response,
+    silent: tokio::sync::watch::Receiver<bool>,
+) -> impl Stream<Item = reqwest::Result<Bytes>> {
+    stream::try_unfold((answer, silent), async |(mut answer, mut silent)| {
+        let silenced = async {
+            let _ = silent.wait_for(|silent| *silent).await;
+        };
+        let chunk = tokio::select! {
+            biased;
+            () = silenced => None,
+            chunk = answer.chunk() => Some(chunk?),
+        };
+        let Some(chunk) = chunk else { return std::future::pending().await };
+        Ok(chunk.map(|chunk| (chunk, (answer, silent))))
+    })
+}
