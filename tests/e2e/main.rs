@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod api_server_trouble;
 mod canary;
 mod concurrent_writers;
 mod credentials;
@@ -19,6 +20,7 @@ mod harness_works;
 mod hostile;
 mod hosts;
 mod kubectl;
+mod one_trouble;
 mod outage;
 mod own_identity;
 mod pauses;
@@ -26,6 +28,7 @@ mod process;
 mod replicas;
 mod request_budget;
 mod requests;
+mod restored_status;
 mod rotation;
 mod scope;
 
@@ -43,6 +46,8 @@ fn main() {
     // The longest tests start first, so that none of them runs alone at the end.
     let tests = [
         own_identity::tests(),
+        one_trouble::tests(),
+        api_server_trouble::tests(),
         rotation::tests(),
         outage::tests(),
         pauses::tests(),
@@ -55,6 +60,7 @@ fn main() {
         verdicts::tests(),
         faults::tests(),
         concurrent_writers::tests(),
+        restored_status::tests(),
         scope::tests(),
         harness_works::tests(),
         process::tests(),

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,7 +26,6 @@ use kube::{
     runtime::wait::await_condition,
 };
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
 use super::{cluster::Cluster, control_plane::ControlPlane, operator::Operator, rbac, wait::LIMIT};
 
@@ -58,15 +60,15 @@ impl Scene {
     /// A new scene on the control plane that all tests share: a namespace with the operator's service account and the
     /// Secret `huawei`, and a cloud that knows the cluster, without tasks.
     pub async fn new(test: &'static str) -> Self {
-        static DEFINED: OnceCell<()> = OnceCell::const_new();
+        static DEFINED: OnceLock<()> = OnceLock::new();
         let cluster = Cluster::shared();
-        DEFINED.get_or_init(async || define(&cluster).await).await;
+        DEFINED.get_or_init(|| define(&cluster));
         Self::on_defined(cluster, test).await
     }
 
     /// The same on a control plane of the test's own, where nothing is defined yet.
     pub async fn on(control_plane: &ControlPlane, test: &'static str) -> Self {
-        define(&control_plane.cluster).await;
+        define(&control_plane.cluster);
         Self::on_defined(control_plane.cluster.clone(), test).await
     }
 
@@ -277,7 +279,7 @@ pub fn kubectl(namespace: &str, arguments: &[&str], input: &str) -> Result<Strin
 }
 
 /// Applies the definition as the binary prints it, and the roles of the operator.
-async fn define(cluster: &Cluster) {
+fn define(cluster: &Cluster) {
     let printed = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch")).arg("crd").output().unwrap();
     assert!(printed.status.success());
     let crd = String::from_utf8(printed.stdout).unwrap();

@@ -1,0 +1,246 @@
+//! One trouble stays one trouble: what is wrong with one account, one key or one identity costs nobody else anything,
+//! and itself no more than it must. Counts of requests and reconciles show it.
+
+use std::time::{Duration, Instant};
+
+use cce_simulator::{Fault, FaultKind, Identity, IdentityCall, Task};
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::harness::{
+    fault_table::cluster,
+    operator::{Operator, folder},
+    scene::{ACCESS_KEY, ACTIVE, Scene, ready},
+    trial::tests,
+    wait::{LIMIT, meanwhile, until},
+};
+
+tests![
+    eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each_of_their_watches_says_so,
+    three_refused_watches_left_alone_are_reconciled_at_most_once_in_ten_seconds_each,
+    one_wrong_key_in_secrets_of_twelve_namespaces_is_refused_at_most_three_times,
+    forty_watches_are_seen_blind_within_a_minute_of_a_restart_without_egress,
+    a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is_over,
+    an_identity_service_that_hangs_delays_no_watch_with_a_secret,
+    the_concurrency_is_one_number_for_all_watched_namespaces,
+];
+
+/// How late this test may see a request, on a busy machine.
+const LAG: Duration = Duration::from_secs(1);
+
+/// The id of a project.
+fn project(n: usize) -> String {
+    format!("{n:032x}")
+}
+
+/// Whether a cluster keeps being polled: the longest time between two of its requests so far.
+struct Gaps {
+    cluster: String,
+    requests: u64,
+    last: Instant,
+    longest: Duration,
+}
+
+impl Gaps {
+    fn new(scene: &Scene, cluster: String) -> Self {
+        let requests = scene.cloud.requests(&cluster);
+        Self { cluster, requests, last: Instant::now(), longest: Duration::ZERO }
+    }
+
+    fn look(&mut self, scene: &Scene) {
+        self.longest = self.longest.max(self.last.elapsed());
+        let requests = scene.cloud.requests(&self.cluster);
+        if requests > self.requests {
+            (self.requests, self.last) = (requests, Instant::now());
+        }
+    }
+}
+
+/// Looks at the gaps until something else is done.
+async fn measured(scene: &Scene, gaps: &mut [Gaps], rest: impl Future<Output = ()>) {
+    let looks =
+        meanwhile(Duration::from_hours(1), async || gaps.iter_mut().for_each(|gaps| gaps.look(scene)));
+    tokio::select! {
+        () = rest => {}
+        () = looks => {}
+    }
+}
+
+async fn eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each_of_their_watches_says_so(
+    scene: Scene,
+) {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    let healthy: Vec<_> = (0..4).map(cluster).collect();
+    let hanging: Vec<_> = (100..196).map(cluster).collect();
+    for (n, cluster) in healthy.iter().enumerate() {
+        scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Running").progress(40)]);
+        let spec = json!({ "clusterID": cluster, "projectID": project(9) });
+        scene.watch(&format!("healthy-{n}"), spec).await;
+    }
+    // Those that will hang have a namespace of their own, so that what all of them say can be awaited.
+    let others = scene.neighbour().await;
+    for (n, cluster) in hanging.iter().enumerate() {
+        scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Success")]);
+        let spec = json!({ "clusterID": cluster, "projectID": project(n % 8) });
+        others.watch(&format!("hanging-{n}"), spec).await;
+    }
+    let flags = ["--request-timeout", "2s", "--watch-namespace", &others.namespace];
+    let _operator = Operator::start(&scene, &flags).await;
+    scene.all_are(LIMIT, "True Polled").await;
+    others.all_are(LIMIT, "True Polled").await;
+
+    for cluster in &hanging {
+        scene.cloud.set_fault(cluster, FaultKind::Hang {}).unwrap();
+    }
+    let mut gaps: Vec<_> = healthy.into_iter().map(|cluster| Gaps::new(&scene, cluster)).collect();
+    measured(&scene, &mut gaps, others.all_are(Duration::from_secs(75), "False CloudUnavailable")).await;
+    let most = ACTIVE.mul_f64(1.1) + TIMEOUT + LAG;
+    for Gaps { cluster, longest, .. } in gaps {
+        assert!(longest <= most, "{cluster} was not polled for {longest:?}");
+    }
+    scene.all_are(Duration::ZERO, "True Polled").await;
+}
+
+async fn three_refused_watches_left_alone_are_reconciled_at_most_once_in_ten_seconds_each(scene: Scene) {
+    const TIME: Duration = Duration::from_mins(1);
+    scene.secret("wrong", json!({ "accessKey": ACCESS_KEY, "secretKey": "wrong-secret-key" })).await;
+    scene.cloud.set_fault(&cluster(3), Fault::error(403, "CCE.01403001", "no")).unwrap();
+    let operator = scene.operator().await;
+    let wrong = json!({ "secretRef": { "name": "wrong" } });
+    scene.watch("one", json!({ "clusterID": cluster(1), "credentials": wrong })).await;
+    scene.watch("two", json!({ "clusterID": cluster(2), "credentials": wrong })).await;
+    scene.watch("three", json!({ "clusterID": cluster(3) })).await;
+    for (name, reason) in
+        [("one", "AuthenticationFailed"), ("two", "AuthenticationFailed"), ("three", "PermissionDenied")]
+    {
+        scene.shows(name, reason, |status| ready(status) == format!("False {reason}")).await;
+    }
+    let before = operator.metric_sum("reconcile_total").await;
+    let most = 3 * (TIME.as_secs() / 10 + 1);
+    meanwhile(TIME, async || {}).await;
+    let reconciles = operator.metric_sum("reconcile_total").await - before;
+    assert!(reconciles <= f64::from(u32::try_from(most).unwrap()), "{reconciles} reconciles in {TIME:?}");
+}
+
+async fn one_wrong_key_in_secrets_of_twelve_namespaces_is_refused_at_most_three_times(scene: Scene) {
+    let neighbours = join_all((1..12).map(async |_| scene.neighbour().await)).await;
+    let flags: Vec<_> =
+        neighbours.iter().flat_map(|other| ["--watch-namespace", other.namespace.as_str()]).collect();
+    let all: Vec<_> = neighbours.iter().chain([&scene]).collect();
+    for (n, namespace) in all.iter().enumerate() {
+        // Copies of one Secret, so that there is one key.
+        let wrong = json!({ "accessKey": ACCESS_KEY, "secretKey": "wrong-secret-key" });
+        namespace.secret("huawei", wrong).await;
+        namespace.watch("prod", json!({ "clusterID": cluster(n), "interval": "1h" })).await;
+    }
+    let _operator = Operator::start(&scene, &flags).await;
+    for namespace in &all {
+        namespace.all_are(LIMIT, "False AuthenticationFailed").await;
+    }
+    let refused = scene.cloud.total().refused;
+    assert!(refused <= 3, "{refused} refusals; Huawei locks a key that is refused five times");
+
+    join_all(all.iter().map(async |namespace| {
+        namespace.request("prod", "now").await;
+        namespace.shows("prod", "the echo", |status| status.last_handled_reconcile_at.is_some()).await;
+    }))
+    .await;
+    let more = scene.cloud.total().refused - refused;
+    assert!(more <= 3, "{more} more refusals when all of them ask for a poll");
+}
+
+/// Watches of one account and one Secret, each of a cluster with a finished backup, polled well.
+async fn forty_watches(scene: &Scene, flags: &[&str]) -> Operator {
+    for n in 0..40 {
+        scene.cloud.set_tasks(&cluster(n), [Task::new("backup-1", "Success")]);
+        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n) })).await;
+    }
+    let operator = Operator::start(scene, flags).await;
+    scene.all_are(LIMIT, "True Polled").await;
+    operator
+}
+
+async fn forty_watches_are_seen_blind_within_a_minute_of_a_restart_without_egress(scene: Scene) {
+    let mut operator = forty_watches(&scene, &["--request-timeout", "3s"]).await;
+    operator.kill();
+    scene.cloud.set_fault("*", FaultKind::Hang {}).unwrap();
+    operator.restart().await;
+    scene.all_are(Duration::from_mins(1), "False CloudUnavailable").await;
+}
+
+async fn a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is_over(scene: Scene) {
+    // The cloud heals a second before it said that it would, so that nobody is told to wait once more.
+    const THROTTLED: Duration = Duration::from_secs(29);
+    let _operator = forty_watches(&scene, &[]).await;
+    let throttled = Fault::error(429, "APIGW.0308", "throttled").header("Retry-After", "30");
+    scene.cloud.set_fault("*", throttled).unwrap();
+    let refusals = || scene.cloud.total().faulted;
+    until("the first 429", LIMIT, async || (refusals() > 0).then_some(())).await;
+    meanwhile(THROTTLED, async || {
+        let refusals = refusals();
+        assert!(refusals <= 3, "{refusals} requests were answered 429");
+    })
+    .await;
+    scene.cloud.clear_fault("*");
+    let counts: Vec<_> = (0..40).map(|n| scene.cloud.requests(&cluster(n))).collect();
+    until("every cluster is polled again", LIMIT, async || {
+        let mut counts = (0..40).zip(&counts);
+        counts.all(|(n, before)| scene.cloud.requests(&cluster(n)) > *before).then_some(())
+    })
+    .await;
+    scene.all_are(LIMIT, "True Polled").await;
+}
+
+async fn an_identity_service_that_hangs_delays_no_watch_with_a_secret(scene: Scene) {
+    // The time that a request to the cloud may take is that of one to the identity service as well: 15 s.
+    let pod_token = "pod-token-canary";
+    scene.cloud.set_identity(Identity { pod_token: Some(pod_token.to_owned()), ..Identity::default() });
+    scene.cloud.set_identity_fault(IdentityCall::PodIdentity, FaultKind::Hang {}).unwrap();
+    let token = folder().join(format!("{}.token", scene.test));
+    std::fs::write(&token, pod_token).unwrap();
+    let uri = format!("{}/pod-identity", scene.cloud.url());
+    let variables = [
+        ("HC_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str()),
+        ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap()),
+    ];
+    let flags = ["--operator-credentials-namespace", &scene.namespace];
+    // More than may be worked on at a time.
+    for n in 0..80 {
+        let spec = json!({ "clusterID": cluster(100 + n), "credentials": null });
+        scene.watch(&format!("own-{n}"), spec).await;
+    }
+    let _operator = Operator::start_with(&scene, &flags, &variables).await;
+    let asked = || scene.cloud.identity_counts(IdentityCall::PodIdentity).requests > 0;
+    until("the identity is asked for", LIMIT, async || asked().then_some(())).await;
+
+    let clusters: Vec<_> = (0..3).map(cluster).collect();
+    let mut gaps: Vec<_> = clusters.iter().map(|cluster| Gaps::new(&scene, cluster.clone())).collect();
+    for (n, cluster) in clusters.iter().enumerate() {
+        scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Running").progress(40)]);
+        scene.watch(&format!("secret-{n}"), json!({ "clusterID": cluster })).await;
+    }
+    measured(&scene, &mut gaps, meanwhile(Duration::from_secs(20), async || {})).await;
+    for Gaps { cluster, longest, .. } in gaps {
+        assert!(longest <= ACTIVE.mul_f64(1.1) + 2 * LAG, "{cluster} was not polled for {longest:?}");
+    }
+}
+
+async fn the_concurrency_is_one_number_for_all_watched_namespaces(scene: Scene) {
+    scene.cloud.set_latency(Duration::from_millis(300));
+    let neighbours = join_all((1..12).map(async |_| scene.neighbour().await)).await;
+    let mut flags = vec!["--account-rate", "1000", "--account-burst", "1000", "--concurrency", "4"];
+    for (n, namespace) in neighbours.iter().chain([&scene]).enumerate() {
+        for m in 0..2 {
+            let cluster = cluster(2 * n + m);
+            scene.cloud.set_tasks(&cluster, [Task::new("backup-1", "Running").progress(40)]);
+            namespace.watch(&format!("watch-{m}"), json!({ "clusterID": cluster })).await;
+        }
+        flags.extend(["--watch-namespace", namespace.namespace.as_str()]);
+    }
+    let _operator = Operator::start(&scene, &flags).await;
+    for namespace in neighbours.iter().chain([&scene]) {
+        namespace.all_are(LIMIT, "True Polled").await;
+    }
+    let most = scene.cloud.max_concurrent();
+    assert!(most <= 4, "{most} requests at a time");
+}
