@@ -34,6 +34,12 @@ generate: ## Write what is generated: crds/, config/, pages of docs/, parts of t
 	UPDATE=1 cargo test --quiet --locked --test metrics_doc --test reference_doc
 	PATH="$$(hack/control-plane/provision.sh helm helm-docs):$$PATH" hack/generate-config.sh
 
+.PHONY: bench
+bench: ## Measure what the operator costs (N=1000 watches, OPERATOR=another binary, JSON=1)
+	cargo build --release --locked --package cce-backup-watch --package cbw-bench
+	hack/control-plane/run.sh -- target/release/cbw-bench $(if $(N),--watches $(N)) \
+	  $(if $(OPERATOR),--operator $(OPERATOR)) $(if $(JSON),--json)
+
 .PHONY: image
 image: ## Build the operator's image as an OCI archive, without a Docker daemon
 	@hack/programs.sh buildah readelf

@@ -1,0 +1,74 @@
+//! The cloud: the simulator with a latency, behind TLS.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use cce_simulator::{Config, Simulator, Task};
+use jiff::{Timestamp, ToSpan};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::Result;
+
+/// The access key that the cloud accepts.
+pub const ACCESS_KEY: &str = "BENCHACCESSKEY000000";
+/// Its secret key.
+pub const SECRET_KEY: &str = "bench-secret-key";
+
+/// A running cloud.
+pub struct Cloud {
+    simulator: Simulator,
+    /// Where it is reached by TLS.
+    pub url: String,
+    /// The certificate to trust, in PEM.
+    pub ca_file: PathBuf,
+}
+
+impl Cloud {
+    /// Starts it.
+    pub async fn start(latency: Duration) -> Result<Self> {
+        let simulator = Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await?;
+        simulator.set_latency(latency);
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der())?;
+        let config =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key)?;
+        let ca_file = crate::operator::folder()?.join("cloud.pem");
+        std::fs::write(&ca_file, cert.pem())?;
+
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("https://{}", listener.local_addr()?);
+        let (acceptor, address) = (TlsAcceptor::from(Arc::new(config)), simulator.address());
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                // A connection that fails is the operator's to notice.
+                tokio::spawn(async move {
+                    client.set_nodelay(true)?;
+                    let mut client = acceptor.accept(client).await?;
+                    let mut server = TcpStream::connect(address).await?;
+                    server.set_nodelay(true)?;
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        Ok(Self { simulator, url, ca_file })
+    }
+
+    /// Gives a cluster three finished backups.
+    pub fn add_cluster(&self, cluster: &str) {
+        let tasks = (1..=3_i64).map(|days| {
+            let end = Timestamp::now() - (24 * days).hours();
+            let task = Task::new(format!("{cluster}-{days}"), "Success").progress(100);
+            task.created(end - 3.minutes()).updated(end).completed(end)
+        });
+        self.simulator.set_tasks(cluster, tasks);
+    }
+
+    /// The requests so far.
+    pub fn polls(&self) -> u64 {
+        let total = self.simulator.total();
+        total.accepted + total.refused
+    }
+}
