@@ -17,8 +17,9 @@ use crate::harness::{
 
 tests![no_key_is_anywhere_to_be_seen_whatever_the_cloud_does];
 
-// Without digits: words that hold one are left out of messages anyway.
-const ACCESS: &str = "CANARYACCESSKEYABCDE";
+// Without digits: words that hold one are left out of messages anyway. Each access key begins so; 18 characters, so that
+// this is the beginning in Base64 too.
+const ACCESS: &str = "CANARYACCESSKEYABC";
 const SECRET: &str = "canary/secret+key/abcdefghijklmnopqrstu=";
 const TOKEN: &str = "canary/token+abcdefghijklmnopqrstuvwxyz/ABC==";
 
@@ -38,26 +39,43 @@ fn spellings(value: &str) -> Vec<String> {
     ]
 }
 
-/// Faults and answers that carry the keys back in every place there is.
-fn echoes() -> Vec<(&'static str, &'static str, Fault)> {
-    let all = format!("{ACCESS} {SECRET} {TOKEN}");
-    let escaped = all.replace('/', "\\/").replace('+', "\\u002b").replace('C', "\\u0043");
-    let body = |status, code: &str, message: &str| {
+/// Faults and answers that carry the keys back in every place there is. `first` is the place of the first in the table.
+fn echoes(first: usize) -> Vec<(&'static str, &'static str, Fault)> {
+    type Echo = fn(&str, &str) -> Fault;
+    fn body(access: &str, status: u16, code: &str, message: &str) -> Fault {
         let body = format!(r#"{{"errorCode":"{code}","errorMessage":"{message}","request_id":"{message}"}}"#);
-        Fault::body(status, body).header("X-Request-Id", all.clone()).header("Retry-After", ACCESS)
+        let all = all(access);
+        Fault::body(status, body).header("X-Request-Id", all).header("Retry-After", access)
+    }
+    fn percent(access: &str) -> String {
+        all(access).replace('/', "%2F").replace('+', "%2b")
+    }
+    let echoes: [(&str, &str, Echo); 8] = [
+        ("echo-401", "AuthenticationFailed", |access, _| body(access, 401, "APIGW.0301", &all(access))),
+        ("echo-403", "PermissionDenied", |access, escaped| body(access, 403, "CCE.01403001", escaped)),
+        ("echo-400", "RequestRejected", |access, escaped| body(access, 400, "CCE.01400001", escaped)),
+        ("echo-url", "RequestRejected", |access, _| body(access, 400, "CCE.01400001", &percent(access))),
+        ("echo-code", "RequestRejected", |access, _| body(access, 400, access, "no")),
+        ("echo-429", "Throttled", |access, _| {
+            body(access, 429, "APIGW.0308", &all(access)).header("Retry-After", "1")
+        }),
+        ("echo-200", "InvalidResponse", |access, escaped| body(access, 200, "CCE.01500001", escaped)),
+        ("echo-302", "InvalidResponse", |access, _| {
+            let location = format!("http://127.0.0.1:1/{}", percent(access));
+            FaultKind::Redirect { location, status: 302 }.into()
+        }),
+    ];
+    let echo = |(n, (name, reason, fault)): (usize, (_, _, Echo))| {
+        let access = fault_table::access_key(ACCESS, first + n);
+        let escaped = all(&access).replace('/', "\\/").replace('+', "\\u002b").replace('C', "\\u0043");
+        (name, reason, fault(&access, &escaped))
     };
-    let percent = all.replace('/', "%2F").replace('+', "%2b");
-    let found = FaultKind::Redirect { location: format!("http://127.0.0.1:1/{percent}"), status: 302 };
-    vec![
-        ("echo-401", "AuthenticationFailed", body(401, "APIGW.0301", &all)),
-        ("echo-403", "PermissionDenied", body(403, "CCE.01403001", &escaped)),
-        ("echo-400", "RequestRejected", body(400, "CCE.01400001", &escaped)),
-        ("echo-url", "RequestRejected", body(400, "CCE.01400001", &percent)),
-        ("echo-code", "RequestRejected", body(400, ACCESS, "no")),
-        ("echo-429", "Throttled", body(429, "APIGW.0308", &all).header("Retry-After", "1")),
-        ("echo-200", "InvalidResponse", body(200, "CCE.01500001", &escaped)),
-        ("echo-302", "InvalidResponse", found.into()),
-    ]
+    echoes.into_iter().enumerate().map(echo).collect()
+}
+
+/// A credential as one text.
+fn all(access: &str) -> String {
+    format!("{access} {SECRET} {TOKEN}")
 }
 
 /// A good answer with the keys in it, some of them escaped.
@@ -75,15 +93,16 @@ fn good() -> Fault {
 }
 
 async fn no_key_is_anywhere_to_be_seen_whatever_the_cloud_does(scene: Scene) {
-    scene.cloud.add_credential(Credential::new(ACCESS, SECRET).with_token(TOKEN));
-    let secret = json!({ "accessKey": ACCESS, "secretKey": SECRET, "securityToken": TOKEN });
+    let credential = Credential::new(ACCESS, SECRET).with_token(TOKEN);
     let flags = ["--request-timeout", TIMEOUT, "--account-rate", "50", "--account-burst", "100"];
     let flags = [&flags[..], &["--log-filter", "trace"]].concat();
     let operator = Operator::start(&scene, &flags).await;
-    let faults = [fault_table::faults(), echoes()].concat();
-    fault_table::play(&scene, &secret, &faults).await;
+    let mut faults = fault_table::faults();
+    faults.extend(echoes(faults.len()));
+    fault_table::play(&scene, &credential, &faults).await;
 
-    scene.secret("canary", secret).await;
+    scene.secret("canary", fault_table::secret(&credential)).await;
+    scene.cloud.add_credential(credential);
     scene.cloud.set_fault(CLUSTER, good()).unwrap();
     scene.watch("good", json!({ "credentials": { "secretRef": { "name": "canary" } } })).await;
     let status = scene.shows("good", "an answer", |status| ready(status) == "True Polled").await;

@@ -2,7 +2,7 @@
 //! be shown.
 
 use cce_backup_watch::api::ClusterBackupWatchStatus;
-use cce_simulator::{Fault, Item, Task};
+use cce_simulator::{Credential, Fault, Item, Task};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -26,8 +26,8 @@ async fn every_fault_is_told_as_what_it_is_forgets_nothing_and_passes_with_the_f
 ) {
     let flags = ["--request-timeout", TIMEOUT, "--account-rate", "50", "--account-burst", "100"];
     let operator = Operator::start(&scene, &flags).await;
-    let secret = json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY });
-    fault_table::play(&scene, &secret, &fault_table::faults()).await;
+    let credential = Credential::new(ACCESS_KEY, SECRET_KEY);
+    fault_table::play(&scene, &credential, &fault_table::faults()).await;
     let memory = operator.most_memory();
     assert!(memory < 200 << 20, "{memory} bytes, after answers of 50 MiB");
 }

@@ -1,21 +1,21 @@
-//! The faults of the cloud, as the simulator can cause them, and the reason that each is told as.
+//! Every fault of the cloud that the simulator can cause, with the reason that the operator must give for it.
 
 use std::time::Duration;
 
 use cce_backup_watch::api::ClusterBackupWatchStatus;
-use cce_simulator::{Fault, FaultKind, Task};
+use cce_simulator::{Credential, Fault, FaultKind, Task};
 use futures::future::join_all;
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::scene::{Scene, healthy, ready, says};
 
-/// Longer than any answer that is not late on purpose.
+/// The request time-out of the operator: longer than any answer takes that is not late on purpose.
 pub const TIMEOUT: &str = "3s";
-/// Three failures in a row, of which the next two come after 2 s and 4 s; the rest is for a busy machine.
+/// A passing fault is told after three failures in a row, which takes 6 s; the rest is for a busy machine.
 const TOLD: Duration = Duration::from_secs(90);
 
-/// Every fault: a word for it, the reason, and what happens.
+/// Every fault: a name for it, the reason of Ready, and what the simulator does.
 pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     let error = |status, code| Fault::error(status, code, "no");
     let body = |body: &str| Fault::body(200, body);
@@ -61,21 +61,43 @@ pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     ]
 }
 
-/// The cluster that a fault strikes.
+/// The id of the n-th of a test's clusters.
 pub fn cluster(n: usize) -> String {
     format!("{n:08x}-2222-3333-4444-555555555555")
 }
 
-/// Plays faults, each on a cluster of its own with a Secret of its own: a good answer, the fault until it is told, a
-/// good answer again. Asserts each reason, that nothing known is lost, and the recovery.
-pub async fn play(scene: &Scene, secret: &serde_json::Value, faults: &[(&str, &str, Fault)]) {
+/// A credential as the values of a Secret.
+pub fn secret(credential: &Credential) -> Value {
+    let mut values = json!({ "accessKey": credential.access_key, "secretKey": credential.secret_key });
+    if let Some(token) = &credential.security_token {
+        values["securityToken"] = json!(token);
+    }
+    values
+}
+
+/// The access key of the n-th fault. It adds letters, because messages leave out words with digits, secret or not.
+pub fn access_key(base: &str, n: usize) -> String {
+    let letter = |n: usize| char::from(b'A' + u8::try_from(n % 26).unwrap());
+    format!("{base}{}{}", letter(n / 26), letter(n))
+}
+
+/// Plays faults side by side, each on a cluster, an account and a key of its own: a good answer, the fault until the
+/// watch tells it, a good answer again. Asserts each reason, that nothing known is lost, and the recovery.
+///
+/// What is wrong with a key or with an account concerns all who use it, so the faults must not share one. The keys are
+/// made from `credential` by [`access_key`].
+pub async fn play(scene: &Scene, credential: &Credential, faults: &[(&str, &str, Fault)]) {
     join_all(faults.iter().enumerate().map(async |(n, (name, reason, fault))| {
         let cluster = cluster(n);
         let good = [Task::new("backup-2", "Running").progress(30), Task::new("backup-1", "Success")];
         scene.cloud.set_tasks(&cluster, good);
-        // A refused key is kept from the cloud for a while wherever it is used, so each has another Secret.
-        scene.secret(name, secret.clone()).await;
-        let spec = json!({ "clusterID": cluster, "credentials": { "secretRef": { "name": name } } });
+        let credential =
+            Credential { access_key: access_key(&credential.access_key, n), ..credential.clone() };
+        scene.secret(name, secret(&credential)).await;
+        scene.cloud.add_credential(credential);
+        let spec = json!({
+            "clusterID": cluster, "projectID": format!("{n:032x}"), "credentials": { "secretRef": { "name": name } },
+        });
         scene.watch(name, spec).await;
         let shows = async |what: &str| {
             let holds = |status: &ClusterBackupWatchStatus| ready(status) == what;

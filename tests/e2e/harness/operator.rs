@@ -1,5 +1,5 @@
-//! The operator as a process of its own, with the rights of a service account. It is killed when dropped, and its log is
-//! shown when the test fails.
+//! The operator as a process, with the permissions of a service account. Dropping it kills the process, and shows the end
+//! of its log if the test fails.
 
 use std::{
     fs::{self, File},
@@ -17,7 +17,7 @@ use super::{
     wait::{LIMIT, until},
 };
 
-/// How much of the log is shown.
+/// How many lines of the log are shown when a test fails.
 const SHOWN: usize = 80;
 
 /// A running operator.
@@ -68,13 +68,13 @@ impl Operator {
         operator
     }
 
-    /// Kills it in the middle of whatever it does, as `kill -9`.
+    /// Kills it with SIGKILL, in the middle of whatever it does.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Starts it again as it was started first.
+    /// Starts it again, with the flags and the environment of the first start.
     pub async fn restart(&mut self) {
         let before = self.starts().len();
         self.child = spawn(&mut self.command, &self.log);
@@ -92,14 +92,14 @@ impl Operator {
         until("the operator has ended", limit, async || self.child.try_wait().unwrap()).await
     }
 
-    /// The most memory that it ever used, in bytes.
+    /// Its peak resident memory so far, in bytes.
     pub fn most_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// All that it has written.
+    /// Everything that it has logged.
     pub fn text(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -109,14 +109,14 @@ impl Operator {
         self.text().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The token by which it speaks to the API server.
+    /// The token with which it authenticates to the API server.
     pub fn bearer(&self) -> String {
         let kubeconfig = fs::read_to_string(self.log.with_extension("kubeconfig")).unwrap();
         let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
         kubeconfig["users"][0]["user"]["token"].as_str().unwrap().to_owned()
     }
 
-    /// Asks one of its HTTP paths; the status and the body.
+    /// The status code and the body that it serves at an HTTP path.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
         let response = client.get(format!("{}{path}", self.url)).send().await.unwrap();
@@ -140,7 +140,7 @@ impl Operator {
         values.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 
-    /// The addresses in its log where it has listened, one a start.
+    /// The addresses where it has listened, one for each start, as its log has them.
     fn starts(&self) -> Vec<String> {
         let lines = self.log();
         let starts = lines.iter().filter(|line| line["message"] == "started");

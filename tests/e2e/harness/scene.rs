@@ -1,4 +1,5 @@
-//! The surroundings of one test: a namespace of the control plane, and a cloud.
+//! A scene is what one test runs in: a namespace of a control plane, and a simulated cloud. It also holds the short ways
+//! to create and change watches, and to wait for what a status or the Events about it say.
 
 use std::{
     collections::BTreeMap,
@@ -31,18 +32,18 @@ use super::{cluster::Cluster, control_plane::ControlPlane, operator::Operator, r
 
 /// The cluster that a watch names unless the test says otherwise.
 pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
-/// The region, project, and keys of every cloud.
+/// The region of every watch.
 pub const REGION: &str = "cn-north-4";
-/// The project.
+/// The project of a watch unless the test says otherwise.
 pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 /// The access key that the cloud accepts, in the Secret `huawei`.
 pub const ACCESS_KEY: &str = "TESTACCESSKEY0000000";
 /// Its secret key.
 pub const SECRET_KEY: &str = "canary-secret-key-0123456789abcdefghijkl";
-/// The shortest activeInterval; a watch has it unless the test says otherwise.
+/// The activeInterval of a watch unless the test says otherwise: the shortest that the schema allows.
 pub const ACTIVE: Duration = Duration::from_secs(2);
 
-/// The surroundings of one test.
+/// What one test runs in.
 pub struct Scene {
     /// The name of the test.
     pub test: &'static str,
@@ -66,7 +67,7 @@ impl Scene {
         Self::on_defined(cluster, test).await
     }
 
-    /// The same on a control plane of the test's own, where nothing is defined yet.
+    /// The same on a control plane of the test's own, which gets the definition first.
     pub async fn on(control_plane: &ControlPlane, test: &'static str) -> Self {
         define(&control_plane.cluster);
         Self::on_defined(control_plane.cluster.clone(), test).await
@@ -131,7 +132,7 @@ impl Scene {
         Operator::start(self, &[]).await
     }
 
-    /// Creates a watch of the cluster, with these changes to the usual spec; null takes a field away.
+    /// Creates a watch of the cluster, with these changes to the usual spec; null removes a field.
     pub async fn watch(&self, name: &str, changes: Value) -> ClusterBackupWatch {
         let watch = serde_json::from_value(watch(name, &changes)).unwrap();
         self.api().create(&PostParams::default(), &watch).await.unwrap()
@@ -142,7 +143,7 @@ impl Scene {
         self.api().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
 
-    /// Asks for a poll now.
+    /// Sets the annotation that asks for a poll now.
     pub async fn request(&self, name: &str, value: &str) {
         self.change(name, json!({ "metadata": { "annotations": { REQUESTED_AT: value } } })).await;
     }
@@ -152,7 +153,7 @@ impl Scene {
         self.api::<ClusterBackupWatch>().get(name).await.unwrap().status.unwrap()
     }
 
-    /// Waits until a watch's status is as it should be.
+    /// Waits until the status of a watch meets a condition, and returns it.
     pub async fn shows(
         &self,
         name: &str,
@@ -162,7 +163,7 @@ impl Scene {
         self.shows_within(LIMIT, name, what, holds).await
     }
 
-    /// The same within a promised time.
+    /// The same, but fails after a promised time.
     pub async fn shows_within(
         &self,
         limit: Duration,
@@ -179,7 +180,7 @@ impl Scene {
         panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await)
     }
 
-    /// Waits until Ready of every watch in the namespace is so, such as `False Throttled`.
+    /// Waits until every watch in the namespace has this Ready condition, such as `False Throttled`.
     pub async fn all_are(&self, limit: Duration, expected: &str) {
         let begun = Instant::now();
         loop {
@@ -200,7 +201,7 @@ impl Scene {
         }
     }
 
-    /// The reasons and notes of the Events about a watch, each as often as it was counted.
+    /// The reasons and notes of the Events about a watch, one for each time that an Event was counted.
     async fn events(&self, name: &str) -> Vec<(String, String)> {
         let mut events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
         events
@@ -236,7 +237,7 @@ impl Scene {
     }
 }
 
-/// A watch as a user writes it, with these changes to the usual spec; null takes a field away.
+/// A watch as a user writes it, with these changes to the usual spec; null removes a field.
 pub fn watch(name: &str, changes: &Value) -> Value {
     let mut spec = json!({
         "region": REGION, "projectID": PROJECT, "clusterID": CLUSTER, "interval": "10s", "activeInterval": "2s",
@@ -252,18 +253,18 @@ pub fn watch(name: &str, changes: &Value) -> Value {
     })
 }
 
-/// The status and reason of a condition, such as `True Polled`; empty when it is not there.
+/// The status and reason of a condition, such as `True Polled`; empty when the status has no such condition.
 pub fn says(status: &ClusterBackupWatchStatus, type_: &str) -> String {
     condition::find(&status.conditions, type_)
         .map_or_else(String::new, |c| format!("{} {}", c.status, c.reason))
 }
 
-/// The same of Ready.
+/// The status and reason of Ready.
 pub fn ready(status: &ClusterBackupWatchStatus) -> String {
     says(status, types::READY)
 }
 
-/// The same of `BackupHealthy`.
+/// The status and reason of `BackupHealthy`.
 pub fn healthy(status: &ClusterBackupWatchStatus) -> String {
     says(status, types::BACKUP_HEALTHY)
 }
@@ -278,7 +279,7 @@ pub fn kubectl(namespace: &str, arguments: &[&str], input: &str) -> Result<Strin
     Cluster::shared().kubectl(namespace, arguments, input)
 }
 
-/// Applies the definition as the binary prints it, and the roles of the operator.
+/// Applies the CustomResourceDefinition that the binary prints, and the roles of the operator.
 fn define(cluster: &Cluster) {
     let printed = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch")).arg("crd").output().unwrap();
     assert!(printed.status.success());

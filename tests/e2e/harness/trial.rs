@@ -1,4 +1,4 @@
-//! Makes trials of the test functions, and runs them where there is a control plane.
+//! The test runner: makes a trial of each test function, and runs the trials if there is a control plane.
 
 use std::{future::Future, pin::Pin};
 
@@ -8,13 +8,13 @@ use super::{audit, scene::Scene};
 
 /// A test: its name and what it does in a scene of its own.
 pub struct Test {
-    /// The name of the function, which says what it shows.
+    /// The name of the function, which is the sentence that the test shows.
     pub name: &'static str,
     /// The function.
     pub run: fn(Scene) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
-/// `pub fn tests()` with these functions. One that is left out is unused, which the compiler reports.
+/// Defines `pub fn tests()`, which lists these functions. The compiler reports a function that is not listed as unused.
 macro_rules! tests {
     ($($name:ident),+ $(,)?) => {
         /// The tests of this file.
@@ -31,7 +31,7 @@ pub fn run(arguments: &Arguments, tests: Vec<Test>) {
     if !control_plane {
         println!("\nno control plane, so nothing is run here: use `make test`, or hack/control-plane/run.sh");
     }
-    // The one TLS provider, for kube and reqwest alike.
+    // kube and reqwest share the one TLS provider of the process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let trials = tests

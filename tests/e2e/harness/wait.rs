@@ -1,11 +1,11 @@
-//! Waits for conditions; no test sleeps in the hope that something has happened meanwhile.
+//! Waiting for conditions. No test sleeps in the hope that something has happened meanwhile.
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what has no promised time: far above what it takes, for the machine may be busy.
+/// How long a test waits for something without a promised time: far longer than it takes, because the machine may be busy.
 pub const LIMIT: Duration = Duration::from_secs(40);
 
-/// Looks until there is something to see.
+/// Calls a function again and again until it returns something. Fails after the limit.
 pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -17,7 +17,7 @@ pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -
     }
 }
 
-/// Looks again and again for a time, as long as it takes to see that something does not happen.
+/// Calls a function again and again for a time, so that it can assert that something does not happen.
 pub async fn meanwhile(time: Duration, mut look: impl AsyncFnMut()) {
     let begun = Instant::now();
     while begun.elapsed() < time {
