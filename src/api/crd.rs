@@ -1,7 +1,7 @@
 //! The `CustomResourceDefinition`: derived from the types, then finished where the derive macros fall short.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
@@ -23,8 +23,22 @@ pub fn crd() -> CustomResourceDefinition {
         if let Some(credentials) = spec.and_then(|spec| spec.get_mut("credentials")) {
             credentials.nullable = None;
         }
+        properties.values_mut().for_each(unwrap_descriptions);
     }
     crd
+}
+
+/// Joins the lines of each paragraph: `kubectl explain` wraps them to the reader's terminal, and would keep the breaks of
+/// our source.
+fn unwrap_descriptions(schema: &mut JSONSchemaProps) {
+    if let Some(description) = &mut schema.description {
+        let paragraphs = description.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
+        *description = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(unwrap_descriptions);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        unwrap_descriptions(items);
+    }
 }
 
 /// The definition as YAML, as `cce-backup-watch crd` prints it.
@@ -140,8 +154,9 @@ mod tests {
             "Phase | string | .status.phase | 0",
             "Progress | integer | .status.progress | 0",
             "Healthy | string | .status.conditions[?(@.type=='BackupHealthy')].status | 0",
+            "Reason | string | .status.conditions[?(@.type=='BackupHealthy')].reason | 0",
             "Ready | string | .status.conditions[?(@.type=='Ready')].status | 0",
-            "Reason | string | .status.conditions[?(@.type=='Ready')].reason | 1",
+            "Watch Reason | string | .status.conditions[?(@.type=='Ready')].reason | 1",
             "Last Success | date | .status.lastSuccess.time | 0",
             "Age | date | .metadata.creationTimestamp | 0",
         ];
@@ -149,9 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn watches_can_be_selected_by_region_cluster_and_phase() {
+    fn watches_can_be_selected_by_what_they_watch_and_by_phase() {
         let fields = json!([
-            { "jsonPath": ".spec.region" }, { "jsonPath": ".spec.clusterID" }, { "jsonPath": ".status.phase" },
+            { "jsonPath": ".spec.region" }, { "jsonPath": ".spec.projectID" }, { "jsonPath": ".spec.clusterID" },
+            { "jsonPath": ".status.phase" },
         ]);
         assert_eq!(version()["selectableFields"], fields);
     }
@@ -195,20 +211,29 @@ mod tests {
             let rules = schema["x-kubernetes-validations"].as_array().cloned().unwrap_or_default();
             rules
                 .iter()
-                .map(|rule| format!("{}: {}", rule["message"], rule["rule"]).replace('"', ""))
+                .map(|rule| {
+                    let text = |key: &str| rule[key].as_str().unwrap();
+                    format!("{}: {}", text("message"), text("rule"))
+                })
                 .collect()
         };
+        let duration = crate::api::duration::PATTERN;
         let between = |name: &str, min: &str, max: &str| {
-            let rule = format!("duration(self) >= duration('{min}') && duration(self) <= duration('{max}')");
-            vec![format!("{name} must be between {min} and {max}: {rule}")]
+            let rule = format!(
+                "self.matches(r'{duration}') && duration(self) >= duration('{min}') && duration(self) <= duration('{max}')"
+            );
+            let units = "in the units h, m, s and ms, such as 1m30s";
+            vec![format!("{name} must be between {min} and {max}, {units}: {rule}")]
         };
         for name in ["region", "projectID", "clusterID", "clusterType"] {
             let property = &spec["properties"][name];
-            assert_eq!(rules(property), [format!("{name} is immutable: self == oldSelf")]);
-            assert!(
-                name == "clusterType" || (property["pattern"].is_string() && property["maxLength"].is_i64())
-            );
+            let rules = rules(property);
+            assert_eq!(rules[0], format!("{name} is immutable: self == oldSelf"));
+            let limited = rules.get(1).is_some_and(|rule| rule.starts_with(&format!("{name} must be ")));
+            assert!(name == "clusterType" || (limited && property["maxLength"].is_i64()), "{name}");
         }
+        let secret = &spec["properties"]["credentials"]["properties"]["secretRef"]["properties"]["name"];
+        assert!(rules(secret)[0].starts_with("name must be the name of a Secret"));
         for (name, min, max) in [
             ("interval", "10s", "24h"),
             ("activeInterval", "2s", "1h"),
@@ -219,7 +244,10 @@ mod tests {
         }
         let limit = &spec["properties"]["historyLimit"];
         assert_eq!((&limit["minimum"], &limit["maximum"]), (&json!(1), &json!(50)));
-        let above = "activeInterval must not be above interval: duration(self.activeInterval) <= duration(self.interval)";
+        let above = format!(
+            "activeInterval must not be above interval: !self.activeInterval.matches(r'{duration}') \
+             || !self.interval.matches(r'{duration}') || duration(self.activeInterval) <= duration(self.interval)"
+        );
         assert_eq!(rules(&spec), [above]);
     }
 
@@ -246,6 +274,8 @@ mod tests {
             seen += 1;
             let described = property["description"].as_str().is_some_and(|text| text.len() > 10);
             assert!(described, "{at} has no description");
+            let text = property["description"].as_str().unwrap().replace("\n\n", "");
+            assert!(!text.contains('\n'), "{at} keeps the line breaks of its source: {text}");
             let ours = !at.starts_with(".status.conditions[]"); // what Kubernetes itself defines
             let endless = match property["type"].as_str() {
                 Some("string") => {

@@ -6,8 +6,11 @@
 use kube::core::Duration;
 use serde::{Deserialize, Deserializer, de};
 
-/// The longest text; the schema allows no longer one.
-const MAX_BYTES: usize = 32;
+/// The longest text.
+pub const MAX_BYTES: usize = 32;
+/// What the API server takes for a duration. The digits are limited, so that a text of [`MAX_BYTES`] is always within the
+/// 292 years that CEL can hold; a longer one would be refused in words that say nothing of the limits.
+pub const PATTERN: &str = r"^([0-9]{1,4}(\.[0-9]+)?h|[0-9]{1,6}(\.[0-9]+)?m|[0-9]{1,9}(\.[0-9]+)?(s|ms))+$";
 /// The largest number before a unit: so many hours are 114,000 years.
 const MAX_NUMBER: f64 = 1e9;
 

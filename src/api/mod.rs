@@ -6,11 +6,12 @@ pub mod condition;
 pub mod crd;
 pub mod duration;
 pub mod reason;
+mod rule;
 pub mod spec;
 pub mod status;
 
 pub use reason::{EventReason, Reason};
-pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, Credentials, SecretRef};
+pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterType, Credentials, SecretRef};
 pub use status::{ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus};
 
 /// Any new value polls once now; the value is echoed into `status.lastHandledReconcileAt`.

@@ -1,7 +1,7 @@
 //! The `spec`: which CCE cluster to watch, with which credentials, how often, and what counts as too old or stuck.
 //!
-//! Every limit stands in the schema, with a message, so that the API server refuses bad input. The operator still
-//! parses each value at its edge: a hand-edited CRD may let anything through.
+//! Every limit stands in the schema ([`super::rule`] has those that need a message), so that the API server refuses bad
+//! input. The operator still parses each value at its edge: a hand-edited CRD may let anything through.
 
 // Each printcolumn has a type of its own; clippy takes them for one attribute.
 #![allow(clippy::duplicated_attributes)]
@@ -10,8 +10,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{duration, status::ClusterBackupWatchStatus};
-use crate::cloud::target::ClusterType;
+use super::{duration, rule, status::ClusterBackupWatchStatus};
 
 /// What to watch, and how.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +27,7 @@ use crate::cloud::target::ClusterType;
     derive = "PartialEq",
     doc = "ClusterBackupWatch reports the control-plane backups of one Huawei Cloud CCE cluster: whether one is running and how far it is, whether the last one succeeded, and whether it is too old.",
     selectable = ".spec.region",
+    selectable = ".spec.projectID",
     selectable = ".spec.clusterID",
     selectable = ".status.phase",
     printcolumn(
@@ -56,13 +56,19 @@ use crate::cloud::target::ClusterType;
         description = "Whether the backup is good."
     ),
     printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='BackupHealthy')].reason",
+        description = "Why the backup is good or not."
+    ),
+    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].status",
         description = "Whether the watch works."
     ),
     printcolumn(
-        name = "Reason",
+        name = "Watch Reason",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].reason",
         priority = 1,
@@ -82,32 +88,41 @@ use crate::cloud::target::ClusterType;
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("duration(self.activeInterval) <= duration(self.interval)").message("activeInterval must not be above interval").field_path(".activeInterval"))]
+#[x_kube(validation = rule::not_above("activeInterval", "interval"))]
 pub struct ClusterBackupWatchSpec {
     /// The region of the CCE cluster, for example cn-north-4. Immutable. The operator turns it into the address of
     /// the API; a resource can never name a host.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
-    #[x_kube(validation = ("self == oldSelf", "region is immutable"))]
+    #[schemars(length(max = 63))]
+    #[x_kube(validation = rule::immutable("region"), validation = rule::matches(
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "region",
+        "the id of a region, such as cn-north-4: lower-case letters, digits and inner hyphens",
+    ))]
     pub region: String,
 
     /// The id of the Huawei Cloud project that the cluster belongs to: 32 lower-case hexadecimal digits. Immutable.
     #[serde(rename = "projectID")]
-    #[schemars(length(min = 32, max = 32), regex(pattern = "^[0-9a-f]{32}$"))]
-    #[x_kube(validation = ("self == oldSelf", "projectID is immutable"))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rule::immutable("projectID"), validation = rule::matches(
+        "^[0-9a-f]{32}$",
+        "projectID",
+        "32 lower-case hexadecimal digits, such as 0123456789abcdef0123456789abcdef",
+    ))]
     pub project_id: String,
 
     /// The id of the CCE cluster: a UUID in lower case. Immutable.
     #[serde(rename = "clusterID")]
-    #[schemars(
-        length(min = 36, max = 36),
-        regex(pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
-    )]
-    #[x_kube(validation = ("self == oldSelf", "clusterID is immutable"))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rule::immutable("clusterID"), validation = rule::matches(
+        "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        "clusterID",
+        "a UUID in lower case, such as 11111111-2222-3333-4444-555555555555",
+    ))]
     pub cluster_id: String,
 
     /// The kind of the cluster: Standard or Autopilot. Immutable.
     #[serde(default)]
-    #[x_kube(validation = ("self == oldSelf", "clusterType is immutable"))]
+    #[x_kube(validation = rule::immutable("clusterType"))]
     pub cluster_type: ClusterType,
 
     /// Where the access key comes from. When omitted, the operator's own identity is used, where the operator allows
@@ -118,25 +133,25 @@ pub struct ClusterBackupWatchSpec {
     /// How often to poll while no backup runs, between 10s and 24h.
     #[serde(default = "default::interval", deserialize_with = "duration::required")]
     #[schemars(schema_with = "duration_schema", extend("default" = "5m"))]
-    #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('24h')", "interval must be between 10s and 24h"))]
+    #[x_kube(validation = rule::duration("interval", "10s", "24h"))]
     pub interval: Duration,
 
     /// How often to poll while a backup runs, between 2s and 1h, and not above interval.
     #[serde(default = "default::active_interval", deserialize_with = "duration::required")]
     #[schemars(schema_with = "duration_schema", extend("default" = "10s"))]
-    #[x_kube(validation = ("duration(self) >= duration('2s') && duration(self) <= duration('1h')", "activeInterval must be between 2s and 1h"))]
+    #[x_kube(validation = rule::duration("activeInterval", "2s", "1h"))]
     pub active_interval: Duration,
 
     /// A newest success older than this is stale, between 10s and 8784h. When omitted, a success never grows stale.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "duration::optional")]
     #[schemars(schema_with = "duration_schema")]
-    #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('8784h')", "maxAge must be between 10s and 8784h"))]
+    #[x_kube(validation = rule::duration("maxAge", "10s", "8784h"))]
     pub max_age: Option<Duration>,
 
     /// An unfinished backup whose phase and progress did not change for this long is stuck, between 10s and 168h.
     #[serde(default = "default::stuck_after", deserialize_with = "duration::required")]
     #[schemars(schema_with = "duration_schema", extend("default" = "2h"))]
-    #[x_kube(validation = ("duration(self) >= duration('10s') && duration(self) <= duration('168h')", "stuckAfter must be between 10s and 168h"))]
+    #[x_kube(validation = rule::duration("stuckAfter", "10s", "168h"))]
     pub stuck_after: Duration,
 
     /// How many tasks the status keeps, from 1 to 50.
@@ -149,6 +164,31 @@ pub struct ClusterBackupWatchSpec {
     pub suspend: bool,
 }
 
+/// Which of CCE's two products a cluster is; they differ in the path of their API.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
+)]
+#[value(rename_all = "verbatim")]
+pub enum ClusterType {
+    /// A CCE Standard or Turbo cluster.
+    #[default]
+    Standard,
+    /// A CCE Autopilot cluster.
+    Autopilot,
+}
+
 /// Where the access key of a watch comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -159,24 +199,22 @@ pub struct Credentials {
 }
 
 /// A reference to a Secret in the same namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// The name of the Secret.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rule::matches(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        "name",
+        "the name of a Secret: lower-case letters, digits, and inner hyphens and dots",
+    ))]
     pub name: String,
 }
 
 /// A duration as Go writes it. Bounded in length, so that the cost of its rule is known to the API server.
 fn duration_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "string",
-        "maxLength": 32,
-        "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$",
-    })
+    json_schema!({ "type": "string", "maxLength": duration::MAX_BYTES })
 }
 
 /// The defaults, for objects that an API server with another CRD stored without them.

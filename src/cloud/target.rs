@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use crate::api::ClusterType;
 
 /// A text that is no region, project id or cluster id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,31 +89,6 @@ fn is_uuid(text: &str) -> bool {
         .into_iter()
         .all(|len| groups.next().is_some_and(|g| g.len() == len && g.bytes().all(|b| b.is_ascii_hexdigit())))
         && groups.next().is_none()
-}
-
-/// Which of CCE's two products a cluster is; they differ in the path of their API.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    clap::ValueEnum,
-)]
-#[value(rename_all = "verbatim")]
-pub enum ClusterType {
-    /// A CCE Standard or Turbo cluster.
-    #[default]
-    Standard,
-    /// A CCE Autopilot cluster.
-    Autopilot,
 }
 
 /// One cluster to ask about.

@@ -47,14 +47,28 @@ async fn kubectl_shows_a_watch_in_one_line(scene: Scene) {
         text.lines().map(cells).collect::<Vec<Vec<_>>>()
     };
     let short = table(&["cbw"]);
-    assert_eq!(short[0], ["NAME", "PHASE", "PROGRESS", "HEALTHY", "READY", "LAST SUCCESS", "AGE"]);
-    assert_eq!(short[1][..5], ["prod", "Success", "100", "True", "True"]);
-    assert_eq!(short[1].len(), 7, "{short:?}");
+    let columns = ["NAME", "PHASE", "PROGRESS", "HEALTHY", "REASON", "READY", "LAST SUCCESS", "AGE"];
+    assert_eq!(short[0], columns);
+    assert_eq!(short[1][..6], ["prod", "Success", "100", "True", "BackupSucceeded", "True"]);
+    assert_eq!(short[1].len(), 8, "{short:?}");
     let wide = table(&["cbw", "--output=wide"]);
-    let columns =
-        ["NAME", "CLUSTER", "PHASE", "PROGRESS", "HEALTHY", "READY", "REASON", "LAST SUCCESS", "AGE"];
+    let columns = [
+        "NAME",
+        "CLUSTER",
+        "PHASE",
+        "PROGRESS",
+        "HEALTHY",
+        "REASON",
+        "READY",
+        "WATCH REASON",
+        "LAST SUCCESS",
+        "AGE",
+    ];
     assert_eq!(wide[0], columns);
-    assert_eq!(wide[1][..7], ["prod", CLUSTER, "Success", "100", "True", "True", "Polled"]);
+    assert_eq!(
+        wide[1][..8],
+        ["prod", CLUSTER, "Success", "100", "True", "BackupSucceeded", "True", "Polled"]
+    );
     // By its category, too.
     assert_eq!(table(&["cce"])[0], short[0]);
     let events = table(&["events.events.k8s.io", "--field-selector=reason=BackupSucceeded"]);
