@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 export KEEP CLUSTER
+# The oldest Kubernetes that the chart installs on, one in between, and the newest.
+VERSIONS ?= 1.30 1.33 1.36
 
 .PHONY: help
 help: ## Say what there is
@@ -18,6 +20,12 @@ test: ## Run every test
 	hack/programs.sh jq bwrap buildah readelf
 	hack/test-chart.sh
 	hack/test-image.sh
+
+.PHONY: test-versions
+test-versions: ## Run the end-to-end tests on every version of Kubernetes that is pinned
+	for version in $(VERSIONS); do \
+	  hack/control-plane/run.sh --kubernetes $$version -- cargo test --locked --test e2e || exit; \
+	done
 
 .PHONY: lint
 lint: ## Check formatting, lints, licences and dependencies

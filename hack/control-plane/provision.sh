@@ -2,7 +2,10 @@
 #
 # Makes sure that the programs of a test control plane exist, and prints the directory that holds them.
 #
-#   provision.sh [TOOL...]      default: etcd kube-apiserver kubectl helm
+#   provision.sh [--kubernetes MINOR] [TOOL...]      default: etcd kube-apiserver kubectl helm
+#
+# MINOR is a version such as 1.30 that has a directory modules/kubernetes-MINOR; the servers and kubectl are then of that
+# version.
 #
 # The tools and their versions are in tools.txt and the go.mod files it names. Each tool is taken from the
 # first place that has it in a version that will do: $KUBEBUILDER_ASSETS, PATH, the cache, the prebuilt
@@ -31,19 +34,33 @@ elapsed() { # SECONDS
 
 # --- The table -----------------------------------------------------------------------------------------
 
-declare -A module_dir package version_module accept stamp stamp_flags tags
+declare -A declared_dir module_dir package version_module accept stamp stamp_flags tags
 
 read_table() {
   local kind name rest
   while read -r kind name rest; do
     case $kind in
-      tool) read -r "module_dir[$name]" "package[$name]" "version_module[$name]" "accept[$name]" "stamp[$name]" <<<"$rest" ;;
+      tool)
+        read -r "declared_dir[$name]" "package[$name]" "version_module[$name]" "accept[$name]" "stamp[$name]" <<<"$rest"
+        module_dir[$name]=${declared_dir[$name]}
+        ;;
       stamp) stamp_flags[$name]=$rest ;;
       tags) tags[$name]=$rest ;;
       '' | '#'*) ;;
       *) die "tools.txt: a line starts with neither tool, stamp nor tags: $kind" ;;
     esac
   done <"$here/tools.txt"
+}
+
+# Takes the tools of Kubernetes from another module than tools.txt says.
+use_kubernetes() { # MINOR
+  local dir=modules/kubernetes-$1 name
+  [[ $release != "v$1".* ]] || return 0
+  [[ -f $here/$dir/go.mod ]] ||
+    die "no Kubernetes $1 is pinned, there are: ${release%.*} $(cd "$here/modules" && printf 'v%s ' kubernetes-* | sed 's/kubernetes-//g')"
+  for name in "${!package[@]}"; do
+    [[ ${version_module[$name]} != k8s.io/kubernetes ]] || module_dir[$name]=$dir
+  done
 }
 
 # The version that the tool's go.mod pins, such as v1.36.3.
@@ -80,13 +97,13 @@ find_store() { # TOOL
       cat "$here/$dir/go.mod" "$here/$dir/go.sum"
       printf '%s\n' "${build_flags[@]}"
       for other in "${!package[@]}"; do
-        [[ ${module_dir[$other]} != "$dir" ]] || printf '%s %s%s\n' "${package[$other]}" "${stamp_flags[${stamp[$other]}]-}" "${tags[$other]-}"
+        [[ ${declared_dir[$other]} != "$dir" && ${module_dir[$other]} != "$dir" ]] || printf '%s %s%s\n' "${package[$other]}" "${stamp_flags[${stamp[$other]}]-}" "${tags[$other]-}"
       done | sort
     } | sha256sum
   )
   name=${dir##*/}
   if [[ $name == . ]]; then
-    name=kubernetes version=${pinned[kube-apiserver]}
+    name=kubernetes version=$release
   fi
   store_of_module[$dir]="$cache/$name-$version-$platform-${hash:0:12}"
 }
@@ -303,10 +320,16 @@ main() {
   readonly platform=${platform,,}
   ((BASH_VERSINFO[0] >= 5)) || die "bash 5 or newer is needed, this is $BASH_VERSION"
 
-  (($# > 0)) || set -- etcd kube-apiserver kubectl helm
   read_table
-  # The release as a whole goes by the server's version, whatever is asked for.
+  # What tools.txt pins, as a whole, goes by the server's version.
   find_pinned kube-apiserver
+  readonly release=${pinned[kube-apiserver]}
+  if [[ ${1-} == --kubernetes ]]; then
+    use_kubernetes "${2:?usage: provision.sh --kubernetes MINOR}"
+    find_pinned kube-apiserver
+    shift 2
+  fi
+  (($# > 0)) || set -- etcd kube-apiserver kubectl helm
   for name in setup-envtest "$@"; do
     [[ -n ${package[$name]-} ]] || die "unknown tool $name, known are: $(printf '%s\n' "${!package[@]}" | sort | xargs)"
     find_pinned "$name"

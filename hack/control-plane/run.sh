@@ -2,7 +2,7 @@
 #
 # Runs a command against a Kubernetes control plane of its own: etcd and kube-apiserver.
 #
-#   run.sh [--state-dir DIR] [--with-controller-manager] -- COMMAND [ARGUMENT...]
+#   run.sh [--kubernetes MINOR] [--state-dir DIR] [--with-controller-manager] -- COMMAND [ARGUMENT...]
 #
 # COMMAND finds the control plane through KUBECONFIG (a user in system:masters), the server's audit log, one
 # JSON object a line, at $CBW_AUDIT_LOG, and kubectl, helm and the servers on PATH. When it ends, everything
@@ -25,9 +25,12 @@ fail() { say "$*"; exit "$no_control_plane"; }
 usage() { sed -n '5s/^# */usage: /p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
 state=''
+kubernetes=()
 controller_manager=false
 while (($# > 0)); do
   case $1 in
+    --kubernetes) (($# > 1)) || usage; kubernetes=(--kubernetes "$2"); shift 2 ;;
+    --kubernetes=*) kubernetes=(--kubernetes "${1#*=}"); shift ;;
     --state-dir) (($# > 1)) || usage; state=$2; shift 2 ;;
     --state-dir=*) state=${1#*=}; shift ;;
     --with-controller-manager) controller_manager=true; shift ;;
@@ -334,7 +337,7 @@ EOF
 
 tools=(etcd kube-apiserver kubectl helm)
 ! $controller_manager || tools+=(kube-controller-manager)
-attend "$here/provision.sh" "${tools[@]}" </dev/null >"$state/binaries" || fail "there are no programs to run"
+attend "$here/provision.sh" "${kubernetes[@]}" "${tools[@]}" </dev/null >"$state/binaries" || fail "there are no programs to run"
 bin=$(<"$state/binaries")
 rm -- "$state/binaries"
 
