@@ -17,7 +17,9 @@ use axum::{
 };
 use cce_backup_watch::cloud::{
     fault::FaultKind,
-    source::{Environment, OperatorCredentials, OperatorIdentity, SourceConfig},
+    region::{Endpoints, RegionEndpoint},
+    source::{Environment, OperatorCredentials, OperatorIdentities, OperatorIdentity, SourceConfig},
+    target::Region,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -123,22 +125,29 @@ fn token_file(test: &str, token: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn identity(
+fn config(
     choice: OperatorCredentials,
     service: &Service,
     variables: &[(&'static str, String)],
-) -> OperatorIdentity {
+) -> SourceConfig {
     let _ = rustls::crypto::ring::default_provider().install_default();
     captured_log::so_far();
     let variables: HashMap<_, _> = variables.iter().cloned().collect();
-    let config = SourceConfig {
+    SourceConfig {
         choice,
         environment: Environment::new(move |name| variables.get(name).cloned()),
         request_timeout: Duration::from_secs(20),
         iam: service.url.clone(),
         ..SourceConfig::default()
-    };
-    OperatorIdentity::with_metadata_url(config, &service.url).unwrap()
+    }
+}
+
+fn identity(
+    choice: OperatorCredentials,
+    service: &Service,
+    variables: &[(&'static str, String)],
+) -> OperatorIdentity {
+    OperatorIdentity::with_metadata_url(config(choice, service, variables), &service.url).unwrap()
 }
 
 async fn name(identity: &OperatorIdentity, minutes: i64) -> Result<String, FaultKind> {
@@ -196,6 +205,53 @@ async fn oidc_trades_the_identity_token_in_two_steps() {
         "{}",
         second.body
     );
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn an_identity_token_is_traded_at_the_iam_of_the_region_unless_one_is_named() {
+    let file = token_file("regions", "eyJ.id.token");
+    let (one, other, named) = (Service::start().await, Service::start().await, Service::start().await);
+    for service in [&one, &other, &named] {
+        service.will(ID_TOKEN, &[(201, "{}")]);
+        service.will(SECURITY_TOKENS, &[(201, &issued("a", 360))]);
+    }
+    let federated =
+        vec![("HUAWEICLOUD_SDK_IDP_ID", "idp-1".to_owned()), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", file.clone())];
+    let fixed = [federated.clone(), vec![("HUAWEICLOUD_SDK_IAM_ENDPOINT", named.url.clone())]].concat();
+    let keys = vec![("HUAWEICLOUD_SDK_AK", "static".to_owned()), ("HUAWEICLOUD_SDK_SK", "secret".to_owned())];
+    let both = [federated.clone(), keys].concat();
+    let regions = ["one-1", "other-1", "one-1"].map(|region| Region::parse(region).unwrap());
+    let services = [("one", &one), ("other", &other), ("named", &named)];
+    // Who was asked since the last call.
+    let asked = || {
+        let busy = services.iter().filter(|(_, service)| !service.asked().is_empty());
+        busy.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    for (choice, variables, first, again) in [
+        (OperatorCredentials::Oidc, &federated, ["one", "other", ""], "other"),
+        (OperatorCredentials::Auto, &federated, ["one", "other", ""], "other"),
+        (OperatorCredentials::Oidc, &fixed, ["named", "", ""], "named"),
+        (OperatorCredentials::Auto, &both, ["", "", ""], ""),
+    ] {
+        let moved = [format!("one-1={}", one.url), format!("other-1={}", other.url)];
+        let endpoints = Endpoints::new(moved.map(|flag| flag.parse::<RegionEndpoint>().unwrap())).unwrap();
+        let operator = OperatorIdentities::new(config(choice, &named, variables), endpoints).unwrap();
+        let mut ids = Vec::new();
+        for (region, expected) in regions.iter().zip(first) {
+            ids.push(operator.of(region).credential(now()).await.unwrap().1);
+            assert_eq!(asked(), expected, "{choice:?}, {region}");
+        }
+        let regional = first[1] == "other";
+        assert_eq!((ids[0] == ids[2], ids[0] != ids[1]), (true, regional), "{choice:?}: {ids:?}");
+
+        // A refusal reaches the identity that handed the credential out, and no other.
+        operator.refused(&ids[1], after(5));
+        for region in &regions {
+            operator.of(region).credential(after(5)).await.unwrap();
+        }
+        assert_eq!(asked(), again, "{choice:?}");
+    }
     std::fs::remove_file(&file).unwrap();
 }
 

@@ -16,7 +16,7 @@ pub const GLOBAL_IAM: &str = "https://iam.myhuaweicloud.com";
 const EUROPE: &str = "eu-west-101";
 
 /// The regions that the SDK (Go, `core/auth/internal/iam_endpoint.go`) gives an IAM of their own.
-const REGIONAL_IAM: [&str; 26] = [
+const REGIONAL_IAM: [&str; 27] = [
     "ae-ad-1",
     "af-south-1",
     "ap-southeast-1",
@@ -28,6 +28,7 @@ const REGIONAL_IAM: [&str; 26] = [
     "cn-east-4",
     "cn-east-5",
     "cn-north-1",
+    "cn-north-12",
     "cn-north-2",
     "cn-north-4",
     "cn-north-9",
@@ -158,6 +159,11 @@ mod tests {
                 "eu-west-101",
                 "https://cce.eu-west-101.myhuaweicloud.eu",
                 "https://iam.eu-west-101.myhuaweicloud.eu",
+            ),
+            (
+                "cn-north-12",
+                "https://cce.cn-north-12.myhuaweicloud.com",
+                "https://iam.cn-north-12.myhuaweicloud.com",
             ),
             ("brand-new-1", "https://cce.brand-new-1.myhuaweicloud.com", GLOBAL_IAM),
         ] {

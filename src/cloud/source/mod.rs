@@ -4,6 +4,7 @@
 //! slip from one account into another because the first had a bad minute. Which namespaces the identity serves is left
 //! to the observer of a watch.
 
+mod by_region;
 mod environment;
 mod issued;
 mod metadata;
@@ -21,6 +22,7 @@ use super::{
     http::{self, HttpError},
     region::GLOBAL_IAM,
 };
+pub use by_region::OperatorIdentities;
 use renew::{Fetched, Renewing};
 
 /// Which identity the operator itself has.
@@ -86,7 +88,7 @@ pub struct SourceConfig {
     pub request_timeout: Duration,
     /// PEM certificates to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
-    /// IAM's base URL, unless `HUAWEICLOUD_SDK_IAM_ENDPOINT` names another.
+    /// IAM's base URL, unless `HUAWEICLOUD_SDK_IAM_ENDPOINT` names another; [`OperatorIdentities`] takes a region's own.
     pub iam: String,
     /// Sent with each request.
     pub user_agent: String,
@@ -146,6 +148,33 @@ impl OperatorIdentity {
     /// The credential that is held and still works, and whether it is due for renewal; asks nobody.
     pub fn held(&self, now: Timestamp) -> Option<(ResolvedCredential, bool)> {
         self.renewing.held(now)
+    }
+
+    /// The same identity at another IAM.
+    fn at(&self, iam: &str) -> Self {
+        Self {
+            choice: self.choice,
+            environment: self.environment.clone(),
+            http: self.http.clone(),
+            iam: iam.to_owned(),
+            metadata: self.metadata.clone(),
+            renewing: Renewing::at(iam),
+        }
+    }
+
+    /// Whether the credential comes from the IAM that this identity was given.
+    fn depends_on_iam(&self) -> bool {
+        let environment = &self.environment;
+        let federated = match self.choice {
+            OperatorCredentials::Oidc => true,
+            OperatorCredentials::Auto => {
+                !environment::is_set_up(environment)
+                    && !pod_identity::is_set_up(environment)
+                    && oidc::is_set_up(environment)
+            }
+            _ => false,
+        };
+        federated && !oidc::names_iam(environment)
     }
 
     /// To be told when the cloud refused a credential: the next call fetches anew what may have been revoked.

@@ -26,6 +26,11 @@ pub(super) fn is_set_up(environment: &Environment) -> bool {
     environment.get(IDP_ID).is_some() || environment.get(TOKEN_FILE).is_some()
 }
 
+/// Whether the environment says which IAM to ask.
+pub(super) fn names_iam(environment: &Environment) -> bool {
+    environment.get(IAM).is_some()
+}
+
 /// `iam` is used where the environment names no other.
 pub(super) async fn fetch(
     http: &reqwest::Client,
@@ -35,7 +40,7 @@ pub(super) async fn fetch(
     let what = "is needed for OIDC federation";
     let provider = environment.need(IDP_ID, what)?;
     let id_token = token_file(&environment.need(TOKEN_FILE, what)?, TOKEN_FILE)?;
-    let iam = environment.get(IAM).map_or_else(|| Ok(iam.to_owned()), |text| endpoint(&text))?;
+    let iam = endpoint(environment.get(IAM).as_deref().unwrap_or(iam))?;
 
     let advice = "check the identity provider, its protocol mapping and the token's audience";
     let body = json!({"auth": {"id_token": {"id": id_token.expose_secret()}}}).to_string();
@@ -81,7 +86,8 @@ fn endpoint(text: &str) -> Result<String, Fault> {
         None => Err(Fault::new(
             FaultKind::SecretInvalid,
             format!(
-                "{IAM} is no endpoint of IAM: it needs an https:// URL without user name, query and fragment"
+                "there is no IAM that may be sent the identity token: set {IAM} to an https:// URL without user name, \
+                 query and fragment"
             ),
         )),
     }

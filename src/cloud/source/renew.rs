@@ -41,6 +41,8 @@ struct State {
     failed: Option<(Fault, Timestamp)>,
     /// How many different credentials there were.
     count: u64,
+    /// Tells the credentials of one IAM from those of another.
+    place: String,
 }
 
 struct Held {
@@ -59,6 +61,12 @@ enum Look {
 }
 
 impl Renewing {
+    /// For the credentials of one of several IAMs.
+    pub fn at(iam: &str) -> Self {
+        let state = State { place: format!("@{iam}"), ..State::default() };
+        Self { state: Mutex::new(state), ..Self::default() }
+    }
+
     pub async fn get(
         &self,
         now: Timestamp,
@@ -135,7 +143,7 @@ impl State {
             Some(held) if held.current.credential.same_as(&credential) => held.current.id.clone(),
             _ => {
                 self.count += 1;
-                CredentialId(format!("operator#{}", self.count))
+                CredentialId(format!("operator{}#{}", self.place, self.count))
             }
         };
         let end = expires.unwrap_or(Timestamp::MAX);
