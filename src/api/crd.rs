@@ -17,8 +17,8 @@ pub fn crd() -> CustomResourceDefinition {
         if let Some(status) = properties.get_mut("status") {
             finish_status(status);
         }
-        // The API server then drops `credentials: null`: no rule can tell it from a field that is left out, and so it
-        // must not read as something else in the stored resource.
+        // A field that is not nullable and is set to null is dropped by the API server. So `credentials: null` is stored as
+        // if the field were left out, which is how every rule and the operator read it.
         let spec = properties.get_mut("spec").and_then(|spec| spec.properties.as_mut());
         if let Some(credentials) = spec.and_then(|spec| spec.get_mut("credentials")) {
             credentials.nullable = None;
@@ -76,8 +76,8 @@ fn plain_integers(value: &mut Value) {
     }
 }
 
-/// A status with nothing but an observedGeneration of -1 stands in each new resource, so that nothing (kstatus, and
-/// with it Flux and Helm) takes an unreconciled resource for a finished one.
+/// Gives each new resource a status whose observedGeneration is -1. It differs from the generation of any resource, so
+/// kstatus, and with it Flux and Helm, waits for the operator instead of taking the new resource for a finished one.
 fn finish_status(status: &mut JSONSchemaProps) {
     status.default = Some(JSON(json!({ "observedGeneration": -1 })));
     status.nullable = None;

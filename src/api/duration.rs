@@ -1,7 +1,7 @@
-//! Durations as Go writes them, such as `1h30m`, from users: what no clock can hold is refused.
+//! Parses durations as Go writes them, such as `1h30m`, and refuses those that no clock can hold.
 //!
-//! kube's own parser panics at a part that is negative or too large. A panic while a resource is decoded would end the
-//! operator, again and again, where a changed definition let one such value through.
+//! kube's own parser panics at a part that is negative or too large. Such a value can be stored where somebody changed the
+//! definition; each decoding of the resource would then panic, and the operator could never start.
 
 use kube::core::Duration;
 use serde::{Deserialize, Deserializer, de};

@@ -1,8 +1,8 @@
-//! What went wrong with a call, as one of the reasons a resource can show.
+//! Why a call to the cloud failed, as one of the reasons that a resource can show.
 //!
-//! A fault is an observation, not a failure of the operator: it says what to do next and carries nothing that changes
-//! from try to try, so that the condition it becomes stays still. What is said is left to [`super::refusal`] for
-//! answers and to [`super::http`] for transport.
+//! A fault is a result of polling, not a failure of the operator. Its message says what to do, and is the same for each
+//! failure of the same kind: it becomes the message of a condition, which is written only when it changes.
+//! [`super::refusal`] makes the faults of answers, [`super::http`] those of the transport.
 
 use std::{fmt, time::Duration};
 
@@ -91,11 +91,12 @@ pub struct Fault {
     pub http_status: Option<u16>,
     /// The cloud's code, such as `APIGW.0301`; at most 64 letters, digits, dots, dashes and underscores.
     pub code: Option<String>,
-    /// For the log and a support case only: it differs with every try. At most 128 characters, cleaned.
+    /// The id of the request, for the log and a support case; no message holds it, because it differs with every request.
+    /// At most 128 characters, cleaned.
     pub request_id: Option<String>,
-    /// What happened and what to do, at most 256 characters, the same from try to try.
+    /// What happened and what to do, at most 256 characters, the same each time.
     pub message: String,
-    /// How long the cloud asks to be left alone: 1 s to 1 h.
+    /// How long the cloud asks to wait before the next request (`Retry-After`), 1 s to 1 h.
     pub retry_after: Option<Duration>,
 }
 

@@ -1,6 +1,6 @@
-//! Reads one field of a JSON object, of which nothing is certain: not that it is there, nor its type, nor its form.
+//! Reads one field of a JSON object that may lack it, or have it with another type or form.
 //!
-//! A field that cannot be read is absent. Which fields there are is left to [`super::wire`].
+//! A field that cannot be read counts as absent. [`super::wire`] knows which fields there are.
 
 use std::sync::Once;
 
@@ -24,14 +24,19 @@ pub(super) fn word(parent: &Map<String, Value>, key: &str, max: usize) -> Option
     text(parent, key).map(|text| clean(text, max))
 }
 
-/// A time as the API prints it; the first unreadable one is logged, since all others will look alike.
+/// A time as the API prints it. Only the first unreadable one is logged: one form of time is used everywhere, so all
+/// others would be unreadable too.
 pub(super) fn time(parent: &Map<String, Value>, key: &str) -> Option<Timestamp> {
     static LOGGED: Once = Once::new();
     let text = text(parent, key)?;
     let time = parse_go_time(text);
     if time.is_none() && !text.starts_with("0001-01-01") {
         LOGGED.call_once(|| {
-            tracing::warn!(field = key, text = clean(text, 64), "the cloud sent a time that cannot be read");
+            tracing::warn!(
+                field = key,
+                text = clean(text, 64),
+                "the cloud sent a time in an unknown form; it counts as absent, and so will others, without a line in the log"
+            );
         });
     }
     time
@@ -49,7 +54,7 @@ pub(super) fn progress(value: &Value) -> Option<u8> {
     let text = text.strip_suffix('%').map_or(text, str::trim_end);
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    // A sign is no digit, so that -0.5 is outside too.
+    // A sign is no digit, so -0.5 is outside too.
     (digits(whole) && digits(decimals)).then(|| whole.parse().ok())?.filter(|percent| *percent <= 100)
 }
 

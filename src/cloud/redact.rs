@@ -1,10 +1,10 @@
-//! Finds a credential's value in what a service sent back, in whatever way JSON or a URL may spell it.
+//! Overwrites the parts of a credential in what a service sent back, however JSON or a URL may spell them.
 //!
-//! Decoding comes later and would turn `\\/` and `\\u002b` back into the `/` and `+` of a token: so each spelling is found
-//! here, before anything is decoded.
+//! This happens before the answer is decoded. Decoding turns `\\/` and `\\u002b` back into the `/` and `+` of a token, so a
+//! search for the plain value would miss it here and show it later.
 
-/// No string lies in more strings than need this many backslashes. Without a bound, an answer of nothing but backslashes
-/// would take hours to look through.
+/// The most backslashes before one character: enough for a JSON string within a string within a string. Without a limit,
+/// the time to search an answer of nothing but backslashes would grow with the square of its length.
 const MAX_ESCAPES: usize = 7;
 
 /// Overwrites `value` with asterisks wherever it stands in `bytes`: as it is, with characters escaped as in a JSON string

@@ -1,7 +1,7 @@
 //! Turns an answer other than a good 200 into a fault: the fault table, as one pure function.
 //!
-//! The cloud answers errors in several shapes, or with no body, or with HTML; status and code decide, and the cloud's own
-//! words are only appended where they help, without anything that changes from try to try.
+//! The cloud sends errors in several shapes of JSON, as HTML, or without a body, so the HTTP status and the error code alone
+//! decide. The cloud's own message is appended where it helps a person, without the words that differ in every answer.
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -54,7 +54,7 @@ fn classify(status: u16, code: Option<&str>) -> (FaultKind, &'static str, &'stat
         (401, Some("APIGW.0303")) => (
             ClockSkew,
             "the time of the request was refused",
-            "set this host's clock, 15 minutes off are too many",
+            "set the clock of this host: the cloud accepts a difference of 15 minutes at most",
         ),
         (401, _) => (
             AuthenticationFailed,
@@ -79,16 +79,18 @@ fn classify(status: u16, code: Option<&str>) -> (FaultKind, &'static str, &'stat
         (429, _) => (
             Throttled,
             "the cloud throttles this account",
-            "fewer requests help: a longer interval or a lower --account-rate",
+            "make fewer requests: raise the interval or lower --account-rate",
         ),
         (400..=499, _) => (
             RequestRejected,
             "the cloud rejects the request",
             "check region, projectID, clusterID and clusterType",
         ),
-        (500..=599, _) => {
-            (CloudUnavailable, "the cloud has a fault of its own", "it is asked again, later and later")
-        }
+        (500..=599, _) => (
+            CloudUnavailable,
+            "the cloud reports an error of its own",
+            "only Huawei Cloud can repair this; the next poll tries again",
+        ),
         (300..=399, _) => (
             InvalidResponse,
             "the endpoint redirects elsewhere, which is never followed",
@@ -133,8 +135,8 @@ impl ErrorBody {
     }
 }
 
-/// The cloud's words without the request id and with `#` for every word that holds a digit: ids, addresses, times and
-/// counts change from try to try, or are nobody's business.
+/// The cloud's message with `#` for the request id and for every word that holds a digit: ids, addresses, times and counts
+/// differ in every answer, or tell of other people's objects.
 fn steady(words: &str, request_id: Option<&str>) -> String {
     let words = request_id.map_or_else(|| words.to_owned(), |id| words.replace(id, "#"));
     let in_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '#' | '+' | '=');

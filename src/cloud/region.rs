@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use super::target::{Region, TargetError};
 
-/// The global IAM, for regions without one of their own; also the SDK's default.
+/// The global IAM: for regions without one of their own, and the SDK's default.
 pub const GLOBAL_IAM: &str = "https://iam.myhuaweicloud.com";
 
 /// The SDK's one exception: the only region under another domain.
@@ -46,7 +46,7 @@ const REGIONAL_IAM: [&str; 27] = [
     "tr-west-1",
 ];
 
-/// A `--region-endpoint` that cannot be used. Messages leave the URL out, since it may hold a password.
+/// A `--region-endpoint` that cannot be used. No message repeats the URL, because it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No `=`.
@@ -127,8 +127,8 @@ impl Endpoints {
         })
     }
 
-    /// Where a region's IAM is. For an overridden region that is the override: a private cloud's identity token must
-    /// not travel to the public cloud.
+    /// Where a region's IAM is. An overridden region has its IAM at the same address: it is a private cloud, whose identity
+    /// token must not be sent to the public one.
     pub fn iam(&self, region: &Region) -> String {
         self.overrides.get(region).cloned().unwrap_or_else(|| match region.as_str() {
             EUROPE => format!("https://iam.{region}.myhuaweicloud.eu"),

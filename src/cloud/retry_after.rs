@@ -1,25 +1,25 @@
-//! Reads how long the cloud asks to be left alone.
+//! Parses the header `Retry-After`: how long the cloud asks to wait before the next request.
 //!
-//! Whatever the header says, the pause stays within bounds: no answer can make a watch ask in a tight loop, or fall
-//! silent for a day.
+//! The result is always within bounds, so that no answer can make the operator poll in a tight loop, or stop polling for a
+//! day.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// No pause is shorter or longer, in seconds.
+/// The shortest and the longest pause, in seconds.
 const PAUSE: (u64, u64) = (1, 3_600);
 
-/// How long a `Retry-After` asks to wait: seconds or an HTTP date, clamped to 1 s .. 1 h. Nothing for what is neither.
+/// The pause of a value in seconds or as an HTTP date, clamped to 1 s .. 1 h; `None` for any other text.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let (negative, digits) = value.strip_prefix('-').map_or((false, value), |digits| (true, digits));
     let seconds = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit are a very long time.
+        // A number that overflows is clamped like any other large one.
         if negative { 0 } else { digits.parse().unwrap_or(u64::MAX) }
     } else {
         let date = httpdate::parse_http_date(value).ok()?;
-        // A date after the year 9999 is a very long time too.
+        // So is a date after the year 9999.
         let date = Timestamp::try_from(date).unwrap_or(Timestamp::MAX);
         u64::try_from(date.duration_since(now).as_secs()).unwrap_or(0)
     };

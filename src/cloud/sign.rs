@@ -1,7 +1,7 @@
 //! Signs a request with SDK-HMAC-SHA256, the scheme of Huawei Cloud's API gateway.
 //!
-//! Pure: the same request, credential and time always give the same headers. Proven by vectors made with Huawei's own
-//! signer. Sending what was signed, byte for byte, is left to [`super::client`].
+//! Pure: the same request, credential and time always give the same headers. The tests compare them with headers made by
+//! Huawei's own signer. [`super::client`] sends the request, and must send exactly the bytes that were signed.
 
 use std::fmt::Write as _;
 
@@ -61,10 +61,10 @@ pub fn sign(request: &Request<'_>, credential: &Credential, now: Timestamp) -> V
     added
 }
 
-/// The request in the one spelling that both sides hash.
+/// The canonical request: the spelling that the gateway and this signer both hash.
 fn canonical(request: &Request<'_>, headers: &[(String, &str)], names: &str) -> String {
     let mut path = request.path.split('/').map(encode).collect::<Vec<_>>().join("/");
-    // The gateway adds the slash too; what is sent stays without it.
+    // The gateway adds this slash to what it hashes; the request is sent without it.
     if !path.ends_with('/') {
         path.push('/');
     }

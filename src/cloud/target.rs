@@ -1,7 +1,7 @@
-//! What a poll asks about: one cluster of one project in one region.
+//! The target of a poll: one cluster of one project in one region.
 //!
-//! The parts of a target end up in a host name and a URL path, so each is parsed once into a type that can hold
-//! nothing but what Huawei Cloud accepts there. Which host a region has is left to [`super::region`].
+//! The parts of a target go into a host name and a URL path. Each is parsed once, into a type that can only hold what Huawei
+//! Cloud accepts there, so that no later code has to escape or check it. [`super::region`] knows the host of a region.
 
 use std::fmt;
 
@@ -91,7 +91,7 @@ fn is_uuid(text: &str) -> bool {
         && groups.next().is_none()
 }
 
-/// One cluster to ask about.
+/// One cluster to poll.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
     /// Where the cluster runs.
@@ -100,7 +100,7 @@ pub struct Target {
     pub project_id: ProjectId,
     /// The cluster itself.
     pub cluster_id: ClusterId,
-    /// Which API it answers to.
+    /// Which of the two APIs has it.
     pub cluster_type: ClusterType,
 }
 

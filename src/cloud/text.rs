@@ -1,7 +1,7 @@
-//! Makes text from outside fit to be shown: in a status, an Event, a terminal or a log line.
+//! Makes text from outside safe to show in a status, an Event, a terminal or a log line.
 //!
-//! Replacing, not removing, is what keeps a verdict safe: a phase `Succ<zero-width>ess` must never become
-//! `Success` by being cleaned.
+//! A character that must not be shown is replaced and never removed: removing it would turn the phase
+//! `Succ<zero-width>ess` into `Success`, and a backup that is not finished into a good one.
 
 /// Stands for a character that must not be shown.
 const REPLACEMENT: char = '\u{FFFD}';
@@ -9,7 +9,8 @@ const REPLACEMENT: char = '\u{FFFD}';
 /// The text with every line break and tab as a space, every other control, bidirectional or invisible character as
 /// U+FFFD, and cut to `max_chars` characters, the last of them `…` when something was cut.
 ///
-/// Total and idempotent. What comes out equals a word without such characters only if that word went in.
+/// It takes any text, and cleaning twice changes nothing more. The result equals a word without such characters only if
+/// the text was that word.
 pub fn clean(text: &str, max_chars: usize) -> String {
     let mut chars = text.chars().map(shown);
     let mut cleaned: String = chars.by_ref().take(max_chars).collect();

@@ -1,10 +1,10 @@
-//! Reads the API's times, which are Go's `time.String()` and not RFC 3339.
+//! Parses the API's times, which have the form of Go's `time.String()` and not that of RFC 3339.
 //!
-//! A time that cannot be read is simply absent: what its absence means is left to whoever asked.
+//! A time that cannot be read is `None`; what its absence means is left to the caller.
 
 use jiff::{Timestamp, civil, tz::Offset};
 
-/// No time that the API could mean is longer.
+/// The longest text that is parsed.
 const MAX_LEN: usize = 128;
 
 /// The instant that `text` names, or nothing for an unset (`0001-01-01 …`) or unreadable one.
@@ -83,13 +83,13 @@ fn numeric_offset(text: &str) -> Option<Offset> {
     Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
 }
 
-/// `CST`, `UTC`, `+08`, `+0530`: ignored, but nothing else may stand there.
+/// `CST`, `UTC`, `+08`, `+0530`: ignored, but a word of any other form makes the time unreadable.
 fn is_zone_name(word: &str) -> bool {
     (1..=16).contains(&word.len())
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'_' | b'/'))
 }
 
-/// `m=+0.000178016`: Go's reading of the monotonic clock, of no meaning outside the process that printed it.
+/// `m=+0.000178016`: Go's reading of the monotonic clock, which means nothing outside of the process that printed it.
 fn is_monotonic(word: &str) -> bool {
     word.strip_prefix("m=")
         .and_then(|m| m.strip_prefix(['+', '-']))

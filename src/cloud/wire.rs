@@ -1,8 +1,8 @@
-//! Decodes an answer of the snapshot-task API, leniently: every field is optional and of any JSON type.
+//! Decodes an answer of the snapshot-task API leniently: every field may be absent or of any JSON type.
 //!
-//! A wrong type loses that field and never the answer; only an answer that lists no tasks at all is refused, since
-//! taking it for an empty list would report that there is no backup. Whatever the size of the answer, what comes out
-//! is bounded. Judging tasks is left to the plan of a watch.
+//! A field of the wrong type is left out, and the rest of the answer is used. Only an answer without a list of tasks is an
+//! error, because taking it for an empty list would report that there is no backup. The result is bounded, however large
+//! the answer is. What the tasks mean is left to `controller::plan`.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -15,15 +15,15 @@ use super::{
     text::clean,
 };
 
-/// Far above the handful of tasks that the cloud keeps, and still cheap to plan with.
+/// The most tasks that are taken from one answer: far more than the cloud keeps, and still cheap to plan with.
 const MAX_TASKS: usize = 2_000;
-/// Parts of one task.
+/// The most parts that are taken from one task.
 const MAX_ITEMS: usize = 32;
 const MAX_UID: usize = 128;
 const MAX_WORD: usize = 64;
 const MAX_MESSAGE: usize = 256;
 
-/// An answer that is no list of tasks. Messages hold nothing of the answer.
+/// An answer that is no list of tasks. No message repeats any of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// Not JSON, or nested absurdly deep, or not UTF-8.
@@ -92,8 +92,8 @@ fn tasks(items: &[Value]) -> (Vec<Task>, usize) {
     (tasks, left_out)
 }
 
-/// What decides between two tasks of one uid. More than the update time, so that the order of the answer, which nobody
-/// promises, never decides between two that differ; where all else is the same, a success is not believed.
+/// The key by which the later of two tasks with one uid is chosen. Nobody promises the order of the answer, so it must not
+/// matter: two tasks with the same times are told apart by phase and progress, and the one that is no success counts.
 fn last_change(task: &Task) -> (Option<Timestamp>, Option<Timestamp>, bool, Option<u8>) {
     (task.update_time, task.completion_time, task.phase.as_deref() != Some("Success"), task.progress)
 }
@@ -114,7 +114,8 @@ fn task(item: &Map<String, Value>) -> Option<Task> {
     })
 }
 
-/// The parts of a task in their order. Of too many, those stay that decide what the task is and how it ended.
+/// The parts of a task in their order. Where there are too many, the rollbacks and the failed ones are kept: they decide
+/// whether the task is a backup, and say why it failed.
 fn items(parts: &[Value]) -> Vec<Item> {
     let mut items: Vec<Item> = parts.iter().filter_map(Value::as_object).map(part).collect();
     if items.len() > MAX_ITEMS {

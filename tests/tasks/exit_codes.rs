@@ -39,7 +39,7 @@ async fn a_poll_that_fails_ends_with_3_and_says_what_to_do() {
         (error(404, "CCE.01404001"), "there is no such cluster (HTTP 404, CCE.01404001, request 000"),
         (error(429, "APIGW.0308"), "throttles this account (HTTP 429, APIGW.0308, request 000"),
         (error(400, "CCE.01400001"), "rejects the request (HTTP 400, CCE.01400001, request 000"),
-        (Fault::status(503), "has a fault of its own (HTTP 503, request "),
+        (Fault::status(503), "reports an error of its own (HTTP 503, request "),
         (Fault::body(200, "<html>"), "error: the answer is not JSON"),
     ] {
         simulator.set_fault(CLUSTER, fault).unwrap();

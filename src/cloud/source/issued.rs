@@ -1,7 +1,7 @@
 //! A temporary credential as IAM, the pod identity agent and the metadata service issue it.
 //!
-//! The three answer in two spellings of one shape. Their words are never shown: an answer that is no credential may
-//! still hold one, or the token that was sent.
+//! The three send one JSON shape with two sets of field names. No message repeats any of an answer: even one that cannot be
+//! read may hold a credential, or the token that was sent.
 
 use std::{fs::File, io::Read};
 
@@ -17,7 +17,7 @@ use crate::cloud::{
     time::parse_go_time,
 };
 
-/// No token of an identity is longer.
+/// The longest token that is accepted.
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
 
 #[derive(Deserialize)]
@@ -70,14 +70,15 @@ pub(super) fn successful(reply: Reply, whom: &str, advice: &str) -> Result<Vec<u
     }
 }
 
-/// What a refusal means here: whoever issues credentials judges the operator, not a cluster.
+/// What a refusal means here. It differs from the table of [`crate::cloud::refusal`], because the service judges the
+/// operator and not a cluster.
 fn refused(status: u16, whom: &str, advice: &str) -> Fault {
     let (kind, what) = match status {
         401 | 403 => (FaultKind::AuthenticationFailed, "refuses the operator"),
         404 => (FaultKind::CredentialsNotAllowed, "has no credential for the operator"),
         429 => (FaultKind::Throttled, "throttles the operator"),
         400..=499 => (FaultKind::RequestRejected, "rejects the request"),
-        500..=599 => (FaultKind::CloudUnavailable, "has a fault of its own"),
+        500..=599 => (FaultKind::CloudUnavailable, "reports an error of its own"),
         _ => (FaultKind::InvalidResponse, "answered with something else than a credential"),
     };
     Fault {

@@ -1,5 +1,5 @@
-//! The conditions that state the verdicts, in the way of kstatus: Ready is always there; Reconciling and Stalled only
-//! while they are true, and never both.
+//! Builds the conditions from the verdicts, by the rules of kstatus: Ready is always present; Reconciling and Stalled are
+//! present only while they are True, and never both. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -10,8 +10,8 @@ use crate::api::{
 };
 use crate::poll::Outcome;
 
-/// The generation that the status answers. It moves with a verdict on that generation: what is merely carried over from
-/// an older one, because the first polls of the new one failed, must not pass for the answer to it.
+/// The generation that the status is about. It advances only with a verdict on the new generation: while the first polls
+/// after a change of the spec fail, the conditions are those of the old generation and must not be taken for the new one.
 pub fn observed_generation(input: &Input<'_>, ready: &Verdict) -> Option<i64> {
     if input.outcome.is_some_and(Outcome::is_decisive)
         || input.spec.suspend

@@ -1,7 +1,7 @@
 //! The Events of one look: what changed between the old status and the new one.
 //!
-//! An Event's name is derived from what it reports, so publishing it twice makes one Event. Nothing in a note changes
-//! from try to try.
+//! The name of an Event is derived from what it reports, so publishing it twice makes one Event. Its note holds no request
+//! id and no duration, so that repeated Events have equal notes. Pure; publishing is left to [`crate::controller::apply`].
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -52,7 +52,7 @@ pub fn events(input: &Input<'_>, record: &Record, new: &ClusterBackupWatchStatus
 
 fn task_events(input: &Input<'_>, record: &Record, events: &mut Vec<Event>) {
     let known = input.status.tasks.as_deref().unwrap_or_default();
-    // Oldest first, as things happened.
+    // Oldest first: the order in which it happened.
     for task in record.answered.iter().rev() {
         match known.iter().find(|old| old.uid == task.uid) {
             Some(old) => events.extend(transitions(input, old, task)),
@@ -62,10 +62,11 @@ fn task_events(input: &Input<'_>, record: &Record, events: &mut Vec<Event>) {
     }
 }
 
-/// Whether a backup that the status does not list is news, not a part of the past that came to light.
+/// Whether a backup that is missing from the status is new, and not an old one that the API lists again or for the first
+/// time.
 fn is_news(input: &Input<'_>, record: &Record, task: &TaskStatus) -> bool {
     let Some(known) = &input.status.tasks else {
-        // Of a cluster's past only the newest backup is news.
+        // The first answer: of all that happened before, only the newest backup is reported.
         return record
             .answered
             .iter()
@@ -77,9 +78,10 @@ fn is_news(input: &Input<'_>, record: &Record, task: &TaskStatus) -> bool {
         return false;
     }
     let last_end = success.and_then(|last| last.time).max(failure.and_then(|last| last.time));
-    // An answer that came short may have emptied the list: what ended before is no news when it is listed again.
+    // The list may be empty because an answer was incomplete. A backup that ended before the last known end is then not new
+    // when it is listed again.
     let newest = known.iter().map(record::born).max().unwrap_or(last_end);
-    // One that the limit pushed out while it ran is news when it ends.
+    // A backup that the history limit removed from the status while it ran is reported when it ends.
     let just_ended = is_finished(task) && last_end.is_some() && record::ended(task, input.now) > last_end;
     record::born(task) > newest || just_ended || (known.is_empty() && newest.is_none())
 }
@@ -114,7 +116,8 @@ fn transitions(input: &Input<'_>, old: &TaskStatus, task: &TaskStatus) -> Vec<Ev
     let moved = old.phase != task.phase;
     if moved && !is_finished(old) && !is_finished(task) {
         let phases = |t: &TaskStatus| t.phase.clone().unwrap_or_else(|| "no phase".to_owned());
-        // A task may pause and run more than once: the time of the state that it leaves tells the changes apart.
+        // A task may pause and resume more than once. The time at which it entered the phase that it leaves makes the name of
+        // each change unique.
         let milestone = format!("{}>{} {}", phases(old), phases(task), text(old.progress_time));
         let what = format!("phase changed from {} to {}", phases(old), phases(task));
         events.push(event(
@@ -148,8 +151,9 @@ fn transitions(input: &Input<'_>, old: &TaskStatus, task: &TaskStatus) -> Vec<Ev
     events
 }
 
-/// A verdict's Event is named from the condition that is being left and from what the verdict is about, never from the
-/// newest task: a task that appears between a crash and the next try must not make it another Event.
+/// The Events of verdicts. Their names are derived from the condition that ends and from the backup that the verdict is
+/// about, and never from the newest task: if the operator crashes before it writes the status, it repeats the Event, and a
+/// task that appeared in between must not give it another name.
 fn verdict_events(
     input: &Input<'_>,
     record: &Record,
@@ -186,8 +190,8 @@ fn verdict_events(
     }
 }
 
-/// What tells one beginning of a verdict from the next: since when the condition that it leaves has stood. Verdicts of
-/// the same status share that time, so what the condition said counts too.
+/// Identifies the condition that ends, so that each beginning of a verdict has an Event of its own: the time of its last
+/// transition, and its message, because two verdicts of the same status share that time.
 fn left(old: Option<&Condition>) -> String {
     old.map(|old| format!("{} {}", old.last_transition_time.0, old.message)).unwrap_or_default()
 }
@@ -196,7 +200,8 @@ fn text(time: Option<Timestamp>) -> String {
     time.map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// An Event whose name is derived from `key`: what it is about, then the milestone; its note tells where `task` stands.
+/// An Event whose name is derived from its reason and `key` (the task, then the milestone), and whose note begins with the
+/// phase and progress of `task`.
 fn event(
     input: &Input<'_>,
     task: Option<&TaskStatus>,
@@ -209,7 +214,7 @@ fn event(
     Event { name: name(input, reason, key), warning, reason, note: note(task, what) }
 }
 
-/// `NAME.HASH`, as Events are named, cut so that any name of a resource leaves room for the hash.
+/// `NAME.HASH`, as Kubernetes names Events; a long name is cut, so that the whole is a valid name.
 fn name(input: &Input<'_>, reason: &str, key: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in [input.uid, reason].iter().chain(key) {
@@ -222,7 +227,7 @@ fn name(input: &Input<'_>, reason: &str, key: &[&str]) -> String {
     format!("{prefix}.{hash}")
 }
 
-/// The task and where it stands, then what happened, cut at a character's end.
+/// The task with its phase and progress, then what happened, cut between two characters.
 fn note(task: Option<&TaskStatus>, what: &str) -> String {
     let mut note = task.map_or_else(String::new, |task| {
         let phase = task.phase.as_deref().unwrap_or("no phase");

@@ -1,7 +1,7 @@
-//! The record: the tasks, the newest success and the newest failure, with a new answer merged into what the resource
-//! already knew. A poll that did not answer leaves the record as it is.
+//! The record: the tasks, the newest success and the newest failure. Merges an answer of the cloud into what the status
+//! already holds; without an answer the record stays as it is. Pure.
 //!
-//! What the record *means* is left to [`super::verdict`].
+//! What the record means for the backup is left to [`super::verdict`].
 
 use std::{
     cmp::Ordering,
@@ -24,9 +24,10 @@ pub const FAILED: &str = "Failed";
 /// The type of an item whose task puts a backup back instead of making one.
 const ROLLBACK: &str = "master-backup-rollback";
 
-/// How far in the future a time may lie and still count: room for clocks that differ.
+/// How far in the future a time may lie and still count, because the clocks of the cloud and of this host differ.
 const FUTURE: SignedDuration = SignedDuration::from_mins(5);
-/// The room for tasks in the status. etcd takes 1.5 MiB; a status is read by many, so it stays far below.
+/// The most bytes of tasks in a status. etcd refuses objects above 1.5 MiB; this is far less, because every watcher of the
+/// resource receives it.
 const TASKS_BYTES: usize = 160 * 1024;
 /// The longest message of a failed task.
 const FAILURE_CHARS: usize = 512;
@@ -42,7 +43,7 @@ pub struct Record {
     pub last_success: Option<SuccessRecord>,
     /// The newest failure ever seen.
     pub last_failure: Option<FailureRecord>,
-    /// The API's own statement.
+    /// `status.latestBackupTime` as the API states it.
     pub latest_backup_time: Option<Timestamp>,
 }
 
@@ -121,12 +122,12 @@ impl Record {
     }
 }
 
-/// Whether a task is a backup, not the putting back of one.
+/// Whether a task is a backup and not a rollback, which restores one.
 pub fn is_backup(task: &TaskStatus) -> bool {
     !task.items.iter().any(|item| item.type_.as_deref() == Some(ROLLBACK))
 }
 
-/// Whether a phase is final. Huawei documents no phases of a task; these two are what its own tools take as final.
+/// Whether the phase of a task is final. Huawei documents no phases of a task; its own tools take these two as final.
 pub fn is_finished(task: &TaskStatus) -> bool {
     matches!(task.phase.as_deref(), Some(SUCCESS | FAILED))
 }
@@ -139,19 +140,19 @@ pub fn open(tasks: &[TaskStatus]) -> impl Iterator<Item = &TaskStatus> {
     tasks.iter().take_while(|task| !(is_backup(task) && is_finished(task))).filter(|task| !is_finished(task))
 }
 
-/// When a task came to be, for ordering: its creation, or what comes nearest to it.
+/// The time by which tasks are ordered: that of the creation, else of the last update, else of the completion.
 pub fn born(task: &TaskStatus) -> Option<Timestamp> {
     task.creation_time.or(task.update_time).or(task.completion_time)
 }
 
-/// When a finished task ended, as far as it can be believed at `now`.
+/// When a finished task ended. A time that lies more than [`FUTURE`] after `now` is passed over.
 pub fn ended(task: &TaskStatus, now: Timestamp) -> Option<Timestamp> {
     let believed = |time: &Timestamp| time.duration_since(now) <= FUTURE;
     [task.completion_time, task.update_time, task.creation_time].into_iter().flatten().find(believed)
 }
 
-/// Newest first. Tasks of the same time (or of none) are ordered so that the bad news comes first, then by uid, so that
-/// the same answer in another order is the same record.
+/// Orders tasks newest first. Of tasks with the same time (or with none) a failed one comes first and a success last, so
+/// that the worse one is judged; then the uid decides, so that the order of the answer does not matter.
 fn newest_first(a: &TaskStatus, b: &TaskStatus) -> Ordering {
     let gravity = |task: &TaskStatus| match task.phase.as_deref() {
         Some(FAILED) => 0,
@@ -182,7 +183,8 @@ fn task_status(task: &cloud::Task, known: Option<&TaskStatus>, now: Timestamp) -
     let unmoved = known.filter(|old| old.phase == task.phase && old.progress == task.progress);
     let mut items: Vec<ItemStatus> = task.items.iter().map(item_status).collect();
     if items.is_empty() {
-        // The API announces that `spec` goes away. What was once seen to be a rollback must not become a backup then.
+        // Huawei has announced that the API will drop `spec`, and the items with it. A task that was seen to be a rollback
+        // must stay one then.
         items = known.map(|old| old.items.clone()).unwrap_or_default();
     }
     TaskStatus {
@@ -208,8 +210,8 @@ fn item_status(item: &cloud::Item) -> ItemStatus {
     }
 }
 
-/// Keeps the tasks within [`TASKS_BYTES`]: from the first task on that does not fit, a task keeps of its items only what
-/// shows that it is a rollback.
+/// Keeps the tasks within [`TASKS_BYTES`]: the first task that does not fit and all older ones lose their items, except for
+/// the one that marks a rollback.
 fn bound(tasks: &mut [TaskStatus]) {
     let mut bytes = 0;
     for task in tasks {
@@ -224,7 +226,7 @@ fn bound(tasks: &mut [TaskStatus]) {
     }
 }
 
-/// The newest of the finished backups with a phase: by the time it ended, then in the order of the record.
+/// The backup of this phase that ended last, and when; of several with the same time, the first of the record.
 fn newest_ended<'a>(
     tasks: &'a [TaskStatus],
     phase: &str,
@@ -240,8 +242,8 @@ fn newest_ended<'a>(
     newest
 }
 
-/// Whether a task takes the place of one on record: when it ended later, or the one on record has no time to compare, or
-/// it is the same and did not end earlier. A record never moves backwards.
+/// Whether a task replaces the one on record: it ended later, or the one on record has no time, or it is the same task with
+/// the same time. So the record never moves backwards.
 fn supersedes(uid: &str, time: Option<Timestamp>, old_uid: &str, old_time: Option<Timestamp>) -> bool {
     time > old_time || old_time.is_none() || (uid == old_uid && time == old_time)
 }

@@ -22,7 +22,8 @@ pub struct Verdict {
     pub truth: Truth,
     /// The condition's reason.
     pub reason: String,
-    /// What a person is told, free of anything that changes from poll to poll and of durations: Events repeat it.
+    /// What a person is told. It holds no duration and nothing else that changes from poll to poll: a condition that changes
+    /// is written, and Events repeat it.
     pub message: String,
 }
 
@@ -128,8 +129,8 @@ enum Finished {
     Failed(FailureRecord),
 }
 
-/// The newest finished backup: the first that is listed, or, where the history limit has pushed out all of them, the
-/// newest on record. A success counts only where it is known to be newer than the newest failure.
+/// The newest finished backup: the first in the list of tasks, or the newest on record where the history limit left none in
+/// the list. A success counts only if it is known to be newer than the newest failure.
 fn newest_finished(case: &Case<'_>) -> Option<Finished> {
     let record = case.record;
     let listed = record.backups().find(|task| record::is_finished(task));
@@ -141,7 +142,8 @@ fn newest_finished(case: &Case<'_>) -> Option<Finished> {
         (None, Some(last)) => (Some(&last.uid), last.time),
         (None, None) => (None, None),
     };
-    // A failure without any time stands at the list's end, wherever it belongs: it is as new as its last move.
+    // A failed backup without any time is at the end of the list, because its age is unknown. It counts as ended when this
+    // operator saw its phase or progress change for the last time.
     let unplaced = record.backups().find(|task| is_failed(task) && record::born(task).is_none());
     let failed = unplaced.map(failure).or_else(|| record.last_failure.clone());
     let older = |failed: &FailureRecord| match (time, failed.time) {
@@ -223,7 +225,7 @@ fn running(case: &Case<'_>) -> Option<Verdict> {
     Some(Verdict::new(Truth::Unknown, Reason::BackupRunning, message))
 }
 
-/// There is no backup at all.
+/// The verdict where no rule applies: there is no backup at all.
 fn no_backup(case: &Case<'_>) -> Verdict {
     let overdue = match (case.spec.max_age, case.created) {
         (Some(max_age), Some(created)) => case.now > after(created, max_age),
