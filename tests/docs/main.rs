@@ -240,6 +240,17 @@ fn every_reason_of_a_blind_watch_is_in_its_runbook() {
     }
 }
 
+#[test]
+fn the_tools_that_deploy_are_tried_with_every_reason() {
+    let verdicts = std::fs::read_to_string("tests/gitops/verdicts.txt").unwrap();
+    for reason in Reason::ALL {
+        assert!(
+            verdicts.contains(&format!("/{reason} ")),
+            "tests/gitops/verdicts.txt has no line with {reason}"
+        );
+    }
+}
+
 /// What the text and the tables of a page name in code.
 fn codes(document: &Document) -> impl Iterator<Item = &str> {
     document.sections.iter().flat_map(|section| &section.codes).map(String::as_str)
