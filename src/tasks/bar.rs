@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::api::TaskStatus;
 use crate::controller::plan::record::is_finished;
 
-/// Shows that the command is alive between two polls.
+/// How often the spinner moves, to show that the command is alive between two polls.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The bar; gone from the terminal when dropped.
@@ -20,7 +20,7 @@ pub struct Bar {
 impl Bar {
     /// A bar that waits for the first answer.
     pub fn new() -> Self {
-        // A template that indicatif does not know would be a mistake of ours; its own style is as good then.
+        // The templates are constants, so parsing one cannot fail; if it ever does, the default style will do.
         let style = |template| {
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
         };
@@ -51,7 +51,7 @@ impl Bar {
         self.drawn.set_message(format!("{phase}{progress}"));
     }
 
-    /// Writes something else without the bar in between.
+    /// Hides the bar while `write` writes to the terminal.
     pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         self.drawn.suspend(write)
     }

@@ -70,7 +70,7 @@ impl Error {
         }
     }
 
-    /// Whether who runs the command knows it already.
+    /// Whether the command ends without a message: the user ended it, or the reader of its output did.
     pub fn is_silent(&self) -> bool {
         matches!(self.exit_code(), 128..)
     }

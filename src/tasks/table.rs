@@ -1,4 +1,4 @@
-//! The table: one line for each task, newest first. Whatever the cloud says is cleaned before it comes here.
+//! The table: one line for each task, newest first. Every text of the cloud was cleaned when the answer was decoded.
 
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ pub fn table(tasks: &[TaskStatus], colour: bool) -> String {
 
 const RESET: &str = "\x1b[0m";
 
-/// The colour of a phase: the good, the bad, and everything that is still open.
+/// The colour of a phase: green for a success, red for a failure, yellow for all others.
 fn paint(phase: Option<&str>) -> &'static str {
     match phase {
         Some(SUCCESS) => "\x1b[32m",
@@ -70,7 +70,7 @@ fn row(task: &TaskStatus) -> [String; 7] {
     ]
 }
 
-/// What there is to say of a task beside its figures.
+/// The text of the column MESSAGE: why the task failed, and whether it restores a backup.
 pub fn message(task: &TaskStatus) -> Option<String> {
     let failed = task.phase.as_deref() == Some(FAILED);
     let reason = failed.then(|| failure_message(task)).flatten();
