@@ -8,11 +8,13 @@ use serde::{Deserialize, Deserializer, de};
 
 /// The longest text.
 pub const MAX_BYTES: usize = 32;
-/// What the API server takes for a duration. The digits are limited, so that a text of [`MAX_BYTES`] is always within the
-/// 292 years that CEL can hold; a longer one would be refused in words that say nothing of the limits.
-pub const PATTERN: &str = r"^([0-9]{1,4}(\.[0-9]+)?h|[0-9]{1,6}(\.[0-9]+)?m|[0-9]{1,9}(\.[0-9]+)?(s|ms))+$";
-/// The largest number before a unit: so many hours are 114,000 years.
-const MAX_NUMBER: f64 = 1e9;
+/// What the API server takes for a duration. The digits are enough for a year in any unit, and few enough that a text of
+/// [`MAX_BYTES`] is always within the 292 years that CEL can hold: a longer duration would be refused in CEL's words, which
+/// say nothing of the limits.
+pub const PATTERN: &str =
+    r"^([0-9]{1,4}(\.[0-9]+)?h|[0-9]{1,6}(\.[0-9]+)?m|[0-9]{1,8}(\.[0-9]+)?s|[0-9]{1,11}(\.[0-9]+)?ms)+$";
+/// The largest number before a unit. As hours it is 11 million years, which a `Duration` still holds.
+const MAX_NUMBER: f64 = 1e11;
 
 /// Reads a duration of parts like `1.5h`, `30m`, `10s` and `250ms`, as the schema has it.
 pub fn parse(text: &str) -> Option<Duration> {
@@ -45,7 +47,7 @@ pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Dur
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{prelude::*, string::string_regex};
 
     use super::*;
 
@@ -82,8 +84,11 @@ mod tests {
         }
 
         #[test]
-        fn what_the_schema_takes_is_read(text in r"([0-9]{1,6}(\.[0-9]{1,2})?(ms|s|m|h)){1,2}") {
-            prop_assert!(parse(&text).is_some());
+        fn what_the_schema_takes_is_read_and_fits_into_cel(
+            text in string_regex(PATTERN.trim_matches(['^', '$'])).unwrap().prop_filter("too long", |t| t.len() <= MAX_BYTES),
+        ) {
+            let read = parse(&text).map(std::time::Duration::from);
+            prop_assert!(read.is_some_and(|read| i64::try_from(read.as_nanos()).is_ok()), "{text}: {read:?}");
         }
     }
 }
