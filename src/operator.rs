@@ -187,12 +187,13 @@ impl Parts {
             endpoints: endpoints.clone(),
             ..ClientConfig::default()
         })?;
-        let identity = source::OperatorIdentity::new(SourceConfig {
+        let source = SourceConfig {
             choice: args.operator_credentials,
             request_timeout: args.cloud.request_timeout,
             ca_pem,
             ..SourceConfig::default()
-        })?;
+        };
+        let identities = source::OperatorIdentities::new(source, endpoints.clone())?;
         let client = kubernetes::client().await?;
         let hasher = RandomState::new();
         let poller = Poller::new(Config {
@@ -205,7 +206,7 @@ impl Parts {
         let world = Outside {
             cloud,
             kube: client.clone(),
-            identity: Arc::new(identity),
+            identities,
             hasher,
             metrics: metrics.clone(),
         };

@@ -94,11 +94,12 @@ impl<'a> View<'a> {
     /// What it wants of the engine; or why no request could be made for it at all.
     pub fn demand(&self, served: &[String], now: Timestamp) -> Result<Demand, Fault> {
         let cadence = plan::schedule::cadence(self.spec, self.status.tasks.as_deref(), now);
+        let target = target(self.spec)?;
         Ok(Demand {
             uid: self.uid.to_owned(),
             generation: self.watch.metadata.generation,
-            target: target(self.spec)?,
-            source: identity::source(self.spec, self.namespace, served)?,
+            source: identity::source(self.spec, &target.region, self.namespace, served)?,
+            target,
             cadence,
             spread: self.spread(cadence.period),
             request: self.request.clone(),

@@ -2,17 +2,25 @@
 //! whoever may create a watch could read with the operator's rights.
 
 use crate::api::ClusterBackupWatchSpec;
-use crate::cloud::fault::{Fault, FaultKind};
+use crate::cloud::{
+    fault::{Fault, FaultKind},
+    target::Region,
+};
 use crate::poll::Source;
 
 /// The source of a watch's credential; `served` are the namespaces of the operator's own identity, `*` is all of them.
-pub fn source(spec: &ClusterBackupWatchSpec, namespace: &str, served: &[String]) -> Result<Source, Fault> {
+pub fn source(
+    spec: &ClusterBackupWatchSpec,
+    region: &Region,
+    namespace: &str,
+    served: &[String],
+) -> Result<Source, Fault> {
     if let Some(credentials) = &spec.credentials {
         let name = credentials.secret_ref.name.clone();
         return Ok(Source::Secret { namespace: namespace.to_owned(), name });
     }
     if served.iter().any(|served| served == "*" || served == namespace) {
-        return Ok(Source::Operator);
+        return Ok(Source::Operator(region.clone()));
     }
     Err(Fault::new(
         FaultKind::CredentialsNotAllowed,

@@ -48,8 +48,8 @@ pub enum Source {
         /// Its name.
         name: String,
     },
-    /// The operator's own identity.
-    Operator,
+    /// The operator's own identity, as it is in a region.
+    Operator(Region),
 }
 
 /// What reading a credential brought.

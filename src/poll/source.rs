@@ -70,7 +70,7 @@ impl SourceState {
     pub fn is_old(&self, forced: Option<Instant>, now: Instant) -> bool {
         let ttl = match *self.source {
             Source::Secret { .. } => SECRET_TTL,
-            Source::Operator => OPERATOR_TTL,
+            Source::Operator(_) => OPERATOR_TTL,
         };
         match self.read_at {
             None => true,

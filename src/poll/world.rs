@@ -10,7 +10,8 @@ use super::{Fetched, Request, Resolution, Source, secret};
 use crate::cloud::{
     client::{Client, News},
     fault::FaultKind,
-    source::OperatorIdentity,
+    source::OperatorIdentities,
+    target::Region,
 };
 use crate::metrics::Metrics;
 
@@ -28,8 +29,8 @@ pub struct Outside {
     pub cloud: Client,
     /// Kubernetes, for Secrets.
     pub kube: KubeClient,
-    /// The operator's own identity.
-    pub identity: Arc<OperatorIdentity>,
+    /// The operator's own identity in each region.
+    pub identities: OperatorIdentities,
     /// Hashes bodies; the engine's own.
     pub hasher: RandomState,
     /// Where requests are counted.
@@ -49,7 +50,7 @@ impl World for Outside {
             Err(fault) => {
                 if fault.kind == FaultKind::AuthenticationFailed {
                     // Heard only by the source that handed this credential out: a temporary one may have been revoked.
-                    self.identity.refused(&credential.id, now);
+                    self.identities.of(&target.region).refused(&credential.id, now);
                 }
                 Fetched::Fault(fault)
             }
@@ -59,24 +60,24 @@ impl World for Outside {
     async fn resolve(&self, source: &Source, now: Timestamp) -> Resolution {
         match source {
             Source::Secret { namespace, name } => secret::resolve(&self.kube, namespace, name).await,
-            Source::Operator => self.own(now).await,
+            Source::Operator(region) => self.own(region, now).await,
         }
     }
 }
 
 impl Outside {
     /// The operator's own credential. Nobody waits for a renewal while the old one works.
-    async fn own(&self, now: Timestamp) -> Resolution {
-        let read = match self.identity.held(now) {
+    async fn own(&self, region: &Region, now: Timestamp) -> Resolution {
+        let identity = self.identities.of(region);
+        let read = match identity.held(now) {
             Some((current, is_aging)) => {
                 if is_aging {
-                    let identity = self.identity.clone();
                     // What it brings is held for the next time; one renewal at a time is made.
                     tokio::spawn(async move { identity.credential(now).await });
                 }
                 Ok(current)
             }
-            None => self.identity.credential(now).await,
+            None => identity.credential(now).await,
         };
         read.map_or_else(Resolution::Missing, Resolution::Resolved)
     }

@@ -51,6 +51,11 @@ fn secret(namespace: &str) -> Source {
     Source::Secret { namespace: namespace.into(), name: "huawei".into() }
 }
 
+/// The operator's own identity.
+fn own() -> Source {
+    Source::Operator(Region::parse("r").unwrap())
+}
+
 fn fault(kind: FaultKind, http_status: Option<u16>) -> Fault {
     Fault { http_status, ..Fault::new(kind, "no") }
 }

@@ -109,7 +109,7 @@ fn a_passing_fault_of_the_operators_identity_counts_like_any_other() {
     lab.secrets(|_, _| {
         (Duration::from_millis(5), Resolution::Missing(fault(FaultKind::CloudUnavailable, None)))
     });
-    lab.watch("own/0", target("r", 1, 0), Source::Operator);
+    lab.watch("own/0", target("r", 1, 0), own());
     lab.run(seconds(9));
     assert_eq!(lab.blind("own/0"), None);
     lab.run(seconds(50));

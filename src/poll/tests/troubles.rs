@@ -169,11 +169,11 @@ fn an_account_throttled_from_the_start_is_tried_ever_more_rarely() {
 fn an_identity_that_hangs_holds_up_nobody_else() {
     let mut lab = Lab::new();
     lab.secrets(|source, _| match source {
-        Source::Operator => (seconds(30), Resolution::Missing(fault(FaultKind::CloudUnavailable, None))),
+        Source::Operator(_) => (seconds(30), Resolution::Missing(fault(FaultKind::CloudUnavailable, None))),
         Source::Secret { .. } => (Duration::from_millis(5), credential("AK")),
     });
     for n in 0..16 {
-        lab.watch(&format!("own/{n}"), target(REGION, 1, n), Source::Operator);
+        lab.watch(&format!("own/{n}"), target(REGION, 1, n), own());
     }
     lab.watch("prod/0", target(REGION, 1, 99), secret("prod"));
     lab.run(seconds(60));
