@@ -33,7 +33,7 @@ lint: ## Check formatting, lints, licences and dependencies
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	hack/cargo-tool.sh cargo-deny check --hide-inclusion-graph licenses bans sources
 	@if hack/cargo-tool.sh cargo-deny fetch db 2>/dev/null; then hack/cargo-tool.sh cargo-deny check advisories; \
-	  else echo "advisories: not checked, the database cannot be had here"; fi
+	  else echo "advisories: not checked, the database could not be fetched"; fi
 
 .PHONY: generate
 generate: ## Write what is generated: crds/, config/, pages of docs/, parts of the chart
