@@ -37,21 +37,6 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Every kind, in the order of the type.
-    pub const ALL: [Self; 11] = [
-        Self::Throttled,
-        Self::CloudUnavailable,
-        Self::InvalidResponse,
-        Self::AuthenticationFailed,
-        Self::PermissionDenied,
-        Self::ClusterNotFound,
-        Self::RequestRejected,
-        Self::ClockSkew,
-        Self::SecretNotFound,
-        Self::SecretInvalid,
-        Self::CredentialsNotAllowed,
-    ];
-
     /// The reason that Ready has while polls fail so.
     pub const fn reason(self) -> Reason {
         match self {
@@ -120,21 +105,6 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reason_is_the_kinds_own_name() {
-        for kind in FaultKind::ALL {
-            assert_eq!(kind.to_string(), format!("{kind:?}"));
-        }
-    }
-
-    #[test]
-    fn only_what_may_pass_by_itself_is_tried_again_before_it_stalls() {
-        let passing = [FaultKind::Throttled, FaultKind::CloudUnavailable, FaultKind::InvalidResponse];
-        for kind in FaultKind::ALL {
-            assert_eq!(kind.is_definite(), !passing.contains(&kind), "{kind}");
-        }
-    }
 
     #[test]
     fn a_message_is_cleaned_and_cut() {
