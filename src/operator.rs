@@ -203,13 +203,7 @@ impl Parts {
             seed: fastrand::u64(..),
             hasher: hasher.clone(),
         });
-        let world = Outside {
-            cloud,
-            kube: client.clone(),
-            identities,
-            hasher,
-            metrics: metrics.clone(),
-        };
+        let world = Outside { cloud, kube: client.clone(), identities, hasher, metrics: metrics.clone() };
         let context = Context {
             client,
             instance: instance(),

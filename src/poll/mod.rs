@@ -30,7 +30,12 @@ pub mod world;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cloud::{Answer, credential::ResolvedCredential, fault::Fault, target::Target};
+use crate::cloud::{
+    Answer,
+    credential::ResolvedCredential,
+    fault::Fault,
+    target::{Region, Target},
+};
 
 /// How many polls in a row must fail before a watch counts as blind, when a later one may well succeed.
 pub const FAILURES_TO_REPORT: u32 = 3;

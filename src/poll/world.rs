@@ -1,7 +1,6 @@
 //! What the engine's loop does outside: requests to the cloud, and reads of credentials.
 
 use std::hash::RandomState;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Client as KubeClient;
@@ -50,7 +49,7 @@ impl World for Outside {
             Err(fault) => {
                 if fault.kind == FaultKind::AuthenticationFailed {
                     // Heard only by the source that handed this credential out: a temporary one may have been revoked.
-                    self.identities.of(&target.region).refused(&credential.id, now);
+                    self.identities.refused(&credential.id, now);
                 }
                 Fetched::Fault(fault)
             }
