@@ -1,22 +1,15 @@
 //! What an answer says, in the fields of the resource's status. It is made by the operator's own record, as if a watch of
 //! the cluster had seen it, so that the two never disagree.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, TaskStatus};
+use crate::api::{ClusterBackupWatchStatus, TaskStatus};
 use crate::cloud::{
     Answer,
     target::{ClusterType, Target},
 };
-use crate::controller::plan::{
-    Input,
-    record::{Record, is_backup},
-};
-use crate::poll::Outcome;
+use crate::controller::plan::record::{Record, is_backup};
 
 /// As many as a resource keeps at most.
 const HISTORY: i32 = 50;
@@ -60,56 +53,30 @@ impl Report {
 
 /// Makes the reports of one cluster, each on the record of those before.
 pub struct Builder {
-    spec: ClusterBackupWatchSpec,
-    status: ClusterBackupWatchStatus,
+    target: Target,
+    known: ClusterBackupWatchStatus,
 }
 
 impl Builder {
     /// With nothing on record.
     pub fn new(target: &Target) -> Self {
-        let interval = Duration::from_mins(1).into();
-        let spec = ClusterBackupWatchSpec {
-            region: target.region.to_string(),
-            project_id: target.project_id.to_string(),
-            cluster_id: target.cluster_id.to_string(),
-            cluster_type: target.cluster_type,
-            history_limit: HISTORY,
-            // Of these a record depends on none.
-            credentials: None,
-            interval,
-            active_interval: interval,
-            max_age: None,
-            stuck_after: interval,
-            suspend: false,
-        };
-        Self { spec, status: ClusterBackupWatchStatus::default() }
+        Self { target: target.clone(), known: ClusterBackupWatchStatus::default() }
     }
 
     /// What the answer says.
     pub fn report(&mut self, answer: &Answer, now: Timestamp) -> Report {
-        let outcome = Outcome::Answer(Arc::new(answer.clone()));
-        let input = Input {
-            name: "",
-            uid: "",
-            generation: None,
-            created: None,
-            spec: &self.spec,
-            status: &self.status,
-            outcome: Some(&outcome),
-            request: None,
-            now,
-        };
-        self.status = Record::of(&input).status();
-        let mut status = self.status.clone();
+        self.known = Record::merge(&self.known, answer, HISTORY, now).status();
+        let mut status = self.known.clone();
         for task in status.tasks.iter_mut().flatten() {
             // When the operator saw a change; this command just came.
             task.progress_time = None;
         }
+        let Target { region, project_id, cluster_id, cluster_type } = &self.target;
         Report {
-            region: self.spec.region.clone(),
-            project_id: self.spec.project_id.clone(),
-            cluster_id: self.spec.cluster_id.clone(),
-            cluster_type: self.spec.cluster_type,
+            region: region.to_string(),
+            project_id: project_id.to_string(),
+            cluster_id: cluster_id.to_string(),
+            cluster_type: *cluster_type,
             status,
         }
     }

@@ -51,7 +51,9 @@ impl Record {
     /// The record after this look.
     pub fn of(input: &Input<'_>) -> Self {
         match input.outcome {
-            Some(Outcome::Answer(answer)) if !input.spec.suspend => Self::merged(input, answer),
+            Some(Outcome::Answer(answer)) if !input.spec.suspend => {
+                Self::merge(input.status, answer, input.spec.history_limit, input.now)
+            }
             _ => Self::old(input.status),
         }
     }
@@ -66,13 +68,14 @@ impl Record {
         }
     }
 
-    fn merged(input: &Input<'_>, answer: &Answer) -> Self {
-        let old_tasks = input.status.tasks.as_deref().unwrap_or_default();
-        let known: HashMap<&str, &TaskStatus> = old_tasks.iter().map(|t| (t.uid.as_str(), t)).collect();
+    /// What is known, with an answer merged into it; `limit` is the most tasks to keep, 1 to 50.
+    pub fn merge(known: &ClusterBackupWatchStatus, answer: &Answer, limit: i32, now: Timestamp) -> Self {
+        let old_tasks = known.tasks.as_deref().unwrap_or_default();
+        let by_uid: HashMap<&str, &TaskStatus> = old_tasks.iter().map(|t| (t.uid.as_str(), t)).collect();
         let mut answered: Vec<TaskStatus> = answer
             .tasks
             .iter()
-            .map(|t| task_status(t, known.get(t.uid.as_str()).copied(), input.now))
+            .map(|t| task_status(t, by_uid.get(t.uid.as_str()).copied(), now))
             .collect();
         answered.sort_by(newest_first);
 
@@ -80,12 +83,12 @@ impl Record {
         let gone = old_tasks.iter().filter(|t| is_finished(t) && !listed.contains(t.uid.as_str()));
         let mut tasks: Vec<TaskStatus> = answered.iter().chain(gone).cloned().collect();
         tasks.sort_by(newest_first);
-        tasks.truncate(usize::try_from(input.spec.history_limit.clamp(1, 50)).unwrap_or(1));
+        tasks.truncate(usize::try_from(limit.clamp(1, 50)).unwrap_or(1));
         bound(&mut tasks);
 
         Self {
-            last_success: last_success(input.status.last_success.as_ref(), &answered, input.now),
-            last_failure: last_failure(input.status.last_failure.as_ref(), &answered, input.now),
+            last_success: last_success(known.last_success.as_ref(), &answered, now),
+            last_failure: last_failure(known.last_failure.as_ref(), &answered, now),
             latest_backup_time: answer.latest_backup_time,
             tasks: Some(tasks),
             answered,
