@@ -4,7 +4,9 @@
 //! the environment: `CBW_` and the flag in upper snake case.
 
 mod cloud;
+mod cluster;
 mod controller;
+pub mod credentials;
 pub mod manual;
 pub mod tasks;
 mod value;
@@ -15,7 +17,9 @@ use std::path::Path;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use cloud::CloudArgs;
+pub use cluster::ClusterArgs;
 pub use controller::ControllerArgs;
+pub use credentials::CredentialArgs;
 use manual::{Page, Shell};
 use tasks::TasksArgs;
 
@@ -56,6 +60,17 @@ impl Cli {
         let name = argv0.and_then(|path| Path::new(path).file_name());
         let command = Self::command();
         if name.is_some_and(|name| name == PLUGIN) { command.bin_name("kubectl cbw") } else { command }
+    }
+}
+
+/// Flags that do not fit together, or a variable that stands for a flag and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; see --help")]
+pub struct UsageError(String);
+
+impl UsageError {
+    fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
     }
 }
 

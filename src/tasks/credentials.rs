@@ -1,5 +1,5 @@
-//! Where the access key of `cce-backup-watch tasks` comes from: this process's own identity, found as the operator finds
-//! its own, or a Secret.
+//! Where the access key of a command comes from: this process's own identity, found as the operator finds its own, or a
+//! Secret.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::Client as KubeClient;
 
 use super::{error::Error, poll::PollError};
-use crate::cli::tasks::{CredentialSource, SecretName, TasksArgs};
+use crate::cli::credentials::{CredentialArgs, CredentialSource, SecretName};
 use crate::cloud::{
     client::ClientConfig,
     credential::Credential,
@@ -35,7 +35,7 @@ pub struct Own {
 
 impl Credentials {
     /// As the flags say. Nothing is read yet.
-    pub async fn new(args: &TasksArgs, region: &Region, http: &ClientConfig) -> Result<Self, Error> {
+    pub async fn new(args: &CredentialArgs, region: &Region, http: &ClientConfig) -> Result<Self, Error> {
         if let Some(name) = args.secret.clone() {
             let client = KubeClient::try_default().await.map_err(Error::Access)?;
             return Ok(Self::Secret(client, name));

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::poll::PollError;
-use crate::cli::tasks::UsageError;
+use crate::cli::UsageError;
 use crate::cloud::{client::HttpError, region::EndpointError};
 
 /// Why there is no verdict.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     show::{self, Show},
 };
 use crate::cli::tasks::{Mode, Output};
+use crate::controller::plan::record::is_finished;
 
 /// A series of polls.
 pub struct Follow {
@@ -30,9 +31,9 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Polls that often, unless the cloud asks for more time.
-    pub fn new(poll: Poll, show: Show, interval: Duration) -> Self {
-        Self { poll, show, interval, gate: Gate::default(), report: None, trouble: None }
+    /// Polls that often, unless the cloud asks for more time, until the gate opens.
+    pub fn new(poll: Poll, show: Show, interval: Duration, gate: Gate) -> Self {
+        Self { poll, show, interval, gate, report: None, trouble: None }
     }
 
     /// Follows until the verdict, or the error that ends the command.
@@ -55,7 +56,7 @@ impl Follow {
             show::result(report, output)?;
         }
         outcome.ok_or_else(|| Error::TimedOut {
-            after: written(timeout.unwrap_or_default()),
+            after: show::written(timeout.unwrap_or_default()),
             state: self.state(),
         })
     }
@@ -66,8 +67,8 @@ impl Follow {
             match self.poll.once().await {
                 Ok(report) => {
                     self.trouble = None;
-                    self.show.report(&report)?;
-                    let verdict = self.gate.look(&report);
+                    self.show.report(&report, self.gate.subject(&report))?;
+                    let verdict = self.gate.look(&report, Timestamp::now());
                     self.report = Some(report);
                     if let Some(verdict) = verdict.filter(|_| until_finished) {
                         return Ok(verdict);
@@ -95,8 +96,11 @@ impl Follow {
                 "the backup {uid} was running and is no longer listed, and no newer one is finished"
             );
         }
-        let Some(task) = report.newest_backup() else { return "no backup is listed".to_owned() };
+        let Some(task) = self.gate.subject(report) else { return self.gate.missing() };
         let phase = task.phase.as_deref().unwrap_or("without a phase");
+        if is_finished(task) {
+            return format!("the newest backup {} is {phase} and ended too long ago", task.uid);
+        }
         let progress = task.progress.map(|progress| format!(", {progress}%")).unwrap_or_default();
         format!("the backup {} is still {phase}{progress}", task.uid)
     }
@@ -119,10 +123,4 @@ async fn elapsed(timeout: Option<Duration>) {
         Some(timeout) => tokio::time::sleep(timeout).await,
         None => std::future::pending().await,
     }
-}
-
-/// As a flag would be written: `1h 30m`.
-fn written(duration: Duration) -> String {
-    SignedDuration::try_from(duration)
-        .map_or_else(|_| format!("{duration:?}"), |duration| format!("{duration:#}"))
 }

@@ -23,7 +23,15 @@ mod table;
 
 use std::process::ExitCode;
 
-use self::{error::Error, follow::Follow, poll::Poll, show::Show};
+use jiff::Timestamp;
+
+use self::{
+    error::Error,
+    follow::Follow,
+    gate::{Gate, Verdict},
+    poll::Poll,
+    show::Show,
+};
 use crate::cli::tasks::{Mode, TasksArgs};
 use crate::serve::telemetry::{self, LogFormat};
 
@@ -52,18 +60,23 @@ pub fn main(args: &TasksArgs) -> ExitCode {
     }
 }
 
-async fn run(args: &TasksArgs) -> Result<gate::Verdict, Error> {
-    let (target, mode) = (args.target()?, args.mode()?);
-    let mut poll = Poll::new(args, target).await?;
+async fn run(args: &TasksArgs) -> Result<Verdict, Error> {
+    let (target, mode) = (args.cluster.target()?, args.mode()?);
+    let mut poll = Poll::new(target, &args.credential, &args.cloud).await?;
     match mode {
         Mode::Once => {
             let report = poll.once().await?;
             show::result(&report, args.output)?;
-            Ok(gate::verdict(&report))
+            let verdict = gate::verdict(&report, args.newer_than, Timestamp::now());
+            if let (Verdict::NotRecent, Some(limit)) = (verdict, args.newer_than) {
+                eprintln!("the newest backup is no success of the last {}", show::written(limit));
+            }
+            Ok(verdict)
         }
         Mode::Watch | Mode::Wait { .. } => {
             let show = Show::new(args.output, mode);
-            Follow::new(poll, show, args.interval).run(mode, args.output).await
+            let gate = Gate::newest(args.newer_than);
+            Follow::new(poll, show, args.interval, gate).run(mode, args.output).await
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     error::Error,
     report::{Builder, Report},
 };
-use crate::cli::tasks::{SecretName, TasksArgs};
+use crate::cli::{CloudArgs, CredentialArgs, credentials::SecretName};
 use crate::cloud::{
     client::{Client, ClientConfig},
     fault::Fault,
@@ -97,16 +97,9 @@ pub struct Poll {
 
 impl Poll {
     /// Sets everything up and asks nobody yet.
-    pub async fn new(args: &TasksArgs, target: Target) -> Result<Self, Error> {
-        let ca_pem = args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?;
-        let endpoints = Endpoints::new(args.cloud.region_endpoint.iter().cloned())?;
-        let config = ClientConfig {
-            request_timeout: args.cloud.request_timeout,
-            ca_pem,
-            endpoints,
-            ..ClientConfig::default()
-        };
-        let credentials = Credentials::new(args, &target.region, &config).await?;
+    pub async fn new(target: Target, credential: &CredentialArgs, cloud: &CloudArgs) -> Result<Self, Error> {
+        let config = client_config(cloud)?;
+        let credentials = Credentials::new(credential, &target.region, &config).await?;
         Ok(Self { client: Client::new(config)?, credentials, reports: Builder::new(&target), target })
     }
 
@@ -117,6 +110,16 @@ impl Poll {
         let answer = self.client.list_tasks(&self.target, &credential, now).await?;
         Ok(self.reports.report(&answer, now))
     }
+}
+
+/// How the cloud is reached, as the flags say.
+pub fn client_config(cloud: &CloudArgs) -> Result<ClientConfig, Error> {
+    Ok(ClientConfig {
+        request_timeout: cloud.request_timeout,
+        ca_pem: cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?,
+        endpoints: Endpoints::new(cloud.region_endpoint.iter().cloned())?,
+        ..ClientConfig::default()
+    })
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     bar::Bar,
@@ -55,6 +56,12 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
+/// As a flag would be written: `1h 30m`.
+pub fn written(duration: Duration) -> String {
+    SignedDuration::try_from(duration)
+        .map_or_else(|_| format!("{duration:?}"), |duration| format!("{duration:#}"))
+}
+
 /// The output of a series of polls.
 pub struct Show {
     output: Output,
@@ -82,13 +89,13 @@ impl Show {
         }
     }
 
-    /// Shows what is new in an answer.
-    pub fn report(&mut self, report: &Report) -> Result<(), Error> {
+    /// Shows what is new in an answer. The bar is that of `subject`, the backup that is waited for.
+    pub fn report(&mut self, report: &Report, subject: Option<&TaskStatus>) -> Result<(), Error> {
         if self.trouble.take().is_some() {
             self.note("the cloud answers again");
         }
         if let Some(bar) = &self.bar {
-            bar.set(report.newest_backup());
+            bar.set(subject);
         }
         if report.tasks().is_empty() && self.before.as_ref().is_none_or(|before| !before.tasks().is_empty()) {
             self.note("no snapshot task is listed yet");

@@ -3,6 +3,7 @@
 mod exit_codes;
 mod identity;
 mod leaks;
+mod newer_than;
 mod output;
 mod secret;
 mod shell;
