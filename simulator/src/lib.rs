@@ -1,6 +1,6 @@
 //! A CCE endpoint for tests and demos: it checks every signature and plays scripted backups.
 //!
-//! [`Simulator`] serves the list of snapshot tasks, Standard and Autopilot, as Huawei Cloud does: the gateway's
+//! [`Simulator`] lists snapshot tasks, starts backups and lists clusters, Standard and Autopilot, as Huawei Cloud does: the gateway's
 //! signature check, CCE's answers, and the errors of both. What it answers comes from a [`Scenario`], from tasks or raw
 //! answers set by a test, or is a [`Fault`]. Beside it stand IAM, pod identity and the metadata service, which issue
 //! temporary credentials (see [`Identity`]). The same is steered over HTTP by the admin API of the binary.
@@ -8,6 +8,8 @@
 //! It shares no code with the operator, so that what the two agree on is no accident, and it is no part of the
 //! operator's image.
 
+pub mod backup;
+pub mod cluster;
 pub mod credential;
 pub mod fault;
 pub mod go_time;
@@ -20,6 +22,8 @@ mod state;
 pub mod task;
 
 pub use self::{
+    backup::StartFault,
+    cluster::{Cluster, Product},
     credential::Credential,
     fault::{Fault, FaultKind},
     identity::{Identity, IdentityCall, IdentityCounts, Metadata},

@@ -7,10 +7,12 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
+    backup::StartFault,
+    cluster::{Cluster, Product},
     credential::Credential,
     fault::{Fault, FaultError},
     identity::{Identity, IdentityCall, IdentityCounts},
-    scenario::Scenario,
+    scenario::{Scenario, Step},
     server::{
         self,
         wire::{Door, Peer},
@@ -124,6 +126,56 @@ impl Simulator {
         self.state.lock().set_fault(cluster, None);
     }
 
+    /// Sets what the backups of a cluster do, or of all without an entry of their own (`*`), that are started from now on.
+    pub fn set_backup_steps(&self, cluster: &str, steps: Vec<Step>) {
+        self.state.lock().starts.set_steps(cluster, steps);
+    }
+
+    /// Strikes rightly signed requests for a backup of a cluster, or of all without a fault of their own (`*`).
+    pub fn set_start_fault(&self, cluster: &str, fault: StartFault) -> Result<(), FaultError> {
+        fault.fault().check()?;
+        self.state.lock().starts.set_fault(cluster, Some(fault));
+        Ok(())
+    }
+
+    /// Ends such a fault.
+    pub fn clear_start_fault(&self, cluster: &str) {
+        self.state.lock().starts.set_fault(cluster, None);
+    }
+
+    /// Rightly signed requests for a backup of a cluster, whatever came of them.
+    pub fn start_requests(&self, cluster: &str) -> u64 {
+        self.state.lock().starts.requests(cluster)
+    }
+
+    /// Lists these clusters for a project from now on, in place of those of the scenario.
+    pub fn set_clusters(&self, project: &str, clusters: impl IntoIterator<Item = Cluster>) {
+        self.state.lock().listings.set(project, clusters.into_iter().collect());
+    }
+
+    /// Answers a list of clusters with this JSON, whatever its shape.
+    pub fn set_clusters_answer(&self, product: Product, project: &str, answer: Value) {
+        self.state.lock().listings.set_answer(product, project, Some(answer));
+    }
+
+    /// Strikes rightly signed requests for a list of clusters.
+    pub fn set_clusters_fault(
+        &self,
+        product: Product,
+        project: &str,
+        fault: impl Into<Fault>,
+    ) -> Result<(), FaultError> {
+        let fault = fault.into();
+        fault.check()?;
+        self.state.lock().listings.set_fault(product, project, Some(fault));
+        Ok(())
+    }
+
+    /// Ends such a fault.
+    pub fn clear_clusters_fault(&self, product: Product, project: &str) {
+        self.state.lock().listings.set_fault(product, project, None);
+    }
+
     /// Plays another scenario from its start.
     pub fn set_scenario(&self, scenario: Scenario) {
         self.state.lock().set_scenario(scenario);
@@ -187,7 +239,7 @@ impl Simulator {
         self.state.lock().issuer.counts.get(&call).copied().unwrap_or_default()
     }
 
-    /// Requests for a cluster, whatever came of them.
+    /// Requests for a cluster, or for the clusters of a project, whatever came of them.
     pub fn requests(&self, cluster: &str) -> u64 {
         let counts = self.counts(cluster);
         counts.accepted + counts.refused

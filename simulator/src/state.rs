@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    backup::{self, StartFault, Starts},
+    cluster::{Listings, Product},
     credential::{Credential, Credentials},
     fault::Fault,
     identity::{IdentityCall, Issuer},
@@ -57,6 +59,19 @@ pub(crate) enum Outcome {
     Fault(Fault, Option<Value>),
 }
 
+/// What a rightly signed request for a backup gets.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// The cluster is not known.
+    UnknownCluster,
+    /// A backup of it runs already.
+    Running,
+    /// A backup was started; this answer names it.
+    Started(Value),
+    /// This fault, in place of the answer if there is one.
+    Fault(Fault, Option<Value>),
+}
+
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) credentials: Credentials,
@@ -66,6 +81,8 @@ pub(crate) struct Inner {
     pub(crate) skew: SignedDuration,
     pub(crate) total: Counts,
     pub(crate) clusters: HashMap<String, Counts>,
+    pub(crate) starts: Starts,
+    pub(crate) listings: Listings,
     scenario: Scenario,
     epoch: Timestamp,
     started: Instant,
@@ -90,6 +107,8 @@ impl State {
             skew: SignedDuration::ZERO,
             total: Counts::default(),
             clusters: HashMap::new(),
+            starts: Starts::default(),
+            listings: Listings::default(),
             scenario,
             epoch: now(),
             started: Instant::now(),
@@ -124,6 +143,7 @@ impl State {
         inner.total = Counts::default();
         inner.clusters.clear();
         inner.issuer.counts.clear();
+        inner.starts.reset_counts();
         self.most_in_flight.store(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
@@ -162,6 +182,7 @@ impl Inner {
     pub(crate) fn restart(&mut self) {
         self.epoch = now();
         self.started = Instant::now();
+        self.starts.restart();
     }
 
     /// A new temporary credential, which the endpoint accepts until it expires.
@@ -204,25 +225,80 @@ impl Inner {
         }
     }
 
-    fn answer(&self, cluster: &str) -> Option<Value> {
-        self.own_answer(cluster, cluster).or_else(|| self.own_answer(ANY_CLUSTER, cluster))
+    /// What a rightly signed request for a backup of a cluster leads to.
+    pub(crate) fn start(&mut self, cluster: &str) -> Start {
+        self.starts.count(cluster);
+        match self.starts.strike(cluster) {
+            Some(StartFault::Refused(fault)) => return Start::Fault(fault, None),
+            Some(StartFault::Lost(fault)) => {
+                return match self.started_answer(cluster) {
+                    Some(answer) => Start::Fault(fault, Some(answer)),
+                    None => Start::UnknownCluster,
+                };
+            }
+            None => {}
+        }
+        if self.tasks(cluster).is_some_and(|tasks| tasks.iter().any(Task::is_running)) {
+            return Start::Running;
+        }
+        self.started_answer(cluster).map_or(Start::UnknownCluster, Start::Started)
     }
 
-    /// The answer that the entry `key` gives for a cluster.
-    fn own_answer(&self, key: &str, cluster: &str) -> Option<Value> {
-        if let Some(settings) = self.settings.get(key) {
-            if let Some(answer) = &settings.answer {
-                return Some(answer.clone());
-            }
-            if let Some(tasks) = &settings.tasks {
-                return Some(task::answer(tasks));
-            }
+    /// Starts a backup of a cluster that is known.
+    fn started_answer(&mut self, cluster: &str) -> Option<Value> {
+        self.answer(cluster)?;
+        let elapsed = self.elapsed();
+        let scripts = &self.scenario.clusters;
+        let scripted = scripts.get(cluster).or_else(|| scripts.get(ANY_CLUSTER));
+        let scripted = scripted.and_then(|script| script.on_backup.as_deref());
+        Some(backup::answer(&self.starts.start(cluster, scripted, self.epoch, elapsed)))
+    }
+
+    /// The list of a project's clusters, and the fault that strikes it.
+    pub(crate) fn clusters(&mut self, product: Product, project: &str) -> (Option<Fault>, Value) {
+        let fault = self.listings.strike(product, project);
+        (fault, self.listings.answer(product, project, &self.scenario.listed))
+    }
+
+    fn answer(&self, cluster: &str) -> Option<Value> {
+        match self.raw_answer(cluster) {
+            Some(answer) => Some(answer.clone()),
+            None => self.tasks(cluster).map(|tasks| task::answer(&tasks)),
+        }
+    }
+
+    /// The answer that is set whole for a cluster, if nothing that is set for it alone outranks it.
+    fn raw_answer(&self, cluster: &str) -> Option<&Value> {
+        let own = self.settings.get(cluster);
+        if let Some(answer) = own.and_then(|settings| settings.answer.as_ref()) {
+            return Some(answer);
+        }
+        let is_known = own.is_some_and(|s| s.tasks.is_some()) || self.scenario.clusters.contains_key(cluster);
+        self.settings.get(ANY_CLUSTER).filter(|_| !is_known)?.answer.as_ref()
+    }
+
+    /// The tasks of a cluster: those that requests have started, and those that are set or scripted.
+    fn tasks(&self, cluster: &str) -> Option<Vec<Task>> {
+        let given = [cluster, ANY_CLUSTER].into_iter().find_map(|key| self.own_tasks(key, cluster))?;
+        let started = self.starts.tasks(cluster, self.epoch, self.elapsed());
+        let mut tasks: Vec<_> =
+            started.into_iter().filter(|task| given.iter().all(|known| known.uid != task.uid)).collect();
+        tasks.extend(given);
+        Some(tasks)
+    }
+
+    /// The tasks that the entry `key` gives for a cluster.
+    fn own_tasks(&self, key: &str, cluster: &str) -> Option<Vec<Task>> {
+        if let Some(tasks) = self.settings.get(key).and_then(|settings| settings.tasks.as_ref()) {
+            return Some(tasks.clone());
         }
         let script = self.scenario.clusters.get(key)?;
-        let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
-        let moments = script.play(elapsed);
-        let tasks: Vec<_> = moments.iter().map(|moment| moment.task(cluster, self.epoch)).collect();
-        Some(task::answer(&tasks))
+        let moments = script.play(self.elapsed());
+        Some(moments.iter().map(|moment| moment.task(cluster, self.epoch)).collect())
+    }
+
+    fn elapsed(&self) -> SignedDuration {
+        SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX)
     }
 
     fn strike(&mut self, key: &str) -> Option<Fault> {

@@ -108,6 +108,11 @@ impl Task {
         self
     }
 
+    /// Whether it is a backup that has not ended.
+    pub(crate) fn is_running(&self) -> bool {
+        !matches!(self.phase.as_deref(), Some("Success" | "Failed")) && !self.is_rollback()
+    }
+
     fn is_rollback(&self) -> bool {
         self.items.iter().any(|item| item.type_.as_deref() == Some(ROLLBACK))
     }

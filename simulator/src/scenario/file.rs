@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{Scenario, Script, Step, Timeline};
-use crate::task::Item;
+use super::{ANY_CLUSTER, Scenario, Script, Step, Timeline};
+use crate::{cluster::Cluster, task::Item};
 
 /// The scenario that plays when no other is given.
 pub const DEFAULT: &str = include_str!("../../scenarios/default.yaml");
@@ -58,6 +58,22 @@ struct ClusterEntry {
     keep: Option<usize>,
     #[serde(default)]
     tasks: Vec<TaskEntry>,
+    on_backup: Option<Vec<StepEntry>>,
+    listed: Option<ListedEntry>,
+}
+
+/// How a cluster stands in the list of clusters; its id is the key of the entry.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ListedEntry {
+    name: String,
+    alias: Option<String>,
+    version: Option<String>,
+    phase: Option<String>,
+    #[serde(default)]
+    autopilot: bool,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -98,12 +114,16 @@ impl Scenario {
         let file: ScenarioFile =
             serde_saphyr::from_str(text).map_err(|error| ScenarioError::Form(error.to_string()))?;
         check("clusters", within(file.clusters.len(), 0, MAX_CLUSTERS, "clusters"))?;
-        let clusters = file.clusters.into_iter().map(|(id, entry)| {
+        let mut scenario = Self::default();
+        for (id, mut entry) in file.clusters {
             let place = format!("clusters.{id}");
             check(&place, text_within(&id, 128))?;
-            Ok((id, Arc::new(entry.script(&place)?)))
-        });
-        Ok(Self { clusters: clusters.collect::<Result<_, _>>()? })
+            if let Some(listed) = entry.listed.take() {
+                scenario.listed.push(listed.cluster(&id, &format!("{place}.listed"))?);
+            }
+            scenario.clusters.insert(id, Arc::new(entry.script(&place)?));
+        }
+        Ok(scenario)
     }
 }
 
@@ -114,8 +134,35 @@ impl ClusterEntry {
         check(&format!("{place}.tasks"), within(self.tasks.len(), 0, MAX_TASKS, "tasks"))?;
         let timelines = self.tasks.into_iter().enumerate();
         let timelines = timelines.map(|(index, task)| task.timeline(&format!("{place}.tasks[{index}]")));
-        Ok(Script { keep, timelines: timelines.collect::<Result<_, _>>()? })
+        let timelines = timelines.collect::<Result<_, _>>()?;
+        let on_backup = self.on_backup.map(|entries| steps(entries, &format!("{place}.onBackup")));
+        Ok(Script { keep, timelines, on_backup: on_backup.transpose()? })
     }
+}
+
+impl ListedEntry {
+    fn cluster(self, id: &str, place: &str) -> Result<Cluster, ScenarioError> {
+        let any = if id == ANY_CLUSTER {
+            Err("only a cluster with an id can be listed".to_owned())
+        } else {
+            Ok(())
+        };
+        check(place, any)?;
+        check(&format!("{place}.name"), text_within(&self.name, 128))?;
+        let Self { name, alias, version, phase, autopilot, tags } = self;
+        Ok(Cluster { uid: id.to_owned(), name, alias, version, phase, autopilot, tags, created: None })
+    }
+}
+
+/// Reads the steps of a task, in their order.
+fn steps(entries: Vec<StepEntry>, place: &str) -> Result<Vec<Step>, ScenarioError> {
+    check(place, within(entries.len(), 1, MAX_STEPS, "steps"))?;
+    let mut steps: Vec<Step> = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let step = entry.step(&format!("{place}[{index}]"), steps.last())?;
+        steps.push(step);
+    }
+    Ok(steps)
 }
 
 impl TaskEntry {
@@ -135,12 +182,7 @@ impl TaskEntry {
             };
             check(&format!("{place}.uid"), unique)?;
         }
-        check(&format!("{place}.steps"), within(self.steps.len(), 1, MAX_STEPS, "steps"))?;
-        let mut steps: Vec<Step> = Vec::with_capacity(self.steps.len());
-        for (index, entry) in self.steps.into_iter().enumerate() {
-            let step = entry.step(&format!("{place}.steps[{index}]"), steps.last())?;
-            steps.push(step);
-        }
+        let steps = steps(self.steps, &format!("{place}.steps"))?;
         let Self { at, repeat_every, uid, gone_after, .. } = self;
         Ok(Timeline { at, repeat_every, uid, gone_after, steps })
     }

@@ -12,7 +12,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::task::{Item, Task};
+use crate::{
+    cluster::Cluster,
+    task::{Item, Task},
+};
 
 /// The id that stands for every cluster that has no entry of its own.
 pub const ANY_CLUSTER: &str = "*";
@@ -22,6 +25,8 @@ pub const ANY_CLUSTER: &str = "*";
 pub struct Scenario {
     /// By cluster id, or [`ANY_CLUSTER`].
     pub clusters: BTreeMap<String, Arc<Script>>,
+    /// The clusters that every project lists.
+    pub listed: Vec<Cluster>,
 }
 
 /// What the tasks of one cluster do.
@@ -31,6 +36,8 @@ pub struct Script {
     pub keep: usize,
     /// One for each task, or for each row of tasks that repeats.
     pub timelines: Vec<Timeline>,
+    /// What a backup does that a request starts.
+    pub on_backup: Option<Vec<Step>>,
 }
 
 /// What one task does, once or again and again.
@@ -194,11 +201,15 @@ impl Moment<'_> {
 
     /// The same task has the same uid in each answer, and another one after the scenario is started again.
     fn made_uid(&self, cluster: &str, epoch: Timestamp) -> String {
-        let seed = format!("{cluster}/{}/{}/{}", self.timeline, self.created, epoch);
-        let mut hex = hex::encode(&Sha256::digest(seed.as_bytes())[..16]);
-        for place in [8, 13, 18, 23] {
-            hex.insert(place, '-');
-        }
-        hex
+        made_uid(&format!("{cluster}/{}/{}/{}", self.timeline, self.created, epoch))
     }
+}
+
+/// A uid in the form of a UUID; the same seed always gives the same one.
+pub(crate) fn made_uid(seed: &str) -> String {
+    let mut hex = hex::encode(&Sha256::digest(seed.as_bytes())[..16]);
+    for place in [8, 13, 18, 23] {
+        hex.insert(place, '-');
+    }
+    hex
 }

@@ -16,7 +16,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{admin_identity, refusal::admin_error, reply, wire::Peer};
-use crate::{credential::Credential, fault::Fault, scenario::Scenario, state::State, task::Task};
+use crate::{
+    backup::StartFault, cluster::Cluster, credential::Credential, fault::Fault, scenario::Scenario,
+    state::State, task::Task,
+};
 
 const MAX_BODY: usize = 64 << 20;
 const MAX_ID: usize = 128;
@@ -41,6 +44,9 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/clusters/{cluster}/tasks", put(put_tasks).delete(delete_tasks))
         .route("/clusters/{cluster}/answer", put(put_answer).delete(delete_answer))
         .route("/clusters/{cluster}/fault", put(put_fault).delete(delete_fault))
+        .route("/clusters/{cluster}/start-fault", put(put_start_fault).delete(delete_start_fault))
+        .route("/clusters/{cluster}/start-requests", get(start_requests))
+        .route("/projects/{project}/clusters", put(put_clusters))
         .route("/clusters/{cluster}/requests", get(cluster_requests))
         .route("/requests", get(requests))
         .route("/requests/reset", post(reset_requests))
@@ -110,6 +116,37 @@ async fn put_fault(Extract(state): Shared, Path(cluster): Path<String>, body: By
 async fn delete_fault(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
     state.lock().set_fault(&cluster, None);
     StatusCode::NO_CONTENT
+}
+
+async fn put_start_fault(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
+    let cluster = id(cluster)?;
+    let mut fault: Value = from_json(&body)?;
+    let lost = fault.as_object_mut().and_then(|fields| fields.remove("started"));
+    let fault = Fault::from_json(fault).map_err(|error| Problem(error.to_string()))?;
+    let fault = match lost {
+        None | Some(Value::Bool(false)) => StartFault::Refused(fault),
+        Some(Value::Bool(true)) => StartFault::Lost(fault),
+        Some(_) => return Err(Problem("started: must be true or false".to_owned())),
+    };
+    state.lock().starts.set_fault(&cluster, Some(fault));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_start_fault(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
+    state.lock().starts.set_fault(&cluster, None);
+    StatusCode::NO_CONTENT
+}
+
+async fn start_requests(Extract(state): Shared, Path(cluster): Path<String>) -> Response {
+    let requests = state.lock().starts.requests(&cluster);
+    reply::json(StatusCode::OK, &json!({ "requests": requests }))
+}
+
+async fn put_clusters(Extract(state): Shared, Path(project): Path<String>, body: Bytes) -> Result {
+    let project = id(project)?;
+    let clusters: Vec<Cluster> = from_json(&body)?;
+    state.lock().listings.set(&project, clusters);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn cluster_requests(Extract(state): Shared, Path(cluster): Path<String>) -> Response {

@@ -1,4 +1,5 @@
-//! The one call that the operator makes: the list of a cluster's snapshot tasks.
+//! The one call that the operator makes: the list of a cluster's snapshot tasks; and the check that every signed call
+//! passes first.
 
 use axum::{
     body::{Body, Bytes},
@@ -26,19 +27,8 @@ pub(crate) async fn tasks(
     request_id: &str,
 ) -> Response {
     let _in_flight = state.enter();
-    let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
-        return refusal::not_authentic(&Refusal::Mismatch, request_id);
-    };
-    let latency = state.lock().latency;
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
-    let checked = check(state, &parts, &body);
-    state.lock().count(&cluster, checked.is_ok());
-    if let Err(refusal) = checked {
-        tracing::info!(?cluster, %refusal, "refused");
-        return refusal::not_authentic(&refusal, request_id);
+    if let Err(refused) = admit(state, &cluster, request, request_id).await {
+        return refused;
     }
     let outcome = state.lock().outcome(&cluster);
     match outcome {
@@ -46,6 +36,30 @@ pub(crate) async fn tasks(
         Outcome::Answer(answer) => json(StatusCode::OK, &answer),
         Outcome::Fault(fault, answer) => fault::play(fault.kind, answer, peer.cut, request_id).await,
     }
+}
+
+/// Reads a request, waits as long as the simulator is told to, and counts and checks it for the cluster or project `id`.
+/// An error is the answer to a request that is not rightly signed.
+pub(crate) async fn admit(
+    state: &State,
+    id: &str,
+    request: Request<Body>,
+    request_id: &str,
+) -> Result<(), Response> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
+        return Err(refusal::not_authentic(&Refusal::Mismatch, request_id));
+    };
+    let latency = state.lock().latency;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let checked = check(state, &parts, &body);
+    state.lock().count(id, checked.is_ok());
+    checked.map_err(|refusal| {
+        tracing::info!(id, %refusal, "refused");
+        refusal::not_authentic(&refusal, request_id)
+    })
 }
 
 fn check(state: &State, parts: &Parts, body: &Bytes) -> Result<(), Refusal> {

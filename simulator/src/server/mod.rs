@@ -3,10 +3,12 @@
 mod admin;
 mod admin_identity;
 mod cce;
+mod clusters;
 mod fault;
 mod identity;
 mod refusal;
 mod reply;
+mod start;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -18,11 +20,11 @@ use axum::{
     http::{HeaderName, HeaderValue, Request},
     middleware::{self, Next},
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 
 use self::wire::Peer;
-use crate::state::State;
+use crate::{cluster::Product, state::State};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,10 +46,35 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         )
         .fallback(no_such_api)
     };
-    let path = "v3.1/projects/{project}/clusters/{cluster}/operation/snapshot/tasks";
+    let start = {
+        let state = state.clone();
+        post(
+            move |id: RequestId,
+                  peer: ConnectInfo<Peer>,
+                  path: Path<(String, String)>,
+                  request: Request<Body>| async move {
+                start::start(&state, peer.0, path, request, &id.0).await
+            },
+        )
+        .fallback(no_such_api)
+    };
+    let clusters = |product: Product| {
+        let state = state.clone();
+        get(
+            move |id: RequestId, peer: ConnectInfo<Peer>, path: Path<String>, request: Request<Body>| async move {
+                clusters::clusters(&state, product, peer.0, path, request, &id.0).await
+            },
+        )
+        .fallback(no_such_api)
+    };
+    let snapshot = "v3.1/projects/{project}/clusters/{cluster}/operation/snapshot";
     Router::new()
-        .route(&format!("/api/{path}"), tasks.clone())
-        .route(&format!("/autopilot/{path}"), tasks)
+        .route(&format!("/api/{snapshot}/tasks"), tasks.clone())
+        .route(&format!("/autopilot/{snapshot}/tasks"), tasks)
+        .route(&format!("/api/{snapshot}"), start.clone())
+        .route(&format!("/autopilot/{snapshot}"), start)
+        .route("/api/v3/projects/{project}/clusters", clusters(Product::Standard))
+        .route("/autopilot/v3/projects/{project}/clusters", clusters(Product::Autopilot))
         .merge(identity::router(state.clone()))
         .nest("/admin", admin::router(state.clone()))
         .fallback(no_such_api)

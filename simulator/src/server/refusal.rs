@@ -34,6 +34,12 @@ pub(crate) fn no_such_cluster(request_id: &str) -> Response {
     reply(StatusCode::NOT_FOUND, &body)
 }
 
+/// A backup of the cluster runs already. What the service says then is not documented: a conflict is assumed.
+pub(crate) fn running_already(request_id: &str) -> Response {
+    let message = "The cluster is being backed up";
+    reply(StatusCode::CONFLICT, &error_body("CCE.01409001", message, request_id))
+}
+
 /// The admin API cannot do what it was asked.
 pub(crate) fn admin_error(status: StatusCode, problem: &str) -> Response {
     reply(status, &json!({ "error": problem }))

@@ -74,6 +74,11 @@ impl Client {
         self.send("GET", path, &self.signed("GET", path), "").await
     }
 
+    /// A signed POST without a body.
+    pub async fn post(&self, path: &str) -> io::Result<Answer> {
+        self.send("POST", path, &self.signed("POST", path), "").await
+    }
+
     /// The headers that sign a request without a body.
     pub fn signed(&self, method: &str, path: &str) -> Vec<(String, String)> {
         let now = Timestamp::now().checked_add(self.skew).unwrap();

@@ -72,11 +72,8 @@ impl Record {
     pub fn merge(known: &ClusterBackupWatchStatus, answer: &Answer, limit: i32, now: Timestamp) -> Self {
         let old_tasks = known.tasks.as_deref().unwrap_or_default();
         let by_uid: HashMap<&str, &TaskStatus> = old_tasks.iter().map(|t| (t.uid.as_str(), t)).collect();
-        let mut answered: Vec<TaskStatus> = answer
-            .tasks
-            .iter()
-            .map(|t| task_status(t, by_uid.get(t.uid.as_str()).copied(), now))
-            .collect();
+        let mut answered: Vec<TaskStatus> =
+            answer.tasks.iter().map(|t| task_status(t, by_uid.get(t.uid.as_str()).copied(), now)).collect();
         answered.sort_by(newest_first);
 
         let listed: HashSet<&str> = answered.iter().map(|t| t.uid.as_str()).collect();
