@@ -1,4 +1,5 @@
-//! Asks the snapshot-task API about one cluster: the only cloud I/O of a poll.
+//! Asks the snapshot-task API about one cluster: the only cloud I/O of a poll. The calls that the operator never makes are
+//! in [`super::start_backup`] and [`super::clusters`].
 //!
 //! One signed GET, one decoded answer or one fault. Nothing is retried and nothing is remembered here but connections.
 
@@ -6,10 +7,7 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::{
-    Method, Url,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderValue},
-};
+use reqwest::Method;
 
 use super::{
     Answer,
@@ -18,7 +16,7 @@ use super::{
     http::{self, Body, Reply},
     refusal,
     region::Endpoints,
-    sign::{Request, sign},
+    request,
     target::Target,
     wire,
 };
@@ -52,8 +50,8 @@ impl Default for ClientConfig {
 /// Calls the snapshot-task API. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    endpoints: Endpoints,
+    pub(super) http: reqwest::Client,
+    pub(super) endpoints: Endpoints,
 }
 
 impl Client {
@@ -94,42 +92,9 @@ impl Client {
     }
 
     async fn ask(&self, target: &Target, credential: &Credential, now: Timestamp) -> Result<Reply, Fault> {
-        let url = format!("{}{}", self.endpoints.cce(&target.region), target.path());
-        let url = Url::parse(&url).map_err(|_| {
-            Fault::new(
-                FaultKind::RequestRejected,
-                "the endpoint of the region is no URL: check --region-endpoint",
-            )
-        })?;
-        let host = host_and_port(&url);
-        let project = target.project_id.as_str();
-        let signed = sign(
-            &Request {
-                method: Method::GET.as_str(),
-                host: &host,
-                path: url.path(),
-                query: &[],
-                headers: &[("x-project-id", project)],
-                body: &[],
-            },
-            credential,
-            now,
-        );
-
-        let mut request = self
-            .http
-            .get(url)
-            .header(HOST, host)
-            .header("x-project-id", project)
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT_ENCODING, "identity");
-        for (name, value) in signed {
-            // Sensitive values are not printed by the HTTP stack. A credential is visible ASCII, so that it converts.
-            let Ok(mut value) = HeaderValue::try_from(value) else { continue };
-            value.set_sensitive(true);
-            request = request.header(name, value);
-        }
+        let (base, path) = (self.endpoints.cce(&target.region), target.path());
+        let project = &target.project_id;
+        let request = request::signed(&self.http, Method::GET, (&base, &path), project, credential, now)?;
         let whom = format!("the endpoint of region {}", target.region);
         http::exchange(request, &whom).await
     }
@@ -170,12 +135,6 @@ pub enum News {
     Answer(Answer, u64),
 }
 
-/// As it must stand in the Host header: without the scheme's default port.
-fn host_and_port(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
 fn answer(reply: &Reply, now: Timestamp) -> Result<Answer, Fault> {
     let refused = || refusal::fault(reply.status, &reply.headers, reply.prefix(), now);
     let invalid = |what: &str| {
@@ -193,24 +152,5 @@ fn answer(reply: &Reply, now: Timestamp) -> Result<Answer, Fault> {
         }),
         Body::TooLarge => Err(invalid("the answer is larger than 1 MiB")),
         Body::Broken(fault) => Err(fault.clone()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_signed_host_is_the_one_that_is_sent() {
-        for (url, host) in [
-            ("https://cce.cn-north-4.myhuaweicloud.com/x", "cce.cn-north-4.myhuaweicloud.com"),
-            ("https://h:443/x", "h"),
-            ("http://h:80/x", "h"),
-            ("https://h:80/x", "h:80"),
-            ("http://127.0.0.1:18443/x", "127.0.0.1:18443"),
-            ("http://[::1]:1/x", "[::1]:1"),
-        ] {
-            assert_eq!(host_and_port(&Url::parse(url).unwrap()), host);
-        }
     }
 }

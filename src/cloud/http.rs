@@ -16,7 +16,7 @@ use super::{
     fault::{Fault, FaultKind},
 };
 
-/// The most that is read of any answer. A good one has a few kilobytes.
+/// The most that is read of an answer, but for those that are known to be larger. A good one has a few kilobytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
 /// Why no HTTP client could be made.
@@ -61,7 +61,7 @@ pub(super) fn client(
     builder.build().map_err(HttpError::Setup)
 }
 
-/// An answer, read to its end or to [`MAX_BODY`].
+/// An answer, read to its end or to the most that is wanted of it.
 pub(super) struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
@@ -71,7 +71,7 @@ pub(super) struct Reply {
 /// How the reading of a body ended.
 pub(super) enum Body {
     Whole(Vec<u8>),
-    /// More than [`MAX_BODY`]; the rest was never read.
+    /// More than wanted; the rest was never read.
     TooLarge,
     /// The connection broke off, or the time was up.
     Broken(Fault),
@@ -107,17 +107,22 @@ impl Reply {
 
 /// Sends a request and reads the answer. `whom` completes the sentence "cannot connect to …".
 pub(super) async fn exchange(request: RequestBuilder, whom: &str) -> Result<Reply, Fault> {
+    exchange_within(request, whom, MAX_BODY).await
+}
+
+/// The same for an answer of at most `max` bytes.
+pub(super) async fn exchange_within(request: RequestBuilder, whom: &str, max: usize) -> Result<Reply, Fault> {
     let mut response = request.send().await.map_err(|error| unavailable(&error, whom))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = read(&mut response, whom).await;
+    let body = read(&mut response, whom, max).await;
     Ok(Reply { status, headers, body })
 }
 
-async fn read(response: &mut reqwest::Response, whom: &str) -> Body {
+async fn read(response: &mut reqwest::Response, whom: &str, max: usize) -> Body {
     let mut bytes = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > MAX_BODY => return Body::TooLarge,
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > max => return Body::TooLarge,
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
             Ok(None) => return Body::Whole(bytes),
             Err(error) => return Body::Broken(unavailable(&error, whom)),

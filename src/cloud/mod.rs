@@ -1,10 +1,11 @@
 //! Huawei Cloud: where a cluster's API is, how a request is signed, and what an answer says.
 //!
-//! Everything here is free of Kubernetes. [`client`] does the only I/O; the other modules are pure.
-//! When a cluster is asked is left to [`crate::poll`], and what an answer *means* for a resource to
+//! Everything here is free of Kubernetes. [`client`] polls; [`start_backup`] and [`clusters`] are the calls of commands.
+//! When a cluster is polled is left to [`crate::poll`], and what an answer *means* for a resource to
 //! [`crate::controller::plan`].
 
 pub mod client;
+pub mod clusters;
 pub mod credential;
 pub mod fault;
 mod field;
@@ -12,9 +13,11 @@ pub mod http;
 mod redact;
 pub mod refusal;
 pub mod region;
+mod request;
 pub mod retry_after;
 pub mod sign;
 pub mod source;
+pub mod start_backup;
 pub mod target;
 pub mod text;
 pub mod time;

@@ -18,13 +18,30 @@ const REQUEST_ID: &str = "x-request-id";
 const MAX_CODE: usize = 64;
 const MAX_REQUEST_ID: usize = 128;
 
-/// The fault that an answer means. `body` may be cut off, empty or anything else.
+/// The call that an answer belongs to. It decides the words of a fault, never its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// The list of a cluster's snapshot tasks.
+    ListTasks,
+    /// The start of a backup.
+    StartBackup,
+    /// The list of a project's clusters.
+    ListClusters,
+}
+
+/// The fault that an answer to the list of tasks means. `body` may be cut off, empty or anything else.
 pub fn fault(status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Fault {
+    fault_of(Call::ListTasks, status, headers, body, now)
+}
+
+/// The fault that an answer to this call means.
+pub fn fault_of(call: Call, status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Fault {
     let said = ErrorBody::read(body);
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let request_id = header(REQUEST_ID).or(said.request_id.as_deref()).filter(|id| !id.is_empty());
     let code = said.code.as_deref();
     let (kind, what, advice) = classify(status, code);
+    let (what, advice) = words(call, kind, status).unwrap_or((what, advice));
 
     let place = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
     let mut message = format!("{what} ({place}): {advice}");
@@ -101,6 +118,36 @@ fn classify(status: u16, code: Option<&str>) -> (FaultKind, &'static str, &'stat
             "the answer is no list of tasks",
             "check that region and the operator's --region-endpoint lead to the CCE API",
         ),
+    }
+}
+
+/// What a call other than the list of tasks says instead of the table's words.
+fn words(call: Call, kind: FaultKind, status: u16) -> Option<(&'static str, &'static str)> {
+    match (call, kind) {
+        (Call::StartBackup, FaultKind::PermissionDenied) => Some((
+            "the credential may not start a backup of this cluster",
+            "grant it more than reading (for Autopilot the IAM action cce:cluster:upgrade), and check the project",
+        )),
+        (Call::StartBackup, FaultKind::RequestRejected) => Some((
+            "the cloud refuses to start a backup",
+            "one may be running already, or the cluster allows none now",
+        )),
+        (Call::StartBackup, FaultKind::InvalidResponse) if !(300..=399).contains(&status) => Some((
+            "the answer names no backup",
+            "check that region and --region-endpoint lead to the CCE API",
+        )),
+        (Call::ListClusters, FaultKind::PermissionDenied) => Some((
+            "the credential may not list the clusters of this project",
+            "grant it the IAM action cce:cluster:list, and check that the project is its own",
+        )),
+        (Call::ListClusters, FaultKind::InvalidResponse) if !(300..=399).contains(&status) => Some((
+            "the answer is no list of clusters",
+            "check that region and --region-endpoint lead to the CCE API",
+        )),
+        (Call::ListClusters, FaultKind::RequestRejected) => {
+            Some(("the cloud rejects the request", "check region and project"))
+        }
+        _ => None,
     }
 }
 

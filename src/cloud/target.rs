@@ -112,12 +112,17 @@ impl Target {
 
     /// The path of the snapshot-task API for this cluster, without a trailing slash.
     pub fn path(&self) -> String {
+        format!("{}/tasks", self.snapshot_path())
+    }
+
+    /// The path of the call that starts a backup of this cluster, without a trailing slash.
+    pub fn snapshot_path(&self) -> String {
         let base = match self.cluster_type {
             ClusterType::Standard => "/api/v3.1",
             ClusterType::Autopilot => "/autopilot/v3.1",
         };
         let Self { project_id, cluster_id, .. } = self;
-        format!("{base}/projects/{project_id}/clusters/{cluster_id}/operation/snapshot/tasks")
+        format!("{base}/projects/{project_id}/clusters/{cluster_id}/operation/snapshot")
     }
 }
 
