@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use cce_backup_watch::{
     api::crd,
+    backup,
     cli::{Cli, Command, manual},
     operator, tasks,
 };
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Controller(args) => block_on(operator::run(*args)),
         Command::Tasks(args) => return tasks::main(&args),
+        Command::Backup(args) => return backup::main(&args),
         Command::Completion { shell } => manual::completion(shell, called.as_deref()).map_err(Into::into),
         Command::Man { command } => manual::page(command.as_ref()).map_err(Into::into),
         Command::Crd => crd::yaml().map(|yaml| print!("{yaml}")).map_err(Into::into),

@@ -3,6 +3,7 @@
 //! Nothing here does any work: [`crate::operator`] and [`crate::tasks`] take the parsed flags. Each flag can also be set in
 //! the environment: `CBW_` and the flag in upper snake case.
 
+pub mod backup;
 mod cloud;
 mod cluster;
 mod controller;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use backup::BackupArgs;
 pub use cloud::CloudArgs;
 pub use cluster::ClusterArgs;
 pub use controller::ControllerArgs;
@@ -40,6 +42,8 @@ pub enum Command {
     Controller(Box<ControllerArgs>),
     /// Ask for the snapshot tasks of one cluster without Kubernetes: once, or until its newest backup is finished.
     Tasks(Box<TasksArgs>),
+    /// Start one backup of a cluster and follow it to its end. The only command that changes anything in the cloud.
+    Backup(Box<BackupArgs>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
     /// Print the completions for a shell.

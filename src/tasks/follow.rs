@@ -23,7 +23,6 @@ pub struct Follow {
     poll: Poll,
     show: Show,
     interval: Duration,
-    gate: Gate,
     /// The last good answer.
     report: Option<Report>,
     /// Why the last poll failed, if it did.
@@ -31,24 +30,82 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Polls that often, unless the cloud asks for more time, until the gate opens.
-    pub fn new(poll: Poll, show: Show, interval: Duration, gate: Gate) -> Self {
-        Self { poll, show, interval, gate, report: None, trouble: None }
+    /// Polls that often, unless the cloud asks for more time.
+    pub fn new(poll: Poll, show: Show, interval: Duration) -> Self {
+        Self { poll, show, interval, report: None, trouble: None }
     }
 
-    /// Follows until the verdict, or the error that ends the command.
-    pub async fn run(mut self, mode: Mode, output: Output) -> Result<Verdict, Error> {
-        let timeout = match mode {
-            Mode::Wait { timeout, .. } => Some(timeout),
-            Mode::Once | Mode::Watch => None,
-        };
-        let ended = signalled()?;
-        let outcome = tokio::select! {
-            outcome = self.looks(timeout.is_some()) => outcome.map(Some),
-            signal = ended => Err(Error::Signalled(signal)),
-            // The time is up even while an answer is awaited.
-            () = elapsed(timeout) => Ok(None),
-        };
+    /// Follows until the gate opens, or the error that ends the command.
+    pub async fn run(mut self, mut gate: Gate, mode: Mode, output: Output) -> Result<Verdict, Error> {
+        let timeout = timeout(mode);
+        let outcome = bounded(self.until(&mut gate, timeout.is_some()), timeout).await;
+        self.end(outcome, mode, output, &gate)
+    }
+
+    /// Polls and shows what changes; with `until_finished`, until the gate opens.
+    pub async fn until(&mut self, gate: &mut Gate, until_finished: bool) -> Result<Verdict, Error> {
+        loop {
+            let report = self.answer().await?;
+            self.show.report(&report, gate.subject(&report))?;
+            let verdict = gate.look(&report, Timestamp::now());
+            self.report = Some(report);
+            if let Some(verdict) = verdict.filter(|_| until_finished) {
+                return Ok(verdict);
+            }
+            tokio::time::sleep(self.interval).await;
+        }
+    }
+
+    /// Asks until there is an answer, or a fault that will not pass.
+    pub async fn answer(&mut self) -> Result<Report, Error> {
+        loop {
+            match self.poll.once().await {
+                Ok(report) => {
+                    self.trouble = None;
+                    self.show.answered();
+                    return Ok(report);
+                }
+                Err(error) if error.is_definite() => return Err(error.into()),
+                Err(error) => {
+                    self.show.trouble(&error);
+                    self.trouble = Some(error.to_string());
+                    let pause = self.interval.max(error.retry_after().unwrap_or_default());
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Shows an answer that [`Self::until`] has not seen.
+    pub fn show(&mut self, report: Report) -> Result<(), Error> {
+        self.show.report(&report, report.newest_backup())?;
+        self.report = Some(report);
+        Ok(())
+    }
+
+    /// Says something on standard error.
+    pub fn note(&self, text: &str) {
+        self.show.note(text);
+    }
+
+    /// What polls, for another call to the cloud.
+    pub fn poll(&mut self) -> &mut Poll {
+        &mut self.poll
+    }
+
+    /// Ends the bar.
+    pub fn quiet(&mut self) {
+        self.show.end();
+    }
+
+    /// Writes the result, if each change was none already. Without an outcome the time was up.
+    pub fn end(
+        mut self,
+        outcome: Result<Option<Verdict>, Error>,
+        mode: Mode,
+        output: Output,
+        gate: &Gate,
+    ) -> Result<Verdict, Error> {
         self.show.end();
         let outcome = outcome?;
         // Whoever waited wants to see what for, even if it did not come.
@@ -56,53 +113,50 @@ impl Follow {
             show::result(report, output)?;
         }
         outcome.ok_or_else(|| Error::TimedOut {
-            after: show::written(timeout.unwrap_or_default()),
-            state: self.state(),
+            after: show::written(timeout(mode).unwrap_or_default()),
+            state: self.state(gate),
         })
     }
 
-    async fn looks(&mut self, until_finished: bool) -> Result<Verdict, Error> {
-        loop {
-            let mut pause = self.interval;
-            match self.poll.once().await {
-                Ok(report) => {
-                    self.trouble = None;
-                    self.show.report(&report, self.gate.subject(&report))?;
-                    let verdict = self.gate.look(&report, Timestamp::now());
-                    self.report = Some(report);
-                    if let Some(verdict) = verdict.filter(|_| until_finished) {
-                        return Ok(verdict);
-                    }
-                }
-                Err(error) if error.is_definite() => return Err(error.into()),
-                Err(error) => {
-                    self.show.trouble(&error);
-                    self.trouble = Some(error.to_string());
-                    pause = pause.max(error.retry_after().unwrap_or_default());
-                }
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
     /// How things stand, for whoever waited in vain.
-    fn state(&self) -> String {
+    fn state(&self, gate: &Gate) -> String {
         if let Some(trouble) = &self.trouble {
             return format!("the last poll failed: {trouble}");
         }
         let Some(report) = &self.report else { return "the cloud gave no answer".to_owned() };
-        if let Some(uid) = self.gate.vanished(report) {
+        if let Some(uid) = gate.vanished(report) {
             return format!(
                 "the backup {uid} was running and is no longer listed, and no newer one is finished"
             );
         }
-        let Some(task) = self.gate.subject(report) else { return self.gate.missing() };
+        let Some(task) = gate.subject(report) else { return gate.missing() };
         let phase = task.phase.as_deref().unwrap_or("without a phase");
         if is_finished(task) {
             return format!("the newest backup {} is {phase} and ended too long ago", task.uid);
         }
         let progress = task.progress.map(|progress| format!(", {progress}%")).unwrap_or_default();
         format!("the backup {} is still {phase}{progress}", task.uid)
+    }
+}
+
+fn timeout(mode: Mode) -> Option<Duration> {
+    match mode {
+        Mode::Wait { timeout, .. } => Some(timeout),
+        Mode::Once | Mode::Watch => None,
+    }
+}
+
+/// Runs something to its end, to a signal, or until the time is up, which gives nothing.
+pub async fn bounded<T, E: From<Error>>(
+    work: impl Future<Output = Result<T, E>>,
+    timeout: Option<Duration>,
+) -> Result<Option<T>, E> {
+    let ended = signalled()?;
+    tokio::select! {
+        outcome = work => outcome.map(Some),
+        signal = ended => Err(Error::Signalled(signal).into()),
+        // The time is up even while an answer is awaited.
+        () = elapsed(timeout) => Ok(None),
     }
 }
 

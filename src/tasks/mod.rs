@@ -14,12 +14,12 @@
 mod bar;
 pub mod credentials;
 pub mod error;
-mod follow;
-mod gate;
-mod poll;
-mod report;
-mod show;
-mod table;
+pub(crate) mod follow;
+pub(crate) mod gate;
+pub(crate) mod poll;
+pub(crate) mod report;
+pub(crate) mod show;
+pub(crate) mod table;
 
 use std::process::ExitCode;
 
@@ -37,18 +37,7 @@ use crate::serve::telemetry::{self, LogFormat};
 
 /// Runs the command, and says on standard error why it failed.
 pub fn main(args: &TasksArgs) -> ExitCode {
-    telemetry::start(LogFormat::Text, &args.log_filter);
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(Error::Runtime);
-    let result = result.and_then(|runtime| {
-        let result = runtime.block_on(run(args));
-        // What is still under way must not keep the process from ending.
-        runtime.shutdown_background();
-        result
-    });
+    let result = on_runtime(&args.log_filter, run(args), |error| error);
     match result {
         Ok(verdict) => ExitCode::from(verdict.exit_code()),
         Err(error) => {
@@ -58,6 +47,24 @@ pub fn main(args: &TasksArgs) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Starts the log and runs a command to its end.
+pub(crate) fn on_runtime<T, E>(
+    log_filter: &str,
+    command: impl Future<Output = Result<T, E>>,
+    failed: impl FnOnce(Error) -> E,
+) -> Result<T, E> {
+    telemetry::start(LogFormat::Text, log_filter);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return Err(failed(Error::Runtime(error))),
+    };
+    let result = runtime.block_on(command);
+    // What is still under way must not keep the process from ending.
+    runtime.shutdown_background();
+    result
 }
 
 async fn run(args: &TasksArgs) -> Result<Verdict, Error> {
@@ -73,10 +80,13 @@ async fn run(args: &TasksArgs) -> Result<Verdict, Error> {
             }
             Ok(verdict)
         }
-        Mode::Watch | Mode::Wait { .. } => {
-            let show = Show::new(args.output, mode);
-            let gate = Gate::newest(args.newer_than);
-            Follow::new(poll, show, args.interval, gate).run(mode, args.output).await
+        Mode::Watch => {
+            let show = Show::new(args.output, true, true);
+            Follow::new(poll, show, args.interval).run(Gate::newest(args.newer_than), mode, args.output).await
+        }
+        Mode::Wait { watch, .. } => {
+            let show = Show::new(args.output, watch, watch);
+            Follow::new(poll, show, args.interval).run(Gate::newest(args.newer_than), mode, args.output).await
         }
     }
 }

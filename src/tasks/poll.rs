@@ -1,6 +1,7 @@
 //! One poll: the credential, then the tasks of the cluster, as a report. What a series of polls means is left to
 //! [`super::follow`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use super::{
 use crate::cli::{CloudArgs, CredentialArgs, credentials::SecretName};
 use crate::cloud::{
     client::{Client, ClientConfig},
+    credential::Credential,
     fault::Fault,
     region::Endpoints,
     target::Target,
@@ -69,7 +71,7 @@ impl PollError {
 
 /// A fault in the words of this command, with the id of its request, which a support case needs. A status leaves the id
 /// out, since it differs from try to try; here it is told once.
-fn told(fault: &Fault) -> String {
+pub fn told(fault: &Fault) -> String {
     // The advice is written for those who run the operator.
     let message =
         fault.message.replace("--operator-credentials", "--credentials").replace("the operator's ", "the ");
@@ -103,11 +105,17 @@ impl Poll {
         Ok(Self { client: Client::new(config)?, credentials, reports: Builder::new(&target), target })
     }
 
+    /// The client, the cluster and the credential as it is now, for another call.
+    pub async fn ready(&mut self) -> Result<(&Client, &Target, Arc<Credential>), PollError> {
+        let credential = self.credentials.get().await?;
+        Ok((&self.client, &self.target, credential))
+    }
+
     /// Asks once.
     pub async fn once(&mut self) -> Result<Report, PollError> {
-        let credential = self.credentials.get().await?;
+        let (client, target, credential) = self.ready().await?;
         let now = Timestamp::now();
-        let answer = self.client.list_tasks(&self.target, &credential, now).await?;
+        let answer = client.list_tasks(target, &credential, now).await?;
         Ok(self.reports.report(&answer, now))
     }
 }

@@ -15,7 +15,7 @@ use super::{
     table::{message, painted, seconds, table},
 };
 use crate::api::TaskStatus;
-use crate::cli::tasks::{Mode, Output};
+use crate::cli::tasks::Output;
 use crate::controller::plan::record::{is_backup, is_finished};
 
 /// Writes the one result of a poll, or of a wait.
@@ -74,11 +74,12 @@ pub struct Show {
 }
 
 impl Show {
-    /// For this output. There is a bar only where both streams are a terminal: it is drawn on standard error.
-    pub fn new(output: Output, mode: Mode) -> Self {
-        let watch = matches!(mode, Mode::Watch | Mode::Wait { watch: true, .. });
+    /// For this output. With `watch` each change is a result. A bar, if one is wanted, is drawn on standard error: only
+    /// where that is a terminal and, with `watch`, standard output is one too.
+    pub fn new(output: Output, watch: bool, bar: bool) -> Self {
         let stdout = io::stdout().is_terminal();
-        let live = watch && output == Output::Table && stdout && io::stderr().is_terminal() && !is_dumb();
+        let live =
+            bar && output == Output::Table && (stdout || !watch) && io::stderr().is_terminal() && !is_dumb();
         Self {
             output,
             watch,
@@ -91,9 +92,6 @@ impl Show {
 
     /// Shows what is new in an answer. The bar is that of `subject`, the backup that is waited for.
     pub fn report(&mut self, report: &Report, subject: Option<&TaskStatus>) -> Result<(), Error> {
-        if self.trouble.take().is_some() {
-            self.note("the cloud answers again");
-        }
         if let Some(bar) = &self.bar {
             bar.set(subject);
         }
@@ -128,11 +126,18 @@ impl Show {
                 if self.bar.is_none() || old.is_none_or(|old| old.phase != task.phase) {
                     self.print(&line(task, now, self.colour))?;
                 }
-            } else {
+            } else if self.bar.is_none() || old.is_none_or(|old| old.phase != task.phase) {
                 self.note(line(task, now, false).trim_end());
             }
         }
         Ok(())
+    }
+
+    /// Says that the cloud answers again, if it did not.
+    pub fn answered(&mut self) {
+        if self.trouble.take().is_some() {
+            self.note("the cloud answers again");
+        }
     }
 
     /// Says why a poll failed, once until the reason changes.
@@ -153,7 +158,8 @@ impl Show {
         self.aside(|| print(text))
     }
 
-    fn note(&self, text: &str) {
+    /// Says something on standard error.
+    pub fn note(&self, text: &str) {
         self.aside(|| eprintln!("{text}"));
     }
 

@@ -2,23 +2,6 @@
 
 use super::*;
 
-/// The command with a terminal for all three streams, its output on standard output.
-fn on_terminal(command: &Command) -> Command {
-    let quoted = |text: &std::ffi::OsStr| format!("'{}'", text.to_str().unwrap().replace('\'', r"'\''"));
-    let line: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
-    let mut script = Command::new("script");
-    script.args([
-        "--quiet",
-        "--return",
-        "--command",
-        &format!("stty cols 100; {}", line.join(" ")),
-        "/dev/null",
-    ]);
-    script.env_clear().env("TERM", "xterm").env("SHELL", "/bin/sh").stdin(Stdio::null());
-    script.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    script
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_phase_has_its_colour_on_a_terminal_alone() {
     let simulator = simulator().await;

@@ -1,0 +1,105 @@
+//! A lost answer: the backup is looked for, and none is ever started twice.
+
+use cce_simulator::{Fault, FaultKind, StartFault};
+use serde_json::json;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_becomes_of_the_answer_the_started_backup_is_adopted() {
+    for fault in [
+        Fault::from(FaultKind::Reset {}),
+        FaultKind::ResetMidBody {}.into(),
+        FaultKind::Truncate {}.into(),
+        FaultKind::Garbage {}.into(),
+        FaultKind::Hang {}.into(),
+        Fault::status(500),
+        Fault::status(504),
+        Fault::status(204),
+        Fault::body(200, "{}"),
+        Fault::body(200, "<html>"),
+    ] {
+        let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+        cloud.ends(2, "Success");
+        cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(fault.clone())).unwrap();
+        let ran = run(&mut cloud.backup(&["--request-timeout", "1s"]));
+        assert_eq!((ran.code, cloud.posts()), (Some(0), 1), "{fault:?}: {ran:?}");
+        assert!(ran.stderr.contains("the answer is lost ("), "{}", ran.stderr);
+        assert!(ran.stderr.contains(" is new since the request and is followed\n"), "{}", ran.stderr);
+        assert!(ran.stderr.ends_with(" Success 100%\n"), "{}", ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_listed_late_is_still_found() {
+    let cloud = Cloud::with([]).await;
+    cloud.ends(3, "Success");
+    cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(Fault::status(502))).unwrap();
+    cloud.simulator.set_answer(CLUSTER, json!({"kind": "List", "items": []}));
+    let mut command = start(&mut cloud.backup(&[]));
+    command.says("looking for the backup among the tasks");
+    let looks = cloud.simulator.requests(CLUSTER);
+    until("two looks in vain", || cloud.simulator.requests(CLUSTER) >= looks + 2).await;
+    cloud.simulator.clear_answer(CLUSTER);
+    let ran = command.end();
+    assert_eq!((ran.code, cloud.posts()), (Some(0), 1), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_told_ends_with_3_and_no_second_request() {
+    let lost = |cloud: &Cloud| {
+        let fault = StartFault::Refused(Fault::status(502));
+        cloud.simulator.set_start_fault(CLUSTER, fault).unwrap();
+    };
+    // Nothing new is listed.
+    let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+    lost(&cloud);
+    let ran = run(&mut cloud.backup(&[]));
+    assert_eq!((ran.code, ran.stdout.as_str(), cloud.posts()), (Some(3), "", 1), "{ran:?}");
+    assert!(
+        ran.stderr.contains("error: it is not known whether a backup was started: ")
+            && ran.stderr.contains("no new one is listed: look with the command tasks"),
+        "{}",
+        ran.stderr
+    );
+
+    // More than one is new.
+    let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+    cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
+    let command = start(&mut cloud.backup(&["--request-timeout", "3s"]));
+    until("the request", || cloud.posts() == 1).await;
+    cloud.simulator.set_tasks(CLUSTER, [ended("old", "Success", OLD), Task::new("other", "Running")]);
+    let ran = command.end();
+    assert_eq!((ran.code, cloud.posts()), (Some(3), 1), "{ran:?}");
+    assert!(ran.stderr.contains("more than one is new since the request ("), "{}", ran.stderr);
+
+    // Nobody can be asked any more.
+    let cloud = Cloud::with([]).await;
+    cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
+    let command = start(&mut cloud.backup(&["--request-timeout", "3s"]));
+    until("the request", || cloud.posts() == 1).await;
+    cloud.simulator.remove_credential(ACCESS_KEY);
+    let ran = command.end();
+    assert_eq!((ran.code, cloud.posts()), (Some(3), 1), "{ran:?}");
+    assert!(ran.stderr.contains("and the access key or its signature was refused"), "{}", ran.stderr);
+
+    // The time is up while the answer is awaited.
+    let cloud = Cloud::with([]).await;
+    cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
+    let mut command = on_cluster("backup", &cloud.tls.url(), &["--timeout", "2s"]);
+    let ran = run(command.args(["--ca-file", cloud.tls.ca_file()]));
+    assert_eq!((ran.code, cloud.posts()), (Some(3), 1), "{ran:?}");
+    assert!(ran.stderr.contains("the time is up: look with the command tasks"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_while_the_answer_is_awaited_it_says_that_nothing_is_known() {
+    let cloud = Cloud::with([]).await;
+    cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
+    let mut command = start(&mut cloud.backup(&[]));
+    until("the request", || cloud.posts() == 1).await;
+    command.signal("INT");
+    let ran = command.end();
+    assert_eq!((ran.code, cloud.posts()), (Some(130), 1), "{ran:?}");
+    assert!(ran.stderr.contains("whether one was started is not known"), "{}", ran.stderr);
+}

@@ -1,0 +1,63 @@
+//! `cce-backup-watch backup` as a user runs it: the real command against the simulator over TLS. Every test counts the
+//! requests for a backup.
+
+#[path = "../command/mod.rs"]
+mod command;
+mod follow;
+mod if_older_than;
+mod lost;
+mod refused;
+
+use cce_simulator::scenario::Step;
+use command::{tls::Tls, *};
+use jiff::SignedDuration;
+
+/// A simulator behind TLS.
+struct Cloud {
+    simulator: Simulator,
+    tls: Tls,
+}
+
+impl Cloud {
+    /// It knows the cluster, which lists these tasks.
+    async fn with(tasks: impl IntoIterator<Item = Task>) -> Self {
+        let simulator = simulator().await;
+        simulator.set_tasks(CLUSTER, tasks);
+        let tls = Tls::start(&simulator).await;
+        Self { simulator, tls }
+    }
+
+    /// `backup` with these flags, looking once a second.
+    fn backup(&self, flags: &[&str]) -> Command {
+        let mut command = on_cluster("backup", &self.tls.url(), &["--interval", "1s", "--timeout", "30s"]);
+        command.args(["--ca-file", self.tls.ca_file()]).args(flags);
+        command
+    }
+
+    /// Backups that are started run until they end in `phase`, that many seconds after their start.
+    fn ends(&self, seconds: i64, phase: &str) {
+        let step = |after, phase: &str, progress| Step {
+            after: SignedDuration::from_secs(after),
+            phase: phase.to_owned(),
+            progress: Some(progress),
+            items: None,
+        };
+        self.simulator.set_backup_steps(CLUSTER, vec![step(0, "Running", 0), step(seconds, phase, 100)]);
+    }
+
+    /// The requests for a backup so far.
+    fn posts(&self) -> u64 {
+        self.simulator.start_requests(CLUSTER)
+    }
+}
+
+/// A backup that ended this long ago.
+fn ended(uid: &str, phase: &str, ago: SignedDuration) -> Task {
+    let end = Timestamp::now() - ago;
+    Task::new(uid, phase).created(end - SignedDuration::from_mins(5)).updated(end).completed(end)
+}
+
+const OLD: SignedDuration = SignedDuration::from_hours(3);
+const YOUNG: SignedDuration = SignedDuration::from_mins(1);
+/// Longer than any test waits.
+const NEVER: i64 = 3_600;
