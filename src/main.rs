@@ -6,7 +6,7 @@ use cce_backup_watch::{
     api::crd,
     backup,
     cli::{Cli, Command, manual},
-    operator, tasks,
+    discover, operator, tasks,
 };
 use clap::FromArgMatches;
 
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Controller(args) => block_on(operator::run(*args)),
         Command::Tasks(args) => return tasks::main(&args),
         Command::Backup(args) => return backup::main(&args),
+        Command::Discover(args) => return discover::main(&args),
         Command::Completion { shell } => manual::completion(shell, called.as_deref()).map_err(Into::into),
         Command::Man { command } => manual::page(command.as_ref()).map_err(Into::into),
         Command::Crd => crd::yaml().map(|yaml| print!("{yaml}")).map_err(Into::into),

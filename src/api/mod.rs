@@ -14,6 +14,12 @@ pub use reason::{EventReason, Reason};
 pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterType, Credentials, SecretRef};
 pub use status::{ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus};
 
+/// The version of the resource, as its manifests name it.
+pub const API_VERSION: &str = "cce.backupwatch.io/v1alpha1";
+
+/// The kind of the resource.
+pub const KIND: &str = "ClusterBackupWatch";
+
 /// Any new value polls once now; the value is echoed into `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "cce.backupwatch.io/requestedAt";
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
+use super::value::is_object_name;
 use crate::cloud::source::OperatorCredentials;
 
 /// Where the access key comes from.
@@ -62,16 +63,10 @@ impl FromStr for SecretName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_name = |part: &str| {
-            let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-            let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-            part.len() <= 253
-                && part.bytes().all(inner)
-                && ends(part.chars().next())
-                && ends(part.chars().last())
-        };
         match text.split_once('/') {
-            Some((namespace, name)) if is_name(namespace) && !namespace.contains('.') && is_name(name) => {
+            Some((namespace, name))
+                if is_object_name(namespace) && !namespace.contains('.') && is_object_name(name) =>
+            {
                 Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
             }
             _ => Err("write it as NAMESPACE/NAME, such as platform/huawei".to_owned()),

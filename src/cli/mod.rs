@@ -8,6 +8,7 @@ mod cloud;
 mod cluster;
 mod controller;
 pub mod credentials;
+pub mod discover;
 pub mod manual;
 pub mod tasks;
 mod value;
@@ -22,6 +23,7 @@ pub use cloud::CloudArgs;
 pub use cluster::ClusterArgs;
 pub use controller::ControllerArgs;
 pub use credentials::CredentialArgs;
+use discover::DiscoverArgs;
 use manual::{Page, Shell};
 use tasks::TasksArgs;
 
@@ -44,6 +46,8 @@ pub enum Command {
     Tasks(Box<TasksArgs>),
     /// Start one backup of a cluster and follow it to its end. The only command that changes anything in the cloud.
     Backup(Box<BackupArgs>),
+    /// List the clusters of projects and print a ClusterBackupWatch for each, or what differs from those there are.
+    Discover(Box<DiscoverArgs>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
     /// Print the completions for a shell.

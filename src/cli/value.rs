@@ -27,6 +27,13 @@ pub(super) fn shard(text: &str) -> Result<Shard, String> {
     }
 }
 
+/// Whether Kubernetes takes this for the name of an object, and no part of a path.
+pub(super) fn is_object_name(text: &str) -> bool {
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    text.len() <= 253 && text.bytes().all(inner) && ends(text.chars().next()) && ends(text.chars().last())
+}
+
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

@@ -29,7 +29,12 @@ pub fn result(report: &Report, output: Output) -> Result<(), Error> {
         Output::Json => format!("{}\n", encoded(serde_json::to_string_pretty(report))?),
         Output::Yaml => encoded(serde_saphyr::to_string(report))?,
     };
-    match print(&text) {
+    print_result(&text)
+}
+
+/// Writes a whole result.
+pub fn print_result(text: &str) -> Result<(), Error> {
+    match print(text) {
         // The verdict is in the exit code too: it must not change because `grep -q` has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),

@@ -16,25 +16,41 @@ const NONE: &str = "-";
 /// The table of these tasks, with colours for a terminal if wanted.
 pub fn table(tasks: &[TaskStatus], colour: bool) -> String {
     let rows: Vec<_> = tasks.iter().map(row).collect();
+    let paint = |row: usize| if colour { paint(tasks[row].phase.as_deref()) } else { "" };
+    aligned(HEADINGS, &rows, |row, column| if column == PHASE { paint(row) } else { "" })
+}
+
+/// A table without colours.
+pub fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    aligned(headings, rows, |_, _| "")
+}
+
+/// Columns of even width. `paint` gives the colour of a cell, by row and column; empty for none.
+fn aligned<'a, const N: usize>(
+    headings: [&str; N],
+    rows: &[[String; N]],
+    paint: impl Fn(usize, usize) -> &'a str,
+) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([HEADINGS[column].len()]).max().unwrap_or_default()
+        cells.chain([headings[column].len()]).max().unwrap_or_default()
     };
-    let widths: [usize; 7] = std::array::from_fn(width);
+    let widths: [usize; N] = std::array::from_fn(width);
     let mut table = String::new();
-    let mut line = |cells: [&str; 7], paint: &str| {
+    let mut line = |cells: [&str; N], row: Option<usize>| {
         for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-            let gap = if column + 1 == cells.len() { 0 } else { width + 2 - cell.chars().count() };
-            let (on, off) = if column == PHASE && !paint.is_empty() { (paint, RESET) } else { ("", "") };
+            let gap = if column + 1 == N { 0 } else { width + 2 - cell.chars().count() };
+            let on = row.map(|row| paint(row, column)).unwrap_or_default();
+            let off = if on.is_empty() { "" } else { RESET };
             // Writing to a string cannot fail.
             let _ = write!(table, "{on}{cell}{off}{:gap$}", "");
         }
         table.truncate(table.trim_end().len());
         table.push('\n');
     };
-    line(HEADINGS, "");
-    for (row, task) in rows.iter().zip(tasks) {
-        line(row.each_ref().map(String::as_str), if colour { paint(task.phase.as_deref()) } else { "" });
+    line(headings, None);
+    for (index, row) in rows.iter().enumerate() {
+        line(row.each_ref().map(String::as_str), Some(index));
     }
     table
 }

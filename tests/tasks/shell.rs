@@ -45,7 +45,16 @@ fn the_completions_of_each_shell_know_the_commands_and_flags() {
     for shell in ["bash", "zsh", "fish"] {
         let ran = run(program().args(["completion", shell]));
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{shell}");
-        for word in ["controller", "tasks", "cluster-id", "region-endpoint", "Autopilot"] {
+        for word in [
+            "controller",
+            "tasks",
+            "backup",
+            "discover",
+            "if-older-than",
+            "cluster-id",
+            "region-endpoint",
+            "Autopilot",
+        ] {
             assert!(ran.stdout.contains(word), "{shell}: {word}");
         }
     }
@@ -62,6 +71,9 @@ fn bash_takes_the_completions_and_completes_with_them() {
         ("cce-backup-watch tasks --cluster-t", "--cluster-type"),
         ("cce-backup-watch tasks --cluster-type A", "Autopilot"),
         ("cce-backup-watch tasks --wait -o ya", "yaml"),
+        ("cce-backup-watch back", "backup"),
+        ("cce-backup-watch backup --if", "--if-older-than"),
+        ("cce-backup-watch discover -o ta", "table"),
         ("cce-backup-watch completion z", "zsh"),
     ] {
         // As bash calls it: the function that the command is registered with, its name, the word, the one before.
@@ -83,6 +95,8 @@ fn every_command_has_a_man_page_that_groff_renders() {
     for (page, words) in [
         (&["man"][..], &["cce-backup-watch", "tasks", "controller"][..]),
         (&["man", "tasks"], &["--cluster-id", "CBW_CLUSTER_ID", "Exit codes:", "124", "NOTES"]),
+        (&["man", "backup"], &["--if-older-than", "CBW_IF_OLDER_THAN", "Exit codes:", "NOTES"]),
+        (&["man", "discover"], &["--existing", "CBW_SECRET_NAME", "Exit codes:", "NOTES"]),
         (&["man", "controller"], &["--leader-elect", "CBW_LISTEN"]),
     ] {
         let ran = run(program().args(page));
@@ -104,7 +118,11 @@ fn every_command_has_a_man_page_that_groff_renders() {
     }
     let ran = run(program().args(["man", "get"]));
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("there are pages for controller, tasks, crd"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("there are pages for controller, tasks, backup, discover, crd"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
