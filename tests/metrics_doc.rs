@@ -35,12 +35,15 @@ fn page() -> String {
         "# Metrics\n\n<!-- Written by `make generate` from the code's own registry. -->\n\n\
          Served on `/metrics` in the OpenMetrics text format. No URL, task or message is ever a label.\n\n\
          ## Of each watch\n\n\
-         With the labels `namespace` and `name` of the watch; `backup_phase` has `phase` besides, `backup_healthy` and `ready`\n\
-         have `status`. They are read off the status of the resource, so they are there after a restart, and gone with the watch.\n\n\
-         | metric | meaning |\n|---|---|\n",
+         Gauges with the labels `namespace` and `name` of the watch, and those that the table names. They are read off the resource,\n\
+         so they are there after a restart, and gone with the watch. The label `cluster` of `info` is the id of the CCE cluster, and\n\
+         not the hub of the same name that many set-ups add to every series: [the rules](operations.md#metrics-of-several-hubs)\n\
+         keep the two apart.\n\n\
+         | metric | more labels | meaning |\n|---|---|---|\n",
     );
-    for (name, help) in resource_metrics::described() {
-        writeln!(page, "| `{PREFIX}_{name}` | {help} |").unwrap();
+    for (name, labels, help) in resource_metrics::described() {
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        writeln!(page, "| `{PREFIX}_{name}` | {} | {help} |", labels.join(", ")).unwrap();
     }
     page.push_str("\n## Of the operator\n\n| metric | type | meaning |\n|---|---|---|\n");
     for (name, (kind, help)) in registered() {
@@ -76,6 +79,8 @@ fn every_metric_of_the_contract_is_exported() {
         "ready",
         "max_age_seconds",
         "suspended",
+        "info",
+        "condition_reason",
         "reconcile_total",
         "reconcile_duration_seconds",
         "api_requests_total",

@@ -14,7 +14,9 @@ use prometheus_client::{
 use crate::api::{
     ClusterBackupWatch,
     condition::{self, types},
+    reason::Reason,
 };
+use crate::cloud::target::ClusterType;
 use crate::controller::{Stores, context::key};
 use crate::poll::driver::Poller;
 
@@ -38,62 +40,97 @@ impl fmt::Debug for Watches {
 }
 
 type Labels = Vec<(&'static str, String)>;
-/// The values of one metric for one watch, each with a label of its own where it needs one.
-type Values = Vec<(Option<(&'static str, &'static str)>, f64)>;
+/// The values of one metric for one watch, each with the labels that it has besides those of the watch.
+type Values = Vec<(Labels, f64)>;
 
-/// One metric: its name, what it means, and its values for a watch. A label of its own may stand beside a value.
+/// One metric: its name, what it means, the labels that its values have besides `namespace` and `name`, and its values for
+/// a watch.
 struct Gauge {
     name: &'static str,
     help: &'static str,
+    labels: &'static [&'static str],
     read: fn(&ClusterBackupWatch, Option<Timestamp>) -> Values,
 }
 
-const GAUGES: [Gauge; 8] = [
+const GAUGES: [Gauge; 12] = [
+    Gauge {
+        name: "info",
+        help: "1; which CCE cluster the watch names",
+        labels: &["region", "project", "cluster", "cluster_type"],
+        read: identity,
+    },
+    Gauge {
+        name: "condition_reason",
+        help: "1 for the reason that the condition Ready or BackupHealthy has; Unknown is a reason that this version does not know",
+        labels: &["type", "reason"],
+        read: reasons,
+    },
+    Gauge {
+        name: "condition_last_transition_timestamp_seconds",
+        help: "Since when the condition Ready or BackupHealthy has its status; absent before the first",
+        labels: &["type"],
+        read: transitions,
+    },
     Gauge {
         name: "last_success_timestamp_seconds",
         help: "When the newest successful backup was completed; absent when none is known",
+        labels: &[],
         read: |watch, _| one(status(watch, |s| s.last_success.as_ref()?.time).map(seconds)),
     },
     Gauge {
         name: "last_poll_timestamp_seconds",
         help: "When the cloud last answered a poll of this process; absent before the first",
+        labels: &[],
         read: |_, answered| one(answered.map(seconds)),
     },
     Gauge {
         name: "backup_phase",
         help: "1 for the phase of the newest backup, 0 for the others; none is 1 when there is no backup",
+        labels: &["phase"],
         read: phase,
     },
     Gauge {
         name: "backup_progress_ratio",
         help: "The progress of the newest backup, 0 to 1; absent when the API gives none",
+        labels: &[],
         read: |watch, _| one(status(watch, |s| s.progress).map(|percent| f64::from(percent) / 100.0)),
     },
     Gauge {
         name: "backup_healthy",
         help: "1 for the status of the condition BackupHealthy, 0 for the others",
+        labels: &["status"],
         read: |watch, _| truth(watch, types::BACKUP_HEALTHY),
     },
     Gauge {
         name: "ready",
         help: "1 for the status of the condition Ready, 0 for the others",
+        labels: &["status"],
         read: |watch, _| truth(watch, types::READY),
+    },
+    Gauge {
+        name: "interval_seconds",
+        help: "How often the watch is polled while no backup runs",
+        labels: &[],
+        read: |watch, _| one(Some(std::time::Duration::from(watch.spec.interval).as_secs_f64())),
     },
     Gauge {
         name: "max_age_seconds",
         help: "The age from which on a success is stale; absent when none is set",
+        labels: &[],
         read: |watch, _| one(watch.spec.max_age.map(|age| std::time::Duration::from(age).as_secs_f64())),
     },
     Gauge {
         name: "suspended",
         help: "Whether polling is suspended",
+        labels: &[],
         read: |watch, _| one(Some(f64::from(u8::from(watch.spec.suspend)))),
     },
 ];
 
-/// The names, without the prefix, and meanings of the metrics of a watch, for the documentation.
-pub fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
-    GAUGES.into_iter().map(|gauge| (gauge.name, gauge.help))
+/// The names, without the prefix, the labels besides `namespace` and `name`, and the meanings of the metrics of a watch, for the
+/// documentation.
+pub fn described() -> impl Iterator<Item = (&'static str, &'static [&'static str], &'static str)> {
+    GAUGES.into_iter().map(|gauge| (gauge.name, gauge.labels, gauge.help))
 }
 
 impl Collector for Watches {
@@ -114,9 +151,9 @@ impl Collector for Watches {
         for gauge in GAUGES {
             let mut family = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             for (watch, labels, answered) in &watches {
-                for (label, value) in (gauge.read)(watch, *answered) {
+                for (own, value) in (gauge.read)(watch, *answered) {
                     let mut labels = labels.clone();
-                    labels.extend(label.map(|(key, value)| (key, value.to_owned())));
+                    labels.extend(own);
                     ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
                 }
             }
@@ -126,7 +163,14 @@ impl Collector for Watches {
 }
 
 fn one(value: Option<f64>) -> Values {
-    value.map(|value| (None, value)).into_iter().collect()
+    value.map(|value| (Vec::new(), value)).into_iter().collect()
+}
+
+/// 1 for the value of a label that holds, 0 for the others.
+fn one_of(label: &'static str, all: impl IntoIterator<Item = &'static str>, holds: Option<&str>) -> Values {
+    all.into_iter()
+        .map(|value| (vec![(label, value.to_owned())], f64::from(u8::from(holds == Some(value)))))
+        .collect()
 }
 
 fn status<T>(
@@ -140,22 +184,137 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
+fn identity(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
+    let spec = &watch.spec;
+    let cluster_type = match spec.cluster_type {
+        ClusterType::Standard => "Standard",
+        ClusterType::Autopilot => "Autopilot",
+    };
+    let labels = vec![
+        ("region", spec.region.clone()),
+        ("project", spec.project_id.clone()),
+        ("cluster", spec.cluster_id.clone()),
+        ("cluster_type", cluster_type.to_owned()),
+    ];
+    vec![(labels, 1.0)]
+}
+
+fn reasons(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
+    let reason_of = |type_| {
+        let condition = status(watch, |s| condition::find(&s.conditions, type_).cloned());
+        // A status that somebody else wrote must not make labels without end.
+        let reason = condition.map_or(Reason::NotYetPolled.as_str(), |condition| {
+            Reason::parse(&condition.reason).map_or(UNKNOWN, Reason::as_str)
+        });
+        (vec![("type", type_.to_owned()), ("reason", reason.to_owned())], 1.0)
+    };
+    [types::READY, types::BACKUP_HEALTHY].into_iter().map(reason_of).collect()
+}
+
+fn transitions(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
+    let since = |type_: &'static str| {
+        let condition = status(watch, |s| condition::find(&s.conditions, type_).cloned())?;
+        Some((vec![("type", type_.to_owned())], seconds(condition.last_transition_time.0)))
+    };
+    [types::READY, types::BACKUP_HEALTHY].into_iter().filter_map(since).collect()
+}
+
 fn phase(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
     let any = status(watch, |s| s.tasks.as_ref().filter(|tasks| !tasks.is_empty()).map(|_| ())).is_some();
     let now = status(watch, |s| s.phase.clone());
     let now = PHASES.into_iter().find(|phase| now.as_deref() == Some(phase)).or(any.then_some(UNKNOWN));
-    PHASES
-        .into_iter()
-        .chain([UNKNOWN])
-        .map(|phase| (Some(("phase", phase)), f64::from(u8::from(now == Some(phase)))))
-        .collect()
+    one_of("phase", PHASES.into_iter().chain([UNKNOWN]), now)
 }
 
 fn truth(watch: &ClusterBackupWatch, type_: &str) -> Values {
     let now = watch.status.as_ref().and_then(|status| condition::find(&status.conditions, type_));
     let now = now.map_or("Unknown", |condition| condition.status.as_str());
-    ["True", "False", "Unknown"]
-        .into_iter()
-        .map(|status| (Some(("status", status)), f64::from(u8::from(now == status))))
-        .collect()
+    one_of("status", ["True", "False", "Unknown"], Some(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use serde_json::json;
+
+    use super::*;
+
+    fn watch(conditions: Vec<Condition>) -> ClusterBackupWatch {
+        let mut watch: ClusterBackupWatch = serde_json::from_value(json!({
+            "apiVersion": "cce.backupwatch.io/v1alpha1",
+            "kind": "ClusterBackupWatch",
+            "metadata": {"namespace": "platform", "name": "prod"},
+            "spec": {
+                "region": "cn-north-4",
+                "projectID": "0123456789abcdef0123456789abcdef",
+                "clusterID": "11111111-2222-3333-4444-555555555555",
+                "clusterType": "Autopilot",
+                "interval": "10m",
+            },
+        }))
+        .unwrap();
+        watch.status = Some(crate::api::ClusterBackupWatchStatus { conditions, ..Default::default() });
+        watch
+    }
+
+    fn condition(type_: &str, reason: &str) -> Condition {
+        Condition {
+            type_: type_.to_owned(),
+            status: "False".to_owned(),
+            reason: reason.to_owned(),
+            message: String::new(),
+            observed_generation: None,
+            last_transition_time: Time(Timestamp::from_second(1_700_000_000).unwrap()),
+        }
+    }
+
+    fn labels(values: Values) -> Vec<Vec<(&'static str, String)>> {
+        values.into_iter().map(|(labels, _)| labels).collect()
+    }
+
+    #[test]
+    fn the_metric_info_names_the_cluster() {
+        let values = identity(&watch(vec![]), None);
+        let text: Vec<_> = values[0].0.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(
+            text,
+            [
+                "region=cn-north-4",
+                "project=0123456789abcdef0123456789abcdef",
+                "cluster=11111111-2222-3333-4444-555555555555",
+                "cluster_type=Autopilot"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_reason_that_holds_is_named_and_nothing_else() {
+        let conditions = vec![
+            condition("Ready", "ClockSkew"),
+            condition("BackupHealthy", "PollFailing"),
+            condition("Stalled", "ClockSkew"),
+        ];
+        let reasons = labels(reasons(&watch(conditions), None));
+        assert_eq!(
+            reasons,
+            [
+                vec![("type", "Ready".to_owned()), ("reason", "ClockSkew".to_owned())],
+                vec![("type", "BackupHealthy".to_owned()), ("reason", "PollFailing".to_owned())],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_reason_that_somebody_else_wrote_makes_no_label_of_its_own() {
+        let reasons = labels(reasons(&watch(vec![condition("Ready", "Made-up-4711")]), None));
+        assert_eq!(reasons[0][1], ("reason", "Unknown".to_owned()));
+        // No condition is the state before the first poll.
+        assert_eq!(reasons[1][1], ("reason", "NotYetPolled".to_owned()));
+    }
+
+    #[test]
+    fn a_condition_tells_since_when() {
+        let since = transitions(&watch(vec![condition("BackupHealthy", "BackupFailed")]), None);
+        assert_eq!(since, [(vec![("type", "BackupHealthy".to_owned())], 1_700_000_000.0)]);
+    }
 }
