@@ -234,9 +234,11 @@ fn every_reason_that_is_bad_news_has_a_remedy() {
 
 #[test]
 fn every_reason_of_a_blind_watch_is_in_its_runbook() {
-    let runbook = std::fs::read_to_string("docs/runbooks/WatchNotReady.md").unwrap();
-    for reason in Reason::ALL.iter().filter(|r| r.is_of(types::READY) && r.status() != Truth::True) {
-        assert!(runbook.contains(reason.as_str()), "docs/runbooks/WatchNotReady.md has no row for {reason}");
+    for page in ["docs/runbooks/CCEBackupWatchNotReady.md", "docs/runbooks/zh-CN/CCEBackupWatchNotReady.md"] {
+        let runbook = std::fs::read_to_string(page).unwrap();
+        for reason in Reason::ALL.iter().filter(|r| r.is_of(types::READY) && r.status() != Truth::True) {
+            assert!(runbook.contains(reason.as_str()), "{page} has no row for {reason}");
+        }
     }
 }
 

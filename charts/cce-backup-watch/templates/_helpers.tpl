@@ -104,6 +104,31 @@ metricRelabelings:
 {{- end }}
 {{- end -}}
 
+{{/* A text of the alerts, or the dashboard, with the labels that tell hubs apart in place of "cluster". Takes a dict of root and text. What is
+replaced stands in these forms only, so that the label "cluster" of the metric info stays what it is. */}}
+{{- define "cce-backup-watch.byHub" -}}
+{{- $text := .text -}}
+{{- $hubs := .root.Values.prometheusRule.hubLabels -}}
+{{- if ne (join "," $hubs) "cluster" -}}
+{{- $grouping := "" -}}
+{{- $matchers := "" -}}
+{{- $values := "" -}}
+{{- $words := "" -}}
+{{- range $hubs -}}
+{{- $grouping = printf "%s%s, " $grouping . -}}
+{{- $matchers = printf "%s, %s=%%q" $matchers . -}}
+{{- $values = printf "%s $labels.%s" $values . -}}
+{{- $words = printf "%s{{ with $labels.%s }} on {{ . }}{{ end }}" $words . -}}
+{{- end -}}
+{{- $text = $text | replace "(cluster, " (printf "(%s" $grouping) | replace ", cluster=%q" $matchers | replace " $labels.cluster | query" (printf "%s | query" $values) -}}
+{{- $text = $text | replace "{{ with $labels.cluster }} on {{ . }}{{ end }}" $words -}}
+{{- with $hubs -}}
+{{- $text = $text | replace "cluster=~\\\"$hub\\\"" (printf "%s=~\\\"$hub\\\"" (first .)) | replace "_info, cluster)" (printf "_info, %s)" (first .)) -}}
+{{- end -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}
+
 {{/* What the operator may do in a watched namespace; in the whole cluster where it watches all. */}}
 {{- define "cce-backup-watch.rules" -}}
 - apiGroups: [cce.backupwatch.io]
