@@ -1,0 +1,283 @@
+#!/usr/bin/env bash
+#
+# A real Prometheus scrapes the running operator and evaluates every alert and every query of the dashboard: each must return
+# data in the state that it is for.
+#
+#   test-monitoring.sh
+#
+# Alerts wait for minutes and hours. Here a minute is a second: the windows of the expressions and "for" are shortened by rules
+# that are checked, so the expressions are otherwise those that are shipped. promtool tests them at their own pace.
+#
+# The tools are taken from hack/control-plane/provision.sh. CBW_BIN_DIR may name a directory with cce-backup-watch and
+# cce-simulator; otherwise cargo builds them. The last line is "N passed, N failed".
+#
+# Functions that only "check" calls look unreachable to shellcheck.
+# shellcheck disable=SC2317,SC2329
+set -uo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
+root=$PWD
+readonly root chart=charts/cce-backup-watch hub=hub-a namespace=shop
+readonly limit=90   # seconds until every alert fires
+
+# shellcheck source=hack/check.sh
+source hack/check.sh
+
+scratch=$(mktemp -d)
+children=()
+clean_up() {
+  ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null
+  wait 2>/dev/null
+  rm -rf -- "$scratch"
+}
+trap clean_up EXIT
+
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 10000)); do
+    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
+  done
+}
+answers() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; } # PORT
+await() { # SECONDS COMMAND...
+  local until=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < until)) || { printf 'gave up waiting for: %s\n' "$*"; return 1; }
+    sleep 0.2
+  done
+}
+
+# --- The states ----------------------------------------------------------------------------------------
+
+cluster_id() { printf '%08d-2222-3333-4444-555555555555' "$1"; } # NUMBER
+project_id() { printf '%032d' "$1"; }                           # NUMBER
+
+# What the simulator answers for a cluster.
+simulate() { # NUMBER tasks|fault JSON
+  local path
+  path="/admin/clusters/$(cluster_id "$1")/$2"
+  exec 9<>"/dev/tcp/127.0.0.1/$simulator" || return
+  printf 'PUT %s HTTP/1.0\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s' "$path" "${#3}" "$3" >&9
+  grep -q '^HTTP/1.[01] 20[04]' <&9
+  local status=$?
+  exec 9>&-
+  return "$status"
+}
+
+# A watch of cluster NUMBER in project NUMBER. Each state has a project of its own, as accounts share their rate.
+a_watch() { # NUMBER NAME [LINE-OF-SPEC...]
+  local number=$1 name=$2 project=$1 region=cn-north-4 secret=huawei line
+  shift 2
+  case $name in
+    crowd-*) project=900 ;;
+    refused) secret=wrong ;;
+    unreachable) region=cn-south-1 ;;
+  esac
+  cat <<EOF
+---
+apiVersion: cce.backupwatch.io/v1alpha1
+kind: ClusterBackupWatch
+metadata: {name: $name, namespace: $namespace}
+spec:
+  region: $region
+  projectID: "$(project_id "$project")"
+  clusterID: $(cluster_id "$number")
+  credentials: {secretRef: {name: $secret}}
+  activeInterval: 2s
+EOF
+  [[ " $* " == *' interval: '* ]] || printf '  interval: 10s\n'
+  for line; do printf '  %s\n' "$line"; done
+}
+
+states() {
+  local now hour_ago number
+  now=$(date -u +%FT%TZ) hour_ago=$(date -u -d '1 hour ago' +%FT%TZ)
+  local success='[{"uid": "s", "phase": "Success", "progress": 100, "creationTime": "'$now'", "completionTime": "'$now'"}]'
+  simulate 1 tasks "$success" && a_watch 1 good 'maxAge: 1h'
+  simulate 2 tasks '[{"uid": "f", "phase": "Failed", "progress": 62, "creationTime": "'"$now"'"}]' && a_watch 2 failed
+  simulate 3 tasks '[{"uid": "o", "phase": "Success", "progress": 100, "creationTime": "'"$hour_ago"'", "completionTime": "'"$hour_ago"'"}]' &&
+    a_watch 3 stale 'maxAge: 10s'
+  simulate 4 tasks '[]' && a_watch 4 none 'maxAge: 10s'
+  simulate 5 tasks '[{"uid": "r", "phase": "Running", "progress": 40, "creationTime": "'"$now"'"}]' && a_watch 5 stuck 'stuckAfter: 10s'
+  simulate 6 tasks '[]' && a_watch 6 missing
+  simulate 7 tasks '[]' && a_watch 7 refused 'maxAge: 1h'
+  simulate 8 fault '{"status": 429, "code": "APIGW.0308", "message": "slow down"}' && a_watch 8 throttled 'maxAge: 1h'
+  a_watch 9 unreachable 'maxAge: 1h'
+  a_watch 10 paused 'maxAge: 1h' 'suspend: true'
+  # More watches than the rate of their account allows: each is polled once in a minute instead of every 10 s.
+  for number in {20..31}; do
+    simulate "$number" tasks "$success" && a_watch "$number" "crowd-$number" 'maxAge: 1h'
+  done
+}
+
+# The shape that only a CRD lets through that somebody has edited.
+loosen_crd() {
+  kubectl get crd clusterbackupwatches.cce.backupwatch.io --output json |
+    jq '.spec.versions[0].schema.openAPIV3Schema.properties.spec |= (del(."x-kubernetes-validations") | .properties.interval = {type: "string"})' |
+    kubectl replace --filename -
+}
+unreadable() { a_watch 11 unreadable 'interval: soon' | kubectl apply --filename -; }
+
+# --- Prometheus ----------------------------------------------------------------------------------------
+
+# A minute becomes a second, and what stands for minutes in the thresholds of seconds becomes less too.
+shortened() {
+  sed -E -e 's/\[1h\]/[60s]/g' -e 's/\[6h\]/[60s]/g' -e 's/\[([0-9]+)m\]/[\1s]/g' -e 's/offset ([0-9]+)m/offset \1s/' \
+    -e 's/^( +for:) .*/\1 1s/' -e 's/ \+ 600$/ + 5/' -e 's/^( *> )60$/\11/' "$chart/files/alerts.yaml"
+}
+# Shortening must have changed nothing but times: without its numbers and units a line is what it was.
+only_times_differ() {
+  local plain='s/[0-9]+[smhd]?//g'
+  diff <(sed -E "$plain" "$chart/files/alerts.yaml") <(sed -E "$plain" "$scratch/rules.yaml") &&
+    ! grep -nE '\[[0-9]+[mhd]\]' "$scratch/rules.yaml"
+}
+
+query() { promtool query instant "http://127.0.0.1:$prometheus" "$1"; }
+returns_data() { # QUERY
+  local got
+  got=$(query "$1") && [[ -n $got ]] || { printf 'no data: %s\n%s\n' "$1" "$got"; return 1; }
+}
+# A panel that shows 0 where there is nothing proves nothing by a 0.
+returns_more_than_zero() { returns_data "($1) > 0"; } # QUERY
+
+fires() { # ALERT [MATCHERS]
+  returns_data "ALERTS{alertname=\"$1\", alertstate=\"firing\"${2:+, $2}}" && return
+  printf 'firing are:\n'
+  query 'ALERTS' | cut -c 1-300
+  return 1
+}
+alerts() { sed -n 's/^ *- alert: //p' "$chart/files/alerts.yaml"; }
+all_fire() {
+  local name
+  while read -r name; do
+    [[ $name == CCEBackupOperatorDown ]] || fires "$name" || return
+  done < <(alerts)
+}
+silent_about() { [[ -z $(query "ALERTS{name=\"$1\"}") ]] || query "ALERTS{name=\"$1\"}" | grep ''; [[ -z $(query "ALERTS{name=\"$1\"}") ]]; } # WATCH
+answer_of() { # ALERT: its texts, as Alertmanager would get them
+  exec 9<>"/dev/tcp/127.0.0.1/$prometheus" && printf 'GET /api/v1/alerts HTTP/1.0\r\nHost: localhost\r\n\r\n' >&9 &&
+    sed '1,/^\r*$/d' <&9 | jq --raw-output --arg name "$1" '[.data.alerts[] | select(.labels.alertname == $name)][0].annotations | .summary, .description'
+  exec 9>&-
+}
+says() { # ALERT PATTERN
+  local text
+  text=$(answer_of "$1")
+  grep -qE "$2" <<<"$text" || { printf 'it says: %s\n' "$text"; return 1; }
+}
+
+# --- The checks ----------------------------------------------------------------------------------------
+
+start() { # NAME COMMAND...
+  local name=$1
+  shift
+  "$@" >"$scratch/$name.log" 2>&1 </dev/null &
+  children+=($!)
+  printf '%s' $! >"$scratch/$name.pid"
+}
+
+inside() {
+  local name expr title number
+  kubectl apply --filename crds/clusterbackupwatches.yaml >/dev/null
+  kubectl wait --for=condition=Established crd/clusterbackupwatches.cce.backupwatch.io --timeout=30s >/dev/null
+  kubectl create namespace "$namespace" >/dev/null
+  kubectl create secret generic huawei --namespace "$namespace" --from-literal=accessKey=AK --from-literal=secretKey=SK >/dev/null
+  kubectl create secret generic wrong --namespace "$namespace" --from-literal=accessKey=AK2 --from-literal=secretKey=other >/dev/null
+
+  simulator=$(free_port)
+  start simulator "$CBW_BIN_DIR/cce-simulator" --listen "127.0.0.1:$simulator" --access-key AK --secret-key SK
+  await 10 answers "$simulator"
+  states >"$scratch/watches.yaml"
+  check 'the watches of every state are accepted' kubectl apply --filename "$scratch/watches.yaml"
+  check 'and one that the operator cannot read' eval 'loosen_crd && await 20 unreadable'
+
+  operator=$(free_port)
+  # A slow account, so that a crowd of watches is late.
+  start operator "$CBW_BIN_DIR/cce-backup-watch" controller --listen "127.0.0.1:$operator" --account-rate 0.2 --account-burst 1 \
+    --region-endpoint "cn-north-4=http://127.0.0.1:$simulator" --region-endpoint "cn-south-1=http://127.0.0.1:$(free_port)"
+
+  shortened >"$scratch/rules.yaml"
+  check 'the shortened rules differ from those that are shipped in times only' only_times_differ
+  # As a ServiceMonitor makes it: the labels of the metrics are kept, so that of info hides the one that is added for the hub.
+  prometheus=$(free_port)
+  cat >"$scratch/prometheus.yaml" <<EOF
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: [rules.yaml]
+scrape_configs:
+  - job_name: cce-backup-watch
+    honor_labels: true
+    static_configs:
+      - targets: ["127.0.0.1:$operator"]
+        labels: {cluster: $hub, pod: operator-0, namespace: cce-backup-watch}
+EOF
+  start prometheus prometheus --config.file="$scratch/prometheus.yaml" --storage.tsdb.path="$scratch/tsdb" \
+    --web.listen-address="127.0.0.1:$prometheus" --log.level=warn
+  check 'Prometheus starts' await 20 answers "$prometheus"
+
+  # One wait for all, then a line for each.
+  await "$limit" all_fire >/dev/null
+  while read -r name; do
+    case $name in
+      CCEBackupOperatorDown) continue ;;
+      CCEBackupFailed) expr='name="failed", reason="BackupFailed"' ;;
+      CCEBackupStale) expr='name="stale", reason="BackupStale"' ;;
+      CCEBackupStuck) expr='name="stuck", reason="BackupStuck"' ;;
+      CCEBackupMissing) expr='name="missing", reason="NoBackup"' ;;
+      CCEBackupWatchNotReady) expr='name="unreachable", reason="CloudUnavailable", region="cn-south-1"' ;;
+      CCEBackupPollOverdue) expr='name=~"crowd-.*"' ;;
+      CCEBackupCredentialsRefused) expr="reason=\"AuthenticationFailed\", project=\"$(project_id 7)\"" ;;
+      CCEBackupAccountBlocked) expr="region=\"cn-north-4\", project=\"$(project_id 8)\"" ;;
+      CCEBackupEndpointBlocked) expr='endpoint=~".+"' ;;
+      *) expr='' ;;
+    esac
+    check "$name fires, and says on which hub" fires "$name" "cluster=\"$hub\"${expr:+, $expr}"
+  done < <(alerts)
+  check 'a watch that never had a backup within its limit is stale' fires CCEBackupStale 'name="none", reason="NoBackup"'
+  check 'an alert names the CCE cluster beside the hub' fires CCEBackupFailed \
+    "cluster=\"$hub\", cce_cluster=\"$(cluster_id 2)\", region=\"cn-north-4\", project=\"$(project_id 2)\""
+  check 'and says since when, how old the last success is, and what to type' says CCEBackupStale \
+    'Last success: 1h .* ago; limit: 10s\..*kubectl describe clusterbackupwatch stale --namespace shop'
+  check 'a good watch raises none' silent_about good
+  check 'a paused watch raises none' silent_about paused
+
+  # Every query of the dashboard, with what Grafana puts in for its variables.
+  while IFS=$'\t' read -r title expr; do
+    case $title in
+      'Events not written '* | 'Status writes that failed '*) check "panel $title" returns_data "$expr" ;;
+      *) if [[ $expr == *' or vector(0)' ]]; then check "panel $title" returns_more_than_zero "$expr"; else check "panel $title" returns_data "$expr"; fi ;;
+    esac
+  done < <(jq --raw-output '.panels[] | .title as $title | .targets[]? | [$title + " " + .refId, .expr] | @tsv' "$chart/files/dashboard.json" |
+    sed -e 's/\\\\/\\/g' -e 's/\$__rate_interval/10s/g' -e "s/\\\$hub/$hub/g" -e 's/\$region/cn-north-4|cn-south-1/g' -e "s/\\\$namespace/$namespace/g" \
+      -e 's/\$watch/.*/g')
+  while IFS=$'\t' read -r name expr; do
+    # label_values(METRIC, LABEL)
+    [[ $expr =~ ^label_values\((.*),\ ([a-z_]+)\)$ ]] || { check "variable $name" false; continue; }
+    check "variable $name has values" returns_data "count by (${BASH_REMATCH[2]}) (${BASH_REMATCH[1]})"
+  done < <(jq --raw-output '.templating.list[] | select(.type == "query") | [.name, .query.query] | @tsv' "$chart/files/dashboard.json" |
+    sed -e "s/\\\$hub/$hub/g" -e "s/\\\$namespace/$namespace/g")
+
+  check 'CCEBackupOperatorDown is silent while the operator runs' eval '! fires CCEBackupOperatorDown >/dev/null'
+  kill "$(<"$scratch/operator.pid")"
+  check 'and fires when it is gone' await 30 fires CCEBackupOperatorDown
+  ((failed == 0)) || tail -n 5 "$scratch"/*.log
+}
+
+if [[ ${1-} == --inside ]]; then
+  inside
+  printf '%s %s\n' "$passed" "$failed" >"$2"
+  exit 0
+fi
+
+bin=$(hack/control-plane/provision.sh etcd kube-apiserver kubectl helm promtool prometheus) || exit 2
+export PATH=$bin:$PATH
+command -v jq >/dev/null || { printf 'test-monitoring.sh: jq is not on PATH\n' >&2; exit 2; }
+if [[ -z ${CBW_BIN_DIR-} ]]; then
+  cargo build --locked --quiet --workspace || exit 2
+  CBW_BIN_DIR=${CARGO_TARGET_DIR:-$root/target}/debug
+fi
+export CBW_BIN_DIR
+
+hack/control-plane/run.sh -- "$root/hack/test-monitoring.sh" --inside "$scratch/counts"
+read -r passed failed <"$scratch/counts" || { printf 'FAILED  the checks on a control plane did not end\n'; failed=1; }
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))
