@@ -16,5 +16,6 @@ pub mod kubernetes;
 pub mod metrics;
 pub mod operator;
 pub mod poll;
+pub mod probe;
 pub mod serve;
 pub mod tasks;

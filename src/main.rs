@@ -6,7 +6,7 @@ use cce_backup_watch::{
     api::crd,
     backup,
     cli::{Cli, Command, manual},
-    discover, operator, tasks,
+    discover, operator, probe, tasks,
 };
 use clap::FromArgMatches;
 
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Tasks(args) => return tasks::main(&args),
         Command::Backup(args) => return backup::main(&args),
         Command::Discover(args) => return discover::main(&args),
+        Command::Probe(args) => block_on(async move { probe::run(&args).await }),
         Command::Completion { shell } => manual::completion(shell, called.as_deref()).map_err(Into::into),
         Command::Man { command } => manual::page(command.as_ref()).map_err(Into::into),
         Command::Crd => crd::yaml().map(|yaml| print!("{yaml}")).map_err(Into::into),
@@ -36,11 +37,11 @@ fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
-fn block_on(future: impl Future<Output = Result<(), operator::Error>>) -> Result<(), Failure> {
+fn block_on<E: Into<Failure>>(future: impl Future<Output = Result<(), E>>) -> Result<(), Failure> {
     // One thread: with more, they mostly wake each other, which doubles what a poll costs.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(future);
     // What is still under way must not keep the process from ending.
     runtime.shutdown_background();
-    Ok(result?)
+    result.map_err(Into::into)
 }

@@ -10,6 +10,7 @@ mod controller;
 pub mod credentials;
 pub mod discover;
 pub mod manual;
+mod probe;
 pub mod tasks;
 mod value;
 
@@ -25,6 +26,7 @@ pub use controller::ControllerArgs;
 pub use credentials::CredentialArgs;
 use discover::DiscoverArgs;
 use manual::{Page, Shell};
+pub use probe::ProbeArgs;
 use tasks::TasksArgs;
 
 /// Reports the control-plane backups of Huawei Cloud CCE clusters as Kubernetes resources.
@@ -48,6 +50,8 @@ pub enum Command {
     Backup(Box<BackupArgs>),
     /// List the clusters of projects and print a ClusterBackupWatch for each, or what differs from those there are.
     Discover(Box<DiscoverArgs>),
+    /// Ask a URL until it answers with success: what `helm test` does, in an image without a shell.
+    Probe(ProbeArgs),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
     /// Print the completions for a shell.
