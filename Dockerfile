@@ -15,6 +15,8 @@ LABEL org.opencontainers.image.title="cce-backup-watch" \
       org.opencontainers.image.revision="${REVISION}"
 # The authorities that Huawei Cloud's certificates are checked against.
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+# The kubelet passes the user alone; without this file a runtime would add the group root.
+COPY passwd /etc/passwd
 COPY LICENSE /LICENSE
 COPY ${TARGETARCH}/cce-backup-watch /cce-backup-watch
 # A number, since the kubelet cannot tell whether a name is root.

@@ -49,6 +49,8 @@ install -m 0555 -- "$CBW_BINARY" "$context/$arch/cce-backup-watch"
 install -m 0444 -- LICENSE "$context/LICENSE"
 cat -- "$authorities"/*.crt >"$context/ca-certificates.crt"
 chmod 0444 "$context/ca-certificates.crt"
+printf 'nonroot:x:65532:65532::/:/sbin/nologin\n' >"$context/passwd"
+chmod 0444 "$context/passwd"
 if $context_only; then
   printf '%s\n' "$context"
   exit
@@ -61,6 +63,9 @@ revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 # The time of the commit, so that one commit makes one image.
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 archive=$target/image/cce-backup-watch-$version-$arch.oci.tar
+# The name that the chart asks for, so that an image which is imported on a node needs no other.
+reference=$(awk '/^image:/ { image = 1 } image && $1 == "registry:" { registry = $2 } image && $1 == "repository:" { print registry "/" $2; exit }' \
+  charts/cce-backup-watch/values.yaml):$version
 rm -f -- "$archive"
 arguments=(--platform "linux/$arch" --file Dockerfile --build-arg "VERSION=$version" --build-arg "REVISION=$revision"
   --build-arg "TARGETARCH=$arch")
@@ -70,17 +75,17 @@ if command -v buildah >/dev/null; then
   store=$(mktemp -d)
   trap 'chmod -R u+w -- "$store" 2>/dev/null; rm -rf -- "$store"' EXIT
   buildah_here() { buildah --root "$store/root" --runroot "$store/run" --storage-driver vfs "$@"; }
-  buildah_here build --isolation chroot --timestamp "$epoch" --tag "localhost/cce-backup-watch:$version" "${arguments[@]}" "$context" >&2
+  buildah_here build --isolation chroot --timestamp "$epoch" --tag "$reference" "${arguments[@]}" "$context" >&2
   # vfs and an absent policy: nothing is pulled, so no policy is needed.
   printf '{"default":[{"type":"insecureAcceptAnything"}]}' >"$store/policy.json"
-  buildah_here push --quiet --signature-policy "$store/policy.json" "localhost/cce-backup-watch:$version" "oci-archive:$archive:$version" >&2
+  buildah_here push --quiet --signature-policy "$store/policy.json" "$reference" "oci-archive:$archive:$reference" >&2
 elif docker buildx version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
-  SOURCE_DATE_EPOCH=$epoch docker buildx build "${arguments[@]}" --provenance=false --output "type=oci,dest=$archive,rewrite-timestamp=true" "$context" >&2
+  SOURCE_DATE_EPOCH=$epoch docker buildx build "${arguments[@]}" --provenance=false --output "type=oci,dest=$archive,name=$reference,rewrite-timestamp=true" "$context" >&2
 else
   die 'neither buildah nor a running Docker with buildx is here: install buildah'
 fi
 
 size=$(stat --format %s -- "$archive")
 ((size < limit)) || die "$archive has $size bytes, and the limit is $limit"
-printf 'image.sh: %s, %d.%d MiB\n' "$archive" $((size / 1048576)) $((size % 1048576 * 10 / 1048576)) >&2
+printf 'image.sh: %s in %s, %d.%d MiB\n' "$reference" "$archive" $((size / 1048576)) $((size % 1048576 * 10 / 1048576)) >&2
 printf '%s\n' "$archive"

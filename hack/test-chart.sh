@@ -69,6 +69,22 @@ packaged() {
     ! tar --list --file "$scratch"/cce-backup-watch-*.tgz | grep -E '/(ci|tests)/'
 }
 
+# A platform's own chart takes this one in with a condition, as most do.
+as_subchart() { # true|false
+  local parent=$scratch/parent
+  mkdir -p "$parent"
+  cat >"$parent/Chart.yaml" <<EOF
+apiVersion: v2
+name: platform
+version: 1.0.0
+dependencies:
+  - {name: cce-backup-watch, version: 0.x, repository: "file://$root/$chart", condition: cce-backup-watch.enabled}
+EOF
+  helm dependency update "$parent" >/dev/null || return
+  helm template platform "$parent" --set "cce-backup-watch.enabled=$1" >"$scratch/subchart.yaml" &&
+    [[ $(grep -c '^kind: Deployment$' "$scratch/subchart.yaml") == "$([[ $1 == true ]] && echo 1 || echo 0)" ]]
+}
+
 outside() {
   local file
   section 'The chart'
@@ -78,6 +94,8 @@ outside() {
   check 'the unit tests of the templates' helm-unittest "$chart"
   check 'the package renders what the directory renders' packaged
   check "the CRD is that of crds/" same_crd
+  check 'a chart that takes this one in can switch it on' as_subchart true
+  check 'and off' as_subchart false
   check 'README.md and config/ are what the chart generates' hack/generate-config.sh --check
 
   section 'Monitoring'
@@ -356,7 +374,7 @@ EOF
 
   section 'Permissions in the whole cluster'
   readonly everywhere='clusterbackupwatches.cce.backupwatch.io [] [] [get list watch]
-clusterbackupwatches.cce.backupwatch.io/status [] [] [patch]
+clusterbackupwatches.cce.backupwatch.io/status [] [] [update]
 events.events.k8s.io [] [] [create]
 secrets [] [] [get]'
   check 'exactly these' may_exactly "$account" shop "$everywhere"
@@ -369,14 +387,15 @@ secrets [] [] [get]'
   }
   check_all "$account" <<'EOF'
 yes get secrets/huawei --namespace shop
-yes patch clusterbackupwatches --subresource=status --namespace shop
+yes get clusterbackupwatches/prod --namespace shop
+yes update clusterbackupwatches --subresource=status --namespace shop
 yes watch clusterbackupwatches --all-namespaces
 no list secrets --all-namespaces
 no watch secrets --namespace shop
 no update secrets/huawei --namespace shop
 no patch clusterbackupwatches --namespace shop
 no update clusterbackupwatches --namespace shop
-no update clusterbackupwatches --subresource=status --namespace shop
+no patch clusterbackupwatches --subresource=status --namespace shop
 no delete clusterbackupwatches --namespace shop
 no create clusterbackupwatches --namespace shop
 no patch events.events.k8s.io --namespace shop

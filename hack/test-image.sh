@@ -55,13 +55,23 @@ below_limit() { (($(stat --format %s -- "$1") < 25 * 1024 * 1024)); }
 # cargo-auditable leaves the list of dependencies in a section of its own.
 has_sbom() { LC_ALL=C readelf --sections --wide -- "$scratch/root/cce-backup-watch" | grep '\.dep-v0'; }
 
+# The group that a runtime finds for the image's user when the kubelet passes the user alone: that of the image's /etc/passwd, or else root.
+group() { awk -F : -v user="${1%%:*}" '$3 == user { print $4; found = 1; exit } END { if (!found) print 0 }' "$scratch/root/etc/passwd" 2>/dev/null || echo 0; }
+no_root() { [[ $(group "$(jq --raw-output .config.User "$scratch/config.json")") == 65532 ]]; }
+# containerd names an imported image by the one annotation, podman and skopeo by the other.
+is_named() { # REFERENCE
+  jq --exit-status --arg name "$1" '.manifests[0].annotations | .["org.opencontainers.image.ref.name"] == $name or .["io.containerd.image.name"] == $name' \
+    "$scratch/image/index.json"
+}
+as_the_chart_asks() { helm template x charts/cce-backup-watch --show-only templates/deployment.yaml | sed -n 's/^ *image: "\(.*\)"$/\1/p'; }
+
 # As the kubelet would run it: a root that cannot be written, no privileges, and the files that every container gets. The
 # network is this machine's, since the control plane listens on loopback.
 in_container() { # HOSTS RESOLV ARGUMENT...
   local hosts=$1 resolv=$2
   shift 2
   bwrap --unshare-user --unshare-pid --unshare-ipc --unshare-uts --die-with-parent --new-session --cap-drop ALL \
-    --uid 65532 --gid 65532 --clearenv --setenv KUBECONFIG /mnt/kubeconfig --setenv HOSTNAME image-test \
+    --uid 65532 --gid "$(group 65532)" --clearenv --setenv KUBECONFIG /mnt/kubeconfig --setenv HOSTNAME image-test \
     --ro-bind "$scratch/rooted" / --proc /proc --dev /dev \
     --ro-bind "$hosts" /etc/hosts --ro-bind "$resolv" /etc/resolv.conf --ro-bind "$scratch/mnt" /mnt \
     -- /cce-backup-watch "$@"
@@ -112,9 +122,11 @@ inside() { # ARCHIVE COUNTS
   local simulator arguments=()
   check 'the archive unpacks' unpack "$1"
   check 'the image is below 25 MiB' below_limit "$1"
-  check 'it holds the binary, authorities and the licence, and nothing else' holds_only cce-backup-watch LICENSE \
-    etc/ssl/certs/ca-certificates.crt
+  check 'it holds the binary, authorities, its user and the licence, and nothing else' holds_only cce-backup-watch LICENSE \
+    etc/passwd etc/ssl/certs/ca-certificates.crt
   check 'its user is no root, by number' configured .config.User '"65532:65532"'
+  check 'nor is its group, which nobody but the image names' no_root
+  check 'an import has the name that the chart asks for' is_named "$(as_the_chart_asks)"
   check 'it starts the operator' configured .config.Entrypoint '["/cce-backup-watch"]'
   check 'the binary tells what it is made of' has_sbom
 

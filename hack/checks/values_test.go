@@ -91,15 +91,13 @@ func isPassedWhole(path []string) bool {
 		return true
 	case "dashboard":
 		return path[1] == "labels"
-	case "test":
-		return path[1] == "podSecurityContext"
 	}
 	return false
 }
 
 // wholeAt is the number of parts that name the value which is passed whole.
 func wholeAt(path []string) int {
-	if path[0] == "dashboard" || path[0] == "test" {
+	if path[0] == "dashboard" {
 		return 2
 	}
 	return 1

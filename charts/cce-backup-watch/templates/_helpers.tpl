@@ -16,6 +16,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The namespace of everything that is no object of the whole cluster. */}}
+{{- define "cce-backup-watch.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "cce-backup-watch.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "cce-backup-watch.fullname" .) .Values.serviceAccount.name -}}
@@ -44,6 +49,14 @@ app.kubernetes.io/component: controller
   "app.kubernetes.io/managed-by" .Release.Service
 -}}
 {{- toYaml (merge $own .Values.commonLabels) -}}
+{{- end -}}
+
+{{/* The annotations of a resource, or nothing. Takes a dict of root and own, which wins. */}}
+{{- define "cce-backup-watch.annotations" -}}
+{{- with merge (dict) .own .root.Values.commonAnnotations -}}
+annotations:
+{{- toYaml . | nindent 2 }}
+{{- end -}}
 {{- end -}}
 
 {{/* An image reference. Takes a dict of root, image (registry, repository, tag, digest) and tag (where the image has none). */}}
@@ -134,10 +147,10 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 - apiGroups: [cce.backupwatch.io]
   resources: [clusterbackupwatches]
   verbs: [get, list, watch]
-# The status is written by server-side apply, which is a patch.
+# The whole status at once, with the resourceVersion that was read, so that a stale write is refused.
 - apiGroups: [cce.backupwatch.io]
   resources: [clusterbackupwatches/status]
-  verbs: [patch]
+  verbs: [update]
 # By name, as a resource names it; never listed.
 - apiGroups: [""]
   resources: [secrets]
@@ -180,12 +193,28 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 {{- $args = append $args (printf "--listen=%s:%d" .Values.listen.address (int .Values.listen.port)) -}}
 {{- if .Values.leaderElection.enabled -}}
 {{- $args = append $args "--leader-elect" -}}
-{{- $args = append $args (printf "--lease-namespace=%s" .Release.Namespace) -}}
+{{- $args = append $args (printf "--lease-namespace=%s" (include "cce-backup-watch.namespace" .)) -}}
 {{- $args = append $args (printf "--lease-name=%s" (include "cce-backup-watch.leaseName" .)) -}}
 {{- end -}}
 {{- $args = append $args (printf "--log-format=%s" .Values.log.format) -}}
 {{- $args = append $args (printf "--log-filter=%s" .Values.log.filter) -}}
 {{- toYaml (concat $args .Values.extraArgs) -}}
+{{- end -}}
+
+{{/* The ports of the cloud for a NetworkPolicy, as JSON: those that are listed, and those of the addresses that replace the public ones. */}}
+{{- define "cce-backup-watch.cloudPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.networkPolicy.cloud.ports -}}
+{{- $ports = append $ports (int .) -}}
+{{- end -}}
+{{- range concat (values .Values.cloud.regionEndpoints | sortAlpha) (list .Values.operatorCredentials.oidc.iamEndpoint) -}}
+{{- if . -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "80" "443" (eq $url.scheme "http")) -}}
+{{- $ports = append $ports (int $port) -}}
+{{- end -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
 {{- end -}}
 
 {{/* Values that each are fine but do not go together. */}}
@@ -208,6 +237,16 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled are both true: the metrics would be scraped twice" -}}
+{{- end -}}
+{{- with .Values.watch.shard -}}
+{{- $parts := splitList "/" . -}}
+{{- if ge (int (first $parts)) (int (last $parts)) -}}
+{{- fail (printf "watch.shard is %s: I of I/N goes from 0 to N-1" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- if and $policy.enabled (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) (not $policy.metricsNamespaces) (not $policy.extraIngress) -}}
+{{- fail "networkPolicy.enabled would keep Prometheus from the metrics: set networkPolicy.metricsNamespaces to its namespace, or networkPolicy.extraIngress" -}}
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
 {{- fail "serviceMonitor.enabled needs service.enabled; without a Service use podMonitor" -}}
