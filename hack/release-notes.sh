@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+#
+# Prints what CHANGELOG.md says of one version, and nothing of the others.
+#
+#   release-notes.sh VERSION [FILE]
+#
+# A version without a section, or with an empty one, is an error: nobody would read what is new.
+set -euo pipefail
+
+(($# > 0)) || { printf 'usage: release-notes.sh VERSION [FILE]\n' >&2; exit 2; }
+notes=$(awk -v version="$1" '
+  /^## / { wanted = ($2 == version || $2 == "[" version "]"); next }
+  wanted' "${2:-$(dirname -- "${BASH_SOURCE[0]}")/../CHANGELOG.md}")
+[[ $notes =~ [^[:space:]] ]] || { printf 'release-notes.sh: CHANGELOG.md says nothing of %s\n' "$1" >&2; exit 1; }
+# Without the empty lines around it.
+sed -e '/./,$!d' <<<"$notes"
