@@ -181,9 +181,11 @@ impl Parts {
     async fn new(args: &ControllerArgs, metrics: &Metrics) -> Result<Self, Error> {
         let ca_pem = args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?;
         let endpoints = Endpoints::new(args.cloud.region_endpoint.iter().cloned())?;
+        let proxy = args.cloud.proxy()?;
         let cloud = Client::new(ClientConfig {
             request_timeout: args.cloud.request_timeout,
             ca_pem: ca_pem.clone(),
+            proxy: proxy.clone(),
             endpoints: endpoints.clone(),
             ..ClientConfig::default()
         })?;
@@ -191,6 +193,7 @@ impl Parts {
             choice: args.operator_credentials,
             request_timeout: args.cloud.request_timeout,
             ca_pem,
+            proxy,
             ..SourceConfig::default()
         };
         let identities = source::OperatorIdentities::new(source, endpoints.clone())?;

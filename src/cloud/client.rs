@@ -14,6 +14,7 @@ use super::{
     credential::Credential,
     fault::{Fault, FaultKind},
     http::{self, Body, Reply},
+    proxy::Proxy,
     refusal,
     region::Endpoints,
     request,
@@ -30,6 +31,8 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// PEM certificates to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// The proxy on the way, if any.
+    pub proxy: Option<Proxy>,
     /// Where the regions are.
     pub endpoints: Endpoints,
     /// Sent with each request.
@@ -41,6 +44,7 @@ impl Default for ClientConfig {
         Self {
             request_timeout: Duration::from_secs(15),
             ca_pem: None,
+            proxy: None,
             endpoints: Endpoints::default(),
             user_agent: concat!("cce-backup-watch/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -57,7 +61,8 @@ pub struct Client {
 impl Client {
     /// Needs a rustls crypto provider installed in the process.
     pub fn new(config: ClientConfig) -> Result<Self, HttpError> {
-        let http = http::client(config.request_timeout, config.ca_pem.as_deref(), &config.user_agent)?;
+        let http =
+            http::client(config.request_timeout, config.ca_pem.as_deref(), &config.user_agent, config.proxy)?;
         Ok(Self { http, endpoints: config.endpoints })
     }
 

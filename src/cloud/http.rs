@@ -1,6 +1,6 @@
 //! Plain, guarded HTTP: one exchange that is bounded in time and in size and never leaves the host it was meant for.
 //!
-//! No redirects, no proxies from the environment, no way to switch certificate checks off. What an answer means is left
+//! No redirects, no proxy but one that a flag names, no way to switch certificate checks off. What an answer means is left
 //! to [`super::refusal`] and [`super::wire`].
 
 use std::{error::Error as _, io, time::Duration};
@@ -14,6 +14,7 @@ use reqwest::{
 use super::{
     credential::Credential,
     fault::{Fault, FaultKind},
+    proxy::Proxy,
 };
 
 /// The most that is read of an answer, but for those that are known to be larger. A good one has a few kilobytes.
@@ -25,6 +26,9 @@ pub enum HttpError {
     /// The certificates to trust are not PEM, or none.
     #[error("the CA file holds no PEM certificate: it needs at least one BEGIN CERTIFICATE block")]
     CaFile,
+    /// The proxy's URL cannot be used. It may hold a password, so it is not told.
+    #[error("--proxy is no URL of a proxy: write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")]
+    Proxy,
     /// `rustls` has no crypto provider: the process forgot to install one.
     #[error("no TLS provider is installed in this process")]
     NoTlsProvider,
@@ -33,11 +37,13 @@ pub enum HttpError {
     Setup(#[source] reqwest::Error),
 }
 
-/// A client for one purpose. `ca_pem` adds to the system's roots.
+/// A client for one purpose. `ca_pem` adds to the system's roots; without a proxy every host is reached directly, whatever the
+/// environment says.
 pub(super) fn client(
     timeout: Duration,
     ca_pem: Option<&[u8]>,
     user_agent: &str,
+    proxy: Option<Proxy>,
 ) -> Result<reqwest::Client, HttpError> {
     // reqwest would panic on building.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -51,6 +57,9 @@ pub(super) fn client(
         .no_proxy()
         .http1_only()
         .tls_version_min(tls::Version::TLS_1_2);
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(proxy.into_inner());
+    }
     if let Some(pem) = ca_pem {
         let certificates = Certificate::from_pem_bundle(pem).map_err(|_| HttpError::CaFile)?;
         if certificates.is_empty() {
@@ -139,7 +148,9 @@ fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
     } else if error.is_timeout() {
         format!("no whole answer from {whom} in time: check the network on the way, or allow more time")
     } else if error.is_connect() {
-        format!("cannot connect to {whom}: check its address, DNS and network policies")
+        format!(
+            "cannot connect to {whom}: check its address, DNS, network policies and the proxy if there is one"
+        )
     } else {
         format!("the connection to {whom} broke off before the answer was whole")
     };
@@ -169,7 +180,7 @@ mod tests {
     fn a_ca_file_without_a_certificate_is_refused() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-            let refused = client(Duration::from_secs(1), Some(pem.as_bytes()), "test");
+            let refused = client(Duration::from_secs(1), Some(pem.as_bytes()), "test", None);
             assert!(matches!(refused, Err(HttpError::CaFile)), "{pem:?}");
         }
     }

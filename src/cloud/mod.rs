@@ -10,6 +10,7 @@ pub mod credential;
 pub mod fault;
 mod field;
 pub mod http;
+pub mod proxy;
 mod redact;
 pub mod refusal;
 pub mod region;

@@ -44,6 +44,7 @@ impl Credentials {
             choice: args.credentials.into(),
             request_timeout: http.request_timeout,
             ca_pem: http.ca_pem.clone(),
+            proxy: http.proxy.clone(),
             iam: http.endpoints.iam(region),
             user_agent: http.user_agent.clone(),
             ..SourceConfig::default()

@@ -56,7 +56,10 @@ impl Error {
     /// counts.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Endpoint(_) | Self::CaFile(_) | Self::Http(HttpError::CaFile) => 2,
+            Self::Usage(_)
+            | Self::Endpoint(_)
+            | Self::CaFile(_)
+            | Self::Http(HttpError::CaFile | HttpError::Proxy) => 2,
             Self::TimedOut { .. } => 124,
             Self::Signalled(signal) => 128 + signal,
             // SIGPIPE

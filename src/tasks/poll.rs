@@ -125,6 +125,7 @@ pub fn client_config(cloud: &CloudArgs) -> Result<ClientConfig, Error> {
     Ok(ClientConfig {
         request_timeout: cloud.request_timeout,
         ca_pem: cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?,
+        proxy: cloud.proxy()?,
         endpoints: Endpoints::new(cloud.region_endpoint.iter().cloned())?,
         ..ClientConfig::default()
     })

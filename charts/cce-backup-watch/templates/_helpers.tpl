@@ -182,6 +182,12 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 {{- if or .Values.cloud.ca.configMapName .Values.cloud.ca.secretName -}}
 {{- $args = append $args "--ca-file=/etc/cce-backup-watch/ca/ca.crt" -}}
 {{- end -}}
+{{- with .Values.cloud.proxy.url -}}
+{{- $args = append $args (printf "--proxy=%s" .) -}}
+{{- end -}}
+{{- range .Values.cloud.proxy.noProxy -}}
+{{- $args = append $args (printf "--no-proxy=%s" .) -}}
+{{- end -}}
 {{- $args = append $args (printf "--account-rate=%v" .Values.cloud.accountRate) -}}
 {{- $args = append $args (printf "--account-burst=%d" (int .Values.cloud.accountBurst)) -}}
 {{- $args = append $args (printf "--request-timeout=%s" .Values.cloud.requestTimeout) -}}
@@ -201,13 +207,14 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 {{- toYaml (concat $args .Values.extraArgs) -}}
 {{- end -}}
 
-{{/* The ports of the cloud for a NetworkPolicy, as JSON: those that are listed, and those of the addresses that replace the public ones. */}}
+{{/* The ports of the cloud for a NetworkPolicy, as JSON: those that are listed, and those of the proxy and of the addresses that replace the
+public ones. */}}
 {{- define "cce-backup-watch.cloudPorts" -}}
 {{- $ports := list -}}
 {{- range .Values.networkPolicy.cloud.ports -}}
 {{- $ports = append $ports (int .) -}}
 {{- end -}}
-{{- range concat (values .Values.cloud.regionEndpoints | sortAlpha) (list .Values.operatorCredentials.oidc.iamEndpoint) -}}
+{{- range concat (values .Values.cloud.regionEndpoints | sortAlpha) (list .Values.operatorCredentials.oidc.iamEndpoint .Values.cloud.proxy.url) -}}
 {{- if . -}}
 {{- $url := urlParse . -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "80" "443" (eq $url.scheme "http")) -}}
@@ -224,6 +231,14 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 {{- end -}}
 {{- if and .Values.cloud.ca.configMapName .Values.cloud.ca.secretName -}}
 {{- fail "cloud.ca: set configMapName or secretName, not both" -}}
+{{- end -}}
+{{- with .Values.cloud.proxy -}}
+{{- if and .url .secretName -}}
+{{- fail "cloud.proxy: set url or secretName, not both" -}}
+{{- end -}}
+{{- if contains "@" .url -}}
+{{- fail "cloud.proxy.url holds a user, which everybody could read who may read the Deployment: put the address into a Secret, and set cloud.proxy.secretName" -}}
+{{- end -}}
 {{- end -}}
 {{- $identity := .Values.operatorCredentials -}}
 {{- if and (eq $identity.source "environment") (not $identity.environment.secretName) -}}

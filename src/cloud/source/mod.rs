@@ -20,6 +20,7 @@ use super::{
     credential::{CredentialId, ResolvedCredential},
     fault::{Fault, FaultKind},
     http::{self, HttpError},
+    proxy::Proxy,
     region::GLOBAL_IAM,
 };
 pub use by_region::OperatorIdentities;
@@ -88,6 +89,8 @@ pub struct SourceConfig {
     pub request_timeout: Duration,
     /// PEM certificates to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// The proxy on the way to IAM, if any.
+    pub proxy: Option<Proxy>,
     /// IAM's base URL, unless `HUAWEICLOUD_SDK_IAM_ENDPOINT` names another; [`OperatorIdentities`] takes a region's own.
     pub iam: String,
     /// Sent with each request.
@@ -102,6 +105,7 @@ impl Default for SourceConfig {
             environment: Environment::of_process(),
             request_timeout: client.request_timeout,
             ca_pem: None,
+            proxy: None,
             iam: GLOBAL_IAM.to_owned(),
             user_agent: client.user_agent,
         }
@@ -128,7 +132,12 @@ impl OperatorIdentity {
     /// The same with the metadata service elsewhere: for tests, since the real address is part of the platform.
     pub fn with_metadata_url(config: SourceConfig, metadata: &str) -> Result<Self, HttpError> {
         Ok(Self {
-            http: http::client(config.request_timeout, config.ca_pem.as_deref(), &config.user_agent)?,
+            http: http::client(
+                config.request_timeout,
+                config.ca_pem.as_deref(),
+                &config.user_agent,
+                config.proxy,
+            )?,
             choice: config.choice,
             environment: config.environment,
             iam: config.iam,
