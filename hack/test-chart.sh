@@ -241,6 +241,14 @@ metrics_of() { # NAME
   exec 9<>"/dev/tcp/127.0.0.1/$port" && printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n' >&9 && sed '1,/^\r*$/d' <&9
   exec 9>&-
 }
+# The pod of "helm test", but for the name of the Service, which nobody resolves here.
+probed() { # NAME
+  local arguments=()
+  mapfile -t arguments < <(helm template "$1" "$chart" --namespace "$system" --show-only templates/test.yaml |
+    kubectl create --dry-run=client --output json --filename - | jq --raw-output '.spec.containers[0].args[]')
+  [[ ${arguments[1]} == "http://$1.$system.svc:8080/readyz" ]] || { printf 'it asks %s\n' "${arguments[1]}"; return 1; }
+  "$CBW_BIN_DIR/cce-backup-watch" "${arguments[0]}" "http://127.0.0.1:$(<"$scratch/$1.port")/readyz"
+}
 # Every metric that tests/monitoring/metrics.txt promises, once there is a watch with a successful backup. Those after its empty line
 # are not there from the start.
 exports_what_is_promised() { # NAME
@@ -487,6 +495,7 @@ EOF
   check 'it holds its Lease' lease_is_held "$system" "$system"
   check 'it published Events' events_of default BackupSucceeded
   check 'it made no request that its role forbids' nothing_forbidden "$system" "$system"
+  check 'what helm test asks it is answered' probed "$system"
   check 'it exports the metrics that alerts and dashboard use' exports_what_is_promised "$system"
   check 'and no others' exports_nothing_else "$system"
 }

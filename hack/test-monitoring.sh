@@ -11,8 +11,8 @@
 # The tools are taken from hack/control-plane/provision.sh. CBW_BIN_DIR may name a directory with cce-backup-watch and
 # cce-simulator; otherwise cargo builds them. The last line is "N passed, N failed".
 #
-# Functions that only "check" calls look unreachable to shellcheck.
-# shellcheck disable=SC2317,SC2329
+# Functions that only "check" calls look unreachable to shellcheck, and the variables in single quotes are Grafana's.
+# shellcheck disable=SC2016,SC2317,SC2329
 set -uo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
@@ -136,7 +136,10 @@ only_times_differ() {
 query() { promtool query instant "http://127.0.0.1:$prometheus" "$1"; }
 returns_data() { # QUERY
   local got
-  got=$(query "$1") && [[ -n $got ]] || { printf 'no data: %s\n%s\n' "$1" "$got"; return 1; }
+  if ! got=$(query "$1") || [[ -z $got ]]; then
+    printf 'no data: %s\n%s\n' "$1" "$got"
+    return 1
+  fi
 }
 # A panel that shows 0 where there is nothing proves nothing by a 0.
 returns_more_than_zero() { returns_data "($1) > 0"; } # QUERY
@@ -154,7 +157,11 @@ all_fire() {
     [[ $name == CCEBackupOperatorDown ]] || fires "$name" || return
   done < <(alerts)
 }
-silent_about() { [[ -z $(query "ALERTS{name=\"$1\"}") ]] || query "ALERTS{name=\"$1\"}" | grep ''; [[ -z $(query "ALERTS{name=\"$1\"}") ]]; } # WATCH
+silent_about() { # WATCH
+  local got
+  got=$(query "ALERTS{name=\"$1\"}")
+  [[ -z $got ]] || { printf '%s\n' "$got"; return 1; }
+}
 answer_of() { # ALERT: its texts, as Alertmanager would get them
   exec 9<>"/dev/tcp/127.0.0.1/$prometheus" && printf 'GET /api/v1/alerts HTTP/1.0\r\nHost: localhost\r\n\r\n' >&9 &&
     sed '1,/^\r*$/d' <&9 | jq --raw-output --arg name "$1" '[.data.alerts[] | select(.labels.alertname == $name)][0].annotations | .summary, .description'
