@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use cce_backup_watch::serve::{
+use cce_backup_watch::{
     metrics::{Metrics, PREFIX},
-    resource_metrics,
+    serve::{poll_metrics, resource_metrics},
 };
 
 const FILE: &str = "docs/metrics.md";
@@ -54,6 +54,9 @@ fn page() -> String {
         };
         writeln!(page, "| `{name}{suffix}` | {kind} | {help} |").unwrap();
     }
+    for (name, labels, help) in poll_metrics::DESCRIBED {
+        writeln!(page, "| `{PREFIX}_{name}{labels}` | gauge | {help} |").unwrap();
+    }
     page
 }
 
@@ -89,8 +92,14 @@ fn every_metric_of_the_contract_is_exported() {
         "events_total",
         "shared_fetches_total",
         "leader",
+        "poll_delay_seconds",
+        "polls_in_flight",
+        "endpoint_blocked",
+        "account_blocked",
+        "undecodable_resources",
         "build_info",
     ] {
-        assert!(page.contains(&format!("`{PREFIX}_{name}`")), "{name}");
+        let [bare, labelled] = [format!("`{PREFIX}_{name}`"), format!("`{PREFIX}_{name}{{")];
+        assert!(page.contains(&bare) || page.contains(&labelled), "{name}");
     }
 }

@@ -239,7 +239,7 @@ async fn an_identity_token_is_traded_at_the_iam_of_the_region_unless_one_is_name
         let operator = OperatorIdentities::new(config(choice, &named, variables), endpoints).unwrap();
         let mut ids = Vec::new();
         for (region, expected) in regions.iter().zip(first) {
-            ids.push(operator.of(region).credential(now()).await.unwrap().1);
+            ids.push(operator.of(region).credential(now()).await.unwrap().id);
             assert_eq!(asked(), expected, "{choice:?}, {region}");
         }
         let regional = first[1] == "other";

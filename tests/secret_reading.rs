@@ -1,17 +1,17 @@
-//! How a Secret is read from the API server: as often as it must be, and without leaving anything of it in a log.
+//! How a Secret is read from the API server: without leaving anything of it in a log, and never as something that it is not.
 
 mod captured_log;
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use axum::{Router, http::StatusCode};
-use cce_backup_watch::{cloud::fault::FaultKind, controller::secrets::Secrets};
+use cce_backup_watch::{
+    cloud::{credential::CredentialId, fault::FaultKind},
+    poll::{Resolution, secret},
+};
 use kube::{Client, Config};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ const CANARY_BASE64: &str = "Q0FOQVJZLVNFQ1JFVC1LRVk=";
 struct Kubernetes {
     answer: Arc<Mutex<(StatusCode, String)>>,
     requests: Arc<AtomicUsize>,
-    secrets: Secrets,
+    client: Client,
 }
 
 impl Kubernetes {
@@ -40,7 +40,7 @@ impl Kubernetes {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = Client::try_from(Config::new(url.parse().unwrap())).unwrap();
-        Self { answer, requests, secrets: Secrets::new(client) }
+        Self { answer, requests, client }
     }
 }
 
@@ -60,9 +60,7 @@ async fn an_answer_that_is_no_secret_leaves_nothing_of_it_in_logs_and_errors() {
     let wrong = good().replace(&format!("{{\"accessKey\":\"{CANARY_BASE64}\""), "{\"accessKey\":\"CANARY!\"");
     for body in [cut, wrong, json!(CANARY).to_string(), json!({ "data": CANARY }).to_string()] {
         *kubernetes.answer.lock().unwrap() = (StatusCode::OK, body.clone());
-        let Err(error) = kubernetes.secrets.get("platform", "huawei", Instant::now()).await else {
-            panic!("{body} is no Secret");
-        };
+        let error = secret::get(&kubernetes.client, "platform", "huawei").await.expect_err(&body);
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         let told = format!("{error} {error:?} {cause:?}");
         assert!(!told.contains("CANARY") && !told.contains(CANARY_BASE64), "{told}");
@@ -72,26 +70,53 @@ async fn an_answer_that_is_no_secret_leaves_nothing_of_it_in_logs_and_errors() {
     assert!(!log.contains("CANARY") && !log.contains(CANARY_BASE64), "{log}");
 }
 
+/// What the API server's answer is taken for.
+async fn read(
+    kubernetes: &Kubernetes,
+    status: StatusCode,
+    body: String,
+) -> Result<CredentialId, Option<FaultKind>> {
+    *kubernetes.answer.lock().unwrap() = (status, body);
+    match secret::resolve(&kubernetes.client, "platform", "huawei").await {
+        Resolution::Resolved(read) => Ok(read.id),
+        Resolution::Missing(fault) | Resolution::Doubtful(fault) => Err(Some(fault.kind)),
+        Resolution::Unknown => Err(None),
+    }
+}
+
+fn refusal(code: u16) -> String {
+    json!({ "kind": "Status", "status": "Failure", "reason": "Refused", "code": code }).to_string()
+}
+
 #[tokio::test]
-async fn a_secret_is_read_again_when_it_is_older_than_it_may_be() {
+async fn each_version_of_a_secret_is_a_credential_of_its_own() {
     let kubernetes = Kubernetes::start().await;
-    let begun = Instant::now();
-    let identity = async |not_before| {
-        kubernetes.secrets.get("platform", "huawei", not_before).await.unwrap().map(|(_, identity)| identity)
-    };
-    let first = identity(begun).await.unwrap();
-    *kubernetes.answer.lock().unwrap() = (StatusCode::OK, good().replace("\"1\"", "\"2\""));
-    assert_eq!(identity(begun).await.unwrap(), first, "what is known is new enough");
-    assert_eq!(kubernetes.requests.load(Ordering::SeqCst), 1);
-    let changed = identity(Instant::now()).await.unwrap();
+    let ok = StatusCode::OK;
+    let first = read(&kubernetes, ok, good()).await.unwrap();
+    assert_eq!(read(&kubernetes, ok, good()).await.unwrap(), first);
+    let changed = read(&kubernetes, ok, good().replace("\"1\"", "\"2\"")).await.unwrap();
     assert_ne!(changed, first);
-    assert_eq!(kubernetes.requests.load(Ordering::SeqCst), 2);
     // Deleted, and created anew with the same resourceVersion: another Secret all the same.
-    let gone =
-        json!({ "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404 }).to_string();
-    *kubernetes.answer.lock().unwrap() = (StatusCode::NOT_FOUND, gone);
-    assert_eq!(identity(Instant::now()).await.unwrap_err().kind, FaultKind::SecretNotFound);
-    *kubernetes.answer.lock().unwrap() =
-        (StatusCode::OK, good().replace("\"1\"", "\"2\"").replace("\"u\"", "\"v\""));
-    assert_ne!(identity(Instant::now()).await.unwrap(), changed);
+    let anew =
+        read(&kubernetes, ok, good().replace("\"1\"", "\"2\"").replace("\"u\"", "\"v\"")).await.unwrap();
+    assert_ne!(anew, changed);
+    assert_eq!(kubernetes.requests.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn only_a_clear_word_of_the_api_server_says_that_there_is_no_secret() {
+    let kubernetes = Kubernetes::start().await;
+    for (code, kind) in [
+        (404, Some(FaultKind::SecretNotFound)),
+        (403, Some(FaultKind::SecretNotFound)),
+        (401, None),
+        (429, None),
+        (500, None),
+        (503, None),
+    ] {
+        let status = StatusCode::from_u16(code).unwrap();
+        assert_eq!(read(&kubernetes, status, refusal(code)).await, Err(kind), "{code}");
+    }
+    let empty = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "huawei" } }).to_string();
+    assert_eq!(read(&kubernetes, StatusCode::OK, empty).await, Err(Some(FaultKind::SecretInvalid)));
 }

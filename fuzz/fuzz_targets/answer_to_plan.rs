@@ -5,13 +5,16 @@
 //! stands for a poll that failed.
 #![no_main]
 
+use std::sync::Arc;
+
 use cce_backup_watch::{
     api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, condition},
     cloud::{
         fault::{Fault, FaultKind},
         wire,
     },
-    controller::plan::{Input, Seen, plan},
+    controller::plan::{Input, plan},
+    poll::Outcome,
 };
 use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::fuzz_target;
@@ -33,11 +36,11 @@ fuzz_target!(|bytes: &[u8]| {
     for body in bytes.split(|byte| *byte == 0).take(8) {
         let decoded = wire::decode(body);
         let fault = Fault::new(FaultKind::CloudUnavailable, "no answer");
-        let seen = match &decoded {
-            Ok(answer) => Seen::Answer(answer),
-            Err(_) => Seen::Fault(&fault),
-        };
         failures = if decoded.is_ok() { 0 } else { failures + 1 };
+        let outcome = match decoded {
+            Ok(answer) => Outcome::Answer(Arc::new(answer)),
+            Err(_) => Outcome::Fault { fault: Arc::new(fault), failures },
+        };
         let look = |status: &ClusterBackupWatchStatus| {
             plan(&Input {
                 name: "prod",
@@ -46,8 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
                 created: Some(now),
                 spec: &spec,
                 status,
-                seen,
-                failures,
+                outcome: Some(&outcome),
                 request: None,
                 now,
             })

@@ -12,15 +12,20 @@ use prometheus_client::{
 use crate::controller::Stores;
 use crate::poll::driver::Poller;
 
-/// The names, without the prefix, and meanings of these metrics.
-pub const DESCRIBED: [(&str, &str); 4] = [
-    ("polls_in_flight", "Requests to an endpoint that are under way"),
+/// The names, without the prefix, labels and meanings of these metrics.
+pub const DESCRIBED: [(&str, &str, &str); 4] = [
+    ("polls_in_flight", "{endpoint}", "Requests to an endpoint that are under way"),
     (
         "endpoint_blocked",
+        "{endpoint}",
         "Whether an endpoint does not answer, so that only one probe at a time is sent to it",
     ),
-    ("account_blocked", "Whether an account is throttled, or none of its requests is answered"),
-    ("undecodable_resources", "Resources that this operator cannot decode"),
+    (
+        "account_blocked",
+        "{region,project}",
+        "Whether an account is throttled, or none of its requests is answered",
+    ),
+    ("undecodable_resources", "", "Resources that this operator cannot decode"),
 ];
 
 /// Collects the metrics of the engine.
@@ -60,7 +65,7 @@ impl Collector for Polls {
 /// One gauge with a value for each set of labels.
 fn gauges<L: EncodeLabelSet>(
     encoder: &mut DescriptorEncoder<'_>,
-    (name, help): (&str, &str),
+    (name, _, help): (&str, &str, &str),
     values: impl IntoIterator<Item = (L, usize)>,
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
