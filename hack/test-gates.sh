@@ -1,0 +1,315 @@
+#!/usr/bin/env bash
+#
+# Proves the gates of docs/backup.md, the chart's scheduled backups and `discover | kubectl apply` on a real API server, with the
+# Job controller, the operator and a simulated cloud. There is no kubelet: this script runs the command of each pod as the pod has
+# it, and reports its exit code to the API server as a kubelet would.
+#
+#   test-gates.sh
+#
+# CBW_BIN_DIR may name a directory with cce-backup-watch and cce-simulator; otherwise cargo builds them. The last line is "N passed,
+# N failed".
+#
+# Functions that only "check" calls look unreachable to shellcheck.
+# shellcheck disable=SC2317,SC2329
+set -uo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
+root=$PWD
+readonly root chart=charts/cce-backup-watch namespace=platform
+readonly region=cn-north-4 project=0123456789abcdef0123456789abcdef cluster=11111111-2222-3333-4444-555555555555
+
+# shellcheck source=hack/check.sh
+source hack/check.sh
+section() { printf '\n%s\n' "$*"; }
+
+for tool in curl jq; do
+  command -v "$tool" >/dev/null || { printf 'test-gates.sh: %s is not on PATH\n' "$tool" >&2; exit 2; }
+done
+if [[ ${1-} != --inside ]]; then
+  if [[ -z ${CBW_BIN_DIR-} ]]; then
+    cargo build --locked --quiet --workspace || exit 2
+    CBW_BIN_DIR=${CARGO_TARGET_DIR:-$root/target}/debug
+  fi
+  export CBW_BIN_DIR
+  bin=$(hack/control-plane/provision.sh etcd kube-apiserver kube-controller-manager kubectl helm actionlint) || exit 2
+  PATH=$bin:$PATH exec hack/control-plane/run.sh --with-controller-manager -- "$root/hack/test-gates.sh" --inside
+fi
+
+scratch=$(mktemp -d)
+children=()
+clean_up() {
+  operator_ends
+  ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null
+  rm -rf -- "$scratch"
+}
+trap clean_up EXIT
+
+# Waits until a command succeeds, for half a minute at most.
+await() {
+  local try
+  for ((try = 0; try < 150; try++)); do
+    if "$@" >/dev/null 2>&1; then return; fi
+    sleep 0.2
+  done
+  printf 'waited in vain: %s\n' "$*" >&2
+  return 1
+}
+
+# --- The cloud -----------------------------------------------------------------------------------------
+
+CCE_SIMULATOR_SECRET_KEY=SK "$CBW_BIN_DIR/cce-simulator" --access-key AK >"$scratch/simulator.out" 2>"$scratch/simulator.log" &
+children+=($!)
+await grep -q 'http://' "$scratch/simulator.out" || exit 2
+cloud=$(grep -o 'http://[^ ]*' "$scratch/simulator.out" | head -n 1)
+readonly cloud
+
+admin() { # METHOD PATH [BODY]
+  curl --fail-with-body --silent --show-error --request "$1" "$cloud/admin/$2" ${3+--data-binary "$3"}
+}
+# What is listed from now on. Started backups end after two seconds, in PHASE.
+cloud_is() { # SITUATION [PHASE]
+  local tasks
+  case $1 in
+    none) tasks='' ;;
+    stale) tasks='{at: -3h, steps: [{phase: Running}, {after: 5m, phase: Success, progress: 100}]}' ;;
+    running) tasks='{at: -10s, steps: [{phase: Running, progress: 0}, {after: 15s, phase: Success, progress: 100}]}' ;;
+    endless) tasks='{at: -10s, steps: [{phase: Running, progress: 40}]}' ;;
+    failed) tasks='{at: -10m, steps: [{phase: Running}, {after: 5m, phase: Failed, progress: 62}]}' ;;
+    fresh) tasks='{at: -10m, steps: [{phase: Running}, {after: 5m, phase: Success, progress: 100}]}' ;;
+  esac
+  admin PUT scenario "
+clusters:
+  $cluster:
+    listed: {name: prod}
+    tasks: [$tasks]
+    onBackup: [{phase: Running, progress: 0}, {after: 2s, phase: ${2:-Success}, progress: 100}]
+  66666666-7777-8888-9999-000000000000:
+    listed: {name: staging, autopilot: true}" && admin POST requests/reset
+}
+started() { # N: so many requests for a backup were made
+  local requests
+  requests=$(admin GET "clusters/$cluster/start-requests" | jq .requests)
+  [[ $requests == "$1" ]] || { printf '%s requests for a backup, not %s\n' "$requests" "$1"; return 1; }
+}
+
+# --- Pods without a kubelet ----------------------------------------------------------------------------
+
+# Runs the command of a pod's one container, with its arguments and variables. What it needs to find the simulator stands in the
+# environment, so that no argument is changed.
+run_container() { # POD.json
+  local key name arguments=() variables=()
+  mapfile -t arguments < <(jq --raw-output '.spec.containers[0].args[]' "$1")
+  while read -r name secret key; do
+    variables+=("$name=$(kubectl get secret "$secret" --namespace "$namespace" --output "jsonpath={.data.$key}" | base64 --decode)")
+  done < <(jq --raw-output '.spec.containers[0].env[]? | select(.valueFrom.secretKeyRef.optional | not)
+      | "\(.name) \(.valueFrom.secretKeyRef.name) \(.valueFrom.secretKeyRef.key)"' "$1")
+  env --ignore-environment "PATH=$PATH" "CBW_REGION_ENDPOINT=$region=$cloud" CBW_INTERVAL=1s "${variables[@]}" \
+    "$CBW_BIN_DIR/cce-backup-watch" "${arguments[@]}"
+}
+pod_of_job() { # JOB
+  kubectl get pods --namespace "$namespace" --selector "batch.kubernetes.io/job-name=$1" --output json |
+    jq --exit-status '.items | map(select(.status.phase == "Pending")) | first | select(. != null)'
+}
+# Runs the pod that the Job controller has made, and says how it ended.
+run_pod_of_job() { # JOB
+  local pod code=0 phase=Succeeded
+  await pod_of_job "$1" || { kubectl describe job "$1" --namespace "$namespace"; return 1; }
+  pod_of_job "$1" >"$scratch/pod.json"
+  pod=$(jq --raw-output .metadata.name "$scratch/pod.json")
+  run_container "$scratch/pod.json" || code=$?
+  ((code == 0)) || phase=Failed
+  kubectl patch pod "$pod" --namespace "$namespace" --subresource=status --type=merge --patch "{\"status\": {\"phase\": \"$phase\",
+    \"containerStatuses\": [{\"name\": \"backup\", \"image\": \"x\", \"imageID\": \"x\", \"ready\": false, \"restartCount\": 0,
+      \"state\": {\"terminated\": {\"exitCode\": $code}}}]}}"
+}
+job_is() { kubectl wait "job/$1" --namespace "$namespace" --for="condition=$2" --timeout=30s; }
+is_pending() { ! kubectl wait "job/$1" --namespace "$namespace" --for=condition=Complete --timeout=1s; }
+
+# A Job from a file: whether it lets the upgrade begin, and how many backups were started for it.
+gate_job() { # FILE SITUATION PHASE CONDITION STARTED
+  local job
+  cloud_is "$2" "$3" || return
+  kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null 2>&1
+  # The namespace refuses what the restricted Pod Security Standard does not allow, and so would the Job controller's pod be.
+  job=$(kubectl create --namespace "$namespace" --validate=strict --filename "$1" --output json | jq --raw-output .metadata.name) || return
+  is_pending "$job" || { echo 'it passed before its pod had run'; return 1; }
+  if [[ $4 == Failed ]]; then
+    # As often as the Job tries again.
+    kubectl patch "job/$job" --namespace "$namespace" --type=merge --patch '{"spec": {"backoffLimit": 0}}' || return
+  fi
+  run_pod_of_job "$job" && job_is "$job" "$4" && started "$5"
+}
+
+# --- The chart's CronJob -------------------------------------------------------------------------------
+
+cron_values() {
+  cat <<EOF
+scheduledBackup:
+  enabled: true
+  credentials: {secretName: huawei-backup}
+  clusters:
+    - {name: prod, region: $region, projectID: $project, clusterID: $cluster}
+EOF
+}
+cron_applies() {
+  cron_values >"$scratch/values.yaml"
+  helm template watch "$chart" --namespace "$namespace" --values "$scratch/values.yaml" --show-only templates/scheduled-backup.yaml \
+    >"$scratch/cron.yaml" && kubectl apply --server-side --validate=strict --filename "$scratch/cron.yaml"
+}
+# A run of the CronJob as its schedule would make it.
+cron_runs() { # NAME CONDITION STARTED
+  kubectl create job "$1" --from=cronjob/watch-cce-backup-watch-backup-prod --namespace "$namespace" &&
+    run_pod_of_job "$1" && job_is "$1" "$2" && started "$3"
+}
+
+# --- Pipelines -----------------------------------------------------------------------------------------
+
+# What the step of the workflow runs; `docker run` is played by the binary, which gets the arguments after the image.
+github_step() {
+  mkdir -p "$scratch/bin"
+  cat >"$scratch/bin/docker" <<'EOF'
+#!/usr/bin/env bash
+while (($# > 0)); do
+  case $1 in ghcr.io/*) shift; exec "$CBW_BIN_DIR/cce-backup-watch" "$@" ;; *) shift ;; esac
+done
+exit 99
+EOF
+  chmod +x "$scratch/bin/docker"
+  kubectl create --dry-run=client --validate=false --output json --filename <(
+    printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nworkflow:\n'; sed 's/^/  /' docs/gates/github.yaml) |
+    jq --raw-output '.workflow.jobs.backup.steps[0].run' >"$scratch/step" && [[ -s $scratch/step ]]
+}
+in_pipeline() { # COMMAND...
+  env "PATH=$scratch/bin:$PATH" HUAWEICLOUD_SDK_AK=AK HUAWEICLOUD_SDK_SK=SK "CBW_REGION=$region" "CBW_PROJECT_ID=$project" \
+    "CBW_CLUSTER_ID=$cluster" "CBW_REGION_ENDPOINT=$region=$cloud" CBW_INTERVAL=1s "$@"
+}
+github() { # SITUATION PHASE CODE STARTED
+  local code=0
+  cloud_is "$1" "$2" && github_step || return
+  in_pipeline bash -e "$scratch/step" || code=$?
+  ((code == $3)) && started "$4"
+}
+gitlab() { # SITUATION PHASE CODE STARTED
+  local code=0 script
+  cloud_is "$1" "$2" || return
+  script=$(sed -n '/^  script:$/{n;s/^    - //p;q}' docs/gates/gitlab-ci.yml)
+  [[ $script == './cce-backup-watch backup '* ]] || { printf 'no command: %s\n' "$script"; return 1; }
+  in_pipeline env --chdir "$CBW_BIN_DIR" bash -e -c "$script" || code=$?
+  ((code == $3)) && started "$4"
+}
+newer_than() { # SITUATION CODE
+  local code=0
+  cloud_is "$1" || return
+  in_pipeline "$CBW_BIN_DIR/cce-backup-watch" tasks --newer-than 2h || code=$?
+  ((code == $2)) && started 0
+}
+
+# --- A gate that asks the resource ---------------------------------------------------------------------
+
+watch_gate() { # SITUATION CODE TIMEOUT
+  local code=0
+  if [[ $1 != - ]]; then
+    # A watch that knows nothing yet: what it has seen of another situation it would rightly keep.
+    cloud_is "$1" && kubectl delete clusterbackupwatches --all --namespace "$namespace" && applies || return
+  fi
+  docs/gates/watch.sh "$namespace/prod" 2h "$3" || code=$?
+  ((code == $2)) || { printf 'exit code %s, not %s\n' "$code" "$2"; return 1; }
+}
+operator_starts() {
+  "$CBW_BIN_DIR/cce-backup-watch" controller --watch-namespace "$namespace" --listen 127.0.0.1:0 --log-format text \
+    --region-endpoint "$region=$cloud" >/dev/null 2>"$scratch/operator.log" </dev/null &
+  # A check runs in a subshell, so the id is kept in a file.
+  printf '%s' $! >"$scratch/operator.pid"
+  await grep -q started "$scratch/operator.log"
+}
+operator_ends() {
+  [[ ! -r $scratch/operator.pid ]] || kill "$(<"$scratch/operator.pid")" 2>/dev/null
+  rm -f -- "$scratch/operator.pid"
+}
+is_healthy() { kubectl wait clusterbackupwatch/prod --namespace "$namespace" --for=condition=BackupHealthy --timeout=30s; }
+
+discover() {
+  in_pipeline env --unset=CBW_CLUSTER_ID "$CBW_BIN_DIR/cce-backup-watch" discover --namespace "$namespace" --secret-name huawei "$@"
+}
+applies() { discover | kubectl apply --server-side --validate=strict --filename -; }
+nothing_to_do() { [[ -z $(discover --existing cluster 2>&1) ]] && discover --existing cluster; }
+one_is_gone() {
+  admin PUT "projects/$project/clusters" "[{\"uid\": \"$cluster\", \"name\": \"prod\"}]" && ! discover --existing cluster 2>"$scratch/said" &&
+    grep 'the watch platform/staging names the cluster' "$scratch/said"
+}
+applies_odd_names() {
+  local names=(yes null 1e10 0777 0x1f 'UPPER case' -x- "$(printf 'a%.0s' {1..100})" yes) json='[]' i
+  for i in "${!names[@]}"; do
+    json=$(jq --compact-output --arg name "${names[i]}" --arg uid "$(printf '%08d' "$i")-2222-3333-4444-555555555555" \
+      '. + [{uid: $uid, name: $name, alias: $name, version: "1.30"}]' <<<"$json")
+  done
+  admin PUT "projects/$project/clusters" "$json" && applies && nothing_to_do
+}
+
+# --- In order ------------------------------------------------------------------------------------------
+
+kubectl create namespace "$namespace" >/dev/null
+kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
+for name in huawei huawei-backup; do
+  kubectl create secret generic "$name" --namespace "$namespace" --from-literal=accessKey=AK --from-literal=secretKey=SK >/dev/null
+done
+await kubectl get serviceaccount default --namespace "$namespace"
+
+section 'Backups on a schedule, as the chart renders them'
+check 'the API server takes the CronJob' cron_applies
+cloud_is none >/dev/null
+check 'a run starts a backup and sees it through' cron_runs first Complete 1
+check 'a run soon after starts none' cron_runs second Complete 1
+kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null
+
+for file in job argocd-presync flux-job; do
+  section "The gate docs/gates/$file.yaml"
+  check 'no backup at all: one is started' gate_job "docs/gates/$file.yaml" none Success Complete 1
+  check 'a stale success: one is started' gate_job "docs/gates/$file.yaml" stale Success Complete 1
+  check 'a running backup: it is followed' gate_job "docs/gates/$file.yaml" running Success Complete 0
+  check 'a failed one: another is started' gate_job "docs/gates/$file.yaml" failed Success Complete 1
+  check 'a fresh success: it is enough' gate_job "docs/gates/$file.yaml" fresh Success Complete 0
+  check 'one that fails lets nobody through' gate_job "docs/gates/$file.yaml" stale Failed Failed 1
+done
+
+section 'Pipelines'
+check 'the GitHub workflow is sound' actionlint -no-color docs/gates/github.yaml
+for gate in github gitlab; do
+  check "$gate, a stale success: one is started" "$gate" stale Success 0 1
+  check "$gate, a running backup: it is followed" "$gate" running Success 0 0
+  check "$gate, a fresh success: it is enough" "$gate" fresh Success 0 0
+  check "$gate, one that fails lets nobody through" "$gate" none Failed 1 1
+done
+for situation in none stale endless failed; do
+  check "tasks --newer-than, $situation: 1" newer_than "$situation" 1
+done
+check 'tasks --newer-than, fresh: 0' newer_than fresh 0
+
+section 'Watches from the list of clusters'
+kubectl apply --server-side --filename crds/clusterbackupwatches.yaml >/dev/null
+kubectl wait --for=condition=Established crd/clusterbackupwatches.cce.backupwatch.io --timeout=30s >/dev/null
+cloud_is fresh >/dev/null
+check 'discover | kubectl apply' applies
+check 'then nothing is missing' nothing_to_do
+check 'the same again changes nothing' applies
+
+section 'The gate docs/gates/watch.sh'
+check 'the operator starts' operator_starts
+check 'and finds a good backup' is_healthy
+check 'a fresh success: it passes' watch_gate fresh 0 60s
+check 'a stale success: it does not' watch_gate stale 124 15s
+check 'a backup that runs: it waits for its end' watch_gate running 0 60s
+check 'one that never ends: it does not pass' watch_gate endless 124 15s
+check 'a failed one: 1' watch_gate failed 1 60s
+check 'a fresh one again' watch_gate fresh 0 60s
+check 'whose condition is True' is_healthy
+operator_ends
+check 'without an operator, with the condition still True: it does not' watch_gate - 124 10s
+
+section 'Clusters come and go'
+check 'a cluster that is gone is named' one_is_gone
+kubectl delete clusterbackupwatches --all --namespace "$namespace" >/dev/null
+check 'whatever clusters are called, the API server takes their watches' applies_odd_names
+
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))
