@@ -21,6 +21,7 @@ tests![
     one_wrong_key_in_secrets_of_twelve_namespaces_is_refused_at_most_three_times,
     forty_watches_are_seen_blind_within_a_minute_of_a_restart_without_egress,
     a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is_over,
+    a_new_watch_of_an_account_with_more_to_do_than_its_rate_goes_before_idle_ones,
     an_identity_service_that_hangs_delays_no_watch_with_a_secret,
     the_concurrency_is_one_number_for_all_watched_namespaces,
 ];
@@ -160,6 +161,12 @@ async fn forty_watches(scene: &Scene, flags: &[&str]) -> Operator {
     operator
 }
 
+/// Waits until the cloud was asked so many times more.
+async fn more_polls(scene: &Scene, count: u64) {
+    let enough = scene.cloud.total().accepted + count;
+    until("more polls", LIMIT, async || (scene.cloud.total().accepted >= enough).then_some(())).await;
+}
+
 async fn forty_watches_are_seen_blind_within_a_minute_of_a_restart_without_egress(scene: Scene) {
     let mut operator = forty_watches(&scene, &["--request-timeout", "3s"]).await;
     operator.kill();
@@ -172,6 +179,11 @@ async fn a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is
     // The cloud heals a second before it said that it would, so that nobody is told to wait once more.
     const THROTTLED: Duration = Duration::from_secs(29);
     let _operator = forty_watches(&scene, &[]).await;
+    // From now on they want to be polled four times as often as the rate of an account allows.
+    for n in 0..40 {
+        scene.cloud.set_tasks(&cluster(n), [Task::new("backup-2", "Running")]);
+    }
+    more_polls(&scene, 100).await;
     let throttled = Fault::error(429, "APIGW.0308", "throttled").header("Retry-After", "30");
     scene.cloud.set_fault("*", throttled).unwrap();
     let refusals = || scene.cloud.total().faulted;
@@ -189,6 +201,15 @@ async fn a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is
     })
     .await;
     scene.all_are(LIMIT, "True Polled").await;
+}
+
+async fn a_new_watch_of_an_account_with_more_to_do_than_its_rate_goes_before_idle_ones(scene: Scene) {
+    // Forty watches want four requests a second.
+    let _operator = forty_watches(&scene, &["--account-rate", "2", "--account-burst", "2"]).await;
+    more_polls(&scene, 40).await;
+    scene.watch("new", json!({ "clusterID": cluster(100) })).await;
+    let unknown = |status: &_| ready(status) == "False ClusterNotFound";
+    scene.shows_within(Duration::from_secs(5), "new", "an answer", unknown).await;
 }
 
 async fn an_identity_service_that_hangs_delays_no_watch_with_a_secret(scene: Scene) {

@@ -105,23 +105,23 @@ pub async fn play(scene: &Scene, credential: &Credential, faults: &[(&str, &str,
         };
         let before = shows("True Polled").await;
 
-        scene.cloud.set_fault(&cluster, fault.clone()).unwrap();
-        let told = shows(&format!("False {reason}")).await;
-        assert_eq!(healthy(&told), "Unknown PollFailing", "{name}");
+        // The fault strikes no more often than it must to be told, so that a slow machine changes no count.
         let passes = ["Throttled", "CloudUnavailable", "InvalidResponse"].contains(reason);
+        let needed = if passes { 3 } else { 1 };
+        scene.cloud.set_fault(&cluster, fault.clone().times(needed)).unwrap();
+        let told = shows(&format!("False {reason}")).await;
+        assert_eq!(scene.cloud.counts(&cluster).faulted, needed, "{name}");
+        assert_eq!(healthy(&told), "Unknown PollFailing", "{name}");
         let (set, unset) = if passes { ("Reconciling", "Stalled") } else { ("Stalled", "Reconciling") };
         assert_eq!(
             (says(&told, set), says(&told, unset)),
             (format!("True {reason}"), String::new()),
             "{name}"
         );
-        let struck = scene.cloud.counts(&cluster).faulted;
-        assert_eq!(struck, if passes { 3 } else { 1 }, "{name}");
         let mut kept = told.clone();
         kept.conditions.clone_from(&before.conditions);
         assert_eq!(kept, before, "{name}: what was known stays");
 
-        scene.cloud.clear_fault(&cluster);
         scene.request(name, "now").await;
         let after = shows("True Polled").await;
         assert_eq!(
