@@ -113,4 +113,19 @@ async fn a_control_plane_of_a_tests_own_keeps_its_data_over_the_end_of_its_serve
     let there = async || scene.api::<ClusterBackupWatch>().get("prod").await.ok();
     let stored = until("the resource is there", LIMIT, there).await;
     assert_eq!(stored.spec.cluster_id, watch("prod", &json!({}))["spec"]["clusterID"]);
+
+    // An API server without etcd is there and can do nothing; with etcd it works again.
+    control_plane.stop_etcd().await;
+    let params = PatchParams::default();
+    let label = Patch::Merge(json!({ "metadata": { "labels": { "written": "yes" } } }));
+    let write = async || {
+        timeout(Duration::from_secs(2), scene.api::<ClusterBackupWatch>().patch("prod", &params, &label))
+            .await
+    };
+    assert!(!matches!(write().await, Ok(Ok(_))));
+    control_plane.start_etcd().await;
+    until("a write", Duration::from_secs(10), async || write().await.ok()?.ok()).await;
+    let labels =
+        scene.api::<ClusterBackupWatch>().list(&ListParams::default().labels("written=yes")).await.unwrap();
+    assert_eq!(labels.items.len(), 1);
 }
