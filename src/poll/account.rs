@@ -33,8 +33,8 @@ impl Class {
     const fn lead(self) -> Duration {
         match self {
             Self::Idle => Duration::ZERO,
-            Self::First => Duration::from_mins(1),
-            Self::Urgent => Duration::from_mins(2),
+            Self::First => Duration::from_secs(60),
+            Self::Urgent => Duration::from_secs(70),
         }
     }
 }
@@ -210,10 +210,10 @@ mod tests {
         let first = account.place(Class::First, start);
         let urgent = account.place(Class::Urgent, start);
         assert!(urgent < first && first < idle);
-        let late = start + Duration::from_secs(121);
+        let late = start + Duration::from_secs(71);
         assert!(
             idle < account.place(Class::Urgent, late),
-            "two minutes later it is the turn of the idle one"
+            "a good minute later it is the turn of the idle one"
         );
     }
 

@@ -178,7 +178,9 @@ impl Engine {
             judge_at: None,
             taken: 0,
             answered: false,
-            versions: (0, 0),
+            told: 0,
+            settled: 0,
+            edited: false,
         };
         self.watches.insert(key.clone(), watch);
         self.fetches[fetch].watches.push(key.clone());
@@ -234,7 +236,8 @@ impl Engine {
     pub fn settle(&mut self, key: &WatchKey, settled: &Settled, now: Instant) {
         let version = self.config.hasher.hash_one(&settled.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
-        watch.versions.1 = version;
+        watch.settled = version;
+        watch.edited = watch.told != 0 && watch.told != version && watch.edited;
         watch.cadence = settled.cadence;
         let judge_at = settled.judge_after.map(|after| later(now, after));
         match settled.number {
@@ -260,14 +263,15 @@ impl Engine {
     pub fn saw(&mut self, key: &str, resource_version: &str) {
         let version = self.config.hasher.hash_one(resource_version);
         if let Some(watch) = self.watches.get_mut(key) {
-            watch.versions.0 = version;
+            watch.told = version;
+            watch.edited = watch.settled != 0 && watch.settled != version;
         }
     }
 
     /// Whether a resource is not of the version that was settled last: then somebody else wrote it, or the copy lags.
     pub fn is_behind(&self, key: &str, resource_version: &str) -> bool {
         let version = self.config.hasher.hash_one(resource_version);
-        self.watches.get(key).is_some_and(|watch| watch.versions.1 != 0 && watch.versions.1 != version)
+        self.watches.get(key).is_some_and(|watch| watch.settled != 0 && watch.settled != version)
     }
 
     /// What a watch was handed is void, because its resource is not what it was: it wants a poll that is sent from now on.
@@ -705,6 +709,7 @@ impl Engine {
             return false;
         };
         let standing = self.keys.entry(key).or_default();
+        let is_proven = standing.is_proven();
         match standing.standing(forced.is_some(), now) {
             Standing::Free => {}
             Standing::Refused(held) => {
@@ -723,9 +728,10 @@ impl Engine {
         }
         self.leave_queue(id);
         let endpoint = self.accounts[account].endpoint;
-        // What failed while this fetch had to wait counts, although it is its own turn now.
+        // What failed while this fetch waited for others to prove its key counts, although it is its own turn now.
         let fetch = &self.fetches[id];
         if let Some(held) = self.endpoints[endpoint].breaker.fault().cloned()
+            && !is_proven
             && (fetch.failures > 0 || fetch.due_since < held.met_at)
         {
             if probes != (false, false) {

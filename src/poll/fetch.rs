@@ -85,8 +85,12 @@ pub struct Watch {
     pub taken: u64,
     /// Whether the newest outcome answers its request.
     pub answered: bool,
-    /// Hashes of the resourceVersion that the API server told last, and of the one that was settled.
-    pub versions: (u64, u64),
+    /// Hash of the resourceVersion that the API server told last; 0 before the first.
+    pub told: u64,
+    /// Hash of the one that was settled; 0 before the first.
+    pub settled: u64,
+    /// Whether the API server told of another version since.
+    pub edited: bool,
 }
 
 /// An outcome that a watch waits for.
@@ -103,9 +107,7 @@ pub struct Pending {
 impl Watch {
     /// Whether it must be told of the next answer, be it the same as the last one.
     pub fn is_waiting(&self, now: Instant) -> bool {
-        let (told, settled) = self.versions;
-        let edited = told != 0 && told != settled;
-        self.pending.is_some() || self.judge_at.is_some_and(|at| at <= now) || edited
+        self.pending.is_some() || self.judge_at.is_some_and(|at| at <= now) || self.edited
     }
 }
 

@@ -48,6 +48,11 @@ impl Key {
         }
     }
 
+    /// Whether the cloud has accepted it.
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// When a refused key is tried again.
     pub fn refused_until(&self) -> Option<Instant> {
         self.refused.as_ref().map(|(_, until)| *until)

@@ -11,7 +11,7 @@ use crate::cloud::credential::ResolvedCredential;
 /// How old a credential may be that is used without being read again. The operator's own is renewed by its source, well
 /// before its end; asking for it costs nothing.
 const SECRET_TTL: Duration = Duration::from_mins(5);
-const OPERATOR_TTL: Duration = Duration::from_secs(30);
+const OPERATOR_TTL: Duration = Duration::from_secs(1);
 /// How often a source is read again over which a watch is stalled: first and longest wait.
 const RECHECK: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
 /// How often an API server that gives no answer is asked again.

@@ -58,8 +58,13 @@ impl Collector for Polls {
         gauges(&mut encoder, account_blocked, accounts)?;
         let objects = self.stores.iter().flat_map(Store::state);
         let count = objects.filter(|object| object.0.is_err()).count();
-        gauges::<Vec<(&str, String)>>(&mut encoder, undecodable, [(Vec::new(), count)])
+        let (name, _, help) = undecodable;
+        gauge(count).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
     }
+}
+
+fn gauge(value: usize) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 /// One gauge with a value for each set of labels.
@@ -70,8 +75,7 @@ fn gauges<L: EncodeLabelSet>(
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in values {
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+        gauge(value).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }

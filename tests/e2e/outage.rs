@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{
     api_proxy::ApiProxy,
     fault_table::cluster,
-    operator::Operator,
+    operator::{FAILED_RECONCILES, Operator},
     rbac,
     scene::{CLUSTER, Scene, healthy, kubectl, ready},
     trial::tests,
@@ -18,6 +18,11 @@ tests![
     events_that_cannot_be_written_hold_up_no_status,
 ];
 
+/// Whether a line of the log has a message that begins so.
+fn says(line: &serde_json::Value, message: &str) -> bool {
+    line["message"].as_str().is_some_and(|text| text.starts_with(message))
+}
+
 async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back(scene: Scene) {
     let proxy = ApiProxy::start(&scene).await;
     scene.task("Running", 60);
@@ -28,11 +33,12 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
     proxy.cut();
     scene.task("Success", 100);
     let failed =
-        async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
-    until("a failure to write", LIMIT, failed).await;
+        async |count: f64| operator.metric(FAILED_RECONCILES).await.filter(|failed| *failed >= count);
+    until("a failure to write", LIMIT, async || failed(1.0).await).await;
     let polls = scene.cloud.requests(CLUSTER);
-    let again = || operator.log().iter().filter(|line| line["message"] == "cannot reconcile").count() >= 3;
-    until("more of them", LIMIT, async || again().then_some(())).await;
+    until("more of them", LIMIT, async || failed(3.0).await).await;
+    let told = operator.log().iter().filter(|line| says(line, "cannot reconcile")).count();
+    assert_eq!(told, 1, "one line for a change of state, not for each try");
     assert!(scene.cloud.requests(CLUSTER) <= polls + 5, "the cloud is not asked more often for that");
     assert_eq!(operator.get("/livez").await.0, 200, "a restart would mend nothing");
 
@@ -73,8 +79,7 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(20)]);
     }
     // Once a request was given up the network works again, but not on the connections that there were.
-    let given_up =
-        async || operator.log().iter().any(|line| line["message"] == "cannot reconcile").then_some(());
+    let given_up = async || operator.log().iter().any(|line| says(line, "cannot reconcile")).then_some(());
     until("a request is given up", LIMIT, given_up).await;
     proxy.reopen();
     show(20).await;
@@ -109,6 +114,6 @@ async fn events_that_cannot_be_written_hold_up_no_status(scene: Scene) {
     }
     let failed = r#"events_total{reason="BackupProgressing",result="error"}"#;
     assert_eq!(operator.metric(failed).await, Some(2.0));
-    let told = operator.log().iter().filter(|line| line["message"] == "cannot publish an Event").count();
+    let told = operator.log().iter().filter(|line| says(line, "cannot publish an Event")).count();
     assert_eq!((told, scene.reasons("prod").await.len()), (3, 0));
 }

@@ -20,6 +20,9 @@ use super::{
 /// How many lines of the log are shown when a test fails.
 const SHOWN: usize = 80;
 
+/// The metric of reconciles that could not read or write what they had to.
+pub const FAILED_RECONCILES: &str = r#"reconcile_total{result="error"}"#;
+
 /// A running operator.
 pub struct Operator {
     child: Child,
