@@ -91,6 +91,7 @@ impl Client {
             _ => None,
         };
         if known.is_some() && known == hash {
+            tracing::debug!(region = %target.region, cluster = %target.cluster_id, "the cloud gave the same answer");
             return Ok(News::Unchanged);
         }
         decode(reply, target, credential, now).map(|answer| News::Answer(answer, hash.unwrap_or_default()))

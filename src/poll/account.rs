@@ -1,12 +1,8 @@
-//! One account, a project in a region: a token bucket, the queue before it, and what a 429 does to both.
-//!
-//! Who waits is served in the order of arrival; a class that goes first counts as having come earlier, so that none
-//! starves. Pure: the clock is a parameter.
+//! One account, a project in a region: a token bucket, and what a 429 does to it. Pure: the clock is a parameter.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::{breaker::Breaker, held::Held};
+use super::{breaker::Breaker, held::Held, queue::Queue};
 
 /// How many requests an account is given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,31 +12,6 @@ pub struct Limit {
     /// How many may go at once after a quiet time; at least 1.
     pub burst: u32,
 }
-
-/// Who goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// A poll of a cluster where nothing runs.
-    Idle,
-    /// The first poll of a watch.
-    First,
-    /// A backup runs, or a person asked.
-    Urgent,
-}
-
-impl Class {
-    /// How much earlier than it came a fetch of this class counts as having come.
-    const fn lead(self) -> Duration {
-        match self {
-            Self::Idle => Duration::ZERO,
-            Self::First => Duration::from_secs(60),
-            Self::Urgent => Duration::from_secs(70),
-        }
-    }
-}
-
-/// A place in a queue; the number tells apart who came at the same moment.
-pub type Place = (Duration, u64);
 
 /// The state of one account.
 #[derive(Debug)]
@@ -55,13 +26,11 @@ pub struct Account {
     pub in_flight: usize,
     /// When the last request left.
     pub sent_at: Option<Instant>,
-    /// Who waits, by place.
-    pub queue: BTreeSet<(Place, usize)>,
+    /// Who waits.
+    pub queue: Queue,
     limit: Limit,
-    start: Instant,
     tokens: f64,
     filled: Instant,
-    arrivals: u64,
     shut: Option<(Held, Instant)>,
     /// After a 429 one request at a time, until one is answered by something else.
     cautious: bool,
@@ -77,12 +46,10 @@ impl Account {
             breaker: Breaker::default(),
             in_flight: 0,
             sent_at: None,
-            queue: BTreeSet::new(),
+            queue: Queue::default(),
             limit,
-            start: now,
             tokens: f64::from(limit.burst),
             filled: now,
-            arrivals: 0,
             shut: None,
             cautious: false,
             throttled: 0,
@@ -92,14 +59,6 @@ impl Account {
     /// Whether it was answered when it was last asked.
     pub fn is_well(&self) -> bool {
         self.in_flight == 0 && self.breaker.fault().is_none() && self.breaker.answered_at().is_some()
-    }
-
-    /// The place of a fetch that comes now.
-    pub fn place(&mut self, class: Class, now: Instant) -> Place {
-        self.arrivals += 1;
-        // The longest lead is added so that no place lies before the start.
-        let came = now.saturating_duration_since(self.start) + Class::Urgent.lead();
-        (came.saturating_sub(class.lead()), self.arrivals)
     }
 
     /// The 429 that keeps the account shut, and until when.
@@ -171,6 +130,7 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::poll::queue::Class;
 
     fn account(rate: f64, burst: u32) -> (Account, Instant) {
         let now = Instant::now();
@@ -185,8 +145,7 @@ mod tests {
             account.sent(start);
         }
         assert!(!account.has_token(10, start));
-        let place = account.place(Class::Idle, start);
-        account.queue.insert((place, 1));
+        account.queue.enter(Class::Idle, 1);
         let next = account.next_token(10).unwrap();
         assert_eq!(next, start + Duration::from_millis(501));
         assert!(account.has_token(10, next));
@@ -198,23 +157,8 @@ mod tests {
         account.sent(start);
         account.sent(start);
         assert!(account.has_token(3, start) && !account.has_token(2, start));
-        let place = account.place(Class::Idle, start);
-        account.queue.insert((place, 1));
+        account.queue.enter(Class::Idle, 1);
         assert_eq!(account.next_token(2), None, "no token would help");
-    }
-
-    #[test]
-    fn urgent_goes_before_first_before_idle_and_none_starves() {
-        let (mut account, start) = account(1.0, 1);
-        let idle = account.place(Class::Idle, start);
-        let first = account.place(Class::First, start);
-        let urgent = account.place(Class::Urgent, start);
-        assert!(urgent < first && first < idle);
-        let late = start + Duration::from_secs(71);
-        assert!(
-            idle < account.place(Class::Urgent, late),
-            "a good minute later it is the turn of the idle one"
-        );
     }
 
     #[test]

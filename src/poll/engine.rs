@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,13 +16,14 @@ use slab::Slab;
 use super::{
     Cadence, Demand, Effect, FAILURES_TO_REPORT, Fetched, News, Outcome, Request, Resolution, Settled,
     Source, WatchKey,
-    account::{Account, Class, Limit},
+    account::{Account, Limit},
     backoff,
     breaker::{Admission, Breaker},
     fetch::{Fetch, Flight, Pending, State, Watch},
     held::Held,
     key::{Key, Standing},
     later,
+    queue::Class,
     source::SourceState,
 };
 use crate::cloud::{
@@ -415,7 +415,7 @@ impl Engine {
             let wait = if held.fault.kind.is_definite() { LONGEST } else { self.retry_after(id) };
             self.set_timer(id, later(now, wait), now);
         } else {
-            self.enqueue(id, now);
+            self.enqueue(id);
         }
     }
 
@@ -430,26 +430,21 @@ impl Engine {
         }
     }
 
-    fn enqueue(&mut self, id: usize, now: Instant) {
+    fn enqueue(&mut self, id: usize) {
         let fetch = &mut self.fetches[id];
-        let pending = |key: &WatchKey| self.watches.get(key)?.pending;
-        let running =
-            fetch.watches.iter().any(|key| self.watches.get(key).is_some_and(|w| w.cadence.running));
-        let class = fetch.watches.iter().filter_map(pending).fold(Class::Idle, |class, pending| {
-            class.max(if pending.forced {
-                Class::Urgent
-            } else if pending.first {
-                Class::First
-            } else {
-                Class::Idle
-            })
-        });
+        let class =
+            fetch.watches.iter().filter_map(|key| self.watches.get(key)).map(|watch| match watch.pending {
+                Some(Pending { forced: true, .. }) => Class::Requested,
+                _ if watch.cadence.running => Class::Running,
+                Some(Pending { first: true, .. }) => Class::First,
+                _ => Class::Idle,
+            });
+        let class = class.max().unwrap_or(Class::Idle);
         let account = &mut self.accounts[fetch.account];
-        let place = account.place(if running { Class::Urgent } else { class }, now);
         if account.queue.is_empty() {
             self.endpoints[account.endpoint].ring.push_back(fetch.account);
         }
-        account.queue.insert((place, id));
+        let place = account.queue.enter(class, id);
         fetch.state = State::Queued(place);
     }
 
@@ -457,7 +452,7 @@ impl Engine {
         let fetch = &mut self.fetches[id];
         let State::Queued(place) = fetch.state else { return };
         let account = &mut self.accounts[fetch.account];
-        account.queue.remove(&(place, id));
+        account.queue.leave(place, id);
         if account.queue.is_empty() {
             self.endpoints[account.endpoint].ring.retain(|served| *served != fetch.account);
         }
@@ -644,18 +639,19 @@ impl Engine {
         {
             return false;
         }
-        let mut next = self.accounts[id].queue.first().copied();
-        while let Some(place) = next {
-            if self.try_send(place.1, probes, now) {
+        let mut next = self.accounts[id].queue.first();
+        while let Some((place, fetch)) = next {
+            if self.try_send(fetch, probes, now) {
+                self.accounts[id].queue.served(place);
                 return true;
             }
-            next = self.accounts[id].queue.range((Bound::Excluded(place), Bound::Unbounded)).next().copied();
+            next = self.accounts[id].queue.next(place);
         }
         false
     }
 
     fn queued(&self, account: usize) -> Vec<usize> {
-        self.accounts[account].queue.iter().map(|(_, id)| *id).collect()
+        self.accounts[account].queue.fetches().collect()
     }
 
     /// Whether the breakers let a request of an account out, and as whose probe. An account that was answered when it was last
@@ -666,7 +662,7 @@ impl Engine {
         if account.breaker.open_since().is_none() && endpoint.breaker.open_since().is_none() {
             return Some((false, false));
         }
-        let forced = account.queue.iter().any(|(_, fetch)| self.forced(*fetch).is_some());
+        let forced = account.queue.fetches().any(|fetch| self.forced(fetch).is_some());
         match (account.breaker.admit(now, forced), endpoint.breaker.admit(now, forced)) {
             (Admission::Blocked, _) => None,
             (of_account, Admission::Blocked) => {

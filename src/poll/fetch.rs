@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Cadence, Outcome, WatchKey, account::Place};
+use super::{Cadence, Outcome, WatchKey, queue::Place};
 use crate::cloud::target::Target;
 
 /// One cluster, asked with one credential.

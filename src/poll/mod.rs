@@ -21,6 +21,7 @@ pub mod engine;
 mod fetch;
 mod held;
 mod key;
+mod queue;
 pub mod secret;
 mod source;
 #[cfg(test)]

@@ -153,6 +153,29 @@ fn a_throttled_account_makes_next_to_no_requests_until_it_may_again() {
 }
 
 #[test]
+fn after_a_throttling_an_account_with_more_to_do_than_its_rate_serves_every_cluster() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 5.0, burst: 10 });
+    for n in 0..40 {
+        lab.watch_with(&format!("prod/{n}"), target(REGION, 1, n), secret("prod"), |demand| {
+            demand.cadence = Cadence { period: seconds(2), retry: seconds(2), running: true };
+        });
+    }
+    lab.run(minutes(1));
+    let throttled_from = lab.now;
+    lab.cloud(move |_, now| {
+        let throttled = Fault { retry_after: Some(seconds(30)), ..fault(FaultKind::Throttled, Some(429)) };
+        let is_over = now >= throttled_from + seconds(29);
+        (Duration::from_millis(5), if is_over { answer(1) } else { Fetched::Fault(throttled) })
+    });
+    lab.run(seconds(30));
+    let since = lab.now;
+    lab.run(seconds(15));
+    for n in 0..40 {
+        assert!(lab.requests(since, |cluster| *cluster == target(REGION, 1, n)) > 0, "cluster {n}");
+    }
+}
+
+#[test]
 fn an_account_throttled_from_the_start_is_tried_ever_more_rarely() {
     let mut lab = Lab::with(|config| config.limit = Limit { rate: 5.0, burst: 10 });
     lab.cloud(|_, _| (Duration::from_millis(50), Fetched::Fault(fault(FaultKind::Throttled, Some(429)))));
