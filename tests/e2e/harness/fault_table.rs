@@ -20,15 +20,18 @@ pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     let error = |status, code| Fault::error(status, code, "no");
     let body = |body: &str| Fault::body(200, body);
     let redirect = |status| FaultKind::Redirect { location: "http://127.0.0.1:1/".into(), status }.into();
+    // Five faults in a row without an HTTP status would be a trouble of the whole endpoint: those stand apart.
     vec![
         ("signature", "AuthenticationFailed", error(401, "APIGW.0301")),
         ("key", "AuthenticationFailed", error(401, "CCE.01401001")),
+        ("truncated", "CloudUnavailable", FaultKind::Truncate {}.into()),
         ("unknown-401", "AuthenticationFailed", Fault::status(401)),
         ("clock", "ClockSkew", error(401, "APIGW.0303")),
         ("permission", "PermissionDenied", error(403, "CCE.01403001")),
         ("unknown-403", "PermissionDenied", Fault::body(403, "<html>")),
         ("cluster", "ClusterNotFound", error(404, "CCE.01404001")),
         ("endpoint", "CloudUnavailable", error(404, "APIGW.0101")),
+        ("reset", "CloudUnavailable", FaultKind::Reset {}.into()),
         ("unknown-404", "CloudUnavailable", Fault::body(404, "<html>")),
         ("gateway-limit", "Throttled", error(429, "APIGW.0308")),
         ("limit", "Throttled", error(429, "CCE.02429001")),
@@ -36,11 +39,13 @@ pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
         ("unknown-429", "Throttled", Fault::status(429)),
         ("bad-request", "RequestRejected", error(400, "CCE.01400001")),
         ("conflict", "RequestRejected", error(409, "CCE.01409001")),
+        ("reset-mid-body", "CloudUnavailable", FaultKind::ResetMidBody {}.into()),
         ("internal", "CloudUnavailable", error(500, "CCE.01500001")),
         ("unavailable", "CloudUnavailable", Fault::status(503)),
         ("error-as-200", "InvalidResponse", error(200, "CCE.01500001")),
         ("no-content", "InvalidResponse", Fault::status(204)),
         ("moved", "InvalidResponse", redirect(301)),
+        ("hang", "CloudUnavailable", FaultKind::Hang {}.into()),
         ("found", "InvalidResponse", redirect(302)),
         ("temporary", "InvalidResponse", redirect(307)),
         ("empty", "InvalidResponse", body("")),
@@ -48,16 +53,12 @@ pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
         ("no-list", "InvalidResponse", body("{}")),
         ("items-object", "InvalidResponse", body(r#"{"kind":"List","items":{}}"#)),
         ("items-text", "InvalidResponse", body(r#"{"kind":"List","items":"none"}"#)),
+        ("drip", "CloudUnavailable", FaultKind::Drip { interval: SignedDuration::from_millis(100) }.into()),
         ("array", "InvalidResponse", body("[]")),
         ("gzip", "InvalidResponse", body(r#"{"kind":"List","items":[]}"#).header("content-encoding", "gzip")),
         ("garbage", "InvalidResponse", FaultKind::Garbage {}.into()),
         ("nested", "InvalidResponse", FaultKind::Nested { depth: 100_000 }.into()),
         ("huge", "InvalidResponse", FaultKind::Huge { bytes: 50 << 20 }.into()),
-        ("truncated", "CloudUnavailable", FaultKind::Truncate {}.into()),
-        ("reset", "CloudUnavailable", FaultKind::Reset {}.into()),
-        ("reset-mid-body", "CloudUnavailable", FaultKind::ResetMidBody {}.into()),
-        ("hang", "CloudUnavailable", FaultKind::Hang {}.into()),
-        ("drip", "CloudUnavailable", FaultKind::Drip { interval: SignedDuration::from_millis(100) }.into()),
     ]
 }
 
