@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 #
-# The main job, shown: a backup runs from 0 to 100 % in `kubectl get clusterbackupwatch`.
+# From nothing to protected, shown: the list of clusters becomes watches, a backup is started, and it runs from 0 to 100 % in
+# `kubectl get clusterbackupwatch`.
 #
 #   hack/demo/run.sh                   on a control plane of its own, gone afterwards
 #   KEEP=1 hack/demo/run.sh            the same, left running until Ctrl-C
@@ -77,21 +78,35 @@ show kubectl create namespace "$namespace"
 kubectl --namespace "$namespace" create secret generic huawei \
   --from-literal=accessKey="$access_key" --from-literal=secretKey="$secret_key"
 
-say "The operator, and two watches"
-# shellcheck disable=SC2016
+say "The operator"
 target/debug/cce-backup-watch controller --watch-namespace "$namespace" --listen 127.0.0.1:0 --log-format text \
   --region-endpoint "cn-north-4=$cloud" >/dev/null 2>"$work/operator.log" &
 children+=($!)
 await grep -q started "$work/operator.log"
-show kubectl apply --filename hack/demo/watches.yaml
+echo "it reads with the key of the Secret, and can start nothing"
 
-say "A backup runs"
+# The commands below use the caller's own key, from the environment.
+export HUAWEICLOUD_SDK_AK=$access_key HUAWEICLOUD_SDK_SK=$secret_key
+export CBW_REGION=cn-north-4 CBW_PROJECT_ID=0123456789abcdef0123456789abcdef CBW_REGION_ENDPOINT="cn-north-4=$cloud"
+PATH=$root/target/debug:$PATH
+
+say "The list of clusters becomes watches"
+printf '$ cce-backup-watch discover --template hack/demo/common.yaml | kubectl apply --filename -\n'
+cce-backup-watch discover --template hack/demo/common.yaml | kubectl apply --filename -
+kubectl --namespace "$namespace" wait clusterbackupwatch --all --for=condition=Ready --timeout=30s >/dev/null
+show cce-backup-watch discover --output table
+
+say "The last backup of prod is too old, so another is started"
+export CBW_CLUSTER_ID=11111111-2222-3333-4444-555555555555
+show cce-backup-watch backup --if-older-than 24h --no-wait --interval 1s
+
+say "The watch follows it"
 printf '$ kubectl get clusterbackupwatch --watch\n'
 kubectl --namespace "$namespace" get clusterbackupwatch --watch &
 watcher=$!
 children+=("$watcher")
-kubectl --namespace "$namespace" wait clusterbackupwatch/prod --for=jsonpath='{.status.phase}'=Success --timeout=90s >/dev/null
-kubectl --namespace "$namespace" wait clusterbackupwatch/prod --for=condition=BackupHealthy --timeout=30s >/dev/null
+# Until then the condition is False, because of the age of the last success.
+kubectl --namespace "$namespace" wait clusterbackupwatch/prod --for=condition=BackupHealthy --timeout=90s >/dev/null
 { kill "$watcher" && wait "$watcher"; } 2>/dev/null || true
 
 say "What it reported"
@@ -112,7 +127,9 @@ Everything is running. In another terminal:
   kubectl --namespace $namespace get clusterbackupwatch --watch
   kubectl --namespace $namespace describe clusterbackupwatch prod
   kubectl explain clusterbackupwatch.status
-  curl --request POST $cloud/admin/scenario/restart      # another backup
+  export CBW_REGION=$CBW_REGION CBW_PROJECT_ID=$CBW_PROJECT_ID CBW_REGION_ENDPOINT=$CBW_REGION_ENDPOINT
+  export CBW_CLUSTER_ID=$CBW_CLUSTER_ID CBW_SECRET=$namespace/huawei
+  target/debug/cce-backup-watch backup                   # another backup
 
 Ctrl-C ends it all.
 END
