@@ -17,8 +17,9 @@ demo: ## Show a backup run from 0 to 100 % on a real control plane (KEEP=1, CLUS
 test: ## Run every test
 	cargo test --workspace --locked
 	hack/control-plane/run.sh -- cargo test --locked --test e2e
-	hack/programs.sh jq bwrap buildah readelf
+	hack/programs.sh curl jq bwrap buildah readelf
 	hack/test-chart.sh
+	hack/test-gates.sh
 	hack/test-image.sh
 
 .PHONY: test-versions
