@@ -119,7 +119,7 @@ fn every_command_has_a_man_page_that_groff_renders() {
     let ran = run(program().args(["man", "get"]));
     assert_eq!(ran.code, Some(2));
     assert!(
-        ran.stderr.contains("there are pages for controller, tasks, backup, discover, crd"),
+        ran.stderr.contains("there are pages for controller, tasks, backup, discover, probe, crd"),
         "{}",
         ran.stderr
     );
@@ -132,6 +132,10 @@ async fn under_the_name_of_a_plugin_it_is_kubectls() {
     let path = plugin.get_program().to_owned();
     let ran = run(plugin.args(["tasks", "--help"]));
     assert!(ran.stdout.contains("Usage: kubectl cbw tasks [OPTIONS]"), "{}", ran.stdout);
+    for command in ["backup", "discover"] {
+        let ran = run(Command::new(&path).args([command, "--help"]));
+        assert!(ran.stdout.contains(&format!("Usage: kubectl cbw {command} [OPTIONS]")), "{}", ran.stdout);
+    }
     let ran = run(Command::new(&path).arg("get"));
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("Usage: kubectl cbw <COMMAND>"), "{}", ran.stderr);
