@@ -91,13 +91,15 @@ func isPassedWhole(path []string) bool {
 		return true
 	case "dashboard":
 		return path[1] == "labels"
+	case "scheduledBackup":
+		return path[1] == "resources"
 	}
 	return false
 }
 
 // wholeAt is the number of parts that name the value which is passed whole.
 func wholeAt(path []string) int {
-	if path[0] == "dashboard" {
+	if path[0] == "dashboard" || path[0] == "scheduledBackup" {
 		return 2
 	}
 	return 1
