@@ -1,6 +1,6 @@
 //! The command line: every command's flags, their values, and what is made from their definition.
 //!
-//! Nothing here does any work: [`crate::operator`] and [`crate::tasks`] take the parsed flags. Each flag can also be set in
+//! Nothing here does any work: [`crate::operator`] and the modules of the other commands take the parsed flags. Each flag can also be set in
 //! the environment: `CBW_` and the flag in upper snake case.
 
 pub mod backup;
