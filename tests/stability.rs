@@ -3,12 +3,13 @@
 //!
 //! The fixtures are never written anew: a change that this test objects to is a change of the API.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use cce_backup_watch::{
     api::ClusterBackupWatch,
     cloud::wire,
-    controller::plan::{Input, Seen, plan},
+    controller::plan::{Input, plan},
+    poll::Outcome,
 };
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ fn watch() -> ClusterBackupWatch {
 }
 
 /// A look at the watch of the fixture, a little after its last one.
-fn look<'a>(watch: &'a ClusterBackupWatch, seen: Seen<'a>) -> Input<'a> {
+fn look<'a>(watch: &'a ClusterBackupWatch, outcome: Option<&'a Outcome>) -> Input<'a> {
     Input {
         name: "prod",
         uid: watch.metadata.uid.as_deref().unwrap(),
@@ -29,8 +30,7 @@ fn look<'a>(watch: &'a ClusterBackupWatch, seen: Seen<'a>) -> Input<'a> {
         created: watch.metadata.creation_timestamp.as_ref().map(|time| time.0),
         spec: &watch.spec,
         status: watch.status.as_ref().unwrap(),
-        seen,
-        failures: 0,
+        outcome,
         request: watch.status.as_ref().unwrap().last_handled_reconcile_at.as_deref(),
         now: "2026-01-03T02:10:00Z".parse().unwrap(),
     }
@@ -40,8 +40,9 @@ fn look<'a>(watch: &'a ClusterBackupWatch, seen: Seen<'a>) -> Input<'a> {
 fn the_same_answer_leads_to_no_write_and_no_event() {
     let watch = watch();
     let answer = wire::decode(fixture("answer.json").as_bytes()).unwrap();
-    for (what, seen) in [("a poll", Seen::Answer(&answer)), ("a restart", Seen::Nothing)] {
-        let plan = plan(&look(&watch, seen));
+    let answer = Outcome::Answer(Arc::new(answer));
+    for (what, outcome) in [("a poll", Some(&answer)), ("a restart", None)] {
+        let plan = plan(&look(&watch, outcome));
         assert_eq!(plan.events, [], "{what}");
         assert_eq!(plan.status, None, "{what}");
     }
