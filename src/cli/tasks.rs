@@ -29,9 +29,9 @@ Exit codes:
   141  whoever read the output of --watch went away
 
 The newest backup is the task created last, not counting those that put a backup back (master-backup-rollback). It is \
-finished when its phase is Success or Failed. With --wait a cluster without any backup is waited for, a fault that may \
-pass is asked past, and one that will not pass, such as a refused key, ends the command at once. A backup that was \
-running and is no longer listed is not taken for an older one that succeeded.
+finished when its phase is Success or Failed. With --wait the command also waits for a first backup, and polls again after \
+a fault that may pass; one that will not pass, such as a refused key, ends the command at once. If a running backup is \
+no longer listed, an older one that succeeded does not end the wait.
 
 With --newer-than a backup that ended longer ago counts for nothing, and neither does a success without a readable time. \
 Without --wait a backup that still runs is no success yet and gives 1.

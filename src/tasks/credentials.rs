@@ -34,7 +34,7 @@ pub struct Own {
 }
 
 impl Credentials {
-    /// As the flags say. Nothing is read yet.
+    /// The source that the flags name. Reads nothing yet.
     pub async fn new(args: &CredentialArgs, region: &Region, http: &ClientConfig) -> Result<Self, Error> {
         if let Some(name) = args.secret.clone() {
             let client = KubeClient::try_default().await.map_err(Error::Access)?;
@@ -69,7 +69,7 @@ impl Own {
                 self.proven = true;
                 Ok(read.credential)
             }
-            // Nothing says that there is any credential here at all, so waiting for one would be waiting in vain.
+            // With `auto` there may be no source at all, and then none will appear: waiting would never end.
             Err(fault) if self.source == CredentialSource::Auto && !self.proven => {
                 Err(PollError::NoCredential(fault))
             }

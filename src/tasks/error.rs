@@ -34,7 +34,7 @@ pub enum Error {
     TimedOut {
         /// What `--timeout` says.
         after: String,
-        /// How things stood.
+        /// The backup, or the fault, that was waited on.
         state: String,
     },
     /// Ended by a signal.
@@ -52,8 +52,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code of the contract; beyond it, 128 and the number of the signal that ended the command, as a shell
-    /// counts.
+    /// The exit code as documented; for a signal 128 and its number, as in a shell.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_)

@@ -1,7 +1,7 @@
 //! The loop: poll, show what changed, and go on until the newest backup is finished, the time is up, or a signal comes.
 //!
-//! A fault that may pass is shown and asked past; one that will not ends the loop. When a wait is over is left to
-//! [`super::gate`].
+//! After a fault that may pass it shows the fault and polls again; any other fault ends the loop. [`super::gate`] decides when
+//! the wait is over.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Polls that often, unless the cloud asks for more time.
+    /// Polls once per interval, or later where the cloud asks for more time.
     pub fn new(poll: Poll, show: Show, interval: Duration) -> Self {
         Self { poll, show, interval, report: None, trouble: None }
     }
@@ -56,7 +56,7 @@ impl Follow {
         }
     }
 
-    /// Asks until there is an answer, or a fault that will not pass.
+    /// Polls until there is an answer, or a fault that will not pass by itself.
     pub async fn answer(&mut self) -> Result<Report, Error> {
         loop {
             match self.poll.once().await {
@@ -108,7 +108,7 @@ impl Follow {
     ) -> Result<Verdict, Error> {
         self.show.end();
         let outcome = outcome?;
-        // Whoever waited wants to see what for, even if it did not come.
+        // The last state is shown also where the wait was in vain.
         if let (Mode::Wait { watch: false, .. }, Some(report)) = (mode, &self.report) {
             show::result(report, output)?;
         }
@@ -118,7 +118,7 @@ impl Follow {
         })
     }
 
-    /// How things stand, for whoever waited in vain.
+    /// The state at the time-out, for the error message.
     fn state(&self, gate: &Gate) -> String {
         if let Some(trouble) = &self.trouble {
             return format!("the last poll failed: {trouble}");
@@ -146,7 +146,7 @@ fn timeout(mode: Mode) -> Option<Duration> {
     }
 }
 
-/// Runs something to its end, to a signal, or until the time is up, which gives nothing.
+/// Runs a future until it ends, a signal comes, or the time is up; `None` for the last.
 pub async fn bounded<T, E: From<Error>>(
     work: impl Future<Output = Result<T, E>>,
     timeout: Option<Duration>,
@@ -155,7 +155,7 @@ pub async fn bounded<T, E: From<Error>>(
     tokio::select! {
         outcome = work => outcome.map(Some),
         signal = ended => Err(Error::Signalled(signal).into()),
-        // The time is up even while an answer is awaited.
+        // The time-out ends also a request that is under way.
         () = elapsed(timeout) => Ok(None),
     }
 }

@@ -1,4 +1,4 @@
-//! When a wait is over, and what the newest backup means for whoever waits. Pure: one look at a time.
+//! Decides from one report after another when a wait is over, and how it ended. Pure.
 
 use std::time::Duration;
 
@@ -46,8 +46,8 @@ pub fn verdict(report: &Report, newer_than: Option<Duration>, now: Timestamp) ->
     if newer_than.is_some() && verdict == Verdict::Open { Verdict::NotRecent } else { verdict }
 }
 
-/// How a task stands if it ended within `newer_than`. A failure without a readable time counts, a success without one
-/// does not: bad news needs no proof.
+/// How a task stands if it ended within `newer_than`. Without a readable time a failure counts and a success does not, so
+/// that the gate fails safe.
 fn recent(task: &TaskStatus, newer_than: Option<Duration>, now: Timestamp) -> Verdict {
     let verdict = verdict_of(task);
     let Some(limit) = newer_than else { return verdict };
@@ -101,8 +101,8 @@ impl Gate {
 
     /// The verdict, once the wait is over.
     ///
-    /// Who waited for a running backup must not be let through because it vanished from the list and an older one is
-    /// now the newest: then only the same or a newer one ends the wait.
+    /// A running backup may vanish from the list, and an older one is then the newest. That one must not end the wait: only
+    /// the awaited backup or a newer one does.
     pub fn look(&mut self, report: &Report, now: Timestamp) -> Option<Verdict> {
         let subject = self.subject(report)?;
         if !self.may_follow(report, subject) {

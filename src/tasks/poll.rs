@@ -40,7 +40,7 @@ pub enum PollError {
 }
 
 impl PollError {
-    /// Whether trying again changes nothing until somebody acts.
+    /// Whether trying again changes nothing until a person acts.
     pub fn is_definite(&self) -> bool {
         match self {
             Self::NoCredential(_) => true,
@@ -52,7 +52,7 @@ impl PollError {
         }
     }
 
-    /// How long the cloud asks to be left alone.
+    /// How long the cloud asks to wait before the next request.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Cloud(fault) | Self::NoCredential(fault) => fault.retry_after,
@@ -60,7 +60,7 @@ impl PollError {
         }
     }
 
-    /// The same from try to try, so that it is told once.
+    /// A text that is equal for equal faults, so that a repeated fault is shown once.
     pub fn steady(&self) -> String {
         match self {
             Self::Cloud(fault) | Self::NoCredential(fault) => fault.message.clone(),
@@ -69,10 +69,10 @@ impl PollError {
     }
 }
 
-/// A fault in the words of this command, with the id of its request, which a support case needs. A status leaves the id
-/// out, since it differs from try to try; here it is told once.
+/// The message of a fault with the names of this command's flags, and with the id of the request, which a support case
+/// needs. A status has no such id, because it would change with every request.
 pub fn told(fault: &Fault) -> String {
-    // The advice is written for those who run the operator.
+    // The message was written for the operator and names its flags.
     let message =
         fault.message.replace("--operator-credentials", "--credentials").replace("the operator's ", "the ");
     let Some(id) = &fault.request_id else { return message };
@@ -98,7 +98,7 @@ pub struct Poll {
 }
 
 impl Poll {
-    /// Sets everything up and asks nobody yet.
+    /// Sets up the client and the credential's source; sends no request yet.
     pub async fn new(target: Target, credential: &CredentialArgs, cloud: &CloudArgs) -> Result<Self, Error> {
         let config = client_config(cloud)?;
         let credentials = Credentials::new(credential, &target.region, &config).await?;
@@ -111,7 +111,7 @@ impl Poll {
         Ok((&self.client, &self.target, credential))
     }
 
-    /// Asks once.
+    /// Polls once.
     pub async fn once(&mut self) -> Result<Report, PollError> {
         let (client, target, credential) = self.ready().await?;
         let now = Timestamp::now();

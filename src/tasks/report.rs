@@ -1,5 +1,5 @@
-//! What an answer says, in the fields of the resource's status. It is made by the operator's own record, as if a watch of
-//! the cluster had seen it, so that the two never disagree.
+//! An answer of the cloud as the fields of a resource's status. The operator's own record builds it, so that this command and
+//! the operator never disagree.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::cloud::{
 };
 use crate::controller::plan::record::{Record, is_backup};
 
-/// As many as a resource keeps at most.
+/// The most tasks in a report: the highest `historyLimit` of a resource.
 const HISTORY: i32 = 50;
 
 /// The result of a poll; its JSON form is part of the contract.
@@ -51,7 +51,7 @@ impl Report {
     }
 }
 
-/// Makes the reports of one cluster, each on the record of those before.
+/// Builds the reports of one cluster; each starts from the record of the one before.
 pub struct Builder {
     target: Target,
     known: ClusterBackupWatchStatus,
@@ -68,7 +68,7 @@ impl Builder {
         self.known = Record::merge(&self.known, answer, HISTORY, now).status();
         let mut status = self.known.clone();
         for task in status.tasks.iter_mut().flatten() {
-            // When the operator saw a change; this command just came.
+            // The time at which the operator saw a change means nothing here: this command has just started.
             task.progress_time = None;
         }
         let Target { region, project_id, cluster_id, cluster_type } = &self.target;

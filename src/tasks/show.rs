@@ -1,5 +1,5 @@
 //! The output. Results go to standard output and nothing else does: a table, JSON or YAML at the end, or with `--watch`
-//! one line or document for each change. What there is to say besides goes to standard error.
+//! one line or document for each change. All other messages go to standard error.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -35,7 +35,7 @@ pub fn result(report: &Report, output: Output) -> Result<(), Error> {
 /// Writes a whole result.
 pub fn print_result(text: &str) -> Result<(), Error> {
     match print(text) {
-        // The verdict is in the exit code too: it must not change because `grep -q` has seen enough.
+        // A reader such as `grep -q` may close the pipe early. The exit code must still give the verdict.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
     }
@@ -51,7 +51,7 @@ fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Whether colours are wanted there: <https://no-color.org>.
+/// Whether to write colours to a stream; see <https://no-color.org>.
 fn is_colourful(is_terminal: bool) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     is_terminal && !is_set("NO_COLOR") && !is_dumb()
@@ -70,7 +70,7 @@ pub fn written(duration: Duration) -> String {
 /// The output of a series of polls.
 pub struct Show {
     output: Output,
-    /// Whether a change is a result, or only something to tell those who wait for one.
+    /// Whether each change is a result, for standard output, or a message, for standard error.
     watch: bool,
     colour: bool,
     bar: Option<Bar>,
@@ -138,7 +138,7 @@ impl Show {
         Ok(())
     }
 
-    /// Says that the cloud answers again, if it did not.
+    /// After a fault, says that the cloud answers again.
     pub fn answered(&mut self) {
         if self.trouble.take().is_some() {
             self.note("the cloud answers again");
@@ -168,7 +168,7 @@ impl Show {
         self.aside(|| eprintln!("{text}"));
     }
 
-    /// Writes without the bar in between.
+    /// Hides the bar while `write` writes.
     fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.aside(write),
@@ -188,7 +188,8 @@ fn changed<'a>(before: Option<&Report>, report: &'a Report) -> Vec<&'a TaskStatu
     report.tasks().iter().filter(is_new).collect()
 }
 
-/// The backups that ran and are gone. A finished one may go whenever the cloud tidies up.
+/// The backups that were running and are no longer listed. Finished ones are not among them: the cloud may drop those at any
+/// time.
 fn vanished<'a>(before: Option<&'a Report>, report: &Report) -> Vec<&'a TaskStatus> {
     let before = before.map(Report::tasks).unwrap_or_default();
     before

@@ -164,7 +164,7 @@ impl State {
     fn keep(&mut self, fault: Fault, now: Timestamp) -> Result<ResolvedCredential, Fault> {
         // One line per change, not one per try.
         if self.failed.as_ref().is_none_or(|(known, _)| known.message != fault.message) {
-            tracing::warn!(reason = %fault.kind, "the operator's own credential cannot be had: {fault}");
+            tracing::warn!(reason = %fault.kind, "cannot fetch the operator's own credential, will try again: {fault}");
         }
         self.failed = Some((fault.clone(), later(now, PAUSE)));
         match &mut self.held {

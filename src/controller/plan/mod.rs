@@ -1,9 +1,9 @@
-//! The heart: what one look at a watch leads to. Pure and total: no I/O, no clock, no randomness.
+//! Decides what to do for one resource: the status to write, the Events to publish, how often to poll. Pure and total: no
+//! I/O, no randomness, and the time is a parameter.
 //!
-//! `record → verdict → conditions → events → schedule`, each in a file of its own. [`plan`] takes what the resource
-//! says ([`Input`]) and what the newest poll brought ([`Outcome`]), and returns what is to be written ([`Plan`]). The clock is
-//! a parameter. Applying a plan and planning again from its result with the same answer yields no write and no Event;
-//! that is what makes a crash between the two harmless.
+//! The steps are `record → verdict → conditions → events → schedule`, each in a file of its own. [`plan`] takes the resource
+//! ([`Input`]) and the newest [`Outcome`] of polling, and returns a [`Plan`]. Planning again from the status that a plan
+//! wrote, with the same outcome, gives no write and no Event; so it is harmless to repeat a plan after a crash.
 
 pub mod conditions;
 pub mod events;
@@ -36,17 +36,17 @@ pub struct Input<'a> {
     pub created: Option<Timestamp>,
     /// What the user wants.
     pub spec: &'a ClusterBackupWatchSpec,
-    /// What the resource says so far.
+    /// The status as it was last written.
     pub status: &'a ClusterBackupWatchStatus,
-    /// What the newest poll brought; none where there is nothing that the status does not say already.
+    /// The newest outcome of polling; none where the status already holds it.
     pub outcome: Option<&'a Outcome>,
-    /// The value of the annotation `requestedAt` that this poll honours; compare with the status through [`echo`].
+    /// The value of the annotation `requestedAt` that this outcome answers. The status holds it as [`echo`] makes it.
     pub request: Option<&'a str>,
     /// The current time.
     pub now: Timestamp,
 }
 
-/// What is to be done.
+/// What to do for a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The Events to publish, before the status is written.
@@ -66,7 +66,7 @@ impl Plan {
     }
 }
 
-/// Decides what one look at a watch leads to.
+/// Decides what to do for a resource.
 pub fn plan(input: &Input<'_>) -> Plan {
     let old = input.status;
     let record = record::Record::of(input);
@@ -86,27 +86,28 @@ pub fn plan(input: &Input<'_>) -> Plan {
     }
 }
 
-/// Whether there is anything to say. Before the first outcome there is not: thousands of watches that wait for their turn
-/// would each cost a write that says nothing.
+/// Whether the status is worth writing. Before the first outcome it is not: after a start, thousands of watches wait for
+/// their first poll, and each would cost a write that tells nobody anything.
 fn says_something(input: &Input<'_>) -> bool {
     let has_verdict = condition::find(&input.status.conditions, condition::types::READY).is_some();
     input.outcome.is_some() || input.spec.suspend || has_verdict
 }
 
-/// The request that this look has handled: it takes a poll, answered or not, so that none is lost to a suspension.
+/// The request that was handled. Only a poll handles one, whether or not it was answered; while polling is suspended a
+/// request waits, so that it is not lost.
 fn handled(input: &Input<'_>) -> Option<String> {
     let polled = !input.spec.suspend && input.outcome.is_some();
     input.request.filter(|_| polled).map(echo)
 }
 
-/// A value of `requestedAt` as the status echoes it. An annotation may be longer than a status should be, and one that
-/// could not be echoed would poll forever.
+/// A value of `requestedAt` as the status echoes it, cut to 1024 characters. An annotation may be longer than the schema of
+/// the status allows; a value that could not be echoed would be taken for a new request for ever.
 pub fn echo(request: &str) -> String {
     request.chars().take(ECHO_CHARS).collect()
 }
 
-/// Whether the resource already says all of `new`. Conditions of other owners are left out of the comparison: they are
-/// neither ours to write nor a reason to write.
+/// Whether the two are equal, the order of the conditions and those of foreign types left out: the operator does not write
+/// those, so they are no reason for a write.
 fn same(old: &ClusterBackupWatchStatus, new: &ClusterBackupWatchStatus) -> bool {
     let mut ours = old.clone();
     ours.conditions.retain(|c| condition::types::ALL.contains(&c.type_.as_str()));

@@ -1,4 +1,5 @@
-//! When to poll again. The engine adds the jitter and knows faults; these are the exact figures.
+//! How often to poll, and when time alone changes the verdict. Pure; [`crate::poll`] adds the jitter, and backs off after
+//! faults.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{
 use crate::api::{ClusterBackupWatchSpec, TaskStatus};
 use crate::poll::Cadence;
 
-/// No watch polls faster, even where a definition edited by hand let such a spec through.
+/// The shortest period. The schema allows no shorter one, but somebody may have changed the definition.
 const SHORTEST: Duration = Duration::from_secs(2);
 
 /// How often a watch with these tasks wants to be polled.
@@ -39,7 +40,8 @@ pub fn judge_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     stuck.chain(stale).filter_map(|moment| until(moment, input.now)).min()
 }
 
-/// The time to a moment that is still to come, with a hair more, so that it has passed when the timer rings.
+/// The time until a moment in the future, plus 10 ms: the verdict changes only after the moment, and the timer must not fire
+/// before.
 fn until(moment: Timestamp, now: Timestamp) -> Option<Duration> {
     let left = Duration::try_from(moment.duration_since(now)).ok()?; // none when it has passed
     Some(left.saturating_add(Duration::from_millis(10)))

@@ -47,7 +47,7 @@ pub fn ready(input: &Input<'_>) -> Verdict {
         Some(outcome @ Outcome::Fault { fault, .. }) if outcome.is_decisive() => {
             Verdict::new(Truth::False, fault.kind.reason(), fault.message.clone())
         }
-        // Too early to tell: a fault that may pass by itself, or nothing new at all.
+        // Too early to decide: there is no new outcome, or a fault that may pass by itself.
         Some(Outcome::Fault { .. }) | None => match recorded(input, types::READY) {
             Some(old) if old.reason == Reason::Suspended => Verdict::new(
                 Truth::Unknown,
@@ -72,7 +72,7 @@ pub fn backup_healthy(input: &Input<'_>, record: &Record, ready: &Verdict) -> Ve
     if matches!(input.outcome, Some(Outcome::Answer(_))) && ready.reason == Reason::Polled {
         return judge(input, record);
     }
-    // Suspended, or nothing new, or a fault that may pass: what was said last still stands.
+    // Suspended, or no new outcome, or a fault that may pass: the last verdict stands.
     recorded(input, types::BACKUP_HEALTHY).unwrap_or_else(|| {
         Verdict::new(Truth::Unknown, Reason::NotYetPolled, "the first poll is still to be answered")
     })
