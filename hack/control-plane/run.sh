@@ -25,12 +25,13 @@ fail() { say "$*"; exit "$no_control_plane"; }
 usage() { sed -n '5s/^# */usage: /p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 
 state=''
-kubernetes=()
+# A run inside of a run has the version of the outer one.
+kubernetes=${CBW_KUBERNETES-}
 controller_manager=false
 while (($# > 0)); do
   case $1 in
-    --kubernetes) (($# > 1)) || usage; kubernetes=(--kubernetes "$2"); shift 2 ;;
-    --kubernetes=*) kubernetes=(--kubernetes "${1#*=}"); shift ;;
+    --kubernetes) (($# > 1)) || usage; kubernetes=$2; shift 2 ;;
+    --kubernetes=*) kubernetes=${1#*=}; shift ;;
     --state-dir) (($# > 1)) || usage; state=$2; shift 2 ;;
     --state-dir=*) state=${1#*=}; shift ;;
     --with-controller-manager) controller_manager=true; shift ;;
@@ -337,7 +338,7 @@ EOF
 
 tools=(etcd kube-apiserver kubectl helm)
 ! $controller_manager || tools+=(kube-controller-manager)
-attend "$here/provision.sh" "${kubernetes[@]}" "${tools[@]}" </dev/null >"$state/binaries" || fail "there are no programs to run"
+attend "$here/provision.sh" ${kubernetes:+--kubernetes "$kubernetes"} "${tools[@]}" </dev/null >"$state/binaries" || fail "there are no programs to run"
 bin=$(<"$state/binaries")
 rm -- "$state/binaries"
 
@@ -351,7 +352,7 @@ umask "$inherited_umask"
 # kubectl and helm would otherwise leave what they discovered in the home directory, and kubectl would take
 # the user's preferences from there.
 attend PATH="$bin:$PATH" KUBECONFIG="$state/kubeconfig" KUBECACHEDIR="$state/kube-cache" KUBERC=off \
-  CBW_AUDIT_LOG="$state/audit.log" "$@" || status=$?
+  CBW_AUDIT_LOG="$state/audit.log" CBW_KUBERNETES="$kubernetes" "$@" || status=$?
 
 for name in "${!server[@]}"; do
   if ! alive "$name"; then
