@@ -6,10 +6,8 @@ use kube::{Client, Config};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a connection may be silent. A watch ends and begins anew within [`WATCH`], so it never is for that long.
-const SILENCE: Duration = Duration::from_secs(45);
-/// How long the API server keeps a watch, in seconds.
-pub const WATCH: u32 = 30;
+/// How long a connection may be silent. The API server sends a bookmark on every watch about once a minute.
+const SILENCE: Duration = Duration::from_secs(90);
 /// How long one request may take, but for lists and watches.
 const REQUEST: Duration = Duration::from_secs(10);
 

@@ -3,7 +3,7 @@
 //! Where they come from is left to whoever builds one: a Secret of the watch's namespace, or the operator's own identity.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -74,9 +74,7 @@ impl Credential {
 
     /// A keyed hash of the three values: copies of one key in many Secrets have the same.
     pub fn fingerprint(&self, hasher: &impl BuildHasher) -> u64 {
-        let mut hash = hasher.build_hasher();
-        (self.access_key(), self.secret_key(), self.security_token()).hash(&mut hash);
-        hash.finish()
+        hasher.hash_one((self.access_key(), self.secret_key(), self.security_token()))
     }
 
     /// Whether the other one has the same three values.

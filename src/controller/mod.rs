@@ -39,7 +39,6 @@ use kube::{
 };
 
 use crate::api::{ClusterBackupWatch, REQUESTED_AT};
-use crate::kubernetes;
 use crate::poll::{WatchKey, backoff, driver::Poller};
 use context::Context;
 
@@ -153,7 +152,7 @@ fn trigger(
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
     let shard = scope.shard;
     let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
-    let mut config = watcher::Config::default().timeout(kubernetes::WATCH);
+    let mut config = watcher::Config::default();
     if let Some(labels) = &scope.labels {
         config = config.labels(labels);
     }
@@ -209,6 +208,7 @@ impl Backoff for StreamBackoff {
 }
 
 /// What of a resource makes a reconcile when it changes.
+#[allow(clippy::unnecessary_wraps)] // the signature is kube's
 fn wakes(watch: &Guarded) -> Option<u64> {
     let mut hash = DefaultHasher::new();
     let meta = watch.meta();

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use kube::{Api, ResourceExt, runtime::controller::Action};
+use kube::{Api, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use tokio::time::Instant;
 
 use super::{
@@ -108,8 +108,8 @@ async fn from_live(
     news: Option<&News>,
 ) -> Result<(), Error> {
     let api: Api<Guarded> = Api::namespaced(context.client.clone(), view.namespace);
-    let live = match in_time(api.get_opt(view.name)).await?.map(|live| live.0) {
-        Some(Ok(live)) if live.metadata.uid.as_deref() == Some(view.uid) => live,
+    let live = match in_time(api.get_opt(view.name)).await? {
+        Some(DeserializeGuard(Ok(live))) if live.metadata.uid.as_deref() == Some(view.uid) => live,
         // The stream tells of what is there now.
         Some(_) | None => {
             context.poller.forget(&view.key());

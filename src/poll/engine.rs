@@ -251,10 +251,14 @@ impl Engine {
         let (id, judge_at) = (watch.fetch, watch.judge_at);
         self.drop_outcome(id);
         let fetch = &self.fetches[id];
-        if fetch.failures == 0 && matches!(fetch.state, State::Idle(_)) {
-            let sent = fetch.sent_at.unwrap_or(now);
-            let due = later(sent, self.jitter(settled.cadence.period));
-            self.hasten(id, judge_at.map_or(due, |at| due.min(at)), now);
+        match fetch.state {
+            State::Idle(_) if fetch.failures == 0 && fetch.sent_at.is_some() => self.schedule(id, now),
+            // The first poll of this process is spread, but a verdict is not kept waiting for it.
+            State::Idle(_) if fetch.failures == 0 => {
+                let due = judge_at.unwrap_or_else(|| later(now, settled.cadence.period));
+                self.hasten(id, due, now);
+            }
+            _ => {}
         }
     }
 
@@ -345,13 +349,12 @@ impl Engine {
             return *id;
         }
         let base = self.config.endpoints.cce(&target.region);
-        let endpoint = match self.by_endpoint.get(&base) {
-            Some(id) => *id,
-            None => {
-                let id = self.endpoints.insert(Endpoint { base: base.clone(), ..Endpoint::default() });
-                self.by_endpoint.insert(base, id);
-                id
-            }
+        let endpoint = if let Some(id) = self.by_endpoint.get(&base) {
+            *id
+        } else {
+            let id = self.endpoints.insert(Endpoint { base: base.clone(), ..Endpoint::default() });
+            self.by_endpoint.insert(base, id);
+            id
         };
         let id = self.accounts.insert(Account::new(endpoint, name.clone(), self.config.limit, now));
         self.by_account.insert(name, id);
@@ -602,7 +605,7 @@ impl Engine {
     /// Sends the next request of an endpoint, if there is one to send. The account with the fewest in flight goes first, and of
     /// equals the one that was served longest ago: an account whose requests are answered gets ahead of those that hang.
     fn serve_one(&mut self, endpoint: usize, now: Instant) -> bool {
-        let mut accounts = Vec::from_iter(self.endpoints[endpoint].ring.iter().copied());
+        let mut accounts: Vec<_> = self.endpoints[endpoint].ring.iter().copied().collect();
         accounts.sort_by_key(|account| self.accounts[*account].in_flight);
         for account in accounts {
             if self.serve_account(account, now) {

@@ -125,7 +125,10 @@ mod tests {
             key.refuse(Held::example(1, now), now);
             let until = now + Duration::from_mins(minutes);
             assert_eq!(key.refused_until(), Some(until));
-            assert!(matches!(key.standing(false, until - Duration::from_secs(1)), Standing::Refused(_)));
+            assert!(matches!(
+                key.standing(false, now + Duration::from_mins(minutes).mul_f64(0.99)),
+                Standing::Refused(_)
+            ));
             assert!(is_free(&key, false, until));
             now = until;
         }

@@ -199,5 +199,5 @@ pub fn backoff(first: Duration, tries: u32, cap: Duration) -> Duration {
 /// The moment that so much time after another.
 fn later(time: Instant, by: Duration) -> Instant {
     // A century is as good as never, and no platform's clock ends before.
-    time + by.min(Duration::from_secs(100 * 365 * 24 * 3600))
+    time + by.min(Duration::from_hours(100 * 365 * 24))
 }

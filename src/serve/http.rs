@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::poll::driver::Poller;
 
 /// How long the polling loop may stand still. It turns every few seconds.
-const STILL: Duration = Duration::from_secs(60);
+const STILL: Duration = Duration::from_mins(1);
 
 /// How the process is.
 #[derive(Clone, Default)]

@@ -285,7 +285,7 @@ impl Lab {
                 self.order.pop();
                 match self.events.remove(&n).unwrap() {
                     Event::Fetched(id, fetched) => {
-                        self.engine.fetched(id, fetched, self.now, Timestamp::UNIX_EPOCH)
+                        self.engine.fetched(id, fetched, self.now, Timestamp::UNIX_EPOCH);
                     }
                     Event::Resolved(id, resolution) => self.engine.resolved(id, resolution, self.now),
                 }

@@ -93,6 +93,29 @@ fn when_time_alone_changes_a_verdict_the_cloud_is_asked_and_the_same_answer_told
 }
 
 #[test]
+fn a_moment_of_judgement_that_moves_makes_no_request_at_its_old_time() {
+    let mut lab = Lab::new();
+    let hourly = |demand: &mut Demand| demand.cadence.period = minutes(60);
+    lab.watch_with("prod/0", target("r", 1, 0), secret("prod"), hourly);
+    lab.watches.get_mut("prod/0").unwrap().judge_after = Some(minutes(10));
+    lab.run(seconds(1));
+    let (key, number) = (WatchKey::from("prod/0"), Some(1));
+    let story = &lab.watches["prod/0"];
+    let settled = Settled {
+        number,
+        cadence: story.demand.cadence,
+        judge_after: Some(minutes(11)),
+        resource_version: story.version.to_string(),
+    };
+    lab.engine.settle(&key, &settled, lab.now);
+    lab.run(minutes(10) + seconds(30));
+    assert_eq!(lab.sent.len(), 1);
+    lab.watches.get_mut("prod/0").unwrap().judge_after = None;
+    lab.run(minutes(1));
+    assert_eq!((lab.sent.len(), lab.watches["prod/0"].outcomes.len()), (2, 2));
+}
+
+#[test]
 fn a_verdict_that_is_due_waits_for_an_answer_and_makes_no_herd_of_requests() {
     let mut lab = Lab::new();
     lab.watch("prod/0", target("r", 1, 0), secret("prod"));
@@ -167,10 +190,6 @@ fn a_deleted_watch_leaves_nothing_behind() {
 #[test]
 fn an_answer_is_looked_at_in_full_now_and_then() {
     let mut lab = Lab::new();
-    lab.cloud(|request, now| {
-        assert!(request.known.is_none() || now > Instant::now() - minutes(200));
-        (Duration::from_millis(50), answer(1))
-    });
     lab.watch("prod/0", target("r", 1, 0), secret("prod"));
     lab.run(minutes(1));
     let known = std::rc::Rc::new(std::cell::Cell::new(0));
