@@ -1014,10 +1014,11 @@ impl Engine {
         }
     }
 
-    /// Whether a watch waits for a request that is sent later than this one was.
+    /// Whether a watch waits for another request than the one that was sent then.
     fn wants_more(&self, id: usize, sent_at: Instant) -> bool {
         let pending = |key: &WatchKey| self.watches.get(key)?.pending;
-        self.fetches[id].watches.iter().filter_map(pending).any(|pending| pending.since > sent_at)
+        let wants = |pending: Pending| pending.first || pending.since > sent_at;
+        self.fetches[id].watches.iter().filter_map(pending).any(wants)
     }
 
     /// The next poll after an answer.

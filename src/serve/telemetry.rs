@@ -15,8 +15,9 @@ pub enum LogFormat {
     Text,
 }
 
-/// What is hidden unless the filter names it: kube's span around each reconcile says twice what our lines say once.
-const QUIET: &str = "kube_runtime=warn";
+/// What is hidden unless the filter names it: kube's span around each reconcile says twice what our lines say once, and its
+/// client logs every try of a request that fails, where we log the first.
+const QUIET: &str = "kube_runtime=warn,kube_client=off";
 
 /// Starts logging; `filter` is in the syntax of tracing-subscriber's `EnvFilter`, and was checked to be.
 pub fn start(format: LogFormat, filter: &str) {

@@ -30,6 +30,10 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
 
+    // The operator knows that it was written.
+    let written =
+        async || operator.metric(r#"status_writes_total{result="success"}"#).await.filter(|n| *n >= 1.0);
+    until("the answer to the write", LIMIT, written).await;
     proxy.cut();
     scene.task("Success", 100);
     let failed =

@@ -17,6 +17,18 @@ fn thirty_watches_of_one_cluster_cost_one_request_an_interval() {
 }
 
 #[test]
+fn a_watch_that_joins_a_cluster_already_polled_has_an_answer_at_once() {
+    let mut lab = Lab::new();
+    let hourly = |demand: &mut Demand| demand.cadence.period = minutes(60);
+    lab.watch_with("prod/first", target("r", 1, 0), secret("prod"), hourly);
+    lab.run(minutes(1));
+    lab.watch_with("prod/same", target("r", 1, 0), secret("prod"), hourly);
+    lab.run(seconds(1));
+    assert!(lab.is_answered("prod/same"));
+    assert_eq!(lab.sent.len(), 2);
+}
+
+#[test]
 fn what_one_secret_fetched_is_never_another_s_even_with_the_same_key() {
     let mut lab = Lab::new();
     lab.secrets(|_, _| (Duration::from_millis(5), credential("the-same-key")));
