@@ -4,6 +4,7 @@
 //! Cloud accepts there, so that no later code has to escape or check it. [`super::region`] knows the host of a region.
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use crate::api::ClusterType;
 
@@ -27,13 +28,13 @@ macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident, $accepts:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes the text only if it has the form described on the type.
             pub fn parse(text: &str) -> Result<Self, TargetError> {
                 let accepts: fn(&str) -> bool = $accepts;
-                if accepts(text) { Ok(Self(text.to_ascii_lowercase())) } else { Err(TargetError::$name) }
+                if accepts(text) { Ok(Self(text.to_ascii_lowercase().into())) } else { Err(TargetError::$name) }
             }
 
             /// The text itself.

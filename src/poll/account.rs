@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{breaker::Breaker, held::Held, queue::Queue};
+use crate::cloud::target::{ProjectId, Region};
 
 /// How many requests an account is given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,8 +19,8 @@ pub struct Limit {
 pub struct Account {
     /// The endpoint that serves it.
     pub endpoint: usize,
-    /// For metrics: region and project.
-    pub name: (String, String),
+    /// Region and project; every fetch shares these texts.
+    pub name: (Region, ProjectId),
     /// Faults without an HTTP status.
     pub breaker: Breaker,
     /// Requests in flight.
@@ -39,7 +40,7 @@ pub struct Account {
 
 impl Account {
     /// A full bucket.
-    pub fn new(endpoint: usize, name: (String, String), limit: Limit, now: Instant) -> Self {
+    pub fn new(endpoint: usize, name: (Region, ProjectId), limit: Limit, now: Instant) -> Self {
         Self {
             endpoint,
             name,
@@ -134,7 +135,8 @@ mod tests {
 
     fn account(rate: f64, burst: u32) -> (Account, Instant) {
         let now = Instant::now();
-        (Account::new(0, Default::default(), Limit { rate, burst }, now), now)
+        let name = (Region::parse("r").unwrap(), ProjectId::parse(&"0".repeat(32)).unwrap());
+        (Account::new(0, name, Limit { rate, burst }, now), now)
     }
 
     #[test]

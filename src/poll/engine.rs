@@ -29,7 +29,7 @@ use super::{
 use crate::cloud::{
     fault::{Fault, FaultKind},
     region::Endpoints,
-    target::{ClusterId, ClusterType, Target},
+    target::{ClusterId, ClusterType, ProjectId, Region, Target},
 };
 
 /// The longest wait between two tries.
@@ -101,7 +101,7 @@ pub struct Engine {
     sources: Slab<SourceState>,
     by_source: HashMap<Arc<Source>, usize>,
     accounts: Slab<Account>,
-    by_account: HashMap<(String, String), usize>,
+    by_account: HashMap<(Region, ProjectId), usize>,
     endpoints: Slab<Endpoint>,
     by_endpoint: HashMap<String, usize>,
     keys: HashMap<u64, Key>,
@@ -335,7 +335,9 @@ impl Engine {
         if let Some(id) = self.by_key.get(&key) {
             return *id;
         }
-        let id = self.fetches.insert(Fetch::new(target.clone(), account, source, now));
+        let (region, project_id) = self.accounts[account].name.clone();
+        let target = Target { region, project_id, ..target.clone() };
+        let id = self.fetches.insert(Fetch::new(target, account, source, now));
         self.by_key.insert(key, id);
         self.sources[source].fetches.push(id);
         // Whoever joins hastens it.
@@ -344,7 +346,7 @@ impl Engine {
     }
 
     fn account_of(&mut self, target: &Target, now: Instant) -> usize {
-        let name = (target.region.to_string(), target.project_id.to_string());
+        let name = (target.region.clone(), target.project_id.clone());
         if let Some(id) = self.by_account.get(&name) {
             return *id;
         }
@@ -1104,8 +1106,12 @@ impl Engine {
                 .accounts
                 .iter()
                 .map(|(_, account)| {
-                    let (region, project) = account.name.clone();
-                    (region, project, account.shut(now).is_some() || is_open(&account.breaker))
+                    let (region, project) = &account.name;
+                    (
+                        region.to_string(),
+                        project.to_string(),
+                        account.shut(now).is_some() || is_open(&account.breaker),
+                    )
                 })
                 .collect(),
         }
