@@ -1,0 +1,205 @@
+//! What watches want: how they come, change, take over what is new, and go.
+
+use std::hash::BuildHasher;
+use std::time::{Duration, Instant};
+
+use super::{Engine, Timer};
+use crate::poll::{
+    Demand, News, Settled, WatchKey,
+    fetch::{Pending, State, Watch},
+    later,
+};
+
+impl Engine {
+    /// Takes what a watch wants; returns what it has not taken over yet.
+    pub fn demand(&mut self, key: &WatchKey, demand: &Demand, now: Instant) -> Option<News> {
+        let uid = self.config.hasher.hash_one(&demand.uid);
+        if self.watches.get(key).is_some_and(|watch| watch.uid != uid) {
+            self.forget(key);
+        }
+        let fetch = self.fetch_of(&demand.target, &demand.source, now);
+        let watch = self.watches.get(key).map(|watch| (watch.fetch, watch.request));
+        if watch.is_some_and(|(of, _)| of == fetch) {
+            self.renew(key, demand, now);
+        } else {
+            self.forget(key);
+            let request = watch.map(|(_, request)| request).unwrap_or_default();
+            self.join(key, uid, fetch, demand, request, now);
+        }
+        self.news(key)
+    }
+
+    pub(super) fn join(
+        &mut self,
+        key: &WatchKey,
+        uid: u64,
+        fetch: usize,
+        demand: &Demand,
+        request: u64,
+        now: Instant,
+    ) {
+        // A watch with a record is told of the next answer, whenever that comes. One without is polled at once; an answer
+        // that is half a period old is new enough, so that watches that come together meet on one request.
+        let first = demand.spread.is_none();
+        let age = if first { demand.cadence.period / 2 } else { Duration::MAX };
+        let since = now.checked_sub(age).unwrap_or(self.start);
+        let held = &self.fetches[fetch];
+        let is_new = held.outcome.is_some() && held.sent_at.is_some_and(|sent| sent >= since);
+        let watch = Watch {
+            uid,
+            generation: demand.generation,
+            request,
+            fetch,
+            cadence: demand.cadence,
+            pending: (!is_new).then_some(Pending { since, forced: false, first }),
+            judge_at: None,
+            taken: 0,
+            answered: false,
+            told: 0,
+            settled: 0,
+            edited: false,
+        };
+        self.watches.insert(key.clone(), watch);
+        self.fetches[fetch].watches.push(key.clone());
+        let spread = demand.spread.map_or(Duration::ZERO, |spread| spread.mul_f64(self.random.f64()));
+        self.hasten(fetch, later(now, spread), now);
+        self.ask(key, demand, now);
+    }
+
+    /// The same watch, perhaps with another spec or a request.
+    pub(super) fn renew(&mut self, key: &WatchKey, demand: &Demand, now: Instant) {
+        let Some(watch) = self.watches.get_mut(key) else { return };
+        let fetch = watch.fetch;
+        if watch.generation != demand.generation {
+            watch.generation = demand.generation;
+            watch.cadence = demand.cadence;
+            let since = now.checked_sub(demand.cadence.period / 2).unwrap_or(now);
+            watch.pending.get_or_insert(Pending { since, forced: false, first: true });
+            self.hasten(fetch, now, now);
+        }
+        self.ask(key, demand, now);
+    }
+
+    /// Polls now where a person asks for it.
+    pub(super) fn ask(&mut self, key: &WatchKey, demand: &Demand, now: Instant) {
+        let Some(request) = &demand.request else { return };
+        let request = self.config.hasher.hash_one(request);
+        let Some(watch) = self.watches.get_mut(key).filter(|watch| watch.request != request) else { return };
+        watch.request = request;
+        watch.answered = false;
+        watch.pending = Some(Pending { since: now, forced: true, first: false });
+        let fetch = watch.fetch;
+        match self.fetches[fetch].state {
+            State::Idle(_) => self.advance(fetch, now),
+            // It moves forward, or has to read its credential anew.
+            State::Queued(_) => {
+                self.leave_queue(fetch);
+                self.advance(fetch, now);
+            }
+            State::Resolving | State::InFlight(_) => {}
+        }
+    }
+
+    /// What a watch has not taken over yet.
+    pub(super) fn news(&self, key: &WatchKey) -> Option<News> {
+        let watch = self.watches.get(key)?;
+        let fetch = &self.fetches[watch.fetch];
+        let ready = watch.pending.is_none() && watch.taken != fetch.number;
+        let outcome = fetch.outcome.clone().filter(|_| ready)?;
+        Some(News { outcome, number: fetch.number, for_request: watch.answered })
+    }
+
+    /// A watch's resource says what was planned.
+    pub fn settle(&mut self, key: &WatchKey, settled: &Settled, now: Instant) {
+        let version = self.config.hasher.hash_one(&settled.resource_version);
+        let Some(watch) = self.watches.get_mut(key) else { return };
+        watch.settled = version;
+        watch.edited = watch.told != 0 && watch.told != version && watch.edited;
+        watch.cadence = settled.cadence;
+        let judge_at = settled.judge_after.map(|after| later(now, after));
+        match settled.number {
+            Some(number) => {
+                watch.taken = watch.taken.max(number);
+                watch.judge_at = judge_at;
+            }
+            // What is due to be judged stays due until an answer is.
+            None => watch.judge_at = [watch.judge_at, judge_at].into_iter().flatten().min(),
+        }
+        let (id, judge_at) = (watch.fetch, watch.judge_at);
+        self.drop_outcome(id);
+        let fetch = &self.fetches[id];
+        match fetch.state {
+            State::Idle(_) if fetch.failures == 0 && fetch.sent_at.is_some() => self.schedule(id, now),
+            // The first poll of this process is spread, but a verdict is not kept waiting for it.
+            State::Idle(_) if fetch.failures == 0 => {
+                let due = judge_at.unwrap_or_else(|| later(now, settled.cadence.period));
+                self.hasten(id, due, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// The API server told of a resource. Where somebody else has written it, its watch is told of the next answer, be it
+    /// the same as the last.
+    pub fn saw(&mut self, key: &str, resource_version: &str) {
+        let version = self.config.hasher.hash_one(resource_version);
+        if let Some(watch) = self.watches.get_mut(key) {
+            watch.told = version;
+            watch.edited = watch.settled != 0 && watch.settled != version;
+        }
+    }
+
+    /// Whether a resource is not of the version that was settled last: then somebody else wrote it, or the copy lags.
+    pub fn is_behind(&self, key: &str, resource_version: &str) -> bool {
+        let version = self.config.hasher.hash_one(resource_version);
+        self.watches.get(key).is_some_and(|watch| watch.settled != 0 && watch.settled != version)
+    }
+
+    /// What a watch was handed is void, because its resource is not what it was: it wants a poll that is sent from now on.
+    pub fn discard(&mut self, key: &str, now: Instant) {
+        let Some(watch) = self.watches.get_mut(key) else { return };
+        let forced = watch.request != 0 && watch.answered;
+        watch.answered = false;
+        watch.pending = Some(Pending { since: now, forced, first: false });
+        let fetch = watch.fetch;
+        self.hasten(fetch, now, now);
+    }
+
+    /// Forgets a watch that is gone or suspended.
+    pub fn forget(&mut self, key: &str) {
+        let Some(watch) = self.watches.remove(key) else { return };
+        let fetch = &mut self.fetches[watch.fetch];
+        fetch.watches.retain(|other| **other != *key);
+        if !fetch.watches.is_empty() {
+            self.drop_outcome(watch.fetch);
+            return;
+        }
+        match fetch.state {
+            State::Idle(due) => {
+                self.timers.remove(&(due, Timer::Fetch(watch.fetch)));
+            }
+            State::Queued(_) => self.leave_queue(watch.fetch),
+            State::Resolving => {}
+            // Its end is awaited, for the sake of whatever its answer proves.
+            State::InFlight(_) => return,
+        }
+        self.remove(watch.fetch);
+    }
+
+    /// Forgets the watches of a namespace, or of all, that `keep` does not name.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let gone: Vec<_> = self.watches.keys().filter(|key| !keep(key)).cloned().collect();
+        for key in gone {
+            self.forget(&key);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: usize) {
+        let fetch = self.fetches.remove(id);
+        let key = (fetch.account, fetch.source, fetch.target.cluster_id.clone(), fetch.target.cluster_type);
+        self.by_key.remove(&key);
+        let source = &mut self.sources[fetch.source];
+        source.fetches.retain(|user| *user != id);
+        source.stalled -= usize::from(fetch.stalled);
+    }
+}
