@@ -73,10 +73,10 @@ impl Default for Metrics {
             leader: Gauge::default(),
             registry: Arc::default(),
         };
-        registry.register("reconcile", "Looks at a watch, by result", metrics.reconciles.clone());
+        registry.register("reconcile", "Reconciles, by result", metrics.reconciles.clone());
         registry.register(
             "reconcile_duration_seconds",
-            "How long a look at a watch took",
+            "How long a reconcile took",
             metrics.reconcile_duration.clone(),
         );
         registry.register(
@@ -139,7 +139,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// A look at a watch ended.
+    /// A reconcile ended.
     pub fn reconciled(&self, result: &'static str, took: Duration) {
         self.reconciles.get_or_create(&ByResult { result }).inc();
         self.reconcile_duration.observe(took.as_secs_f64());

@@ -189,6 +189,8 @@ pub struct Request {
     pub known: Option<u64>,
     /// How long the fetch has been due.
     pub delay: Duration,
+    /// How many watches share it, besides the first.
+    pub sharers: usize,
 }
 
 /// `first`, doubled with every try after the first, to the cap.

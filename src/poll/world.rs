@@ -39,13 +39,21 @@ pub struct Outside {
 impl World for Outside {
     async fn fetch(&self, request: &Request, now: Timestamp) -> Fetched {
         self.metrics.poll_delay.observe(request.delay.as_secs_f64());
+        self.metrics.shared_fetches.inc_by(request.sharers as u64);
         let Request { target, credential, known, .. } = request;
         let timer = self.metrics.request();
         let news = self.cloud.list_new_tasks(target, &credential.credential, now, *known, &self.hasher).await;
         timer.ended(news.as_ref().err());
         match news {
             Ok(News::Unchanged) => Fetched::Unchanged,
-            Ok(News::Answer(answer, hash)) => Fetched::Answer(answer, hash),
+            Ok(News::Answer(answer, hash)) => {
+                // Told when an answer changes, and not at every poll.
+                if answer.left_out > 0 {
+                    let (region, cluster) = (&target.region, &target.cluster_id);
+                    tracing::warn!(%region, %cluster, left_out = answer.left_out, "tasks without a usable uid are left out");
+                }
+                Fetched::Answer(answer, hash)
+            }
             Err(fault) => {
                 if fault.kind == FaultKind::AuthenticationFailed {
                     // Heard only by the source that handed this credential out: a temporary one may have been revoked.

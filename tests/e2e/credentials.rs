@@ -23,7 +23,7 @@ tests![
 ];
 
 /// A Secret is read again every 30 s, ±10 %; the rest is for a busy machine.
-const HEALING: Duration = Duration::from_secs(36);
+const SECRET_RECHECK: Duration = Duration::from_secs(36);
 
 /// Creates a watch, and waits until it is stalled for a reason.
 async fn stalls(scene: &Scene, changes: Value, reason: &str) -> (Operator, ClusterBackupWatchStatus) {
@@ -40,7 +40,8 @@ async fn stalls(scene: &Scene, changes: Value, reason: &str) -> (Operator, Clust
 }
 
 async fn heals(scene: &Scene) {
-    let status = scene.shows_within(HEALING, "prod", "healed", |status| ready(status) == "True Polled").await;
+    let status =
+        scene.shows_within(SECRET_RECHECK, "prod", "healed", |status| ready(status) == "True Polled").await;
     assert_eq!(healthy(&status), "True BackupSucceeded");
     assert_eq!(says(&status, "Stalled") + &says(&status, "Reconciling"), "");
     assert_eq!(scene.notes("prod", "PollFailed").await.len(), 1);

@@ -26,7 +26,7 @@ tests![
 ];
 
 /// A Secret is read again every 30 s, ±10 %; the rest is for a busy machine.
-const HEALING: Duration = Duration::from_secs(36);
+const SECRET_RECHECK: Duration = Duration::from_secs(36);
 
 async fn a_wrong_key_used_by_twenty_watches_is_refused_less_than_five_times_in_its_first_minute(
     scene: Scene,
@@ -133,7 +133,7 @@ async fn a_secret_that_is_deleted_and_created_anew_is_another_one(scene: Scene) 
     scene.api::<Secret>().delete("huawei", &DeleteParams::default()).await.unwrap();
     assert_eq!(ready(&asks(&scene, "deleted").await), "False SecretNotFound");
     scene.secret("huawei", json!({ "accessKey": NEW_ACCESS_KEY, "secretKey": NEW_SECRET_KEY })).await;
-    scene.shows_within(HEALING, "prod", "healed", |status| ready(status) == "True Polled").await;
+    scene.shows_within(SECRET_RECHECK, "prod", "healed", |status| ready(status) == "True Polled").await;
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 1);
 }
 

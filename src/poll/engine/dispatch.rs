@@ -191,6 +191,7 @@ impl Engine {
             credential,
             known,
             delay: now.saturating_duration_since(fetch.due_since),
+            sharers: fetch.watches.len().saturating_sub(1),
         }));
         true
     }
