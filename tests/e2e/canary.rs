@@ -95,7 +95,7 @@ fn good() -> Fault {
 async fn no_key_is_anywhere_to_be_seen_whatever_the_cloud_does(scene: Scene) {
     let credential = Credential::new(ACCESS, SECRET).with_token(TOKEN);
     let flags = ["--request-timeout", TIMEOUT, "--account-rate", "50", "--account-burst", "100"];
-    let flags = [&flags[..], &["--log-filter", "trace"]].concat();
+    let flags = [&flags[..], &["--log-filter", "trace,kube_client=trace"]].concat();
     let operator = Operator::start(&scene, &flags).await;
     let mut faults = fault_table::faults();
     faults.extend(echoes(faults.len()));
