@@ -102,7 +102,6 @@ say "The last backup of prod is too old, so another is started"
 export CBW_CLUSTER_ID=11111111-2222-3333-4444-555555555555
 # Its table would list what the watch shows next. What it says besides goes where the rest of the demo goes.
 printf '$ cce-backup-watch backup --if-older-than 24h --no-wait >/dev/null\n'
-# What it says is on standard error; the result itself is not shown twice.
 # shellcheck disable=SC2069
 cce-backup-watch backup --if-older-than 24h --no-wait --interval 1s 2>&1 >/dev/null
 

@@ -3,17 +3,18 @@
 
 use kube::{
     Resource,
-    api::{GetParams, PostParams},
+    api::GetParams,
     core::{Request, error_boundary::InvalidObject},
 };
 use serde_json::{Value, json};
 
 use super::{
+    apply::params,
     context::{Context, key},
     reconcile::Error,
 };
 use crate::api::{
-    CONTROLLER, ClusterBackupWatch, Reason,
+    ClusterBackupWatch, Reason,
     condition::{self, Truth, types},
 };
 use crate::cloud::text::clean;
@@ -43,9 +44,8 @@ pub async fn report(context: &Context, object: &InvalidObject) -> Result<(), Err
     }
     tracing::warn!(namespace, name, error = %object.error, "cannot decode a resource; it is not polled until it is mended");
     let body = serde_json::to_vec(&live).map_err(kube::Error::SerdeError)?;
-    let params = PostParams { field_manager: Some(CONTROLLER.to_owned()), ..PostParams::default() };
     let put = Request::new(url)
-        .replace_subresource("status", &name, &params, body)
+        .replace_subresource("status", &name, &params(), body)
         .map_err(kube::Error::BuildRequest)?;
     let written = in_time(context.client.request::<Value>(put)).await;
     context.metrics.status_written(if written.is_ok() { "success" } else { "error" });
