@@ -9,6 +9,7 @@
 pub mod api;
 pub mod backup;
 pub mod cli;
+pub mod clock;
 pub mod cloud;
 pub mod controller;
 pub mod discover;

@@ -8,12 +8,12 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared, join_all, select_all},
 };
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::cli::ControllerArgs;
+use crate::clock::Clock;
 use crate::cloud::{
     client::{Client, ClientConfig, HttpError},
     region::{EndpointError, Endpoints},
@@ -92,9 +92,10 @@ async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: St
         return work(args, parts, health, stop).await;
     }
     let context = &parts.context;
-    let namespace = args.lease_namespace.as_deref().unwrap_or(context.client.default_namespace());
+    let namespace = args.lease_namespace.as_deref().unwrap_or(context.api_server.default_namespace());
     health.ready(true); // a standby is ready to take over
-    let lease = Leadership::acquire(context.client.clone(), namespace, &args.lease_name, &context.instance);
+    let lease =
+        Leadership::acquire(context.api_server.clone(), namespace, &args.lease_name, &context.instance);
     let lease = tokio::select! {
         lease = lease => lease?,
         () = stop.clone() => return Ok(()),
@@ -173,7 +174,7 @@ async fn ready(stores: Stores, health: &Health) {
 
 /// What the work needs.
 struct Parts {
-    context: Arc<Context>,
+    context: Arc<Context<kube::Client>>,
     world: Arc<Outside>,
 }
 
@@ -199,23 +200,25 @@ impl Parts {
         let identities = source::OperatorIdentities::new(source, endpoints.clone())?;
         let client = kubernetes::client().await?;
         let hasher = RandomState::new();
-        let poller = Poller::new(Config {
+        let clock = Clock::default();
+        let config = Config {
             concurrency: usize::from(args.concurrency),
             limit: args.limit(),
             endpoints,
             seed: fastrand::u64(..),
             hasher: hasher.clone(),
-        });
+        };
+        let poller = Poller::new(config, clock);
         let world = Outside { cloud, kube: client.clone(), identities, hasher, metrics: metrics.clone() };
         let context = Context {
-            client,
+            api_server: client,
             instance: instance(),
             poller,
             served: args.operator_credentials_namespace.clone(),
             retries: Retries::default(),
             slots: Semaphore::new(usize::from(RECONCILES)),
             metrics: metrics.clone(),
-            clock: Timestamp::now,
+            clock,
         };
         Ok(Self { context: Arc::new(context), world: Arc::new(world) })
     }

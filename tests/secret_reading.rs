@@ -10,6 +10,7 @@ use std::sync::{
 use axum::{Router, http::StatusCode};
 use cce_backup_watch::{
     cloud::{credential::CredentialId, fault::FaultKind},
+    kubernetes::ApiServer,
     poll::{Resolution, secret},
 };
 use kube::{Client, Config};
@@ -60,7 +61,7 @@ async fn an_answer_that_is_no_secret_leaves_nothing_of_it_in_logs_and_errors() {
     let wrong = good().replace(&format!("{{\"accessKey\":\"{CANARY_BASE64}\""), "{\"accessKey\":\"CANARY!\"");
     for body in [cut, wrong, json!(CANARY).to_string(), json!({ "data": CANARY }).to_string()] {
         *kubernetes.answer.lock().unwrap() = (StatusCode::OK, body.clone());
-        let error = secret::get(&kubernetes.client, "platform", "huawei").await.expect_err(&body);
+        let error = kubernetes.client.secret("platform", "huawei").await.expect_err(&body);
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         let told = format!("{error} {error:?} {cause:?}");
         assert!(!told.contains("CANARY") && !told.contains(CANARY_BASE64), "{told}");

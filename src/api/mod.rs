@@ -10,9 +10,14 @@ mod rule;
 pub mod spec;
 pub mod status;
 
+use kube::core::DeserializeGuard;
+
 pub use reason::{EventReason, Reason};
 pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterType, Credentials, SecretRef};
 pub use status::{ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus};
+
+/// A resource, or why it cannot be decoded: one that cannot stops none of the others.
+pub type Guarded = DeserializeGuard<ClusterBackupWatch>;
 
 /// The version of the resource, as its manifests name it.
 pub const API_VERSION: &str = "cce.backupwatch.io/v1alpha1";

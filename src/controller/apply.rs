@@ -9,14 +9,14 @@ use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event as EventObject},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
-use kube::{Api, Resource, api::PostParams};
+use kube::Resource;
 
 use super::{
     context::{Context, View},
     plan::{Event, Plan},
 };
-use crate::api::{CONTROLLER, ClusterBackupWatch, condition::types};
-use crate::kubernetes::in_time;
+use crate::api::{CONTROLLER, condition::types};
+use crate::kubernetes::ApiServer;
 
 /// How a status write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub enum Written {
 }
 
 /// Publishes the Events, then writes the status.
-pub async fn apply(
-    context: &Context,
+pub async fn apply<A: ApiServer>(
+    context: &Context<A>,
     view: &View<'_>,
     plan: &Plan,
     now: Timestamp,
@@ -47,9 +47,8 @@ pub async fn apply(
         view.status.conditions.iter().filter(|condition| !types::ALL.contains(&condition.type_.as_str()));
     status.conditions.extend(others.cloned());
     written.status = Some(status);
-    let api: Api<ClusterBackupWatch> = Api::namespaced(context.client.clone(), view.namespace);
-    let (written, result) = match in_time(api.replace_status(view.name, &params(), &written)).await {
-        Ok(stored) => (Ok(Written::Done(stored.metadata.resource_version.unwrap_or_default())), "success"),
+    let (written, result) = match context.api_server.replace_status(&written).await {
+        Ok(version) => (Ok(Written::Done(version)), "success"),
         Err(kube::Error::Api(error)) if error.code == 409 => (Ok(Written::Conflict), "conflict"),
         Err(kube::Error::Api(error)) if error.code == 404 => (Ok(Written::Gone), "gone"),
         Err(error) => (Err(error), "error"),
@@ -58,25 +57,23 @@ pub async fn apply(
     written
 }
 
-/// How this operator writes.
-pub fn params() -> PostParams {
-    PostParams { field_manager: Some(CONTROLLER.to_owned()), ..PostParams::default() }
-}
-
 /// Publishes one Event. "Already exists" is success: it was published before. A failure that may pass holds back the status
 /// for a while. After that, and where it will not pass, the Event is lost, and the status moves on: it is what verdicts and
 /// alerts are made from.
-async fn publish(
-    context: &Context,
+async fn publish<A: ApiServer>(
+    context: &Context<A>,
     view: &View<'_>,
     event: &Event,
     now: Timestamp,
 ) -> Result<(), kube::Error> {
-    let api: Api<EventObject> = Api::namespaced(context.client.clone(), view.namespace);
-    let result = match in_time(api.create(&params(), &object(context, view, event, now))).await {
-        Ok(_) => "success",
+    let may_pass = |error: &kube::Error| {
+        let moment = context.clock.instant();
+        context.retries.is_passing(error, moment) && context.retries.holds_back(&view.key(), moment)
+    };
+    let result = match context.api_server.create_event(&object(context, view, event, now)).await {
+        Ok(()) => "success",
         Err(kube::Error::Api(error)) if error.code == 409 => "exists",
-        Err(error) if context.retries.is_passing(&error) && context.retries.holds_back(&view.key()) => {
+        Err(error) if may_pass(&error) => {
             return Err(error);
         }
         Err(error) => {
@@ -91,7 +88,7 @@ async fn publish(
     Ok(())
 }
 
-fn object(context: &Context, view: &View<'_>, event: &Event, now: Timestamp) -> EventObject {
+fn object<A>(context: &Context<A>, view: &View<'_>, event: &Event, now: Timestamp) -> EventObject {
     EventObject {
         metadata: ObjectMeta {
             name: Some(event.name.clone()),

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 
 use super::{identity, plan, retry::Retries};
 use crate::api::{
     ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT, Reason,
     condition::{self, types},
 };
+use crate::clock::Clock;
 use crate::cloud::{
     fault::{Fault, FaultKind},
     target::{ClusterId, ProjectId, Region, Target, TargetError},
@@ -22,9 +23,9 @@ const STALLED: Duration = Duration::from_secs(30);
 const FAILING: Duration = Duration::from_mins(10);
 
 /// What every reconcile shares.
-pub struct Context {
+pub struct Context<A> {
     /// Access to Kubernetes.
-    pub client: Client,
+    pub api_server: A,
     /// Who we are in the Events: the pod's name.
     pub instance: String,
     /// The polling engine.
@@ -37,8 +38,8 @@ pub struct Context {
     pub slots: tokio::sync::Semaphore,
     /// What is counted.
     pub metrics: Metrics,
-    /// The time of day.
-    pub clock: fn() -> Timestamp,
+    /// The time.
+    pub clock: Clock,
 }
 
 /// One resource, as a reconcile sees it.

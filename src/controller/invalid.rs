@@ -1,53 +1,38 @@
 //! A resource that cannot be decoded, as when an older operator meets a newer definition: its conditions say so, written
 //! without decoding the rest.
 
-use kube::{
-    Resource,
-    api::GetParams,
-    core::{Request, error_boundary::InvalidObject},
-};
+use kube::core::error_boundary::InvalidObject;
 use serde_json::{Value, json};
 
 use super::{
-    apply::params,
     context::{Context, key},
     reconcile::Error,
 };
 use crate::api::{
-    ClusterBackupWatch, Reason,
+    Reason,
     condition::{self, Truth, types},
 };
 use crate::cloud::text::clean;
-use crate::kubernetes::in_time;
+use crate::kubernetes::ApiServer;
 
 /// The longest message.
 const MESSAGE: usize = 512;
 
 /// Writes the conditions of a resource that cannot be decoded, unless it has them already.
-pub async fn report(context: &Context, object: &InvalidObject) -> Result<(), Error> {
+pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) -> Result<(), Error> {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let (namespace, name) = (text(&object.metadata.namespace), text(&object.metadata.name));
     context.poller.forget(&key(Some(&namespace), Some(&name)));
-    let url = ClusterBackupWatch::url_path(&(), Some(&namespace));
-    let get =
-        Request::new(url.clone()).get(&name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
-    let mut live: Value = match in_time(context.client.request(get)).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        live => live?,
-    };
+    let Some(mut live) = context.api_server.raw_watch(&namespace, &name).await? else { return Ok(()) };
     let message = format!(
         "the operator cannot decode this resource, which may be of a newer version: {}",
         clean(&object.error, MESSAGE)
     );
-    if !mark(&mut live, &message, (context.clock)()) {
+    if !mark(&mut live, &message, context.clock.now()) {
         return Ok(());
     }
     tracing::warn!(namespace, name, error = %object.error, "cannot decode a resource; it is not polled until it is mended");
-    let body = serde_json::to_vec(&live).map_err(kube::Error::SerdeError)?;
-    let put = Request::new(url)
-        .replace_subresource("status", &name, &params(), body)
-        .map_err(kube::Error::BuildRequest)?;
-    let written = in_time(context.client.request::<Value>(put)).await;
+    let written = context.api_server.replace_raw_status(&live).await;
     context.metrics.status_written(if written.is_ok() { "success" } else { "error" });
     written?;
     Ok(())

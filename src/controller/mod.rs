@@ -28,8 +28,7 @@ use futures::{
     future::{BoxFuture, ready},
 };
 use kube::{
-    Api, Resource, ResourceExt,
-    core::DeserializeGuard,
+    Api, Client, Resource, ResourceExt,
     runtime::{
         Controller, PredicateConfig, WatchStreamExt, controller,
         reflector::{self, ObjectRef, Store},
@@ -38,12 +37,9 @@ use kube::{
     },
 };
 
-use crate::api::{ClusterBackupWatch, REQUESTED_AT};
+use crate::api::{Guarded, REQUESTED_AT};
 use crate::poll::{WatchKey, backoff, driver::Poller};
 use context::Context;
-
-/// A resource, or why it cannot be decoded: one that cannot stops none of the others.
-pub type Guarded = DeserializeGuard<ClusterBackupWatch>;
 
 /// Which resources to watch.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +92,7 @@ const STREAM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// The controllers, one a namespace, and the stores that they fill. Each ends when `stop` does and its reconciles under
 /// way are done. The waker calls a reconcile of one watch.
 pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
-    context: &Arc<Context>,
+    context: &Arc<Context<Client>>,
     scope: &Scope,
     stop: &S,
 ) -> (Stores, Vec<BoxFuture<'static, ()>>, impl Fn(WatchKey) + use<S>) {
@@ -109,8 +105,8 @@ pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
     let (mut stores, mut controllers) = (Vec::new(), Vec::new());
     for namespace in namespaces {
         let api = match namespace {
-            None => Api::all(context.client.clone()),
-            Some(name) => Api::namespaced(context.client.clone(), name),
+            None => Api::all(context.api_server.clone()),
+            Some(name) => Api::namespaced(context.api_server.clone(), name),
         };
         let (waker, woken) = mpsc::unbounded();
         let (store, writer) = reflector::store();
@@ -148,7 +144,7 @@ fn trigger(
     scope: &Scope,
     writer: reflector::store::Writer<Guarded>,
     store: Store<Guarded>,
-    context: Arc<Context>,
+    context: Arc<Context<Client>>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
     let shard = scope.shard;
     let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
@@ -168,19 +164,7 @@ fn trigger(
         })
         .modify(prune)
         .reflect(writer)
-        .inspect_ok(move |event| match event {
-            watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) => {
-                let version = watch.meta().resource_version.as_deref().unwrap_or_default();
-                context.poller.saw(&key_of(watch), version);
-            }
-            watcher::Event::Delete(watch) => forget(&context, &key_of(watch)),
-            // What was deleted while the stream was away.
-            watcher::Event::InitDone => {
-                let known: HashSet<_> = store.state().iter().map(|watch| key_of(watch)).collect();
-                context.poller.retain(|key| !key.starts_with(&prefix) || known.contains(key));
-            }
-            watcher::Event::Init => {}
-        })
+        .inspect_ok(move |event| observe(&context, &store, &prefix, event))
         .applied_objects()
         .predicate_filter(wakes, PredicateConfig::default())
 }
@@ -207,34 +191,58 @@ impl Backoff for StreamBackoff {
     }
 }
 
+/// Tells the engine what the stream of a namespace told, after the store took it; `prefix` begins the keys of that namespace.
+pub fn observe<A>(
+    context: &Context<A>,
+    store: &Store<Guarded>,
+    prefix: &str,
+    event: &watcher::Event<Guarded>,
+) {
+    match event {
+        watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) => {
+            let version = watch.meta().resource_version.as_deref().unwrap_or_default();
+            context.poller.saw(&key_of(watch), version);
+        }
+        watcher::Event::Delete(watch) => forget(context, &key_of(watch)),
+        // What was deleted while the stream was away.
+        watcher::Event::InitDone => {
+            let known: HashSet<_> = store.state().iter().map(|watch| key_of(watch)).collect();
+            context.poller.retain(|key| !key.starts_with(prefix) || known.contains(key));
+        }
+        watcher::Event::Init => {}
+    }
+}
+
 /// What of a resource makes a reconcile when it changes.
 #[allow(clippy::unnecessary_wraps)] // the signature is kube's
-fn wakes(watch: &Guarded) -> Option<u64> {
+pub fn wakes(watch: &Guarded) -> Option<u64> {
     let mut hash = DefaultHasher::new();
     let meta = watch.meta();
     (meta.generation, watch.annotations().get(REQUESTED_AT), watch.0.is_ok()).hash(&mut hash);
     Some(hash.finish())
 }
 
-fn key_of(watch: &Guarded) -> WatchKey {
+/// The key of a resource.
+pub fn key_of(watch: &Guarded) -> WatchKey {
     let meta = watch.meta();
     context::key(meta.namespace.as_deref(), meta.name.as_deref())
 }
 
-fn forget(context: &Context, key: &str) {
+/// Forgets a resource that is gone.
+pub fn forget<A>(context: &Context<A>, key: &str) {
     context.poller.forget(key);
     context.retries.ended(key);
 }
 
 /// Leaves out what nobody here reads, and what may be larger than all the rest.
-fn prune(watch: &mut Guarded) {
+pub fn prune(watch: &mut Guarded) {
     watch.managed_fields_mut().clear();
     watch.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
 }
 
 /// Errors of the streams. Those of a reconcile were logged where they happened.
 fn log<E: std::error::Error>(
-    context: &Context,
+    context: &Context<Client>,
     result: Result<(ObjectRef<Guarded>, controller::Action), controller::Error<reconcile::Error, E>>,
 ) {
     match result {

@@ -7,21 +7,19 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use kube::{Api, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
-use tokio::time::Instant;
+use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 
 use super::{
-    Guarded,
     apply::{Written, apply},
     context::{Context, View, key},
     invalid,
     plan::{self, Plan},
 };
 use crate::api::{
-    ClusterBackupWatch, ClusterBackupWatchStatus,
+    ClusterBackupWatch, ClusterBackupWatchStatus, Guarded,
     condition::{self, types},
 };
-use crate::kubernetes::in_time;
+use crate::kubernetes::ApiServer;
 use crate::poll::{News, Outcome, Settled};
 
 /// Kubernetes itself failed, or the reconcile did.
@@ -39,10 +37,13 @@ pub enum Error {
 }
 
 /// Ensures that a watch says what the cloud says.
-pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+pub async fn reconcile<A: ApiServer>(
+    object: Arc<Guarded>,
+    context: Arc<Context<A>>,
+) -> Result<Action, Error> {
     // However many namespaces are watched, one number bounds the requests to the API server.
     let _slot = context.slots.acquire().await;
-    let begun = Instant::now();
+    let begun = context.clock.instant();
     let work = async {
         match &object.0 {
             Ok(watch) => watch_over(watch, &context).await,
@@ -50,7 +51,10 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         }
     };
     let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(Error::Panic));
-    context.metrics.reconciled(if result.is_ok() { "success" } else { "error" }, begun.elapsed());
+    context.metrics.reconciled(
+        if result.is_ok() { "success" } else { "error" },
+        context.clock.instant().duration_since(begun),
+    );
     if result.is_ok() && context.retries.ended(&key_of(&object)) > 0 {
         let (namespace, name) = (object.namespace(), object.name_any());
         tracing::info!(namespace, name, "reconciled again after a failure");
@@ -60,13 +64,14 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
 
 /// When to try again after an error. One line in the log for each watch that begins to fail, not for each try.
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
-pub fn on_error(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+pub fn on_error<A: ApiServer>(object: Arc<Guarded>, error: &Error, context: Arc<Context<A>>) -> Action {
+    let now = context.clock.instant();
     let is_passing = match error {
-        Error::Kubernetes(error) => context.retries.is_passing(error),
+        Error::Kubernetes(error) => context.retries.is_passing(error, now),
         Error::Conflict => true,
         Error::Panic => false,
     };
-    let (wait, is_first) = context.retries.failed(&key_of(&object), is_passing);
+    let (wait, is_first) = context.retries.failed(&key_of(&object), is_passing, now);
     let (namespace, name) = (object.namespace(), object.name_any());
     if is_first {
         tracing::error!(namespace, name, %error, "cannot reconcile; it is tried again, ever more rarely");
@@ -82,7 +87,7 @@ fn key_of(object: &Guarded) -> Arc<str> {
     key(meta.namespace.as_deref(), meta.name.as_deref())
 }
 
-async fn watch_over(watch: &ClusterBackupWatch, context: &Context) -> Result<(), Error> {
+async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<A>) -> Result<(), Error> {
     let nothing = ClusterBackupWatchStatus::default();
     let view = View::of(watch, &nothing);
     let news = newest(context, &view);
@@ -91,7 +96,7 @@ async fn watch_over(watch: &ClusterBackupWatch, context: &Context) -> Result<(),
     if !plan.is_empty() && context.poller.is_behind(&view.key(), view.version()) {
         return from_live(context, &view, &plan, news.as_ref()).await;
     }
-    match apply(context, &view, &plan, (context.clock)()).await? {
+    match apply(context, &view, &plan, context.clock.now()).await? {
         Written::Done(version) => settle(context, &view, &plan, news.as_ref(), version),
         Written::Gone => context.poller.forget(&view.key()),
         Written::Conflict => return from_live(context, &view, &plan, news.as_ref()).await,
@@ -101,14 +106,13 @@ async fn watch_over(watch: &ClusterBackupWatch, context: &Context) -> Result<(),
 
 /// Reads the resource, once and live, and plans again from that. Where somebody else has written its status in between,
 /// they may have seen more of the cloud than we did: then what we saw is void, and the cloud is asked anew.
-async fn from_live(
-    context: &Context,
+async fn from_live<A: ApiServer>(
+    context: &Context<A>,
     view: &View<'_>,
     planned: &Plan,
     news: Option<&News>,
 ) -> Result<(), Error> {
-    let api: Api<Guarded> = Api::namespaced(context.client.clone(), view.namespace);
-    let live = match in_time(api.get_opt(view.name)).await? {
+    let live = match context.api_server.watch(view.namespace, view.name).await? {
         Some(DeserializeGuard(Ok(live))) if live.metadata.uid.as_deref() == Some(view.uid) => live,
         // The stream tells of what is there now.
         Some(_) | None => {
@@ -126,7 +130,7 @@ async fn from_live(
         return Ok(());
     }
     let plan = decide(context, &live, news);
-    match apply(context, &live, &plan, (context.clock)()).await? {
+    match apply(context, &live, &plan, context.clock.now()).await? {
         Written::Done(version) => settle(context, &live, &plan, news, version),
         Written::Gone => context.poller.forget(&view.key()),
         Written::Conflict => return Err(Error::Conflict),
@@ -135,12 +139,12 @@ async fn from_live(
 }
 
 /// What the watch has not taken over yet.
-fn newest(context: &Context, view: &View<'_>) -> Option<News> {
+fn newest<A>(context: &Context<A>, view: &View<'_>) -> Option<News> {
     if view.spec.suspend {
         context.poller.forget(&view.key());
         return None;
     }
-    match view.demand(&context.served, (context.clock)()) {
+    match view.demand(&context.served, context.clock.now()) {
         Ok(demand) => context.poller.demand(&view.key(), &demand),
         // No request could be made for it at all.
         Err(fault) => {
@@ -151,13 +155,13 @@ fn newest(context: &Context, view: &View<'_>) -> Option<News> {
     }
 }
 
-fn decide(context: &Context, view: &View<'_>, news: Option<&News>) -> Plan {
+fn decide<A>(context: &Context<A>, view: &View<'_>, news: Option<&News>) -> Plan {
     let for_request = news.is_some_and(|news| news.for_request);
-    plan::plan(&view.input(news.map(|news| &news.outcome), for_request, (context.clock)()))
+    plan::plan(&view.input(news.map(|news| &news.outcome), for_request, context.clock.now()))
 }
 
 /// The resource says what was planned.
-fn settle(context: &Context, view: &View<'_>, plan: &Plan, news: Option<&News>, version: String) {
+fn settle<A>(context: &Context<A>, view: &View<'_>, plan: &Plan, news: Option<&News>, version: String) {
     report(view, plan, news.map(|news| &news.outcome));
     let number = news.map(|news| news.number);
     let settled =

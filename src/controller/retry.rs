@@ -1,12 +1,10 @@
 //! What could not be written to the API server: how often it was tried, since when, and when it is tried again.
 //!
-//! Only watches in trouble are remembered. The clock is tokio's, which a test can stop.
+//! Only watches in trouble are remembered. The time is a parameter.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::poll::{WatchKey, backoff};
 
@@ -36,31 +34,31 @@ struct Trouble {
 
 impl Retries {
     /// Whether an error may pass by itself.
-    pub fn is_passing(&self, error: &kube::Error) -> bool {
+    pub fn is_passing(&self, error: &kube::Error, now: Instant) -> bool {
         let mut outage = lock(&self.outage);
         match error {
             kube::Error::Api(status) if status.code == 429 || status.code >= 500 => {}
             // An API server that starts refuses everybody until it has read its rules.
             kube::Error::Api(status) if status.code == 403 => {
-                return outage.is_some_and(|last| last.elapsed() < STARTING);
+                return outage.is_some_and(|last| now.saturating_duration_since(last) < STARTING);
             }
             kube::Error::Api(_) => return false,
             _ => {}
         }
-        *outage = Some(Instant::now());
+        *outage = Some(now);
         true
     }
 
     /// Whether an Event that cannot be written for a passing reason still holds back the status of its watch.
-    pub fn holds_back(&self, key: &WatchKey) -> bool {
-        lock(&self.troubles).get(key).is_none_or(|trouble| trouble.since.elapsed() < EVENTS)
+    pub fn holds_back(&self, key: &WatchKey, now: Instant) -> bool {
+        let troubles = lock(&self.troubles);
+        troubles.get(key).is_none_or(|trouble| now.saturating_duration_since(trouble.since) < EVENTS)
     }
 
     /// One more try failed. Returns how long to wait, before jitter, and whether it is the first that failed.
-    pub fn failed(&self, key: &WatchKey, is_passing: bool) -> (Duration, bool) {
+    pub fn failed(&self, key: &WatchKey, is_passing: bool, now: Instant) -> (Duration, bool) {
         let mut troubles = lock(&self.troubles);
-        let trouble =
-            troubles.entry(key.clone()).or_insert_with(|| Trouble { tries: 0, since: Instant::now() });
+        let trouble = troubles.entry(key.clone()).or_insert(Trouble { tries: 0, since: now });
         trouble.tries += 1;
         let longest = if is_passing { PASSING.1 } else { LASTING };
         (backoff(PASSING.0, trouble.tries, longest), trouble.tries == 1)
@@ -87,38 +85,36 @@ mod tests {
         kube::Error::Api(Box::new(Status { code, ..Status::default() }))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_passes_by_itself_only_while_the_api_server_may_be_starting() {
-        let retries = Retries::default();
-        assert!(!retries.is_passing(&api(403)) && !retries.is_passing(&api(422)));
+    #[test]
+    fn a_refusal_passes_by_itself_only_while_the_api_server_may_be_starting() {
+        let (retries, start) = (Retries::default(), Instant::now());
+        let passes = |code, at| retries.is_passing(&api(code), at);
+        assert!(!passes(403, start) && !passes(422, start));
         for code in [429, 500, 503] {
-            assert!(retries.is_passing(&api(code)), "{code}");
+            assert!(passes(code, start), "{code}");
         }
-        assert!(retries.is_passing(&api(403)) && !retries.is_passing(&api(422)));
-        tokio::time::advance(STARTING).await;
-        assert!(!retries.is_passing(&api(403)));
-        assert!(retries.is_passing(&kube::Error::Service("no connection".into())));
+        assert!(passes(403, start) && !passes(422, start));
+        assert!(!passes(403, start + STARTING));
+        assert!(retries.is_passing(&kube::Error::Service("no connection".into()), start));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn tries_become_rarer_to_a_cap_that_depends_on_who_must_act() {
-        let retries = Retries::default();
+    #[test]
+    fn tries_become_rarer_to_a_cap_that_depends_on_who_must_act() {
+        let (retries, start) = (Retries::default(), Instant::now());
         let waits = |name: &str, passing| -> Vec<_> {
-            (0..11).map(|_| retries.failed(&name.into(), passing).0.as_secs()).collect()
+            (0..11).map(|_| retries.failed(&name.into(), passing, start).0.as_secs()).collect()
         };
         assert_eq!(waits("outage", true), [1, 2, 4, 8, 15, 15, 15, 15, 15, 15, 15]);
         assert_eq!(waits("forbidden", false), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         assert_eq!((retries.ended("outage"), retries.ended("outage")), (11, 0));
-        assert_eq!(retries.failed(&"outage".into(), true), (Duration::from_secs(1), true));
+        assert_eq!(retries.failed(&"outage".into(), true, start), (Duration::from_secs(1), true));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_event_holds_back_a_status_for_a_minute() {
-        let (retries, key) = (Retries::default(), WatchKey::from("a/b"));
-        retries.failed(&key, true);
-        tokio::time::advance(EVENTS.mul_f64(0.99)).await;
-        assert!(retries.holds_back(&key));
-        tokio::time::advance(EVENTS.mul_f64(0.01)).await;
-        assert!(!retries.holds_back(&key));
+    #[test]
+    fn an_event_holds_back_a_status_for_a_minute() {
+        let (retries, key, start) = (Retries::default(), WatchKey::from("a/b"), Instant::now());
+        retries.failed(&key, true, start);
+        assert!(retries.holds_back(&key, start + EVENTS.mul_f64(0.99)));
+        assert!(!retries.holds_back(&key, start + EVENTS));
     }
 }

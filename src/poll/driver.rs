@@ -15,6 +15,7 @@ use super::{
     engine::{Config, Engine, Snapshot},
     world::World,
 };
+use crate::clock::Clock;
 use crate::cloud::fault::{Fault, FaultKind};
 
 /// The loop turns at least this often.
@@ -27,9 +28,20 @@ pub struct Poller(Arc<Shared>);
 struct Shared {
     engine: Mutex<Engine>,
     changed: Notify,
+    clock: Clock,
     start: Instant,
     /// When the loop last turned, in milliseconds since the start.
     turned: AtomicU64,
+}
+
+/// What one turn of the loop brings.
+pub struct Turn {
+    /// What to do; each effect ends with [`Poller::fetched`] or [`Poller::resolved`].
+    pub effects: Vec<Effect>,
+    /// The watches that have something to take over.
+    pub woken: Vec<WatchKey>,
+    /// When to turn again, if nothing happens before.
+    pub until: Instant,
 }
 
 /// What an effect brought.
@@ -40,10 +52,10 @@ enum Done {
 
 impl Poller {
     /// An engine whose loop does not run yet.
-    pub fn new(config: Config) -> Self {
-        let start = Instant::now();
+    pub fn new(config: Config, clock: Clock) -> Self {
+        let start = clock.instant();
         let engine = Mutex::new(Engine::new(config, start));
-        Self(Arc::new(Shared { engine, changed: Notify::new(), start, turned: AtomicU64::new(0) }))
+        Self(Arc::new(Shared { engine, changed: Notify::new(), clock, start, turned: AtomicU64::new(0) }))
     }
 
     /// [`Engine::demand`]
@@ -94,17 +106,17 @@ impl Poller {
 
     /// [`Engine::snapshot`]
     pub fn snapshot(&self) -> Snapshot {
-        self.engine().snapshot(Instant::now())
+        self.engine().snapshot(self.0.clock.instant())
     }
 
     /// How long ago the loop last turned.
     pub fn silence(&self) -> Duration {
         let turned = Duration::from_millis(self.0.turned.load(Ordering::Relaxed));
-        self.0.start.elapsed().saturating_sub(turned)
+        (self.0.clock.instant() - self.0.start).saturating_sub(turned)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Engine, Instant) -> T) -> T {
-        let result = change(&mut self.engine(), Instant::now());
+        let result = change(&mut self.engine(), self.0.clock.instant());
         self.0.changed.notify_one();
         result
     }
@@ -118,18 +130,11 @@ impl Poller {
     pub async fn run(&self, world: Arc<impl World>, wake: impl Fn(WatchKey)) {
         let mut tasks = JoinSet::new();
         loop {
-            let now = Instant::now();
-            let since_start = u64::try_from(now.duration_since(self.0.start).as_millis()).unwrap_or(u64::MAX);
-            self.0.turned.store(since_start, Ordering::Relaxed);
-            let (effects, woken, deadline) = {
-                let mut engine = self.engine();
-                (engine.next(now), engine.woken(), engine.deadline())
-            };
-            for effect in effects {
-                tasks.spawn(carry_out(world.clone(), effect));
+            let turn = self.turn();
+            for effect in turn.effects {
+                tasks.spawn(carry_out(world.clone(), effect, self.0.clock));
             }
-            woken.into_iter().for_each(&wake);
-            let until = deadline.map_or(now + IDLE, |deadline| deadline.min(now + IDLE));
+            turn.woken.into_iter().for_each(&wake);
             tokio::select! {
                 Some(done) = tasks.join_next() => {
                     self.take(done);
@@ -138,16 +143,37 @@ impl Poller {
                     }
                 }
                 () = self.0.changed.notified() => {}
-                () = tokio::time::sleep_until(until.into()) => {}
+                () = tokio::time::sleep_until(turn.until.into()) => {}
             }
         }
     }
 
+    /// One turn of the loop.
+    pub fn turn(&self) -> Turn {
+        let now = self.0.clock.instant();
+        let since_start = u64::try_from(now.duration_since(self.0.start).as_millis()).unwrap_or(u64::MAX);
+        self.0.turned.store(since_start, Ordering::Relaxed);
+        let mut engine = self.engine();
+        let (effects, woken, deadline) = (engine.next(now), engine.woken(), engine.deadline());
+        let until = deadline.map_or(now + IDLE, |deadline| deadline.min(now + IDLE));
+        Turn { effects, woken, until }
+    }
+
+    /// [`Engine::fetched`]
+    pub fn fetched(&self, id: usize, fetched: Fetched) {
+        let clock = self.0.clock;
+        self.engine().fetched(id, fetched, clock.instant(), clock.now());
+    }
+
+    /// [`Engine::resolved`]
+    pub fn resolved(&self, id: usize, resolution: Resolution) {
+        self.engine().resolved(id, resolution, self.0.clock.instant());
+    }
+
     fn take(&self, done: Result<Done, tokio::task::JoinError>) {
-        let now = Instant::now();
         match done {
-            Ok(Done::Fetched(id, fetched)) => self.engine().fetched(id, fetched, now, Timestamp::now()),
-            Ok(Done::Resolved(id, resolution)) => self.engine().resolved(id, resolution, now),
+            Ok(Done::Fetched(id, fetched)) => self.fetched(id, fetched),
+            Ok(Done::Resolved(id, resolution)) => self.resolved(id, resolution),
             // Panics are caught where they happen, and nobody cancels a task.
             Err(error) => tracing::error!(%error, "a task of the polling engine was lost"),
         }
@@ -155,8 +181,8 @@ impl Poller {
 }
 
 /// Carries out one effect. A panic in it fails this one poll alone.
-async fn carry_out(world: Arc<impl World>, effect: Effect) -> Done {
-    let now = Timestamp::now();
+async fn carry_out(world: Arc<impl World>, effect: Effect, clock: Clock) -> Done {
+    let now = clock.now();
     match effect {
         Effect::Fetch(request) => {
             let fetched = AssertUnwindSafe(world.fetch(&request, now)).catch_unwind().await;

@@ -4,19 +4,19 @@
 use std::sync::Arc;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{Client, Resource, ResourceExt, api::GetParams, core::Request};
-use zeroize::{Zeroize, Zeroizing};
+use kube::ResourceExt;
+use zeroize::Zeroize;
 
 use super::Resolution;
 use crate::cloud::{
     credential::{Credential, CredentialId, ResolvedCredential},
     fault::{Fault, FaultKind},
 };
-use crate::kubernetes::in_time;
+use crate::kubernetes::ApiServer;
 
 /// What a Secret of the operator's cluster holds.
-pub async fn resolve(client: &Client, namespace: &str, name: &str) -> Resolution {
-    match get(client, namespace, name).await {
+pub async fn resolve(api_server: &impl ApiServer, namespace: &str, name: &str) -> Resolution {
+    match api_server.secret(namespace, name).await {
         Ok(secret) => match credential(secret) {
             Ok(read) => Resolution::Resolved(read),
             Err(fault) => Resolution::Missing(fault),
@@ -40,17 +40,6 @@ pub async fn resolve(client: &Client, namespace: &str, name: &str) -> Resolution
             Resolution::Unknown
         }
     }
-}
-
-/// Gets a Secret as [`kube::Api`] does, but for two things: what was received is wiped, and nothing of it is logged or
-/// told where it is no Secret (kube's client logs the whole text then).
-pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Secret, kube::Error> {
-    let request = Request::new(Secret::url_path(&(), Some(namespace)))
-        .get(name, &GetParams::default())
-        .map_err(kube::Error::BuildRequest)?;
-    let text = Zeroizing::new(in_time(client.request_text(request)).await?);
-    serde_json::from_str(&text)
-        .map_err(|_| kube::Error::Service("the API server's answer is no Secret".into()))
 }
 
 /// The credential that a Secret holds. Its id changes with every change of the Secret, and with its re-creation.

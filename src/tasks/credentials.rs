@@ -15,6 +15,7 @@ use crate::cloud::{
     source::{OperatorIdentity, SourceConfig},
     target::Region,
 };
+use crate::kubernetes::ApiServer;
 use crate::poll::secret;
 
 /// Hands out the credential of each poll.
@@ -79,7 +80,7 @@ impl Own {
 }
 
 async fn of_secret(client: &KubeClient, name: &SecretName) -> Result<Arc<Credential>, PollError> {
-    match secret::get(client, &name.namespace, &name.name).await {
+    match client.secret(&name.namespace, &name.name).await {
         Ok(read) => Ok(secret::credential(read)?.credential),
         Err(kube::Error::Api(status)) if status.code == 404 => Err(Fault::new(
             FaultKind::SecretNotFound,

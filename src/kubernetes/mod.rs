@@ -1,6 +1,10 @@
 //! Access to the API server, with a limit on every wait: a connection that has gone silent holds nothing up for ever.
 
+mod api_server;
+
 use std::time::Duration;
+
+pub use api_server::ApiServer;
 
 use kube::{Client, Config};
 
@@ -20,7 +24,7 @@ pub async fn client() -> Result<Client, kube::Error> {
 }
 
 /// The answer of the API server, if it comes in time.
-pub async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
     tokio::time::timeout(REQUEST, request)
         .await
         .unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))

@@ -1,0 +1,105 @@
+//! The requests that one reconcile or one poll makes of the API server.
+//!
+//! A trait, so that the histories (the deterministic simulation) run the real reconcile against an API server that they
+//! make up. Lists and watches are kube's and are not here. Every request has a time limit.
+
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
+use kube::{
+    Api, Client, Error, Resource,
+    api::{GetParams, PostParams},
+    core::Request,
+};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::in_time;
+use crate::api::{CONTROLLER, ClusterBackupWatch, Guarded};
+
+/// An API server. Cheap to clone.
+pub trait ApiServer: Clone + Send + Sync + 'static {
+    /// Reads a resource as it is now; none when it does not exist.
+    fn watch(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Guarded>, Error>> + Send;
+
+    /// Reads a resource without decoding it; none when it does not exist.
+    fn raw_watch(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Value>, Error>> + Send;
+
+    /// Replaces the status of a resource, whose resourceVersion must still be the one given. Returns the new
+    /// resourceVersion.
+    fn replace_status(
+        &self,
+        watch: &ClusterBackupWatch,
+    ) -> impl Future<Output = Result<String, Error>> + Send;
+
+    /// The same for a resource that cannot be decoded.
+    fn replace_raw_status(&self, watch: &Value) -> impl Future<Output = Result<String, Error>> + Send;
+
+    /// Creates an Event.
+    fn create_event(&self, event: &Event) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Reads a Secret.
+    fn secret(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Secret, Error>> + Send;
+}
+
+impl ApiServer for Client {
+    async fn watch(&self, namespace: &str, name: &str) -> Result<Option<Guarded>, Error> {
+        let api: Api<Guarded> = Api::namespaced(self.clone(), namespace);
+        in_time(api.get_opt(name)).await
+    }
+
+    async fn raw_watch(&self, namespace: &str, name: &str) -> Result<Option<Value>, Error> {
+        let url = ClusterBackupWatch::url_path(&(), Some(namespace));
+        let get = Request::new(url).get(name, &GetParams::default()).map_err(Error::BuildRequest)?;
+        match in_time(self.request(get)).await {
+            Err(Error::Api(status)) if status.code == 404 => Ok(None),
+            live => live.map(Some),
+        }
+    }
+
+    async fn replace_status(&self, watch: &ClusterBackupWatch) -> Result<String, Error> {
+        let meta = &watch.metadata;
+        let api: Api<ClusterBackupWatch> =
+            Api::namespaced(self.clone(), meta.namespace.as_deref().unwrap_or_default());
+        let name = meta.name.as_deref().unwrap_or_default();
+        let stored = in_time(api.replace_status(name, &params(), watch)).await?;
+        Ok(stored.metadata.resource_version.unwrap_or_default())
+    }
+
+    async fn replace_raw_status(&self, watch: &Value) -> Result<String, Error> {
+        let text = |field: &str| watch["metadata"][field].as_str().unwrap_or_default();
+        let body = serde_json::to_vec(watch).map_err(Error::SerdeError)?;
+        let put = Request::new(ClusterBackupWatch::url_path(&(), Some(text("namespace"))))
+            .replace_subresource("status", text("name"), &params(), body)
+            .map_err(Error::BuildRequest)?;
+        let stored: Value = in_time(self.request(put)).await?;
+        Ok(stored["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn create_event(&self, event: &Event) -> Result<(), Error> {
+        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(self.clone(), namespace);
+        in_time(api.create(&params(), event)).await.map(drop)
+    }
+
+    /// As [`Api`] does, but for two things: what was received is wiped, and nothing of it is logged or told where it is no
+    /// Secret (kube's client logs the whole text then).
+    async fn secret(&self, namespace: &str, name: &str) -> Result<Secret, Error> {
+        let request = Request::new(Secret::url_path(&(), Some(namespace)))
+            .get(name, &GetParams::default())
+            .map_err(Error::BuildRequest)?;
+        let text = Zeroizing::new(in_time(self.request_text(request)).await?);
+        serde_json::from_str(&text).map_err(|_| Error::Service("the API server's answer is no Secret".into()))
+    }
+}
+
+/// How this operator writes.
+fn params() -> PostParams {
+    PostParams { field_manager: Some(CONTROLLER.to_owned()), ..PostParams::default() }
+}
