@@ -19,7 +19,9 @@ use crate::cloud::{
     region::{EndpointError, Endpoints},
     source::{self, SourceConfig},
 };
-use crate::controller::{self, RECONCILES, Scope, Stores, context::Context, retry::Retries};
+use crate::controller::{
+    self, RECONCILES, Scope, Stores, context::Context, retry::Retries, trigger::Triggers,
+};
 use crate::kubernetes;
 use crate::metrics::Metrics;
 use crate::poll::{driver::Poller, engine::Config, world::Outside};
@@ -216,6 +218,7 @@ impl Parts {
             poller,
             served: args.operator_credentials_namespace.clone(),
             retries: Retries::default(),
+            triggers: Triggers::default(),
             slots: Semaphore::new(usize::from(RECONCILES)),
             metrics: metrics.clone(),
             clock,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{identity, plan, retry::Retries};
+use super::{identity, plan, retry::Retries, trigger::Triggers};
 use crate::api::{
     ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT, Reason,
     condition::{self, types},
@@ -34,6 +34,8 @@ pub struct Context<A> {
     pub served: Vec<String>,
     /// What could not be written, and since when.
     pub retries: Retries,
+    /// What of each resource made its last reconcile.
+    pub triggers: Triggers,
     /// Reconciles at a time, over all namespaces.
     pub slots: tokio::sync::Semaphore,
     /// What is counted.

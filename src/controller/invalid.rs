@@ -9,7 +9,7 @@ use super::{
     reconcile::Error,
 };
 use crate::api::{
-    Reason,
+    ClusterBackupWatch, Reason,
     condition::{self, Truth, types},
 };
 use crate::cloud::text::clean;
@@ -24,6 +24,10 @@ pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) 
     let (namespace, name) = (text(&object.metadata.namespace), text(&object.metadata.name));
     context.poller.forget(&key(Some(&namespace), Some(&name)));
     let Some(mut live) = context.api_server.raw_watch(&namespace, &name).await? else { return Ok(()) };
+    // Mended since the stream told of it, which will tell of that too.
+    if serde_json::from_value::<ClusterBackupWatch>(live.clone()).is_ok() {
+        return Ok(());
+    }
     let message = format!(
         "the operator cannot decode this resource, which may be of a newer version: {}",
         clean(&object.error, MESSAGE)

@@ -16,9 +16,9 @@ pub mod invalid;
 pub mod plan;
 pub mod reconcile;
 pub mod retry;
+pub mod trigger;
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,14 +30,14 @@ use futures::{
 use kube::{
     Api, Client, Resource, ResourceExt,
     runtime::{
-        Controller, PredicateConfig, WatchStreamExt, controller,
+        Controller, WatchStreamExt, controller,
         reflector::{self, ObjectRef, Store},
         utils::Backoff,
         watcher,
     },
 };
 
-use crate::api::{Guarded, REQUESTED_AT};
+use crate::api::Guarded;
 use crate::poll::{WatchKey, backoff, driver::Poller};
 use context::Context;
 
@@ -137,7 +137,7 @@ pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
     (stores, controllers, wake)
 }
 
-/// What makes a reconcile: a new spec or a request. A status write does not, or each would trigger itself.
+/// The resources that are to be reconciled, as the stream tells of them.
 fn trigger(
     api: Api<Guarded>,
     namespace: Option<&str>,
@@ -147,6 +147,7 @@ fn trigger(
     context: Arc<Context<Client>>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
     let shard = scope.shard;
+    let triggers = context.clone();
     let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
     let mut config = watcher::Config::default();
     if let Some(labels) = &scope.labels {
@@ -166,7 +167,7 @@ fn trigger(
         .reflect(writer)
         .inspect_ok(move |event| observe(&context, &store, &prefix, event))
         .applied_objects()
-        .predicate_filter(wakes, PredicateConfig::default())
+        .try_filter(move |watch| ready(triggers.triggers.is_new(watch)))
 }
 
 /// The waits of a stream that fails. Its longest is short: what happened meanwhile is to be caught up soon after the API
@@ -207,19 +208,12 @@ pub fn observe<A>(
         // What was deleted while the stream was away.
         watcher::Event::InitDone => {
             let known: HashSet<_> = store.state().iter().map(|watch| key_of(watch)).collect();
-            context.poller.retain(|key| !key.starts_with(prefix) || known.contains(key));
+            let keep = |key: &str| !key.starts_with(prefix) || known.contains(key);
+            context.poller.retain(keep);
+            context.triggers.retain(keep);
         }
         watcher::Event::Init => {}
     }
-}
-
-/// What of a resource makes a reconcile when it changes.
-#[allow(clippy::unnecessary_wraps)] // the signature is kube's
-pub fn wakes(watch: &Guarded) -> Option<u64> {
-    let mut hash = DefaultHasher::new();
-    let meta = watch.meta();
-    (meta.generation, watch.annotations().get(REQUESTED_AT), watch.0.is_ok()).hash(&mut hash);
-    Some(hash.finish())
 }
 
 /// The key of a resource.
@@ -231,6 +225,7 @@ pub fn key_of(watch: &Guarded) -> WatchKey {
 /// Forgets a resource that is gone.
 pub fn forget<A>(context: &Context<A>, key: &str) {
     context.poller.forget(key);
+    context.triggers.forget(key);
     context.retries.ended(key);
 }
 

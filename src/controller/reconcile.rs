@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
@@ -62,23 +63,28 @@ pub async fn reconcile<A: ApiServer>(
     result.map(|()| Action::await_change())
 }
 
-/// When to try again after an error. One line in the log for each watch that begins to fail, not for each try.
+/// When to try again after an error, as kube's runtime wants it.
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
 pub fn on_error<A: ApiServer>(object: Arc<Guarded>, error: &Error, context: Arc<Context<A>>) -> Action {
+    Action::requeue(retry_after(&object, error, &context))
+}
+
+/// When to try again after an error. One line in the log for each watch that begins to fail, not for each try.
+pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Context<A>) -> Duration {
     let now = context.clock.instant();
     let is_passing = match error {
         Error::Kubernetes(error) => context.retries.is_passing(error, now),
         Error::Conflict => true,
         Error::Panic => false,
     };
-    let (wait, is_first) = context.retries.failed(&key_of(&object), is_passing, now);
+    let (wait, is_first) = context.retries.failed(&key_of(object), is_passing, now);
     let (namespace, name) = (object.namespace(), object.name_any());
     if is_first {
         tracing::error!(namespace, name, %error, "cannot reconcile; it is tried again, ever more rarely");
     } else {
         tracing::debug!(namespace, name, %error, "still cannot reconcile");
     }
-    Action::requeue(context.poller.jitter(wait))
+    context.poller.jitter(wait)
 }
 
 fn key_of(object: &Guarded) -> Arc<str> {
@@ -126,7 +132,7 @@ async fn from_live<A: ApiServer>(
         || live.status == view.status
         || Some(live.status) == planned.status.as_ref();
     if !is_ours {
-        context.poller.discard(&view.key());
+        context.poller.discard(&view.key(), live.version());
         return Ok(());
     }
     let plan = decide(context, &live, news);

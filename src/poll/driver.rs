@@ -69,8 +69,8 @@ impl Poller {
     }
 
     /// [`Engine::discard`]
-    pub fn discard(&self, key: &str) {
-        self.change(|engine, now| engine.discard(key, now));
+    pub fn discard(&self, key: &str, resource_version: &str) {
+        self.change(|engine, now| engine.discard(key, resource_version, now));
     }
 
     /// [`Engine::is_behind`]

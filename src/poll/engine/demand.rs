@@ -155,9 +155,13 @@ impl Engine {
         self.watches.get(key).is_some_and(|watch| watch.settled != 0 && watch.settled != version)
     }
 
-    /// What a watch was handed is void, because its resource is not what it was: it wants a poll that is sent from now on.
-    pub fn discard(&mut self, key: &str, now: Instant) {
+    /// What a watch was handed is void, because somebody else wrote its resource, which is of `resource_version` now: the
+    /// watch wants a poll that is sent from now on. A copy of another version is behind, so that the next plan is made from
+    /// the resource itself, and not once a second from a copy that a silent stream left behind.
+    pub fn discard(&mut self, key: &str, resource_version: &str, now: Instant) {
+        let version = self.config.hasher.hash_one(resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
+        watch.settled = version;
         let forced = watch.request != 0 && watch.answered;
         watch.answered = false;
         watch.pending = Some(Pending { since: now, forced, first: false });

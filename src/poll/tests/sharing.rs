@@ -157,7 +157,7 @@ fn a_watch_whose_write_met_a_newer_resource_takes_over_only_what_is_fetched_from
     lab.watch("prod/0", target("r", 1, 0), secret("prod"));
     lab.run(seconds(5));
     let sent = lab.sent.len();
-    lab.engine.discard("prod/0", lab.now);
+    lab.engine.discard("prod/0", "live", lab.now);
     let key = WatchKey::from("prod/0");
     let demand = lab.watches["prod/0"].demand.clone();
     assert!(lab.engine.demand(&key, &demand, lab.now).is_none());

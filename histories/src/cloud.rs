@@ -1,0 +1,222 @@
+//! The made-up cloud: clusters whose lists of tasks change, keys that are accepted or not, and what goes wrong.
+//!
+//! Every change of a list makes a new version, and the answer states its number as `latestBackupTime`: so a status tells
+//! which version it shows.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use cce_backup_watch::cloud::{
+    fault::{Fault, FaultKind},
+    refusal, wire,
+};
+use cce_backup_watch::poll::Fetched;
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use serde_json::json;
+
+use crate::{
+    script::{CloudTrouble, Level},
+    time,
+};
+
+/// How long the operator waits for an answer.
+pub const TIMEOUT: Duration = Duration::from_secs(15);
+/// The newest tasks, which are never dropped from a list.
+const KEPT: usize = 3;
+
+/// A snapshot task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its id.
+    pub uid: String,
+    /// Its phase.
+    pub phase: String,
+    /// Its progress.
+    pub progress: u8,
+    /// When it was created.
+    pub created: Duration,
+    /// When it last changed.
+    pub updated: Duration,
+    /// When it ended.
+    pub completed: Option<Duration>,
+    /// Whether it puts a backup back.
+    pub rollback: bool,
+}
+
+impl Task {
+    /// Whether it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.phase == "Success" || self.phase == "Failed"
+    }
+}
+
+/// A cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its account.
+    pub account: usize,
+    /// All its tasks, oldest first.
+    pub tasks: Vec<Task>,
+    /// Whether a task takes steps now: CCE makes one backup at a time.
+    pub is_busy: bool,
+    /// Whether the list is empty for now.
+    pub is_empty: bool,
+    /// What was listed in each version; the last is what is listed now.
+    pub versions: Vec<Vec<Task>>,
+}
+
+impl Cluster {
+    fn new(account: usize) -> Self {
+        Self { account, tasks: Vec::new(), is_busy: false, is_empty: false, versions: vec![Vec::new()] }
+    }
+
+    /// What is listed now.
+    pub fn listed(&self) -> &[Task] {
+        self.versions.last().expect("there is a first")
+    }
+
+    /// Makes a new version of the list, if it has changed.
+    pub fn changed(&mut self) {
+        let listed = if self.is_empty { Vec::new() } else { self.tasks.clone() };
+        if *self.listed() != *listed {
+            self.versions.push(listed);
+        }
+    }
+
+    /// Drops the oldest task, unless it is one of those that decide.
+    pub fn drop_oldest(&mut self) {
+        let newest = |phase: &str| self.tasks.iter().rposition(|task| task.phase == phase && !task.rollback);
+        let decide = [newest("Success"), newest("Failed")];
+        if self.tasks.len() > KEPT && !decide.contains(&Some(0)) && self.tasks[0].is_finished() {
+            self.tasks.remove(0);
+        }
+    }
+}
+
+/// The number of the version that a `latestBackupTime` stands for.
+pub fn version(latest: Timestamp) -> usize {
+    usize::try_from(latest.as_second()).unwrap_or_default()
+}
+
+/// All of the cloud.
+#[derive(Debug)]
+pub struct Cloud {
+    /// The clusters.
+    pub clusters: Vec<Cluster>,
+    /// The region of each account.
+    pub accounts: Vec<usize>,
+    /// The keys that are accepted.
+    pub keys: BTreeSet<String>,
+    /// What goes wrong.
+    pub troubles: Vec<(Level, CloudTrouble)>,
+}
+
+impl Cloud {
+    /// A cloud without tasks and without troubles.
+    pub fn new(accounts: &[usize], clusters: &[usize]) -> Self {
+        Self {
+            clusters: clusters.iter().map(|account| Cluster::new(*account)).collect(),
+            accounts: accounts.to_vec(),
+            keys: BTreeSet::new(),
+            troubles: Vec::new(),
+        }
+    }
+
+    /// Whether something is wrong with a cluster, its account or its endpoint.
+    pub fn trouble(&self, cluster: usize) -> Option<CloudTrouble> {
+        let account = self.clusters[cluster].account;
+        let region = self.accounts[account];
+        let of = |level: Level| match level {
+            Level::Endpoint(troubled) => troubled == region,
+            Level::Account(troubled) => troubled == account,
+            Level::Cluster(troubled) => troubled == cluster,
+        };
+        self.troubles.iter().find(|(level, _)| of(*level)).map(|(_, trouble)| *trouble)
+    }
+
+    /// What a request brings that arrives now, and after how long if that is not the network's time.
+    pub fn answer(
+        &self,
+        cluster: usize,
+        key: &str,
+        known: Option<u64>,
+        hash: impl Fn(&[u8]) -> u64,
+    ) -> Reply {
+        match self.trouble(cluster) {
+            Some(CloudTrouble::Hang) => Reply::silent(TIMEOUT, "no answer within 15 s"),
+            Some(CloudTrouble::Refuse) => Reply::silent(Duration::ZERO, "cannot connect"),
+            Some(CloudTrouble::Throttle(after)) => Reply::status(429, after),
+            Some(CloudTrouble::Status(status)) => Reply::status(status, None),
+            _ if !self.keys.contains(key) => Reply::status(401, None),
+            Some(CloudTrouble::Garbage) => {
+                let error = wire::decode(b"<html>").expect_err("it is no list");
+                let fault = Fault::new(FaultKind::InvalidResponse, error.to_string());
+                Reply::now(Fetched::Fault(Fault { http_status: Some(200), ..fault }))
+            }
+            None => {
+                let body = body(&self.clusters[cluster]);
+                let hash = hash(&body);
+                if known == Some(hash) {
+                    return Reply::now(Fetched::Unchanged);
+                }
+                Reply::now(match wire::decode(&body) {
+                    Ok(answer) => Fetched::Answer(answer, hash),
+                    Err(error) => Fetched::Fault(Fault::new(FaultKind::InvalidResponse, error.to_string())),
+                })
+            }
+        }
+    }
+}
+
+/// What a request brings.
+#[derive(Debug)]
+pub struct Reply {
+    /// After how long, besides the network's time.
+    pub after: Duration,
+    /// What.
+    pub fetched: Fetched,
+}
+
+impl Reply {
+    fn now(fetched: Fetched) -> Self {
+        Self { after: Duration::ZERO, fetched }
+    }
+
+    fn silent(after: Duration, message: &str) -> Self {
+        Self { after, fetched: Fetched::Fault(Fault::new(FaultKind::CloudUnavailable, message)) }
+    }
+
+    fn status(status: u16, retry_after: Option<u64>) -> Self {
+        let mut headers = HeaderMap::new();
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        Self::now(Fetched::Fault(refusal::fault(status, &headers, b"", time::wall(time::now()))))
+    }
+}
+
+/// The body of a 200, as the API writes it.
+fn body(cluster: &Cluster) -> Vec<u8> {
+    let time = |at: Duration| time::wall(at).to_string();
+    let task = |task: &Task| {
+        let kind = if task.rollback { "master-backup-rollback" } else { "master-backup" };
+        json!({
+            "metadata": {
+                "uid": task.uid, "creationTimestamp": time(task.created), "updateTimestamp": time(task.updated),
+            },
+            "spec": { "items": [{ "id": "0", "type": kind, "status": task.phase }] },
+            "status": {
+                "phase": task.phase, "progress": task.progress.to_string(),
+                "completionTime": task.completed.map(time),
+            },
+        })
+    };
+    let latest = Timestamp::from_second(i64::try_from(cluster.versions.len() - 1).unwrap_or_default());
+    let answer = json!({
+        "kind": "List", "apiVersion": "v3.1",
+        "items": cluster.listed().iter().rev().map(task).collect::<Vec<_>>(),
+        "status": { "latestBackupTime": latest.unwrap_or_default().to_string() },
+    });
+    answer.to_string().into_bytes()
+}

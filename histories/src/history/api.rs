@@ -1,0 +1,125 @@
+//! What the made-up API server does with a request, and what of it comes back.
+
+use std::time::Duration;
+
+use kube::{Error, ResourceExt};
+
+use super::{Event, History};
+use crate::{
+    api_server::{Call, Reply, Request, no_answer, refusal},
+    finding::Finding,
+    time,
+};
+
+/// How long the operator waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl History {
+    pub(super) fn arrive(&mut self, call: Call, sent_at: Duration) -> Result<(), Box<Finding>> {
+        let Call { process, request, reply } = call;
+        let verb = request.verb();
+        if let Some(key) = key_of(&request) {
+            self.load.requested(process, &key)?;
+        }
+        let code = self.wrong.codes.iter().find(|(of, _)| *of == verb).map(|(_, code)| *code);
+        let mut result = match code {
+            _ if self.wrong.down > 0 => Err(no_answer()),
+            Some(code) => Err(refusal(code)),
+            None => self.carry_out(&request)?,
+        };
+        let mut wait = self.latency();
+        let is_lost = self.wrong.loses.contains(&verb);
+        let arrives = time::now() + wait;
+        if self.wrong.down == 0 && (is_lost || arrives > sent_at + TIMEOUT) {
+            result = Err(no_answer());
+            wait = (sent_at + TIMEOUT).saturating_sub(time::now());
+        }
+        if let (Request::Post(_), Some(key), Err(error)) = (&request, key_of(&request), &result) {
+            let lasts = matches!(error, Error::Api(status) if status.code < 500 && ![409, 429].contains(&status.code));
+            self.told.not_created(&key, lasts);
+        }
+        self.trace.note(
+            time::now(),
+            format_args!(
+                "process {process} asked the API server: {verb:?} {}",
+                if result.is_ok() { "done" } else { "failed" }
+            ),
+        );
+        let deliver = Box::new(move || {
+            // A process that was killed waits for nothing.
+            let _ = reply.send(result);
+        });
+        self.after(wait, Event::Reply { process, deliver });
+        Ok(())
+    }
+
+    fn carry_out(&mut self, request: &Request) -> Result<Result<Reply, Error>, Box<Finding>> {
+        let now = time::now();
+        match request {
+            Request::Post(event) => {
+                let name = event.metadata.name.clone().unwrap_or_default();
+                if self.store.events.contains_key(&name) {
+                    return Ok(Err(refusal(409)));
+                }
+                if let Some(key) = key_of(request)
+                    && let Some(n) = self.watch_of(&key)
+                {
+                    let cluster = &self.cloud.clusters[self.script.watches[n].cluster];
+                    let reason = event.reason.as_deref().unwrap_or_default();
+                    let note = event.note.as_deref().unwrap_or_default();
+                    self.trace.note(now, format_args!("{key} Event {reason}: {note}"));
+                    self.told.created(&key, event, cluster)?;
+                }
+                self.store.events.insert(name, (now, (**event).clone()));
+                Ok(Ok(Reply::Done))
+            }
+            Request::Put(_) | Request::PutRaw(_) => {
+                let (key, new) = match self.store.replaced(request) {
+                    Ok(replaced) => replaced,
+                    Err(error) => return Ok(Err(error)),
+                };
+                if let Some(n) = self.watch_of(&key) {
+                    let old = &self.store.watches[&key];
+                    let cluster = &self.cloud.clusters[self.script.watches[n].cluster];
+                    let says = new.watch.status.as_ref().map(|status| {
+                        let says = |c: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+                            format!("{}={} {}", c.type_, c.status, c.reason)
+                        };
+                        let conditions: Vec<_> = status.conditions.iter().map(says).collect();
+                        format!("{:?} {:?} {}", status.phase, status.progress, conditions.join(", "))
+                    });
+                    self.trace.note(now, format_args!("{key} status: {}", says.unwrap_or_default()));
+                    self.told.written(&key, old, &new, cluster)?;
+                }
+                self.store.write(&key, Some(new), now);
+                self.told_stream();
+                Ok(Ok(Reply::Version(self.store.version.to_string())))
+            }
+            _ => Ok(self.store.read(request)),
+        }
+    }
+
+    /// The watch of the script that a key stands for.
+    fn watch_of(&self, key: &str) -> Option<usize> {
+        key.split_once("/w").and_then(|(_, n)| n.parse().ok())
+    }
+}
+
+/// The watch that a request is about.
+fn key_of(request: &Request) -> Option<cce_backup_watch::poll::WatchKey> {
+    match request {
+        Request::Get(key) | Request::GetRaw(key) => Some(key.clone()),
+        Request::Put(watch) => {
+            Some(format!("{}/{}", watch.namespace().unwrap_or_default(), watch.name_any()).into())
+        }
+        Request::PutRaw(raw) => {
+            let text = |field: &str| raw["metadata"][field].as_str().unwrap_or_default();
+            Some(format!("{}/{}", text("namespace"), text("name")).into())
+        }
+        Request::Post(event) => {
+            let of = event.regarding.clone().unwrap_or_default();
+            Some(format!("{}/{}", of.namespace.unwrap_or_default(), of.name.unwrap_or_default()).into())
+        }
+        Request::Secret(_) => None,
+    }
+}

@@ -1,0 +1,312 @@
+//! One history: the queue of what happens next, and everything that it happens to. One thread, one time, one source of
+//! randomness: the same script makes the same history, line for line.
+
+mod acts;
+mod api;
+mod polls;
+mod stream;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cce_backup_watch::api::condition::{self, types};
+use cce_backup_watch::poll::{Fetched, WatchKey};
+use fastrand::Rng;
+
+use crate::{
+    api_server::{Call, Store},
+    cloud::Cloud,
+    finding::{Finding, promise},
+    process::Process,
+    promises::{
+        afterwards,
+        load::{Load, Sent},
+        told::Told,
+    },
+    script::Script,
+    time,
+    trace::Trace,
+};
+use acts::Wrong;
+
+/// The most events of a history. The busiest has some ten thousand.
+const EVENTS: usize = 400_000;
+/// Nothing may be written so long before the end.
+const QUIET: Duration = Duration::from_mins(2);
+/// How often it is looked whether a blind watch says so.
+const LOOK: Duration = Duration::from_secs(20);
+/// How long a watch may be blind before it must say so: an interval, three time-outs and the waits between them.
+const BLIND: Duration = Duration::from_secs(300);
+
+/// Something that happens.
+enum Event {
+    /// An act of the script begins.
+    Act(usize),
+    /// It ends.
+    End(usize),
+    /// A running backup takes a step.
+    Step { cluster: usize, act: usize, step: u8 },
+    /// A request arrives at the API server.
+    Arrive { call: Call, sent_at: Duration },
+    /// Something comes back from it.
+    Reply { process: u64, deliver: Box<dyn FnOnce()> },
+    /// A request arrives at the cloud.
+    Asked { sent: Sent, id: usize, known: Option<u64> },
+    /// Something comes back from it.
+    Fetched { sent: Sent, id: usize, fetched: Box<Fetched> },
+    /// A process has something to do.
+    Wake(u64),
+    /// The watch stream of a process tells of what it has not told yet.
+    Stream(u64),
+    /// A process starts.
+    Start,
+    /// It is looked whether blind watches say so.
+    Look,
+}
+
+/// How a history went.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// The broken promise, if one was.
+    pub finding: Option<Finding>,
+    /// The hash of everything that happened.
+    pub hash: u64,
+    /// How many events it had.
+    pub events: usize,
+    /// What the watches showed at the end: the phases and progresses of their tasks.
+    pub shown: BTreeMap<String, Vec<(String, Option<String>, Option<u8>)>>,
+}
+
+/// A history.
+struct History {
+    script: Script,
+    rng: Rng,
+    queue: BinaryHeap<Reverse<(Duration, u64)>>,
+    events: HashMap<u64, Event>,
+    count: u64,
+    cloud: Cloud,
+    store: Store,
+    /// The key that each Secret holds, and the one that the cloud accepts for each key of the script.
+    held_keys: Vec<String>,
+    cloud_keys: Vec<String>,
+    /// The access key of each version of a Secret, by the id of the credential.
+    credentials: HashMap<String, String>,
+    calls: Arc<Mutex<Vec<Call>>>,
+    processes: BTreeMap<u64, Process>,
+    started: u64,
+    wakes: HashMap<u64, Duration>,
+    wrong: Wrong,
+    healthy: Vec<bool>,
+    blind_since: Vec<Option<Duration>>,
+    hasher: RandomState,
+    load: Load,
+    told: Told,
+    trace: Trace,
+}
+
+/// Runs a script to its end, or to the first broken promise.
+pub fn run(script: &Script, prints: bool) -> Ending {
+    time::set(Duration::ZERO);
+    let mut history = History::new(script.clone(), prints);
+    let finding = history.run().err().map(|finding| *finding);
+    let shown = history.store.watches.iter().map(|(key, stored)| {
+        let tasks = stored.watch.status.iter().flat_map(|status| status.tasks.iter().flatten());
+        let shown = tasks.map(|task| (task.uid.clone(), task.phase.clone(), task.progress)).collect();
+        (key.to_string(), shown)
+    });
+    let shown = shown.collect();
+    Ending {
+        finding,
+        hash: history.trace.hash(),
+        events: usize::try_from(history.count).unwrap_or(usize::MAX),
+        shown,
+    }
+}
+
+impl History {
+    fn new(script: Script, prints: bool) -> Self {
+        let rng = Rng::with_seed(script.seed ^ 0x5eed);
+        let keys = script.secrets.iter().map(|(_, key)| key + 1).max().unwrap_or_default();
+        let cloud_keys: Vec<_> = (0..keys).map(|key| format!("ak{key}-0")).collect();
+        let mut cloud = Cloud::new(&script.accounts, &script.clusters);
+        cloud.keys.extend(cloud_keys.iter().cloned());
+        let healthy = acts::healthy_accounts(&script);
+        Self {
+            held_keys: script.secrets.iter().map(|(_, key)| cloud_keys[*key].clone()).collect(),
+            blind_since: vec![None; script.clusters.len()],
+            cloud_keys,
+            credentials: HashMap::new(),
+            rng,
+            queue: BinaryHeap::new(),
+            events: HashMap::new(),
+            count: 0,
+            cloud,
+            store: Store::default(),
+            calls: Arc::default(),
+            processes: BTreeMap::new(),
+            started: 0,
+            wakes: HashMap::new(),
+            wrong: Wrong::default(),
+            healthy,
+            hasher: RandomState::new(),
+            load: Load::default(),
+            told: Told::default(),
+            trace: Trace::new(prints),
+            script,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Box<Finding>> {
+        for secret in 0..self.script.secrets.len() {
+            self.put_secret(secret);
+        }
+        for watch in 0..self.script.watches.len() {
+            self.create(watch);
+        }
+        for (n, (at, _)) in self.script.acts.clone().iter().enumerate() {
+            self.at(*at, Event::Act(n));
+        }
+        self.at(Duration::ZERO, Event::Start);
+        self.at(LOOK, Event::Look);
+        while let Some(Reverse((at, n))) = self.queue.pop() {
+            if at > self.script.end {
+                break;
+            }
+            promise(self.count < EVENTS as u64, "nothing spins", || format!("{} events", self.count))?;
+            time::set(at);
+            if let Some(event) = self.events.remove(&n) {
+                self.happen(event)?;
+            }
+        }
+        time::set(self.script.end);
+        self.check_end()
+    }
+
+    fn at(&mut self, at: Duration, event: Event) {
+        self.count += 1;
+        self.events.insert(self.count, event);
+        self.queue.push(Reverse((at.max(time::now()), self.count)));
+    }
+
+    fn after(&mut self, wait: Duration, event: Event) {
+        self.at(time::now() + wait, event);
+    }
+
+    /// The time that a message takes over the network.
+    fn latency(&mut self) -> Duration {
+        Duration::from_millis(self.rng.u64(1..20))
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Box<Finding>> {
+        // A process that stands still takes part in nothing until it goes on.
+        let of = match &event {
+            Event::Wake(process) | Event::Stream(process) | Event::Reply { process, .. } => Some(*process),
+            Event::Fetched { sent, .. } => Some(sent.process),
+            _ => None,
+        };
+        if let Some(process) = of {
+            let Some(process) = self.processes.get(&process) else { return Ok(()) };
+            if process.frozen_until > time::now() {
+                self.at(process.frozen_until, event);
+                return Ok(());
+            }
+        }
+        match event {
+            Event::Act(n) => self.begin(n),
+            Event::End(n) => self.end(n),
+            Event::Step { cluster, act, step } => self.step_backup(cluster, act, step),
+            Event::Arrive { call, sent_at } => return self.arrive(call, sent_at),
+            Event::Reply { process, deliver } => {
+                deliver();
+                return self.step(process);
+            }
+            Event::Asked { sent, id, known } => self.asked(sent, id, known),
+            Event::Fetched { sent, id, fetched } => return self.fetched(&sent, id, *fetched),
+            Event::Wake(process) => {
+                if self.wakes.get(&process).is_some_and(|at| *at <= time::now()) {
+                    self.wakes.remove(&process);
+                    return self.step(process);
+                }
+            }
+            Event::Stream(process) => {
+                self.stream(process);
+                return self.step(process);
+            }
+            Event::Start => self.start(),
+            Event::Look => return self.look(),
+        }
+        Ok(())
+    }
+
+    /// A process does what it has to do.
+    fn step(&mut self, id: u64) -> Result<(), Box<Finding>> {
+        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
+        let stepped = process.step();
+        for key in stepped.reconciled {
+            self.trace.note(time::now(), format_args!("process {id} reconciles {key}"));
+            self.load.reconciled(id, &key)?;
+        }
+        let calls = std::mem::take(&mut *self.calls.lock().expect("one thread"));
+        for call in calls {
+            let wait = self.latency() + self.wrong.slowness();
+            self.after(wait, Event::Arrive { call, sent_at: time::now() });
+        }
+        for request in stepped.requests {
+            self.send(id, request)?;
+        }
+        if self.wakes.get(&id).is_none_or(|at| *at > stepped.until) {
+            self.wakes.insert(id, stepped.until);
+            self.at(stepped.until, Event::Wake(id));
+        }
+        Ok(())
+    }
+
+    /// A watch that has been blind for minutes says so.
+    fn look(&mut self) -> Result<(), Box<Finding>> {
+        let now = time::now();
+        for (cluster, since) in self.blind_since.iter_mut().enumerate() {
+            let is_blind = self.cloud.trouble(cluster).is_some_and(acts::blinds);
+            *since = is_blind.then(|| since.unwrap_or(now));
+        }
+        for (n, plan) in self.script.watches.iter().enumerate() {
+            let Some(since) = self.blind_since[plan.cluster] else { continue };
+            let Some(stored) = self.store.watches.get(&self.key(n)) else { continue };
+            let created = self.wrong.created.get(&n).copied().unwrap_or_default();
+            let is_due = [since, created, self.wrong.disturbed].iter().all(|since| now >= *since + BLIND);
+            if !is_due || self.wrong.is_disturbing() || stored.is_undecodable || stored.watch.spec.suspend {
+                continue;
+            }
+            let conditions = stored.watch.status.as_ref().map(|status| status.conditions.as_slice());
+            let ready = condition::find(conditions.unwrap_or_default(), types::READY);
+            promise(ready.is_some_and(|ready| ready.status == "False"), "a blind watch says so", || {
+                format!("{} has been blind since {since:?}: {ready:?}", self.key(n))
+            })?;
+        }
+        self.after(LOOK, Event::Look);
+        Ok(())
+    }
+
+    fn check_end(&self) -> Result<(), Box<Finding>> {
+        let quiet = self.script.end - QUIET;
+        let late = self.store.log.iter().find(|change| change.at > quiet);
+        promise(late.is_none(), "when all is well nothing is written", || {
+            late.map(|change| format!("{} at {:?}", change.key, change.at)).unwrap_or_default()
+        })?;
+        let late = self.store.events.values().find(|(at, _)| *at > quiet);
+        promise(late.is_none(), "when all is well nothing is told", || format!("{late:?}"))?;
+        for (n, plan) in self.script.watches.iter().enumerate() {
+            let (key, cluster) = (self.key(n), &self.cloud.clusters[plan.cluster]);
+            let stored = self.store.watches.get(&key).expect("every watch exists at the end");
+            afterwards::check(&key, stored, plan, cluster, self.script.takes_back())?;
+        }
+        Ok(())
+    }
+
+    /// The key of a watch of the script.
+    fn key(&self, watch: usize) -> WatchKey {
+        format!("ns{}/w{watch}", self.script.watches[watch].secret).into()
+    }
+}

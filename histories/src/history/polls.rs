@@ -1,0 +1,49 @@
+//! Requests to the made-up cloud: sent, asked, answered.
+
+use std::hash::BuildHasher;
+
+use cce_backup_watch::poll::{Fetched, Request};
+
+use super::{Event, History};
+use crate::{cloud::Reply, finding::Finding, promises::load::Sent, time};
+
+impl History {
+    pub(super) fn send(&mut self, process: u64, request: Request) -> Result<(), Box<Finding>> {
+        let cluster = usize::from_str_radix(&request.target.cluster_id.as_str()[..8], 16).unwrap_or_default();
+        let account = self.script.clusters[cluster];
+        let key = self.credentials.get(&request.credential.id.0).cloned().unwrap_or_default();
+        let sent = Sent { process, region: self.script.accounts[account], account, cluster, key };
+        self.trace
+            .note(time::now(), format_args!("process {process} polls cluster {cluster} with {}", sent.key));
+        self.load.sent(&sent, self.script.rate, request.delay, self.healthy[account])?;
+        let wait = self.latency();
+        self.after(wait, Event::Asked { sent, id: request.id, known: request.known });
+        Ok(())
+    }
+
+    pub(super) fn asked(&mut self, sent: Sent, id: usize, known: Option<u64>) {
+        let hasher = &self.hasher;
+        // The operator's own hash of the body must be the same from poll to poll, and nothing more.
+        let hash = |body: &[u8]| hasher.hash_one(body);
+        let Reply { after, fetched } = self.cloud.answer(sent.cluster, &sent.key, known, hash);
+        let wait = self.latency() + after;
+        self.after(wait, Event::Fetched { sent, id, fetched: Box::new(fetched) });
+    }
+
+    pub(super) fn fetched(&mut self, sent: &Sent, id: usize, fetched: Fetched) -> Result<(), Box<Finding>> {
+        let what = match &fetched {
+            Fetched::Unchanged => "unchanged".to_owned(),
+            Fetched::Answer(answer, _) => format!("{} tasks", answer.tasks.len()),
+            Fetched::Fault(fault) => fault.kind.to_string(),
+        };
+        self.trace.note(
+            time::now(),
+            format_args!("process {} learns of cluster {}: {what}", sent.process, sent.cluster),
+        );
+        self.load.fetched(sent, &fetched);
+        if let Some(process) = self.processes.get(&sent.process) {
+            process.poller().fetched(id, fetched);
+        }
+        self.step(sent.process)
+    }
+}

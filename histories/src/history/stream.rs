@@ -1,0 +1,79 @@
+//! The watch stream: a list, then every change, late or silent or from an older moment.
+
+use std::time::Duration;
+
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+
+use super::{Event, History};
+use crate::{api_server::Stored, time};
+
+impl History {
+    /// The streams have something to tell, each a little later.
+    pub(super) fn told_stream(&mut self) {
+        let processes: Vec<_> = self.processes.keys().copied().collect();
+        for process in processes {
+            let lag = Duration::from_millis(self.rng.u64(1..50));
+            self.after(lag, Event::Stream(process));
+        }
+    }
+
+    /// A process hears what its stream has not told yet.
+    pub(super) fn stream(&mut self, id: u64) {
+        let now = time::now();
+        if self.wrong.down > 0 {
+            let wait = Duration::from_millis(self.rng.u64(1_000..11_000));
+            self.after(wait, Event::Stream(id));
+            return;
+        }
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(position) = process.position else {
+            let moment = self.wrong.stale.take().unwrap_or(now);
+            let (version, watches) = self.store.list(moment);
+            self.trace.note(now, format_args!("process {id} lists {} as of {version}", watches.len()));
+            process.tell(watcher::Event::Init);
+            for stored in watches.values() {
+                process.tell(watcher::Event::InitApply(stored.guarded()));
+            }
+            process.tell(watcher::Event::InitDone);
+            process.position = Some(version);
+            // A list of an older moment is caught up by the stream after a while.
+            let wait = if moment < now { self.rng.u64(100..5_000) } else { 1 };
+            self.after(Duration::from_millis(wait), Event::Stream(id));
+            return;
+        };
+        if self.wrong.silent > 0 {
+            return;
+        }
+        for at in 0..self.store.log.len() {
+            let change = &self.store.log[at];
+            if change.version <= position {
+                continue;
+            }
+            let (version, key) = (change.version, change.key.clone());
+            let event = match &change.watch {
+                Some(stored) => watcher::Event::Apply(stored.guarded()),
+                None => watcher::Event::Delete(self.last(at)),
+            };
+            self.trace.note(now, format_args!("process {id} hears of {key} as of {version}"));
+            let Some(process) = self.processes.get_mut(&id) else { return };
+            process.tell(event);
+            process.position = Some(version);
+        }
+    }
+
+    /// What a resource was before the change that deleted it.
+    fn last(&self, at: usize) -> cce_backup_watch::api::Guarded {
+        let key = &self.store.log[at].key;
+        let before = self.store.log[..at].iter().rev().find(|change| change.key == *key);
+        let stored: Option<&Stored> = before.and_then(|change| change.watch.as_ref());
+        stored.map_or_else(|| DeserializeGuard(Err(unknown())), Stored::guarded)
+    }
+}
+
+fn unknown() -> kube::core::error_boundary::InvalidObject {
+    kube::core::error_boundary::InvalidObject {
+        error: String::new(),
+        metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta::default(),
+    }
+}

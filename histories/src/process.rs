@@ -1,0 +1,219 @@
+//! One process of the operator: the real engine, reconcile and plan, driven step by step. What kube's runtime does between
+//! them (the stream, the queue of reconciles, one reconcile of a resource at a time) is made up here as kube documents it.
+
+use std::collections::BTreeMap;
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex};
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use cce_backup_watch::api::Guarded;
+use cce_backup_watch::cloud::region::Endpoints;
+use cce_backup_watch::controller::{
+    self,
+    context::Context,
+    reconcile::{self, reconcile},
+    retry::Retries,
+    trigger::Triggers,
+};
+use cce_backup_watch::metrics::Metrics;
+use cce_backup_watch::poll::{
+    Effect, Request, Resolution, Source, WatchKey, account::Limit, driver::Poller, engine::Config, secret,
+};
+use futures::{FutureExt, future::BoxFuture};
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::watcher;
+
+use crate::{
+    api_server::{Access, Call},
+    time,
+};
+
+/// Requests to the cloud in flight: few, so that who hangs is felt.
+pub const CONCURRENCY: usize = 16;
+
+/// A reconcile under way.
+type Reconcile = BoxFuture<'static, Result<kube::runtime::controller::Action, reconcile::Error>>;
+
+/// A process.
+pub struct Process {
+    /// Tells it from all that were before.
+    pub id: u64,
+    /// Until when it stands still.
+    pub frozen_until: Duration,
+    /// What the stream has told, up to this resourceVersion; none before the first list.
+    pub position: Option<u64>,
+    /// When each resource is to be reconciled.
+    due: BTreeMap<WatchKey, Duration>,
+    running: BTreeMap<WatchKey, (Arc<Guarded>, Reconcile)>,
+    reads: Vec<(usize, BoxFuture<'static, Resolution>)>,
+    context: Arc<Context<Access>>,
+    store: reflector::Store<Guarded>,
+    writer: reflector::store::Writer<Guarded>,
+    until: Duration,
+}
+
+/// What a step brought.
+#[derive(Default)]
+pub struct Stepped {
+    /// Requests to send to the cloud.
+    pub requests: Vec<Request>,
+    /// The resources that were reconciled.
+    pub reconciled: Vec<WatchKey>,
+    /// When there is something to do again.
+    pub until: Duration,
+}
+
+impl Process {
+    /// A process that was just started.
+    pub fn new(id: u64, seed: u64, (rate, burst): (f64, u32), calls: Arc<Mutex<Vec<Call>>>) -> Self {
+        let config = Config {
+            concurrency: CONCURRENCY,
+            limit: Limit { rate, burst },
+            endpoints: Endpoints::default(),
+            seed,
+            hasher: RandomState::new(),
+        };
+        let context = Context {
+            api_server: Access { process: id, calls },
+            instance: format!("process-{id}"),
+            poller: Poller::new(config, time::clock()),
+            served: Vec::new(),
+            retries: Retries::default(),
+            triggers: Triggers::default(),
+            slots: tokio_slots(),
+            metrics: Metrics::default(),
+            clock: time::clock(),
+        };
+        let (store, writer) = reflector::store();
+        Self {
+            id,
+            frozen_until: Duration::ZERO,
+            position: None,
+            due: BTreeMap::new(),
+            running: BTreeMap::new(),
+            reads: Vec::new(),
+            context: Arc::new(context),
+            store,
+            writer,
+            until: Duration::ZERO,
+        }
+    }
+
+    /// The engine.
+    pub fn poller(&self) -> &Poller {
+        &self.context.poller
+    }
+
+    /// The stream tells of something.
+    pub fn tell(&mut self, mut event: watcher::Event<Guarded>) {
+        if let watcher::Event::Apply(watch)
+        | watcher::Event::InitApply(watch)
+        | watcher::Event::Delete(watch) = &mut event
+        {
+            controller::prune(watch);
+        }
+        self.writer.apply_watcher_event(&event);
+        controller::observe(&*self.context, &self.store, "", &event);
+        if let watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) = event {
+            if self.context.triggers.is_new(&watch) {
+                self.wake(controller::key_of(&watch), time::now());
+            }
+        }
+    }
+
+    fn wake(&mut self, key: WatchKey, at: Duration) {
+        let due = self.due.entry(key).or_insert(at);
+        *due = at.min(*due);
+    }
+
+    /// Does all that there is to do now.
+    pub fn step(&mut self) -> Stepped {
+        let now = time::now();
+        let mut stepped = Stepped::default();
+        loop {
+            let begun = self.begin(now);
+            stepped.reconciled.extend(begun.iter().cloned());
+            let ended = self.go_on(now);
+            let turn = self.poller().turn();
+            self.until = time::of(turn.until);
+            let is_idle = begun.is_empty() && !ended && turn.effects.is_empty() && turn.woken.is_empty();
+            for key in turn.woken {
+                self.wake(key, now);
+            }
+            for effect in turn.effects {
+                match effect {
+                    Effect::Fetch(request) => stepped.requests.push(request),
+                    Effect::Resolve { id, source } => self.read(id, &source),
+                }
+            }
+            if is_idle {
+                break;
+            }
+        }
+        let free = self.due.iter().filter(|(key, _)| !self.running.contains_key(*key)).map(|(_, at)| *at);
+        stepped.until =
+            free.chain([self.until]).min().unwrap_or(self.until).max(now + Duration::from_millis(1));
+        stepped
+    }
+
+    /// Begins the reconciles that are due.
+    fn begin(&mut self, now: Duration) -> Vec<WatchKey> {
+        let is_due = |(key, at): &(&WatchKey, &Duration)| **at <= now && !self.running.contains_key(*key);
+        let due: Vec<_> = self.due.iter().filter(is_due).map(|(key, _)| key.clone()).collect();
+        for key in &due {
+            self.due.remove(key);
+            let (namespace, name) = key.split_once('/').unwrap_or_default();
+            match self.store.get(&ObjectRef::new(name).within(namespace)) {
+                Some(watch) => {
+                    let work = reconcile(watch.clone(), self.context.clone()).boxed();
+                    self.running.insert(key.clone(), (watch, work));
+                }
+                None => controller::forget(&*self.context, key),
+            }
+        }
+        due
+    }
+
+    /// Goes on with what waits for the API server; returns whether something ended.
+    fn go_on(&mut self, now: Duration) -> bool {
+        let mut waker = task::Context::from_waker(futures::task::noop_waker_ref());
+        let mut ended = Vec::new();
+        for (key, (_, work)) in &mut self.running {
+            if let Poll::Ready(result) = work.poll_unpin(&mut waker) {
+                ended.push((key.clone(), result));
+            }
+        }
+        let mut any = !ended.is_empty();
+        for (key, result) in ended {
+            let Some((watch, _)) = self.running.remove(&key) else { continue };
+            if let Err(error) = result {
+                let wait = reconcile::retry_after(&watch, &error, &self.context);
+                self.wake(key, now + wait);
+            }
+        }
+        let poller = &self.context.poller;
+        self.reads.retain_mut(|(id, read)| match read.poll_unpin(&mut waker) {
+            Poll::Ready(resolution) => {
+                poller.resolved(*id, resolution);
+                any = true;
+                false
+            }
+            Poll::Pending => true,
+        });
+        any
+    }
+
+    fn read(&mut self, id: usize, source: &Source) {
+        let Source::Secret { namespace, name } = source else { return };
+        let (api_server, namespace, name) =
+            (self.context.api_server.clone(), namespace.clone(), name.clone());
+        let read = async move { secret::resolve(&api_server, &namespace, &name).await };
+        self.reads.push((id, read.boxed()));
+    }
+}
+
+/// As many reconciles at a time as the operator allows.
+fn tokio_slots() -> tokio::sync::Semaphore {
+    tokio::sync::Semaphore::new(usize::from(controller::RECONCILES))
+}

@@ -1,0 +1,138 @@
+//! Promises on how much is asked: of each endpoint, account and key of the cloud, and of the API server.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use cce_backup_watch::cloud::fault::FaultKind;
+use cce_backup_watch::poll::{Fetched, WatchKey};
+
+use crate::{
+    cloud::TIMEOUT,
+    finding::{Finding, promise},
+    process::CONCURRENCY,
+    time,
+};
+
+/// What a request to the cloud is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sent {
+    /// The process that sent it.
+    pub process: u64,
+    /// The region of its account.
+    pub region: usize,
+    /// Its account.
+    pub account: usize,
+    /// Its cluster.
+    pub cluster: usize,
+    /// The access key that signed it.
+    pub key: String,
+}
+
+/// How long a refused key rests at least: the first backoff, less a tenth of jitter.
+const REST: Duration = Duration::from_secs(54);
+/// The window in which reconciles and requests are counted.
+const WINDOW: Duration = Duration::from_secs(10);
+/// The most reconciles of a watch in a window, and the most requests to the API server for it. A change of the resource, news,
+/// a conflict and the tries after it are a handful; what spins makes hundreds.
+const RECONCILES: usize = 16;
+const REQUESTS: usize = 40;
+
+/// What is counted.
+#[derive(Default)]
+pub struct Load {
+    endpoints: HashMap<(u64, usize), usize>,
+    accounts: HashMap<(u64, usize), usize>,
+    /// The level of each account's bucket, and when it was so full.
+    buckets: HashMap<(u64, usize), (f64, Duration)>,
+    shut: HashMap<(u64, usize), Duration>,
+    /// When each key was refused, and how often it was sent since.
+    refused: HashMap<(u64, String), (Duration, usize)>,
+    reconciles: HashMap<(u64, WatchKey), VecDeque<Duration>>,
+    requests: HashMap<(u64, WatchKey), VecDeque<Duration>>,
+}
+
+impl Load {
+    /// A request is sent, `delay` after it was due. `is_healthy` says that nothing has ever been wrong with its account, its
+    /// key and the API server.
+    pub fn sent(
+        &mut self,
+        sent: &Sent,
+        (rate, burst): (f64, u32),
+        delay: Duration,
+        is_healthy: bool,
+    ) -> Result<(), Box<Finding>> {
+        let now = time::now();
+        let endpoint = self.endpoints.entry((sent.process, sent.region)).or_default();
+        *endpoint += 1;
+        promise(*endpoint <= CONCURRENCY / 4, "an endpoint has its share in flight", || format!("{sent:?}"))?;
+        let account = self.accounts.entry((sent.process, sent.account)).or_default();
+        *account += 1;
+        promise(*account <= CONCURRENCY / 8, "an account has its share in flight", || format!("{sent:?}"))?;
+
+        let burst = f64::from(burst);
+        let (level, since) = self.buckets.entry((sent.process, sent.account)).or_insert((burst, now));
+        *level = (*level + rate * (now - *since).as_secs_f64()).min(burst) - 1.0;
+        *since = now;
+        promise(*level > -1.01, "an account is asked at its rate", || format!("{sent:?}"))?;
+
+        let shut = self.shut.get(&(sent.process, sent.account)).copied().unwrap_or_default();
+        promise(now >= shut, "Retry-After is kept", || format!("{sent:?}, shut until {shut:?}"))?;
+
+        if let Some((refused, times)) = self.refused.get_mut(&(sent.process, sent.key.clone())) {
+            *times += 1;
+            promise(*times <= 1 || now >= *refused + REST, "a refused key rests", || {
+                format!("{sent:?}, refused at {refused:?} and sent {times} times since")
+            })?;
+        }
+        promise(
+            !is_healthy || delay <= TIMEOUT + Duration::from_secs(2),
+            "a healthy account is late by one time-out at most",
+            || format!("{sent:?} was due {delay:?} ago"),
+        )
+    }
+
+    /// A request is answered, or is not.
+    pub fn fetched(&mut self, sent: &Sent, fetched: &Fetched) {
+        let now = time::now();
+        *self.endpoints.entry((sent.process, sent.region)).or_default() -= 1;
+        *self.accounts.entry((sent.process, sent.account)).or_default() -= 1;
+        let key = (sent.process, sent.key.clone());
+        match fetched {
+            Fetched::Fault(fault) if fault.kind == FaultKind::AuthenticationFailed => {
+                self.refused.insert(key, (now, 0));
+            }
+            Fetched::Fault(fault) if fault.kind == FaultKind::Throttled => {
+                if let Some(after) = fault.retry_after {
+                    self.shut.insert((sent.process, sent.account), now + after);
+                }
+            }
+            Fetched::Fault(_) => {}
+            Fetched::Unchanged | Fetched::Answer(..) => {
+                self.refused.remove(&key);
+            }
+        }
+    }
+
+    /// A watch is reconciled.
+    pub fn reconciled(&mut self, process: u64, key: &WatchKey) -> Result<(), Box<Finding>> {
+        let times = count(self.reconciles.entry((process, key.clone())).or_default());
+        promise(times <= RECONCILES, "reconciles do not spin", || format!("{key}: {times} in 10 s"))
+    }
+
+    /// The API server is asked about a watch.
+    pub fn requested(&mut self, process: u64, key: &WatchKey) -> Result<(), Box<Finding>> {
+        let times = count(self.requests.entry((process, key.clone())).or_default());
+        promise(times <= REQUESTS, "requests to the API server do not storm", || {
+            format!("{key}: {times} in 10 s")
+        })
+    }
+}
+
+fn count(times: &mut VecDeque<Duration>) -> usize {
+    let now = time::now();
+    times.push_back(now);
+    while times.front().is_some_and(|first| *first + WINDOW < now) {
+        times.pop_front();
+    }
+    times.len()
+}

@@ -1,0 +1,190 @@
+//! Promises on every status that is written and every Event that is created: each is true, none goes backwards, each
+//! transition is told once.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use cce_backup_watch::api::{
+    ClusterBackupWatchStatus, TaskStatus,
+    condition::{self, types},
+};
+use cce_backup_watch::poll::WatchKey;
+use k8s_openapi::api::events::v1::Event;
+
+use crate::{
+    api_server::Stored,
+    cloud::{self, Cluster},
+    finding::{Finding, promise},
+    time,
+};
+
+/// How long an Event that cannot be written holds back the status, less what a try takes.
+const HELD_BACK: Duration = Duration::from_secs(50);
+
+/// What was told so far.
+#[derive(Default)]
+pub struct Told {
+    /// By resource, reason, task, and what else tells one from another.
+    events: HashSet<(String, String, String, String)>,
+    /// For each watch, since when Events of it fail; and whether one may have been lost.
+    failing: HashMap<WatchKey, Duration>,
+    lossy: HashSet<WatchKey>,
+    /// Failures and recoveries of a resource: told, and written.
+    failures: HashMap<String, (usize, usize)>,
+    /// Resources whose status somebody else wrote.
+    restored: HashSet<String>,
+}
+
+impl Told {
+    /// Somebody else writes the status of a resource.
+    pub fn restored(&mut self, uid: &str) {
+        self.restored.insert(uid.to_owned());
+    }
+
+    /// An Event could not be created: for a passing reason, or one that lasts.
+    pub fn not_created(&mut self, key: &WatchKey, lasts: bool) {
+        let since = *self.failing.entry(key.clone()).or_insert_with(time::now);
+        if lasts || time::now() >= since + HELD_BACK {
+            self.lossy.insert(key.clone());
+        }
+    }
+
+    /// An Event is created.
+    pub fn created(&mut self, key: &WatchKey, event: &Event, cluster: &Cluster) -> Result<(), Box<Finding>> {
+        self.failing.remove(key);
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let (reason, note) = (text(&event.reason), text(&event.note));
+        let resource = event.regarding.as_ref().and_then(|of| of.uid.clone()).unwrap_or_default();
+        let task = note.strip_prefix("task ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        if reason == "PollFailed" {
+            self.failures.entry(resource).or_default().0 += 1;
+            return Ok(());
+        }
+        let milestone = note.split("reached ").nth(1).unwrap_or_default();
+        let seen: Vec<&cloud::Task> =
+            cluster.versions.iter().flatten().filter(|listed| listed.uid == task).collect();
+        let is_true = match reason.as_str() {
+            "BackupSucceeded" => seen.iter().any(|task| task.phase == "Success" && !task.rollback),
+            "BackupFailed" => seen.iter().any(|task| task.phase == "Failed" && !task.rollback),
+            "BackupStarted" => seen.iter().any(|task| !task.is_finished() && !task.rollback),
+            "BackupProgressing" => {
+                let reached = milestone.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(101);
+                seen.iter().any(|task| task.progress >= reached)
+            }
+            _ => return Ok(()),
+        };
+        promise(is_true, "nothing is told that did not happen", || format!("{key}: {reason}, {note}"))?;
+        let is_new = self.events.insert((resource, reason.clone(), task.to_owned(), milestone.to_owned()));
+        promise(is_new, "a transition is told once", || format!("{key}: {reason}, {note}"))
+    }
+
+    /// A status is written.
+    pub fn written(
+        &mut self,
+        key: &WatchKey,
+        old: &Stored,
+        new: &Stored,
+        cluster: &Cluster,
+    ) -> Result<(), Box<Finding>> {
+        let nothing = ClusterBackupWatchStatus::default();
+        let (before, after) =
+            (old.watch.status.as_ref().unwrap_or(&nothing), new.watch.status.as_ref().unwrap_or(&nothing));
+        promise(before != after, "a write changes something", || format!("{key}: {after:?}"))?;
+        let time = |status: &ClusterBackupWatchStatus| status.last_success.as_ref().map(|last| last.time);
+        promise(time(after) >= time(before), "the last success is never lost", || {
+            format!("{key}: {:?} after {:?}", after.last_success, before.last_success)
+        })?;
+        promise(after.latest_backup_time >= before.latest_backup_time, "no status moves backwards", || {
+            format!("{key}: {:?} after {:?}", after.latest_backup_time, before.latest_backup_time)
+        })?;
+        let generation = new.watch.metadata.generation;
+        promise(
+            after.observed_generation <= generation
+                && after.observed_generation >= before.observed_generation,
+            "the observed generation is one that was, and grows",
+            || format!("{key}: {:?} of {generation:?}", after.observed_generation),
+        )?;
+        if new.is_undecodable {
+            return Ok(());
+        }
+        shows_what_was_answered(key, after, cluster)?;
+        self.tells(key, new, before, after)
+    }
+
+    /// Every transition that is written was told before.
+    fn tells(
+        &mut self,
+        key: &WatchKey,
+        new: &Stored,
+        before: &ClusterBackupWatchStatus,
+        after: &ClusterBackupWatchStatus,
+    ) -> Result<(), Box<Finding>> {
+        let uid = new.watch.metadata.uid.clone().unwrap_or_default();
+        let is_lossy = self.lossy.contains(key) || self.restored.contains(&uid);
+        let is = |status: &ClusterBackupWatchStatus, truth: &str| {
+            condition::find(&status.conditions, types::READY).is_some_and(|ready| ready.status == truth)
+        };
+        if is(after, "False") && !is(before, "False") {
+            let (told, written) = self.failures.entry(uid.clone()).or_default();
+            *written += 1;
+            promise(is_lossy || *told >= *written, "a failure is told before it is written", || {
+                format!("{key}: {told} told, {written} written")
+            })?;
+        }
+        let (Some(known), Some(tasks)) = (&before.tasks, &after.tasks) else { return Ok(()) };
+        for task in tasks.iter().filter(|task| is_backup(task)) {
+            let reason = match task.phase.as_deref() {
+                Some("Success") => "BackupSucceeded",
+                Some("Failed") => "BackupFailed",
+                _ => continue,
+            };
+            let was_unfinished = known.iter().any(|old| {
+                old.uid == task.uid && !matches!(old.phase.as_deref(), Some("Success" | "Failed"))
+            });
+            let event = (uid.clone(), reason.to_owned(), task.uid.clone(), String::new());
+            promise(
+                !was_unfinished || is_lossy || self.events.contains(&event),
+                "a transition is told before it is written",
+                || format!("{key}: {reason} of {}", task.uid),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A status shows one version of the cloud's list, and never calls a backup good that the cloud did not call so.
+fn shows_what_was_answered(
+    key: &WatchKey,
+    status: &ClusterBackupWatchStatus,
+    cluster: &Cluster,
+) -> Result<(), Box<Finding>> {
+    let Some(version) = status.latest_backup_time.map(cloud::version) else { return Ok(()) };
+    let Some(listed) = cluster.versions.get(version) else {
+        return promise(false, "a status shows what was answered", || format!("{key}: no version {version}"));
+    };
+    if let (Some(newest), Some(shown)) = (listed.last(), status.tasks.iter().flatten().next())
+        && newest.uid == shown.uid
+    {
+        promise(
+            Some(newest.phase.as_str()) == shown.phase.as_deref() && Some(newest.progress) == shown.progress,
+            "a status shows what was answered",
+            || format!("{key}: {shown:?}, but the cloud said {newest:?}"),
+        )?;
+    }
+    let healthy = condition::find(&status.conditions, types::BACKUP_HEALTHY);
+    if healthy.is_some_and(|healthy| healthy.status == "True") {
+        let finished = |phase: &str, of: &[cloud::Task]| {
+            of.iter().filter(|task| task.phase == phase && !task.rollback).map(|task| task.created).max()
+        };
+        let failed = finished("Failed", listed);
+        let good = cluster.versions[..=version].iter().filter_map(|listed| finished("Success", listed)).max();
+        promise(good.is_some() && good >= failed, "never healthy without a Success", || {
+            format!("{key}: version {version}, {listed:?}")
+        })?;
+    }
+    Ok(())
+}
+
+fn is_backup(task: &TaskStatus) -> bool {
+    !task.items.iter().any(|item| item.type_.as_deref() == Some("master-backup-rollback"))
+}

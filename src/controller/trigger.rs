@@ -1,0 +1,87 @@
+//! Which change of a resource makes a reconcile: a new spec, a request, a resource that is new here. A status write does
+//! not, or each would trigger itself.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kube::{Resource, ResourceExt};
+
+use super::key_of;
+use crate::api::{Guarded, REQUESTED_AT};
+use crate::poll::WatchKey;
+
+/// What each resource was when it last made a reconcile.
+///
+/// A resource that is forgotten makes one again when it is told of, though it be the same as before: an API server that
+/// lists an older moment leaves out what is created since, and tells of it afterwards.
+#[derive(Default)]
+pub struct Triggers(Mutex<HashMap<WatchKey, u64>>);
+
+impl Triggers {
+    /// Whether a resource differs from what last made a reconcile, which it does from now on.
+    pub fn is_new(&self, watch: &Guarded) -> bool {
+        let mut hash = DefaultHasher::new();
+        let meta = watch.meta();
+        let request = watch.annotations().get(REQUESTED_AT);
+        (&meta.uid, meta.generation, request, watch.0.is_ok()).hash(&mut hash);
+        let hash = hash.finish();
+        self.all().insert(key_of(watch), hash) != Some(hash)
+    }
+
+    /// A resource is gone.
+    pub fn forget(&self, key: &str) {
+        self.all().remove(key);
+    }
+
+    /// Forgets all that `keep` does not name.
+    pub fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.all().retain(|key, _| keep(key));
+    }
+
+    /// A panic elsewhere leaves the map whole: each change of it is one call.
+    fn all(&self) -> MutexGuard<'_, HashMap<WatchKey, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn watch(generation: i64) -> Guarded {
+        serde_json::from_value(json!({
+            "apiVersion": "cce.backupwatch.io/v1alpha1",
+            "kind": "ClusterBackupWatch",
+            "metadata": { "name": "prod", "namespace": "platform", "uid": "1", "generation": generation },
+            "spec": { "region": "r", "projectID": "p", "clusterID": "c" },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_status_write_makes_no_reconcile_and_a_new_spec_and_a_request_do() {
+        let triggers = Triggers::default();
+        assert!(triggers.is_new(&watch(1)));
+        let mut written = watch(1);
+        written.meta_mut().resource_version = Some("2".into());
+        assert!(!triggers.is_new(&written));
+        assert!(triggers.is_new(&watch(2)));
+        let mut requested = watch(2);
+        requested.annotations_mut().insert(REQUESTED_AT.into(), "now".into());
+        assert!(triggers.is_new(&requested));
+        assert!(!triggers.is_new(&requested));
+    }
+
+    #[test]
+    fn a_resource_that_was_forgotten_makes_a_reconcile_though_it_is_the_same() {
+        let triggers = Triggers::default();
+        assert!(triggers.is_new(&watch(1)));
+        triggers.forget("platform/prod");
+        assert!(triggers.is_new(&watch(1)));
+        triggers.retain(|_| false);
+        assert!(triggers.is_new(&watch(1)));
+    }
+}
