@@ -65,8 +65,8 @@ pub enum Reply {
     Watch(Option<Guarded>),
     /// A resource that was not decoded.
     Raw(Option<Value>),
-    /// The resourceVersion that was written.
-    Version(String),
+    /// A resource that was written.
+    Written(Box<ClusterBackupWatch>),
     /// It is done.
     Done,
     /// A Secret.
@@ -110,18 +110,15 @@ impl ApiServer for Access {
         }
     }
 
-    async fn replace_status(&self, watch: &ClusterBackupWatch) -> Result<String, Error> {
+    async fn replace_status(&self, watch: &ClusterBackupWatch) -> Result<ClusterBackupWatch, Error> {
         match self.ask(Request::Put(Box::new(watch.clone()))).await? {
-            Reply::Version(version) => Ok(version),
+            Reply::Written(stored) => Ok(*stored),
             _ => Err(no_answer()),
         }
     }
 
-    async fn replace_raw_status(&self, watch: &Value) -> Result<String, Error> {
-        match self.ask(Request::PutRaw(watch.clone())).await? {
-            Reply::Version(version) => Ok(version),
-            _ => Err(no_answer()),
-        }
+    async fn replace_raw_status(&self, watch: &Value) -> Result<(), Error> {
+        self.ask(Request::PutRaw(watch.clone())).await.map(drop)
     }
 
     async fn create_event(&self, event: &Event) -> Result<(), Error> {
@@ -139,6 +136,12 @@ impl ApiServer for Access {
 /// No connection, or no answer in time.
 pub fn no_answer() -> Error {
     Error::Service("the API server did not answer in time".into())
+}
+
+/// What the name of an Event that exists is answered with.
+pub fn already_exists() -> Error {
+    let status = Status { code: 409, reason: "AlreadyExists".into(), ..Status::default() };
+    Error::Api(Box::new(status))
 }
 
 /// An answer with this code.

@@ -64,11 +64,22 @@ pub struct Cluster {
     pub is_empty: bool,
     /// What was listed in each version; the last is what is listed now.
     pub versions: Vec<Vec<Task>>,
+    /// The answer that lists it.
+    body: Vec<u8>,
 }
 
 impl Cluster {
     fn new(account: usize) -> Self {
-        Self { account, tasks: Vec::new(), is_busy: false, is_empty: false, versions: vec![Vec::new()] }
+        let mut cluster = Self {
+            account,
+            tasks: Vec::new(),
+            is_busy: false,
+            is_empty: false,
+            versions: vec![Vec::new()],
+            body: Vec::new(),
+        };
+        cluster.body = body(&cluster);
+        cluster
     }
 
     /// What is listed now.
@@ -81,6 +92,7 @@ impl Cluster {
         let listed = if self.is_empty { Vec::new() } else { self.tasks.clone() };
         if *self.listed() != *listed {
             self.versions.push(listed);
+            self.body = body(self);
         }
     }
 
@@ -155,12 +167,12 @@ impl Cloud {
                 Reply::now(Fetched::Fault(Fault { http_status: Some(200), ..fault }))
             }
             None => {
-                let body = body(&self.clusters[cluster]);
-                let hash = hash(&body);
+                let body = &self.clusters[cluster].body;
+                let hash = hash(body);
                 if known == Some(hash) {
                     return Reply::now(Fetched::Unchanged);
                 }
-                Reply::now(match wire::decode(&body) {
+                Reply::now(match wire::decode(body) {
                     Ok(answer) => Fetched::Answer(answer, hash),
                     Err(error) => Fetched::Fault(Fault::new(FaultKind::InvalidResponse, error.to_string())),
                 })

@@ -9,13 +9,7 @@ use std::time::Duration;
 
 use cce_backup_watch::api::Guarded;
 use cce_backup_watch::cloud::region::Endpoints;
-use cce_backup_watch::controller::{
-    self,
-    context::Context,
-    reconcile::{self, reconcile},
-    retry::Retries,
-    trigger::Triggers,
-};
+use cce_backup_watch::controller::{self, context::Context, reconcile, retry::Retries, trigger::Triggers};
 use cce_backup_watch::metrics::Metrics;
 use cce_backup_watch::poll::{
     Effect, Request, Resolution, Source, WatchKey, account::Limit, driver::Poller, engine::Config, secret,
@@ -33,7 +27,7 @@ use crate::{
 pub const CONCURRENCY: usize = 16;
 
 /// A reconcile under way.
-type Reconcile = BoxFuture<'static, Result<kube::runtime::controller::Action, reconcile::Error>>;
+type Reconcile = BoxFuture<'static, Result<Option<Duration>, reconcile::Error>>;
 
 /// A process.
 pub struct Process {
@@ -166,8 +160,9 @@ impl Process {
             let (namespace, name) = key.split_once('/').unwrap_or_default();
             match self.store.get(&ObjectRef::new(name).within(namespace)) {
                 Some(watch) => {
-                    let work = reconcile(watch.clone(), self.context.clone()).boxed();
-                    self.running.insert(key.clone(), (watch, work));
+                    let (object, context) = (watch.clone(), self.context.clone());
+                    let work = async move { reconcile::attempt(&object, &context).await };
+                    self.running.insert(key.clone(), (watch, work.boxed()));
                 }
                 None => controller::forget(&*self.context, key),
             }
@@ -187,8 +182,9 @@ impl Process {
         let mut any = !ended.is_empty();
         for (key, result) in ended {
             let Some((watch, _)) = self.running.remove(&key) else { continue };
-            if let Err(error) = result {
-                let wait = reconcile::retry_after(&watch, &error, &self.context);
+            let wait =
+                result.unwrap_or_else(|error| Some(reconcile::retry_after(&watch, &error, &self.context)));
+            if let Some(wait) = wait {
                 self.wake(key, now + wait);
             }
         }

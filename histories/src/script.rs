@@ -72,8 +72,9 @@ pub enum End {
     Never,
 }
 
-/// Something that happens.
+/// Something that happens. Times are in seconds: `for_` is how long it lasts, `after`, `late` and `back` are waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the variant says what its fields are
 pub enum Act {
     /// A backup begins, takes steps of so many seconds, and ends.
     Backup { cluster: usize, steps: u8, step: u64, end: End, rollback: bool, pauses: bool },

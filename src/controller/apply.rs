@@ -15,14 +15,15 @@ use super::{
     context::{Context, View},
     plan::{Event, Plan},
 };
-use crate::api::{CONTROLLER, condition::types};
+use crate::api::{CONTROLLER, ClusterBackupWatchStatus, condition::types};
 use crate::kubernetes::ApiServer;
+use crate::poll::Basis;
 
 /// How a status write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// The resource says what was planned, in this version.
-    Done(String),
+    /// The resource says what was planned.
+    Done(Basis),
     /// The resource is no longer what was planned from.
     Conflict,
     /// The resource is gone.
@@ -39,7 +40,7 @@ pub async fn apply<A: ApiServer>(
     for event in &plan.events {
         publish(context, view, event, now).await?;
     }
-    let Some(status) = &plan.status else { return Ok(Written::Done(view.version().to_owned())) };
+    let Some(status) = &plan.status else { return Ok(Written::Done(view.basis())) };
     let mut written = view.watch.clone();
     let mut status = status.clone();
     // Conditions of other types belong to others.
@@ -47,8 +48,9 @@ pub async fn apply<A: ApiServer>(
         view.status.conditions.iter().filter(|condition| !types::ALL.contains(&condition.type_.as_str()));
     status.conditions.extend(others.cloned());
     written.status = Some(status);
+    let nothing = ClusterBackupWatchStatus::default();
     let (written, result) = match context.api_server.replace_status(&written).await {
-        Ok(version) => (Ok(Written::Done(version)), "success"),
+        Ok(stored) => (Ok(Written::Done(View::of(&stored, &nothing).basis())), "success"),
         Err(kube::Error::Api(error)) if error.code == 409 => (Ok(Written::Conflict), "conflict"),
         Err(kube::Error::Api(error)) if error.code == 404 => (Ok(Written::Gone), "gone"),
         Err(error) => (Err(error), "error"),
@@ -72,7 +74,7 @@ async fn publish<A: ApiServer>(
     };
     let result = match context.api_server.create_event(&object(context, view, event, now)).await {
         Ok(()) => "success",
-        Err(kube::Error::Api(error)) if error.code == 409 => "exists",
+        Err(kube::Error::Api(error)) if error.is_already_exists() => "exists",
         Err(error) if may_pass(&error) => {
             return Err(error);
         }

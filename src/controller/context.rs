@@ -1,5 +1,6 @@
 //! What every reconcile shares, and the view of one resource that the steps pass along.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use crate::cloud::{
     target::{ClusterId, ProjectId, Region, Target, TargetError},
 };
 use crate::metrics::Metrics;
-use crate::poll::{Demand, Outcome, WatchKey, driver::Poller};
+use crate::poll::{Basis, Demand, Outcome, WatchKey, driver::Poller};
 
 /// How soon after a restart a watch is polled over which a person has to act, and one whose polls failed.
 const STALLED: Duration = Duration::from_secs(30);
@@ -94,6 +95,14 @@ impl<'a> View<'a> {
         self.watch.metadata.resource_version.as_deref().unwrap_or_default()
     }
 
+    /// What outcomes are planned onto.
+    pub fn basis(&self) -> Basis {
+        let mut hash = DefaultHasher::new();
+        // A status is made of strings and numbers, so it can always be written as JSON.
+        serde_json::to_vec(self.status).unwrap_or_default().hash(&mut hash);
+        Basis { resource_version: self.version().to_owned(), status: hash.finish() }
+    }
+
     /// What it wants of the engine; or why no request could be made for it at all.
     pub fn demand(&self, served: &[String], now: Timestamp) -> Result<Demand, Fault> {
         let cadence = plan::schedule::cadence(self.spec, self.status.tasks.as_deref(), now);
@@ -106,6 +115,7 @@ impl<'a> View<'a> {
             cadence,
             spread: self.spread(cadence.period),
             request: self.request.clone(),
+            basis: self.basis(),
         })
     }
 

@@ -21,7 +21,7 @@ use crate::api::{
     condition::{self, types},
 };
 use crate::kubernetes::ApiServer;
-use crate::poll::{News, Outcome, Settled};
+use crate::poll::{Basis, News, Outcome, Settled};
 
 /// Kubernetes itself failed, or the reconcile did.
 #[derive(Debug, thiserror::Error)]
@@ -37,30 +37,41 @@ pub enum Error {
     Panic,
 }
 
-/// Ensures that a watch says what the cloud says.
+/// Ensures that a watch says what the cloud says, as kube's runtime calls it.
 pub async fn reconcile<A: ApiServer>(
     object: Arc<Guarded>,
     context: Arc<Context<A>>,
 ) -> Result<Action, Error> {
+    attempt(&object, &context).await.map(|wait| wait.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Ensures that a watch says what the cloud says. News that comes while a failed attempt backs off waits for the next
+/// attempt: then how long to wait is returned.
+pub async fn attempt<A: ApiServer>(
+    object: &Guarded,
+    context: &Context<A>,
+) -> Result<Option<Duration>, Error> {
+    let key = key_of(object);
+    if let Some(wait) = context.retries.backs_off(&key, context.clock.instant()) {
+        return Ok(Some(wait));
+    }
     // However many namespaces are watched, one number bounds the requests to the API server.
     let _slot = context.slots.acquire().await;
     let begun = context.clock.instant();
     let work = async {
         match &object.0 {
-            Ok(watch) => watch_over(watch, &context).await,
-            Err(undecodable) => invalid::report(&context, undecodable).await,
+            Ok(watch) => watch_over(watch, context).await,
+            Err(undecodable) => invalid::report(context, undecodable).await,
         }
     };
     let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(Error::Panic));
-    context.metrics.reconciled(
-        if result.is_ok() { "success" } else { "error" },
-        context.clock.instant().duration_since(begun),
-    );
-    if result.is_ok() && context.retries.ended(&key_of(&object)) > 0 {
+    let took = context.clock.instant().duration_since(begun);
+    context.metrics.reconciled(if result.is_ok() { "success" } else { "error" }, took);
+    if result.is_ok() && context.retries.ended(&key) > 0 {
         let (namespace, name) = (object.namespace(), object.name_any());
         tracing::info!(namespace, name, "reconciled again after a failure");
     }
-    result.map(|()| Action::await_change())
+    result.map(|()| None)
 }
 
 /// When to try again after an error, as kube's runtime wants it.
@@ -103,7 +114,7 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
         return from_live(context, &view, &plan, news.as_ref()).await;
     }
     match apply(context, &view, &plan, context.clock.now()).await? {
-        Written::Done(version) => settle(context, &view, &plan, news.as_ref(), version),
+        Written::Done(basis) => settle(context, &view, &plan, news.as_ref(), basis),
         Written::Gone => context.poller.forget(&view.key()),
         Written::Conflict => return from_live(context, &view, &plan, news.as_ref()).await,
     }
@@ -128,16 +139,17 @@ async fn from_live<A: ApiServer>(
     };
     let nothing = ClusterBackupWatchStatus::default();
     let live = View::of(&live, &nothing);
-    let is_ours = !context.poller.is_behind(&view.key(), live.version())
-        || live.status == view.status
-        || Some(live.status) == planned.status.as_ref();
+    let basis = live.basis();
+    // The reply to a write of our own may have been lost.
+    let is_ours =
+        context.poller.is_ours(&view.key(), basis.status) || Some(live.status) == planned.status.as_ref();
     if !is_ours {
-        context.poller.discard(&view.key(), live.version());
+        context.poller.discard(&view.key(), &basis);
         return Ok(());
     }
     let plan = decide(context, &live, news);
     match apply(context, &live, &plan, context.clock.now()).await? {
-        Written::Done(version) => settle(context, &live, &plan, news, version),
+        Written::Done(basis) => settle(context, &live, &plan, news, basis),
         Written::Gone => context.poller.forget(&view.key()),
         Written::Conflict => return Err(Error::Conflict),
     }
@@ -167,11 +179,10 @@ fn decide<A>(context: &Context<A>, view: &View<'_>, news: Option<&News>) -> Plan
 }
 
 /// The resource says what was planned.
-fn settle<A>(context: &Context<A>, view: &View<'_>, plan: &Plan, news: Option<&News>, version: String) {
+fn settle<A>(context: &Context<A>, view: &View<'_>, plan: &Plan, news: Option<&News>, basis: Basis) {
     report(view, plan, news.map(|news| &news.outcome));
     let number = news.map(|news| news.number);
-    let settled =
-        Settled { number, cadence: plan.cadence, judge_after: plan.judge_after, resource_version: version };
+    let settled = Settled { number, cadence: plan.cadence, judge_after: plan.judge_after, basis };
     context.poller.settle(&view.key(), &settled);
 }
 

@@ -30,6 +30,8 @@ pub struct Retries {
 struct Trouble {
     tries: u32,
     since: Instant,
+    /// Until when news waits for the next try.
+    until: Instant,
 }
 
 impl Retries {
@@ -37,7 +39,7 @@ impl Retries {
     pub fn is_passing(&self, error: &kube::Error, now: Instant) -> bool {
         let mut outage = lock(&self.outage);
         match error {
-            kube::Error::Api(status) if status.code == 429 || status.code >= 500 => {}
+            kube::Error::Api(status) if matches!(status.code, 409 | 429 | 500..) => {}
             // An API server that starts refuses everybody until it has read its rules.
             kube::Error::Api(status) if status.code == 403 => {
                 return outage.is_some_and(|last| now.saturating_duration_since(last) < STARTING);
@@ -58,10 +60,20 @@ impl Retries {
     /// One more try failed. Returns how long to wait, before jitter, and whether it is the first that failed.
     pub fn failed(&self, key: &WatchKey, is_passing: bool, now: Instant) -> (Duration, bool) {
         let mut troubles = lock(&self.troubles);
-        let trouble = troubles.entry(key.clone()).or_insert(Trouble { tries: 0, since: now });
+        let trouble = troubles.entry(key.clone()).or_insert(Trouble { tries: 0, since: now, until: now });
         trouble.tries += 1;
         let longest = if is_passing { PASSING.1 } else { LASTING };
+        // A tenth less than the shortest wait that jitter makes of it, so that the next try itself is never held up. What a
+        // person has to change may be tried at every poll, since it may have been changed.
+        let held = backoff(PASSING.0, trouble.tries, PASSING.1).mul_f64(0.8);
+        trouble.until = now + held;
         (backoff(PASSING.0, trouble.tries, longest), trouble.tries == 1)
+    }
+
+    /// How long a watch that failed still backs off; none where it may be tried.
+    pub fn backs_off(&self, key: &WatchKey, now: Instant) -> Option<Duration> {
+        let until = lock(&self.troubles).get(key)?.until;
+        until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// All is written, or the watch is gone. Returns how often it had failed before.
@@ -108,6 +120,19 @@ mod tests {
         assert_eq!(waits("forbidden", false), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         assert_eq!((retries.ended("outage"), retries.ended("outage")), (11, 0));
         assert_eq!(retries.failed(&"outage".into(), true, start), (Duration::from_secs(1), true));
+    }
+
+    #[test]
+    fn news_waits_for_the_next_try_and_never_holds_that_up() {
+        let (retries, key, start) = (Retries::default(), WatchKey::from("a/b"), Instant::now());
+        assert_eq!(retries.backs_off(&key, start), None);
+        for _ in 0..3 {
+            retries.failed(&key, true, start);
+        }
+        assert!(retries.backs_off(&key, start).is_some());
+        assert_eq!(retries.backs_off(&key, start + Duration::from_secs(4).mul_f64(0.9)), None);
+        retries.ended(&key);
+        assert_eq!(retries.backs_off(&key, start), None);
     }
 
     #[test]

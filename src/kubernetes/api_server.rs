@@ -31,15 +31,14 @@ pub trait ApiServer: Clone + Send + Sync + 'static {
         name: &str,
     ) -> impl Future<Output = Result<Option<Value>, Error>> + Send;
 
-    /// Replaces the status of a resource, whose resourceVersion must still be the one given. Returns the new
-    /// resourceVersion.
+    /// Replaces the status of a resource, whose resourceVersion must still be the one given. Returns what is stored.
     fn replace_status(
         &self,
         watch: &ClusterBackupWatch,
-    ) -> impl Future<Output = Result<String, Error>> + Send;
+    ) -> impl Future<Output = Result<ClusterBackupWatch, Error>> + Send;
 
     /// The same for a resource that cannot be decoded.
-    fn replace_raw_status(&self, watch: &Value) -> impl Future<Output = Result<String, Error>> + Send;
+    fn replace_raw_status(&self, watch: &Value) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Creates an Event.
     fn create_event(&self, event: &Event) -> impl Future<Output = Result<(), Error>> + Send;
@@ -63,23 +62,21 @@ impl ApiServer for Client {
         }
     }
 
-    async fn replace_status(&self, watch: &ClusterBackupWatch) -> Result<String, Error> {
+    async fn replace_status(&self, watch: &ClusterBackupWatch) -> Result<ClusterBackupWatch, Error> {
         let meta = &watch.metadata;
         let api: Api<ClusterBackupWatch> =
             Api::namespaced(self.clone(), meta.namespace.as_deref().unwrap_or_default());
         let name = meta.name.as_deref().unwrap_or_default();
-        let stored = in_time(api.replace_status(name, &params(), watch)).await?;
-        Ok(stored.metadata.resource_version.unwrap_or_default())
+        in_time(api.replace_status(name, &params(), watch)).await
     }
 
-    async fn replace_raw_status(&self, watch: &Value) -> Result<String, Error> {
+    async fn replace_raw_status(&self, watch: &Value) -> Result<(), Error> {
         let text = |field: &str| watch["metadata"][field].as_str().unwrap_or_default();
         let body = serde_json::to_vec(watch).map_err(Error::SerdeError)?;
         let put = Request::new(ClusterBackupWatch::url_path(&(), Some(text("namespace"))))
             .replace_subresource("status", text("name"), &params(), body)
             .map_err(Error::BuildRequest)?;
-        let stored: Value = in_time(self.request(put)).await?;
-        Ok(stored["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
+        in_time(self.request::<Value>(put)).await.map(drop)
     }
 
     async fn create_event(&self, event: &Event) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::{sync::Notify, task::JoinSet};
 
 use super::{
-    Demand, Effect, Fetched, News, Resolution, Settled, WatchKey,
+    Basis, Demand, Effect, Fetched, News, Resolution, Settled, WatchKey,
     engine::{Config, Engine, Snapshot},
     world::World,
 };
@@ -69,8 +69,13 @@ impl Poller {
     }
 
     /// [`Engine::discard`]
-    pub fn discard(&self, key: &str, resource_version: &str) {
-        self.change(|engine, now| engine.discard(key, resource_version, now));
+    pub fn discard(&self, key: &str, basis: &Basis) {
+        self.change(|engine, now| engine.discard(key, basis, now));
+    }
+
+    /// [`Engine::is_ours`]
+    pub fn is_ours(&self, key: &str, status: u64) -> bool {
+        self.engine().is_ours(key, status)
     }
 
     /// [`Engine::is_behind`]

@@ -87,8 +87,10 @@ pub struct Watch {
     pub answered: bool,
     /// Hash of the resourceVersion that the API server told last; 0 before the first.
     pub told: u64,
-    /// Hash of the one that was settled; 0 before the first.
+    /// Hash of the one that was settled, or that the watch came with.
     pub settled: u64,
+    /// Hash of the status in it.
+    pub status: u64,
     /// Whether the API server told of another version since.
     pub edited: bool,
 }

@@ -83,6 +83,16 @@ pub struct Cadence {
     pub running: bool,
 }
 
+/// What a resource is when outcomes are planned onto it. Where somebody else has written its status since, they may have seen
+/// more of the cloud than an outcome from before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// `metadata.resourceVersion`
+    pub resource_version: String,
+    /// Hash of the status.
+    pub status: u64,
+}
+
 /// What a watch wants.
 #[derive(Clone, Debug)]
 pub struct Demand {
@@ -101,6 +111,8 @@ pub struct Demand {
     pub spread: Option<Duration>,
     /// A person's request for a poll now that is not handled yet.
     pub request: Option<String>,
+    /// The resource as it was read.
+    pub basis: Basis,
 }
 
 /// What the newest poll brought.
@@ -147,8 +159,8 @@ pub struct Settled {
     pub cadence: Cadence,
     /// When time alone would change the verdict: the cloud is asked then, since it may know more.
     pub judge_after: Option<Duration>,
-    /// `metadata.resourceVersion` of the resource that says all of it.
-    pub resource_version: String,
+    /// The resource that says all of it.
+    pub basis: Basis,
 }
 
 /// What a request brought.

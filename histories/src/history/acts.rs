@@ -13,6 +13,7 @@ use super::{Event, History};
 use crate::{
     api_server::Stored,
     cloud::Task,
+    finding::{Finding, promise},
     process::Process,
     script::{Act, CloudTrouble, End, Level, Script, Verb},
     time,
@@ -52,6 +53,9 @@ impl Wrong {
         self.disturbing > 0
     }
 }
+
+/// Within what time a resource that cannot be decoded says so.
+const UNDECODABLE: Duration = Duration::from_secs(40);
 
 /// Whether a watch must say that it is blind when this lasts. A 429 may name any wait.
 pub fn blinds(trouble: CloudTrouble) -> bool {
@@ -212,9 +216,23 @@ impl History {
         }
     }
 
-    pub(super) fn end(&mut self, n: usize) {
+    pub(super) fn end(&mut self, n: usize) -> Result<(), Box<Finding>> {
         let (now, act) = (time::now(), self.script.acts[n].1);
         self.trace.note(now, format_args!("ends: {act:?}"));
+        if let Act::Undecodable { watch, .. } = act
+            && self.wrong.disturbing == 1
+            && now >= self.wrong.disturbed + UNDECODABLE
+        {
+            let stored = self.store.watches.get(&self.key(watch));
+            let status = stored.and_then(|stored| stored.watch.status.as_ref());
+            let ready = status.and_then(|status| condition::find(&status.conditions, types::READY));
+            promise(
+                stored.is_none_or(|stored| !stored.is_undecodable)
+                    || ready.is_some_and(|ready| ready.reason == "InvalidResource"),
+                "a resource that cannot be decoded says so",
+                || format!("{}: {ready:?}", self.key(watch)),
+            )?;
+        }
         if disturbs(act) {
             self.wrong.disturbing -= 1;
             self.wrong.disturbed = now;
@@ -281,6 +299,7 @@ impl History {
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// A running backup takes its next step, or ends.

@@ -6,7 +6,7 @@ use kube::{Error, ResourceExt};
 
 use super::{Event, History};
 use crate::{
-    api_server::{Call, Reply, Request, no_answer, refusal},
+    api_server::{Call, Reply, Request, already_exists, no_answer, refusal},
     finding::Finding,
     time,
 };
@@ -59,7 +59,7 @@ impl History {
             Request::Post(event) => {
                 let name = event.metadata.name.clone().unwrap_or_default();
                 if self.store.events.contains_key(&name) {
-                    return Ok(Err(refusal(409)));
+                    return Ok(Err(already_exists()));
                 }
                 if let Some(key) = key_of(request)
                     && let Some(n) = self.watch_of(&key)
@@ -93,7 +93,8 @@ impl History {
                 }
                 self.store.write(&key, Some(new), now);
                 self.told_stream();
-                Ok(Ok(Reply::Version(self.store.version.to_string())))
+                let stored = self.store.watches[&key].watch.clone();
+                Ok(Ok(Reply::Written(Box::new(stored))))
             }
             _ => Ok(self.store.read(request)),
         }

@@ -216,7 +216,7 @@ impl History {
         }
         match event {
             Event::Act(n) => self.begin(n),
-            Event::End(n) => self.end(n),
+            Event::End(n) => return self.end(n),
             Event::Step { cluster, act, step } => self.step_backup(cluster, act, step),
             Event::Arrive { call, sent_at } => return self.arrive(call, sent_at),
             Event::Reply { process, deliver } => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Engine, Timer};
 use crate::poll::{
-    Demand, News, Settled, WatchKey,
+    Basis, Demand, News, Settled, WatchKey,
     fetch::{Pending, State, Watch},
     later,
 };
@@ -56,7 +56,8 @@ impl Engine {
             taken: 0,
             answered: false,
             told: 0,
-            settled: 0,
+            settled: self.config.hasher.hash_one(&demand.basis.resource_version),
+            status: demand.basis.status,
             edited: false,
         };
         self.watches.insert(key.clone(), watch);
@@ -111,9 +112,9 @@ impl Engine {
 
     /// A watch's resource says what was planned.
     pub fn settle(&mut self, key: &WatchKey, settled: &Settled, now: Instant) {
-        let version = self.config.hasher.hash_one(&settled.resource_version);
+        let version = self.config.hasher.hash_one(&settled.basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
-        watch.settled = version;
+        (watch.settled, watch.status) = (version, settled.basis.status);
         watch.edited = watch.told != 0 && watch.told != version && watch.edited;
         watch.cadence = settled.cadence;
         let judge_at = settled.judge_after.map(|after| later(now, after));
@@ -145,24 +146,30 @@ impl Engine {
         let version = self.config.hasher.hash_one(resource_version);
         if let Some(watch) = self.watches.get_mut(key) {
             watch.told = version;
-            watch.edited = watch.settled != 0 && watch.settled != version;
+            watch.edited = watch.settled != version;
         }
     }
 
     /// Whether a resource is not of the version that was settled last: then somebody else wrote it, or the copy lags.
     pub fn is_behind(&self, key: &str, resource_version: &str) -> bool {
         let version = self.config.hasher.hash_one(resource_version);
-        self.watches.get(key).is_some_and(|watch| watch.settled != 0 && watch.settled != version)
+        self.watches.get(key).is_some_and(|watch| watch.settled != version)
     }
 
-    /// What a watch was handed is void, because somebody else wrote its resource, which is of `resource_version` now: the
-    /// watch wants a poll that is sent from now on. A copy of another version is behind, so that the next plan is made from
-    /// the resource itself, and not once a second from a copy that a silent stream left behind.
-    pub fn discard(&mut self, key: &str, resource_version: &str, now: Instant) {
-        let version = self.config.hasher.hash_one(resource_version);
+    /// Whether a status is the one that was settled last, or that the watch came with.
+    pub fn is_ours(&self, key: &str, status: u64) -> bool {
+        self.watches.get(key).is_none_or(|watch| watch.status == status)
+    }
+
+    /// What a watch was handed is void, because somebody else wrote its status: it wants a poll that is sent from now on. A
+    /// copy of another version than the basis is behind, so that the next plan is made from the resource itself, and not once
+    /// a second from a copy that a silent stream left behind.
+    pub fn discard(&mut self, key: &str, basis: &Basis, now: Instant) {
+        let version = self.config.hasher.hash_one(&basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
-        watch.settled = version;
-        let forced = watch.request != 0 && watch.answered;
+        (watch.settled, watch.status) = (version, basis.status);
+        // A request of a person stays one, be it answered already or not.
+        let forced = (watch.request != 0 && watch.answered) || watch.pending.is_some_and(|p| p.forced);
         watch.answered = false;
         watch.pending = Some(Pending { since: now, forced, first: false });
         let fetch = watch.fetch;

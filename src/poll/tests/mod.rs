@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{
-    Cadence, Demand, Effect, Fetched, Outcome, Request, Resolution, Settled, Source, WatchKey,
+    Basis, Cadence, Demand, Effect, Fetched, Outcome, Request, Resolution, Settled, Source, WatchKey,
     account::Limit,
     engine::{Config, Engine},
 };
@@ -77,6 +77,11 @@ fn answer(latest: i64) -> Fetched {
 fn credential(key: &str) -> Resolution {
     let credential = Arc::new(Credential::new(key, "secret", None).unwrap());
     Resolution::Resolved(ResolvedCredential { credential, id: CredentialId(key.into()) })
+}
+
+/// A resource of this version, with the status that this operator wrote.
+fn basis(resource_version: &str) -> Basis {
+    Basis { resource_version: resource_version.to_owned(), status: 0 }
 }
 
 /// One watch of the story, and what it learned.
@@ -177,6 +182,7 @@ impl Lab {
             cadence: Cadence { period: seconds(10), retry: seconds(10), running: false },
             spread: None,
             request: None,
+            basis: basis("0"),
         };
         change(&mut demand);
         let story = Story {
@@ -220,7 +226,7 @@ impl Lab {
             number: news.map(|news| news.number),
             cadence: story.demand.cadence,
             judge_after: story.judge_after,
-            resource_version: story.version.to_string(),
+            basis: basis(&story.version.to_string()),
         };
         self.engine.saw(key, &story.version.to_string());
         self.engine.settle(key, &settled, self.now);

@@ -117,7 +117,7 @@ fn a_moment_of_judgement_that_moves_makes_no_request_at_its_old_time() {
         number,
         cadence: story.demand.cadence,
         judge_after: Some(minutes(11)),
-        resource_version: story.version.to_string(),
+        basis: basis(&story.version.to_string()),
     };
     lab.engine.settle(&key, &settled, lab.now);
     lab.run(minutes(10) + seconds(30));
@@ -157,7 +157,7 @@ fn a_watch_whose_write_met_a_newer_resource_takes_over_only_what_is_fetched_from
     lab.watch("prod/0", target("r", 1, 0), secret("prod"));
     lab.run(seconds(5));
     let sent = lab.sent.len();
-    lab.engine.discard("prod/0", "live", lab.now);
+    lab.engine.discard("prod/0", &basis("live"), lab.now);
     let key = WatchKey::from("prod/0");
     let demand = lab.watches["prod/0"].demand.clone();
     assert!(lab.engine.demand(&key, &demand, lab.now).is_none());
