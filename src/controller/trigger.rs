@@ -24,7 +24,9 @@ impl Triggers {
         let mut hash = DefaultHasher::new();
         let meta = watch.meta();
         let request = watch.annotations().get(REQUESTED_AT);
-        (&meta.uid, meta.generation, request, watch.0.is_ok()).hash(&mut hash);
+        // No poll looks after a resource that cannot be decoded, so every change of it is looked at.
+        let version = meta.resource_version.as_ref().filter(|_| watch.0.is_err());
+        (&meta.uid, meta.generation, request, version, watch.0.is_ok()).hash(&mut hash);
         let hash = hash.finish();
         self.all().insert(key_of(watch), hash) != Some(hash)
     }
@@ -73,6 +75,21 @@ mod tests {
         requested.annotations_mut().insert(REQUESTED_AT.into(), "now".into());
         assert!(triggers.is_new(&requested));
         assert!(!triggers.is_new(&requested));
+    }
+
+    #[test]
+    fn every_change_of_a_resource_that_cannot_be_decoded_makes_a_reconcile() {
+        let triggers = Triggers::default();
+        let undecodable = |version: &str| {
+            let mut watch = serde_json::to_value(watch(1).0.unwrap()).unwrap();
+            watch["spec"]["clusterType"] = json!("Turbo");
+            watch["metadata"]["resourceVersion"] = json!(version);
+            serde_json::from_value::<Guarded>(watch).unwrap()
+        };
+        assert!(undecodable("1").0.is_err());
+        assert!(triggers.is_new(&undecodable("1")));
+        assert!(!triggers.is_new(&undecodable("1")));
+        assert!(triggers.is_new(&undecodable("2")));
     }
 
     #[test]

@@ -87,9 +87,10 @@ impl History {
         match act {
             Act::Backup { cluster, .. } if self.cloud.clusters[cluster].is_busy => {}
             Act::Backup { cluster, rollback, .. } => {
+                let uid = self.task_uid(n);
                 self.cloud.clusters[cluster].is_busy = true;
                 self.cloud.clusters[cluster].tasks.push(Task {
-                    uid: format!("task-{n}"),
+                    uid,
                     phase: "Init".into(),
                     progress: 0,
                     created: now,
@@ -302,11 +303,16 @@ impl History {
         Ok(())
     }
 
+    /// The id of the task of an act: the same, whatever other acts are left out.
+    fn task_uid(&self, n: usize) -> String {
+        format!("task-{}", self.script.acts[n].0.as_millis())
+    }
+
     /// A running backup takes its next step, or ends.
     pub(super) fn step_backup(&mut self, cluster: usize, n: usize, step: u8) {
         let now = time::now();
         let Act::Backup { steps, step: seconds, end, pauses, .. } = self.script.acts[n].1 else { return };
-        let uid = format!("task-{n}");
+        let uid = self.task_uid(n);
         let Some(task) = self.cloud.clusters[cluster].tasks.iter_mut().find(|task| task.uid == uid) else {
             return;
         };

@@ -1,0 +1,96 @@
+//! Histories that once broke a promise, each reduced to the acts that it took.
+
+use std::time::Duration;
+
+use cbw_histories::{
+    history::run,
+    script::{Act, CloudTrouble, End, Level, Script, Verb, WatchPlan},
+};
+
+/// One account with one cluster and two watches of it, one of them with a Secret of its own.
+fn script(acts: &[(u64, Act)]) -> Script {
+    let watch = |secret| WatchPlan {
+        cluster: 0,
+        secret,
+        interval: 30,
+        active: 2,
+        max_age: None,
+        stuck_after: 7200,
+        limit: 10,
+    };
+    let calm = Duration::from_secs(600);
+    Script {
+        seed: 1,
+        accounts: vec![0],
+        clusters: vec![0],
+        secrets: vec![(0, 0), (1, 0)],
+        watches: vec![watch(0), watch(1)],
+        rate: (5.0, 10),
+        acts: acts.iter().map(|(at, act)| (Duration::from_secs(*at), *act)).collect(),
+        calm,
+        end: calm + Duration::from_mins(15),
+    }
+}
+
+const fn backup(steps: u8, step: u64) -> Act {
+    Act::Backup { cluster: 0, steps, step, end: End::In("Success"), rollback: false, pauses: true }
+}
+
+fn holds(acts: &[(u64, Act)]) {
+    let ending = run(&script(acts), false);
+    assert!(ending.finding.is_none(), "{}", ending.finding.unwrap());
+}
+
+#[test]
+fn a_history_without_trouble() {
+    holds(&[(50, backup(5, 10))]);
+}
+
+#[test]
+fn a_list_of_an_older_moment_leaves_out_a_resource_that_was_created_since() {
+    holds(&[
+        (50, Act::Recreate { watch: 1, after: 37 }),
+        (126, Act::Relist { back: 46 }),
+        (158, backup(6, 19)),
+    ]);
+}
+
+#[test]
+fn a_process_whose_stream_is_silent_meets_another_that_writes() {
+    holds(&[
+        (44, Act::Silence { for_: 277, ends: false }),
+        (48, backup(3, 35)),
+        (82, Act::Second { for_: 27 }),
+    ]);
+}
+
+#[test]
+fn an_older_answer_waits_for_an_event_while_another_process_writes_a_newer_one() {
+    holds(&[
+        (136, backup(3, 34)),
+        (214, Act::Second { for_: 336 }),
+        (306, backup(1, 11)),
+        (307, Act::ApiCode { verb: Verb::Post, code: 500, for_: 14 }),
+    ]);
+}
+
+#[test]
+fn a_stale_list_shows_a_resource_as_undecodable_that_was_mended() {
+    holds(&[(83, Act::Undecodable { watch: 1, for_: 21 }), (118, Act::Relist { back: 23 })]);
+}
+
+#[test]
+fn events_are_answered_with_409_by_something_in_between() {
+    let garbage = Act::Cloud { level: Level::Cluster(0), trouble: CloudTrouble::Garbage, for_: 176 };
+    holds(&[(143, Act::ApiCode { verb: Verb::Post, code: 409, for_: 40 }), (120, garbage)]);
+}
+
+#[test]
+fn status_writes_are_answered_with_409_while_a_backup_runs() {
+    holds(&[(35, backup(8, 30)), (60, Act::ApiCode { verb: Verb::Put, code: 409, for_: 222 })]);
+}
+
+#[test]
+fn a_person_asks_for_a_poll_of_a_watch_whose_status_was_restored() {
+    holds(&[(279, Act::Restore { watch: 1, back: 90 }), (286, Act::Request { watch: 1 })]);
+}
