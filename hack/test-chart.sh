@@ -430,9 +430,11 @@ no get secrets/other --namespace shop
 no get secrets --namespace shop
 yes create leases --namespace cce-backup-watch
 yes get leases/cce-backup-watch --namespace cce-backup-watch
+yes watch leases/cce-backup-watch --namespace cce-backup-watch
 yes update leases/cce-backup-watch --namespace cce-backup-watch
-yes patch leases/cce-backup-watch --namespace cce-backup-watch
-no patch leases/other --namespace cce-backup-watch
+no update leases/other --namespace cce-backup-watch
+no watch leases --namespace cce-backup-watch
+no patch leases/cce-backup-watch --namespace cce-backup-watch
 no delete leases/cce-backup-watch --namespace cce-backup-watch
 no list leases --namespace cce-backup-watch
 no create leases --namespace shop

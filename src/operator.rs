@@ -1,5 +1,6 @@
 //! `cce-backup-watch controller`: puts the parts together and runs them until a signal, or until one of them ends.
 
+use std::collections::BTreeMap;
 use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +25,11 @@ use crate::controller::{
 };
 use crate::kubernetes;
 use crate::metrics::Metrics;
-use crate::poll::{driver::Poller, engine::Config, world::Outside};
+use crate::poll::{WatchKey, driver::Poller, engine::Config, world::Outside};
 use crate::serve::{
+    fence::Fence,
     http::{self, Health},
-    leader::{Leadership, LeaseError},
+    lease::{Claim, LeaseError, Tenure},
     poll_metrics::Polls,
     resource_metrics::Watches,
     telemetry,
@@ -89,69 +91,82 @@ pub async fn run(args: ControllerArgs) -> Result<(), Error> {
 }
 
 /// Works, with `--leader-elect` only while this process holds the Lease.
-async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Stop) -> Result<(), Error> {
-    if !args.leader_elect {
-        return work(args, parts, health, stop).await;
-    }
-    let context = &parts.context;
-    let namespace = args.lease_namespace.as_deref().unwrap_or(context.api_server.default_namespace());
-    health.ready(true); // a standby is ready to take over
-    let lease =
-        Leadership::acquire(context.api_server.clone(), namespace, &args.lease_name, &context.instance);
-    let lease = tokio::select! {
-        lease = lease => lease?,
-        () = stop.clone() => return Ok(()),
+async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Signal) -> Result<(), Error> {
+    let Some(Seat { client, fence }) = &parts.seat else {
+        return work(args, parts, health, std::future::ready(()).boxed().shared(), stop).await;
     };
-    health.ready(false); // until the caches are filled
+    let namespace = args.lease_namespace.as_deref().unwrap_or(client.default_namespace());
+    let claim = Claim {
+        name: args.lease_name.clone(),
+        // Two processes of one name, on one machine, must not take each other for themselves.
+        identity: format!("{}_{:016x}", parts.context.instance, fastrand::u64(..)),
+        labels: BTreeMap::new(),
+    };
+    let mut tenure = Tenure::seek(client.clone(), namespace, claim, fence.clone());
+    let lead = tenure.held().boxed().shared();
     let worked = tokio::select! {
-        worked = work(args, parts, health, stop) => worked,
-        () = lease.lost() => Err(Error::Ended("the time as the leader")),
+        worked = work(args, parts, health, lead, stop) => worked,
+        error = tenure.ended() => Err(error.into()),
     };
-    lease.release().await;
+    if let Err(error) = &worked {
+        tracing::error!(%error, "the operator ends, to be started again");
+    }
+    tenure.release().await;
     worked
 }
 
-/// The work itself: the controllers, until they are told to stop.
-async fn work(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Stop) -> Result<(), Error> {
+/// The work itself: the controllers, until they are told to stop. Before `lead` is done only the caches are filled.
+async fn work(
+    args: &ControllerArgs,
+    parts: &Parts,
+    health: &Health,
+    lead: Signal,
+    stop: Signal,
+) -> Result<(), Error> {
     let mut namespaces = args.watch_namespace.clone();
     // One that is named twice must not be worked on twice.
     namespaces.sort_unstable();
     namespaces.dedup();
     let scope = Scope { namespaces, labels: args.watch_label_selector.clone(), shard: args.shard };
-    let Parts { context, world } = parts;
-    let (stores, controllers, wake) = controller::run(context, &scope, &stop);
-    let poller = context.poller.clone();
-    context.metrics.collect(Watches { stores: stores.clone(), poller: poller.clone() });
-    context.metrics.collect(Polls { stores: stores.clone(), poller: poller.clone() });
-    context.metrics.leads(true);
-    health.polls(poller.clone());
-    let world = world.clone();
-    // A task of its own: an answer then turns the polling loop and nothing else.
-    let polling = tokio::spawn(async move { poller.run(world, wake).await });
+    let (stores, controllers, wake) = controller::run(&parts.context, &scope, &lead, &stop);
+    let polling = lead.then(|()| poll(parts, health, stores.clone(), wake));
     tokio::select! {
         ended = until_stopped(controllers, stop.clone()) => ended,
         () = stop.clone().then(|()| tokio::time::sleep(GRACE)) => {
             tracing::warn!("reconciles were still under way; they repeat at the next start");
             Ok(())
         }
-        () = ready(stores, health) => Err(Error::Ended("the cache")),
-        _ = polling => Err(Error::Ended("the polling loop")),
+        () = ready(stores.clone(), health) => Err(Error::Ended("the cache")),
+        () = polling => Err(Error::Ended("the polling loop")),
     }
+}
+
+/// Polls, and tells the metrics of what it polls. Ends only if the polling loop does.
+async fn poll(parts: &Parts, health: &Health, stores: Stores, wake: impl Fn(WatchKey) + Send + 'static) {
+    let Parts { context, world, .. } = parts;
+    let poller = context.poller.clone();
+    context.metrics.collect(Watches { stores: stores.clone(), poller: poller.clone() });
+    context.metrics.collect(Polls { stores, poller: poller.clone() });
+    context.metrics.leads(true);
+    health.polls(poller.clone());
+    let world = world.clone();
+    // A task of its own: an answer then turns the polling loop and nothing else. It ends by a panic alone.
+    let _ = tokio::spawn(async move { poller.run(world, wake).await }).await;
 }
 
 /// Waits for the end of all controllers, which comes after they were told to stop. One that ends before takes the process
 /// with it: it would be missed by nobody else.
-async fn until_stopped(controllers: Vec<BoxFuture<'static, ()>>, stop: Stop) -> Result<(), Error> {
+async fn until_stopped(controllers: Vec<BoxFuture<'static, ()>>, stop: Signal) -> Result<(), Error> {
     let ((), _, others) = select_all(controllers).await;
     stop.now_or_never().ok_or(Error::Ended("a controller"))?;
     join_all(others).await;
     Ok(())
 }
 
-/// A future that is done once the process was told to stop.
-type Stop = Shared<BoxFuture<'static, ()>>;
+/// A future that is done once something has happened: the process was told to stop, or holds the Lease.
+type Signal = Shared<BoxFuture<'static, ()>>;
 
-fn stop() -> Result<Stop, Error> {
+fn stop() -> Result<Signal, Error> {
     let mut term = signal(SignalKind::terminate()).map_err(Error::Signal)?;
     let mut int = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
     let stop = async move {
@@ -178,6 +193,14 @@ async fn ready(stores: Stores, health: &Health) {
 struct Parts {
     context: Arc<Context<kube::Client>>,
     world: Arc<Outside>,
+    /// Of a process that works only while it holds a Lease.
+    seat: Option<Seat>,
+}
+
+/// What a Lease is kept with.
+struct Seat {
+    client: kube::Client,
+    fence: Arc<Fence>,
 }
 
 impl Parts {
@@ -200,7 +223,13 @@ impl Parts {
             ..SourceConfig::default()
         };
         let identities = source::OperatorIdentities::new(source, endpoints.clone())?;
-        let client = kubernetes::client().await?;
+        let (client, seat) = if args.leader_elect {
+            let fence = Arc::new(Fence::default());
+            let clients = kubernetes::fenced(fence.clone()).await?;
+            (clients.work, Some(Seat { client: clients.lease, fence }))
+        } else {
+            (kubernetes::client().await?, None)
+        };
         let hasher = RandomState::new();
         let clock = Clock::default();
         let config = Config {
@@ -223,7 +252,7 @@ impl Parts {
             metrics: metrics.clone(),
             clock,
         };
-        Ok(Self { context: Arc::new(context), world: Arc::new(world) })
+        Ok(Self { context: Arc::new(context), world: Arc::new(world), seat })
     }
 }
 
@@ -239,7 +268,7 @@ fn instance() -> String {
 mod tests {
     use super::*;
 
-    fn stop(told: bool) -> Stop {
+    fn stop(told: bool) -> Signal {
         let stop = if told { async {}.boxed() } else { std::future::pending().boxed() };
         stop.shared()
     }

@@ -26,6 +26,7 @@ use futures::{
     FutureExt, Stream, StreamExt, TryStreamExt,
     channel::mpsc,
     future::{BoxFuture, ready},
+    stream,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -89,13 +90,18 @@ pub const RECONCILES: u16 = 16;
 /// The waits of a watch stream that fails: the first and the longest.
 const STREAM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// The controllers, one a namespace, and the stores that they fill. Each ends when `stop` does and its reconciles under
-/// way are done. The waker calls a reconcile of one watch.
-pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
+/// The controllers, one a namespace, and the stores that they fill. Each fills its store at once, reconciles from the end of
+/// `lead` on, and ends when `stop` does and its reconciles under way are done. The waker calls a reconcile of one watch.
+pub fn run<L, S>(
     context: &Arc<Context<Client>>,
     scope: &Scope,
+    lead: &L,
     stop: &S,
-) -> (Stores, Vec<BoxFuture<'static, ()>>, impl Fn(WatchKey) + use<S>) {
+) -> (Stores, Vec<BoxFuture<'static, ()>>, impl Fn(WatchKey) + use<L, S>)
+where
+    L: Future<Output = ()> + Clone + Send + 'static,
+    S: Future<Output = ()> + Clone + Send + Sync + 'static,
+{
     let namespaces: Vec<Option<&str>> = if scope.namespaces.is_empty() {
         vec![None]
     } else {
@@ -110,21 +116,31 @@ pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
         };
         let (waker, woken) = mpsc::unbounded();
         let (store, writer) = reflector::store();
-        let trigger = trigger(api, namespace, scope, writer, store.clone(), context.clone());
-        let at_log = context.clone();
-        let controller = Controller::for_stream(trigger, store.clone())
-            .with_config(controller::Config::default().concurrency(RECONCILES))
-            .reconcile_on(woken)
-            .graceful_shutdown_on(stop.clone())
-            .run(reconcile::reconcile, reconcile::on_error, context.clone())
-            .for_each(move |result| {
-                log(&at_log, result);
-                ready(())
-            })
-            .boxed();
+        let mut trigger = trigger(api, namespace, scope, writer, store.clone(), context.clone()).boxed();
         wakers.insert(namespace.map(str::to_owned), waker);
-        stores.push(store);
-        controllers.push(controller);
+        stores.push(store.clone());
+        let (context, lead, stop) = (context.clone(), lead.clone(), stop.clone());
+        let controller = async move {
+            tokio::select! {
+                () = lead => {}
+                () = stand_by(&mut trigger) => return,
+                () = stop.clone() => return,
+            }
+            let at_log = context.clone();
+            Controller::for_stream(trigger, store)
+                .with_config(controller::Config::default().concurrency(RECONCILES))
+                .reconcile_on(woken)
+                // What the stream has told of while this process stood by.
+                .reconcile_all_on(stream::iter([()]))
+                .graceful_shutdown_on(stop)
+                .run(reconcile::reconcile, reconcile::on_error, context)
+                .for_each(move |result| {
+                    log(&at_log, result);
+                    ready(())
+                })
+                .await;
+        };
+        controllers.push(controller.boxed());
     }
     let wake = move |key: WatchKey| {
         let Some((namespace, name)) = key.split_once('/') else { return };
@@ -135,6 +151,15 @@ pub fn run<S: Future<Output = ()> + Clone + Send + Sync + 'static>(
         }
     };
     (stores, controllers, wake)
+}
+
+/// Keeps the store filled and reconciles nothing. Ends only with the stream.
+async fn stand_by(trigger: &mut (impl Stream<Item = Result<Guarded, watcher::Error>> + Unpin)) {
+    while let Some(told) = trigger.next().await {
+        if let Err(error) = told {
+            warn_of(&error);
+        }
+    }
 }
 
 /// The resources that are to be reconciled, as the stream tells of them.
@@ -246,11 +271,13 @@ fn log<E: std::error::Error>(
         Err(controller::Error::ObjectNotFound(gone)) => {
             forget(context, &context::key(gone.namespace.as_deref(), Some(&gone.name)));
         }
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "the stream of ClusterBackupWatches failed; it begins anew");
-        }
+        Err(error) => warn_of(&error),
     }
+}
+
+fn warn_of(error: &impl std::error::Error) {
+    let cause = error.source().map(ToString::to_string);
+    tracing::warn!(%error, cause, "the stream of ClusterBackupWatches failed; it begins anew");
 }
 
 #[cfg(test)]

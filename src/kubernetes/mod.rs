@@ -2,11 +2,18 @@
 
 mod api_server;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use api_server::ApiServer;
 
-use kube::{Client, Config};
+use axum::http::{Method, Request};
+use kube::{
+    Client, Config,
+    client::{Body, ClientBuilder},
+};
+
+use crate::serve::fence::Fence;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -17,10 +24,48 @@ const REQUEST: Duration = Duration::from_secs(10);
 
 /// A client as `KUBECONFIG`, `~/.kube/config` or the service account says.
 pub async fn client() -> Result<Client, kube::Error> {
+    Client::try_from(config().await?)
+}
+
+/// The clients of a process that works only while it holds a Lease.
+pub struct Fenced {
+    /// Reads, and writes while the fence is open.
+    pub work: Client,
+    /// Keeps the Lease, and is therefore not behind the fence.
+    pub lease: Client,
+}
+
+/// The same access, with a fence before every write.
+pub async fn fenced(fence: Arc<Fence>) -> Result<Fenced, kube::Error> {
+    let mut config = config().await?;
+    let namespace = config.default_namespace.clone();
+    let reads = Client::try_from(config.clone())?;
+    // A write that the client itself sent again, seconds after the fence was asked, would pass it unseen. Writes are
+    // repeated by those who make them.
+    config.default_retry = false;
+    let writes = Client::try_from(config)?;
+    Ok(Fenced { work: behind(fence, reads, writes.clone(), namespace), lease: writes })
+}
+
+fn behind(fence: Arc<Fence>, reads: Client, writes: Client, namespace: String) -> Client {
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (fence, reads, writes) = (fence.clone(), reads.clone(), writes.clone());
+        async move {
+            if request.method() == Method::GET {
+                return reads.send(request).await;
+            }
+            fence.check(Instant::now()).map_err(|closed| kube::Error::Service(closed.into()))?;
+            writes.send(request).await
+        }
+    });
+    ClientBuilder::new(service, namespace).build()
+}
+
+async fn config() -> Result<Config, kube::Error> {
     let mut config = Config::infer().await.map_err(kube::Error::InferConfig)?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
-    Client::try_from(config)
+    Ok(config)
 }
 
 /// The answer of the API server, if it comes in time.
@@ -28,4 +73,63 @@ async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Re
     tokio::time::timeout(REQUEST, request)
         .await
         .unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::http::Response;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::{
+        Api,
+        api::{DeleteParams, Patch, PatchParams, PostParams},
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    /// An API server that counts requests, and answers each with the same object.
+    fn server() -> (Client, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
+        let service = tower::service_fn(move |_: Request<Body>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" } });
+            std::future::ready(Ok::<_, Infallible>(Response::new(Body::from(
+                object.to_string().into_bytes(),
+            ))))
+        });
+        (Client::new(service, "default"), count)
+    }
+
+    #[tokio::test]
+    async fn behind_a_closed_fence_everything_is_read_and_nothing_written() {
+        let fence = Arc::new(Fence::default());
+        let ((reads, read), (writes, written)) = (server(), server());
+        let client = behind(fence.clone(), reads, writes, "default".to_owned());
+        let objects = Api::<ConfigMap>::default_namespaced(client);
+        let (object, patch) = (ConfigMap::default(), Patch::Merge(json!({})));
+
+        for is_open in [false, true] {
+            if is_open {
+                fence.open(Instant::now(), Duration::from_mins(1));
+            }
+            objects.get("a").await.unwrap();
+            let results = [
+                objects.create(&PostParams::default(), &object).await.map(drop),
+                objects.replace("a", &PostParams::default(), &object).await.map(drop),
+                objects.patch("a", &PatchParams::default(), &patch).await.map(drop),
+                objects.delete("a", &DeleteParams::default()).await.map(drop),
+            ];
+            for result in results {
+                assert_eq!(result.is_ok(), is_open, "{result:?}");
+                if let Err(error) = result {
+                    assert!(error.to_string().contains("does not hold its Lease"), "{error}");
+                }
+            }
+        }
+        assert_eq!((read.load(Ordering::Relaxed), written.load(Ordering::Relaxed)), (2, 4));
+    }
 }

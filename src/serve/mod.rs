@@ -1,7 +1,8 @@
-//! What those who run the operator need: metrics, probes and logs.
+//! What those who run the operator need: metrics, probes and logs, and what lets one of several processes work.
 
+pub mod fence;
 pub mod http;
-pub mod leader;
+pub mod lease;
 pub mod poll_metrics;
 pub mod resource_metrics;
 pub mod telemetry;

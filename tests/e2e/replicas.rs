@@ -4,36 +4,61 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::harness::{
+    api_proxy::ApiProxy,
     operator::Operator,
+    polls::gap_while,
     rbac,
-    scene::Scene,
+    scene::{CLUSTER, Scene},
     trial::tests,
     wait::{LIMIT, until},
 };
 
 tests![
     a_standby_takes_over_from_a_killed_leader_and_makes_no_event_twice,
+    a_standby_takes_over_at_once_from_a_leader_that_is_told_to_stop,
     a_leader_that_is_told_to_stop_gives_the_lease_back,
     a_leader_that_loses_the_lease_ends,
+    a_leader_whose_lease_is_deleted_ends_and_the_standby_takes_over,
+    a_leader_that_is_cut_off_ends_before_its_lease_does,
+    a_leader_that_was_frozen_writes_nothing_when_it_wakes_up,
     two_operators_that_know_nothing_of_each_other_make_no_event_twice,
 ];
+
+const LEASE: &str = "cce-backup-watch";
+/// How soon a standby leads after a clean stop, as the documentation promises.
+const HANDOVER: Duration = Duration::from_secs(2);
+/// The same after the leader was killed: its Lease has to run out.
+const TAKEOVER: Duration = Duration::from_secs(20);
+/// For how long a leader works without a renewal, and some seconds for its end.
+const DEADLINE: Duration = Duration::from_secs(10 + 5);
 
 fn flags(scene: &Scene) -> [&str; 3] {
     ["--leader-elect", "--lease-namespace", &scene.namespace]
 }
 
 async fn leads(operator: &Operator) {
-    until("it leads", LIMIT, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
+    leads_within(LIMIT, operator).await;
+}
+
+/// Waits until it leads, and says how long that took.
+async fn leads_within(limit: Duration, operator: &Operator) -> Duration {
+    let begun = Instant::now();
+    until("it leads", limit, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
+    begun.elapsed()
 }
 
 /// A leader and a standby, and a watch that the leader has seen at 10 %.
 async fn replicas(scene: &Scene) -> (Operator, Operator) {
     rbac::grant(scene, rbac::LEASES).await;
     let leader = Operator::start(scene, &flags(scene)).await;
+    with_standby(scene, leader).await
+}
+
+async fn with_standby(scene: &Scene, leader: Operator) -> (Operator, Operator) {
     leads(&leader).await;
     let standby = Operator::start(scene, &flags(scene)).await;
     until("the other is ready", LIMIT, async || (standby.get("/readyz").await.0 == 200).then_some(())).await;
@@ -44,12 +69,24 @@ async fn replicas(scene: &Scene) -> (Operator, Operator) {
     (leader, standby)
 }
 
+/// Waits until the watch shows a progress that only who leads now can have seen.
+async fn goes_on(scene: &Scene, progress: u8) {
+    scene.task("Running", progress);
+    scene.shows("prod", "progress", |status| status.progress == Some(progress)).await;
+}
+
 async fn a_standby_takes_over_from_a_killed_leader_and_makes_no_event_twice(scene: Scene) {
     let (mut leader, standby) = replicas(&scene).await;
-    leader.kill();
-    scene.task("Running", 60);
-    scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
-    leads(&standby).await;
+    let (gap, took) = gap_while(&scene, async {
+        leader.kill();
+        let took = leads_within(TAKEOVER, &standby).await;
+        goes_on(&scene, 60).await;
+        took
+    })
+    .await;
+    println!(
+        "kill -9 of the leader: the standby leads after {took:.1?}, longest time between polls {gap:.1?}"
+    );
     scene.task("Success", 100);
     scene.shows("prod", "Success", |status| status.last_success.is_some()).await;
     let expected = [("BackupStarted", 1), ("BackupProgressing", 1), ("BackupSucceeded", 1)];
@@ -57,6 +94,21 @@ async fn a_standby_takes_over_from_a_killed_leader_and_makes_no_event_twice(scen
         scene.reasons("prod").await,
         expected.map(|(reason, count)| (reason.to_owned(), count)).into()
     );
+}
+
+async fn a_standby_takes_over_at_once_from_a_leader_that_is_told_to_stop(scene: Scene) {
+    let (mut leader, standby) = replicas(&scene).await;
+    let (gap, took) = gap_while(&scene, async {
+        leader.signal("TERM");
+        let took = leads_within(HANDOVER, &standby).await;
+        goes_on(&scene, 11).await;
+        took
+    })
+    .await;
+    println!(
+        "clean stop of the leader: the standby leads after {took:.1?}, longest time between polls {gap:.1?}"
+    );
+    assert_eq!(leader.ended(LIMIT).await.code(), Some(0));
 }
 
 async fn a_leader_that_is_told_to_stop_gives_the_lease_back(scene: Scene) {
@@ -69,8 +121,7 @@ async fn a_leader_that_is_told_to_stop_gives_the_lease_back(scene: Scene) {
     let next = Operator::start(&scene, &flags(&scene)).await;
     leads(&next).await;
     assert!(begun.elapsed() < Duration::from_secs(8), "after {:?}", begun.elapsed());
-    scene.task("Running", 11);
-    scene.shows("prod", "11 %", |status| status.progress == Some(11)).await;
+    goes_on(&scene, 11).await;
 }
 
 async fn a_leader_that_loses_the_lease_ends(scene: Scene) {
@@ -82,11 +133,63 @@ async fn a_leader_that_loses_the_lease_ends(scene: Scene) {
         "acquireTime": format!("{now:.6}"), "renewTime": format!("{now:.6}"),
     } });
     let leases = scene.api::<Lease>();
-    leases.patch("cce-backup-watch", &PatchParams::default(), &Patch::Merge(lease)).await.unwrap();
-    // It looks at the Lease when it renews it, after 10 s.
-    assert_eq!(leader.ended(LIMIT).await.code(), Some(1));
-    let holder = leases.get("cce-backup-watch").await.unwrap().spec.unwrap().holder_identity;
+    leases.patch(LEASE, &PatchParams::default(), &Patch::Merge(lease)).await.unwrap();
+    assert_eq!(leader.ended(DEADLINE).await.code(), Some(1));
+    assert!(leader.text().contains("the Lease cce-backup-watch was lost: its holder is somebody-else"));
+    let holder = leases.get(LEASE).await.unwrap().spec.unwrap().holder_identity;
     assert_eq!(holder.as_deref(), Some("somebody-else"), "it is not taken from who has it");
+}
+
+async fn a_leader_whose_lease_is_deleted_ends_and_the_standby_takes_over(scene: Scene) {
+    let (mut leader, standby) = replicas(&scene).await;
+    scene.api::<Lease>().delete(LEASE, &DeleteParams::default()).await.unwrap();
+    assert_eq!(leader.ended(DEADLINE).await.code(), Some(1));
+    leads(&standby).await;
+    goes_on(&scene, 11).await;
+}
+
+async fn a_leader_that_is_cut_off_ends_before_its_lease_does(scene: Scene) {
+    rbac::grant(&scene, rbac::LEASES).await;
+    let proxy = ApiProxy::start(&scene).await;
+    let leader = Operator::start_through(&proxy, &scene, &flags(&scene)).await;
+    let (mut leader, standby) = with_standby(&scene, leader).await;
+    proxy.block();
+    assert_eq!(leader.ended(DEADLINE).await.code(), Some(1));
+    assert_ne!(standby.metric("leader").await, Some(1.0), "the Lease is not free yet");
+    assert!(leader.text().contains("could not be renewed"));
+    leads_within(TAKEOVER, &standby).await;
+    goes_on(&scene, 11).await;
+}
+
+async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up(scene: Scene) {
+    rbac::grant(&scene, rbac::LEASES).await;
+    let proxy = ApiProxy::start(&scene).await;
+    let leader = Operator::start_through(&proxy, &scene, &flags(&scene)).await;
+    let (mut leader, standby) = with_standby(&scene, leader).await;
+
+    // It is frozen while an answer is on its way that would make an Event of its own.
+    scene.cloud.set_latency(Duration::from_secs(2));
+    scene.task("Running", 30);
+    until("a poll", LIMIT, async || (leader.metric_sum("polls_in_flight").await > 0.0).then_some(())).await;
+    leader.signal("STOP");
+    let polls = scene.cloud.requests(CLUSTER);
+    until("the answer", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await;
+    scene.cloud.set_latency(Duration::ZERO);
+    let written = |kind| proxy.requests(kind);
+    let before = (written("create events"), written("update clusterbackupwatches/status"));
+
+    scene.task("Running", 60);
+    leads_within(TAKEOVER, &standby).await;
+    scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
+    leader.signal("CONT");
+    assert_eq!(leader.ended(LIMIT).await.code(), Some(1));
+    assert_eq!(before, (written("create events"), written("update clusterbackupwatches/status")));
+    let expected = [("BackupStarted", 1), ("BackupProgressing", 1)];
+    assert_eq!(
+        scene.reasons("prod").await,
+        expected.map(|(reason, count)| (reason.to_owned(), count)).into(),
+        "nobody tells that 25 % was reached once 60 % was"
+    );
 }
 
 async fn two_operators_that_know_nothing_of_each_other_make_no_event_twice(scene: Scene) {

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod control_plane;
 pub mod fault_table;
 pub mod operator;
+pub mod polls;
 pub mod rbac;
 pub mod scene;
 pub mod trial;
