@@ -21,7 +21,7 @@ use crate::cloud::{
     source::{self, SourceConfig},
 };
 use crate::controller::{
-    self, RECONCILES, Scope, Stores, context::Context, retry::Retries, trigger::Triggers,
+    self, RECONCILES, Scope, Stores, context::Context, drain::Ring, retry::Retries, trigger::Triggers,
 };
 use crate::kubernetes;
 use crate::metrics::Metrics;
@@ -61,6 +61,9 @@ pub enum Error {
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signal(#[source] std::io::Error),
+    /// The host's name is none that a shard can have.
+    #[error("--sharding-ring: the shard has the name of its host in HOSTNAME, which {0:?} cannot be")]
+    HostName(String),
     /// There is no Lease.
     #[error(transparent)]
     Lease(#[from] LeaseError),
@@ -90,17 +93,23 @@ pub async fn run(args: ControllerArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// Works, with `--leader-elect` only while this process holds the Lease.
+/// Works, as one of several processes only while this one holds its Lease: that of the leader, or that of a shard.
 async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Signal) -> Result<(), Error> {
     let Some(Seat { client, fence }) = &parts.seat else {
         return work(args, parts, health, std::future::ready(()).boxed().shared(), stop).await;
     };
     let namespace = args.lease_namespace.as_deref().unwrap_or(client.default_namespace());
-    let claim = Claim {
-        name: args.lease_name.clone(),
-        // Two processes of one name, on one machine, must not take each other for themselves.
-        identity: format!("{}_{:016x}", parts.context.instance, fastrand::u64(..)),
-        labels: BTreeMap::new(),
+    let instance = &parts.context.instance;
+    let claim = match &parts.context.ring {
+        Some(ring) => {
+            Claim { name: instance.clone(), identity: instance.clone(), labels: ring.lease_labels() }
+        }
+        None => Claim {
+            name: args.lease_name.clone(),
+            // Two processes of one name, on one machine, must not take each other for themselves.
+            identity: format!("{instance}_{:016x}", fastrand::u64(..)),
+            labels: BTreeMap::new(),
+        },
     };
     let mut tenure = Tenure::seek(client.clone(), namespace, claim, fence.clone());
     let lead = tenure.held().boxed().shared();
@@ -127,7 +136,9 @@ async fn work(
     // One that is named twice must not be worked on twice.
     namespaces.sort_unstable();
     namespaces.dedup();
-    let scope = Scope { namespaces, labels: args.watch_label_selector.clone(), shard: args.shard };
+    let assigned = parts.context.ring.as_ref().map(Ring::selector);
+    let selectors: Vec<_> = args.watch_label_selector.clone().into_iter().chain(assigned).collect();
+    let scope = Scope { namespaces, labels: (!selectors.is_empty()).then(|| selectors.join(",")) };
     let (stores, controllers, wake) = controller::run(&parts.context, &scope, &lead, &stop);
     let polling = lead.then(|()| poll(parts, health, stores.clone(), wake));
     tokio::select! {
@@ -223,7 +234,10 @@ impl Parts {
             ..SourceConfig::default()
         };
         let identities = source::OperatorIdentities::new(source, endpoints.clone())?;
-        let (client, seat) = if args.leader_elect {
+        let host = host();
+        let name = host.as_deref().unwrap_or_default();
+        let ring = args.shard(name).map_err(|_| Error::HostName(name.to_owned()))?;
+        let (client, seat) = if args.leader_elect || ring.is_some() {
             let fence = Arc::new(Fence::default());
             let clients = kubernetes::fenced(fence.clone()).await?;
             (clients.work, Some(Seat { client: clients.lease, fence }))
@@ -243,8 +257,9 @@ impl Parts {
         let world = Outside { cloud, kube: client.clone(), identities, hasher, metrics: metrics.clone() };
         let context = Context {
             api_server: client,
-            instance: instance(),
+            instance: host.unwrap_or_else(|| crate::api::CONTROLLER.to_owned()),
             poller,
+            ring,
             served: args.operator_credentials_namespace.clone(),
             retries: Retries::default(),
             triggers: Triggers::default(),
@@ -257,11 +272,8 @@ impl Parts {
 }
 
 /// The name of the pod, which Kubernetes gives as the host name.
-fn instance() -> String {
-    std::env::var("HOSTNAME")
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| crate::api::CONTROLLER.to_owned())
+fn host() -> Option<String> {
+    std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

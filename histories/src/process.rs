@@ -71,6 +71,7 @@ impl Process {
         let context = Context {
             api_server: Access { process: id, calls },
             instance: format!("process-{id}"),
+            ring: None,
             poller: Poller::new(config, time::clock()),
             served: Vec::new(),
             retries: Retries::default(),
@@ -110,7 +111,7 @@ impl Process {
         self.writer.apply_watcher_event(&event);
         controller::observe(&*self.context, &self.store, "", &event);
         if let watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) = event {
-            if self.context.triggers.is_new(&watch) {
+            if self.context.triggers.is_new(&watch, None) {
                 self.wake(controller::key_of(&watch), time::now());
             }
         }

@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::{
     CloudArgs,
-    value::{log_filter, rate, shard},
+    value::{log_filter, rate, ring},
 };
 use crate::cloud::source::OperatorCredentials;
-use crate::controller::Shard;
+use crate::controller::drain::Ring;
 use crate::poll::account::Limit;
 use crate::serve::telemetry::LogFormat;
 
@@ -24,9 +24,10 @@ pub struct ControllerArgs {
     #[arg(long, env = "CBW_WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
     pub watch_label_selector: Option<String>,
 
-    /// Take on only the I-th of N shards of the clusters, I from 0 to N-1; the others are for other operators.
-    #[arg(long, env = "CBW_SHARD", value_name = "I/N", default_value = "0/1", value_parser = shard)]
-    pub shard: Shard,
+    /// Work as one shard of this `ControllerRing` of kubernetes-controller-sharding, on the watches that its sharder assigns to
+    /// this host's name.
+    #[arg(long, env = "CBW_SHARDING_RING", value_name = "NAME", conflicts_with = "leader_elect", value_parser = ring)]
+    pub sharding_ring: Option<String>,
 
     /// How the cloud is reached.
     #[command(flatten)]
@@ -66,7 +67,7 @@ pub struct ControllerArgs {
     #[arg(long, env = "CBW_LEASE_NAMESPACE", value_name = "NAMESPACE")]
     pub lease_namespace: Option<String>,
 
-    /// The name of the Lease.
+    /// The name of the leader's Lease. That of a shard is named after its host.
     #[arg(long, env = "CBW_LEASE_NAME", value_name = "NAME", default_value = "cce-backup-watch")]
     pub lease_name: String,
 
@@ -80,8 +81,44 @@ pub struct ControllerArgs {
 }
 
 impl ControllerArgs {
+    /// This process as a shard, whose name is that of its host; `None` if it is none.
+    pub fn shard(&self, host: &str) -> Result<Option<Ring>, String> {
+        let Some(name) = &self.sharding_ring else { return Ok(None) };
+        Ok(Some(Ring::new(name, &ring(host)?)))
+    }
+
     /// The rate of an account.
     pub fn limit(&self) -> Limit {
         Limit { rate: self.account_rate, burst: self.account_burst }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Cli, Command};
+    use super::*;
+
+    fn parse(flags: &[&str]) -> Result<ControllerArgs, clap::Error> {
+        let cli = Cli::try_parse_from(["cce-backup-watch", "controller"].iter().chain(flags))?;
+        let Command::Controller(args) = cli.command else { unreachable!("it was called so") };
+        Ok(*args)
+    }
+
+    #[test]
+    fn a_process_is_a_shard_or_a_replica_that_may_lead() {
+        assert!(parse(&["--leader-elect"]).unwrap().shard("pod-1").unwrap().is_none());
+        let ring = parse(&["--sharding-ring", "hub"]).unwrap().shard("pod-1").unwrap().unwrap();
+        assert_eq!(ring.selector(), "shard.alpha.sharding.timebertt.dev/hub=pod-1");
+        assert!(parse(&["--sharding-ring", "hub", "--leader-elect"]).is_err());
+    }
+
+    #[test]
+    fn a_shard_needs_a_host_whose_name_fits_a_label() {
+        let args = parse(&["--sharding-ring", "hub"]).unwrap();
+        for host in ["", "Host", &"a".repeat(64)] {
+            assert!(args.shard(host).is_err(), "{host}");
+        }
     }
 }

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::controller::Shard;
-
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = crate::api::duration::parse(text).ok_or_else(|| "write it as 15s or 1m30s".to_owned())?;
     let zero = kube::core::Duration::from(Duration::ZERO);
@@ -19,11 +17,12 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(super) fn shard(text: &str) -> Result<Shard, String> {
-    let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
-    match parts {
-        Some((index, of)) if index < of => Ok(Shard { index, of }),
-        _ => Err("write it as I/N with I from 0 to N-1, such as 0/3".to_owned()),
+/// The name of a ring, or of a shard: an object's name that also fits a label.
+pub(super) fn ring(text: &str) -> Result<String, String> {
+    if is_object_name(text) && text.len() <= 63 {
+        Ok(text.to_owned())
+    } else {
+        Err("must be the name of a ControllerRing: at most 63 of a-z, 0-9, - and .".to_owned())
     }
 }
 
@@ -51,10 +50,10 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_one_of_so_many() {
-        assert_eq!(shard("2/3"), Ok(Shard { index: 2, of: 3 }));
-        for bad in ["3/3", "0/0", "1", "-1/2", "a/b", "1/2/3"] {
-            assert!(shard(bad).is_err(), "{bad}");
+    fn a_ring_has_a_name_that_fits_a_label() {
+        assert_eq!(ring("hub-1.eu"), Ok("hub-1.eu".to_owned()));
+        for bad in ["", "Hub", "hub/1", "-hub", "hub-", "a=b", &"a".repeat(64)] {
+            assert!(ring(bad).is_err(), "{bad}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{identity, plan, retry::Retries, trigger::Triggers};
+use super::{drain::Ring, identity, plan, retry::Retries, trigger::Triggers};
 use crate::api::{
     ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT, Reason,
     condition::{self, types},
@@ -31,6 +31,8 @@ pub struct Context<A> {
     pub instance: String,
     /// The polling engine.
     pub poller: Poller,
+    /// This process as a shard, if it is one.
+    pub ring: Option<Ring>,
     /// The namespaces that the operator's own identity serves; `*` is all of them.
     pub served: Vec<String>,
     /// What could not be written, and since when.

@@ -11,6 +11,7 @@
 
 pub mod apply;
 pub mod context;
+pub mod drain;
 pub mod identity;
 pub mod invalid;
 pub mod plan;
@@ -49,37 +50,6 @@ pub struct Scope {
     pub namespaces: Vec<String>,
     /// The labels that a resource must have.
     pub labels: Option<String>,
-    /// Of how many shards which one; each cluster belongs to one shard.
-    pub shard: Shard,
-}
-
-/// A share of the clusters, for operators that split the work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0 to `of` - 1.
-    pub index: u64,
-    /// At least 1.
-    pub of: u64,
-}
-
-impl Default for Shard {
-    fn default() -> Self {
-        Self { index: 0, of: 1 }
-    }
-}
-
-impl Shard {
-    /// Whether a resource belongs to this shard. All watches of one cluster do, or none: so they share their fetches.
-    fn has(self, watch: &Guarded) -> bool {
-        use sha2::{Digest, Sha256};
-        if self.of <= 1 {
-            return true;
-        }
-        let cluster = watch.0.as_ref().map_or("", |watch| watch.spec.cluster_id.as_str());
-        let hash = Sha256::digest(cluster.as_bytes());
-        let number = hash.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-        number % self.of == self.index
-    }
 }
 
 /// The copy of the resources that a process keeps: kube's, without what nobody reads.
@@ -171,7 +141,6 @@ fn trigger(
     store: Store<Guarded>,
     context: Arc<Context<Client>>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
-    let shard = scope.shard;
     let triggers = context.clone();
     let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
     let mut config = watcher::Config::default();
@@ -180,19 +149,11 @@ fn trigger(
     }
     watcher(api, config)
         .backoff(StreamBackoff { poller: context.poller.clone(), tries: 0 })
-        .try_filter(move |event| {
-            ready(match event {
-                watcher::Event::Apply(watch)
-                | watcher::Event::InitApply(watch)
-                | watcher::Event::Delete(watch) => shard.has(watch),
-                watcher::Event::Init | watcher::Event::InitDone => true,
-            })
-        })
         .modify(prune)
         .reflect(writer)
         .inspect_ok(move |event| observe(&context, &store, &prefix, event))
         .applied_objects()
-        .try_filter(move |watch| ready(triggers.triggers.is_new(watch)))
+        .try_filter(move |watch| ready(triggers.triggers.is_new(watch, triggers.ring.as_ref())))
 }
 
 /// The waits of a stream that fails. Its longest is short: what happened meanwhile is to be caught up soon after the API
@@ -298,24 +259,6 @@ mod tests {
             },
         }))
         .unwrap()
-    }
-
-    #[test]
-    fn each_cluster_belongs_to_one_shard_with_all_its_watches() {
-        let mut taken = [0; 3];
-        for cluster in 0..300 {
-            let of = |name| {
-                (0..3)
-                    .filter(|index| Shard { index: *index, of: 3 }.has(&watch(cluster, name)))
-                    .collect::<Vec<_>>()
-            };
-            let one = of("a");
-            assert_eq!(one.len(), 1);
-            assert_eq!(one, of("another"), "all watches of a cluster share their fetches");
-            taken[usize::try_from(one[0]).unwrap()] += 1;
-        }
-        assert!(taken.iter().all(|count| *count > 50), "{taken:?}");
-        assert!(Shard::default().has(&watch(1, "a")));
     }
 
     #[test]

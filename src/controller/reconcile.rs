@@ -13,7 +13,7 @@ use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use super::{
     apply::{Written, apply},
     context::{Context, View, key},
-    invalid,
+    drain, invalid,
     plan::{self, Plan},
 };
 use crate::api::{
@@ -52,13 +52,19 @@ pub async fn attempt<A: ApiServer>(
     context: &Context<A>,
 ) -> Result<Option<Duration>, Error> {
     let key = key_of(object);
-    if let Some(wait) = context.retries.backs_off(&key, context.clock.instant()) {
+    // The sharder waits for a watch that it has asked for, whatever else could not be written.
+    if !drain::is_asked_for(object, context)
+        && let Some(wait) = context.retries.backs_off(&key, context.clock.instant())
+    {
         return Ok(Some(wait));
     }
     // However many namespaces are watched, one number bounds the requests to the API server.
     let _slot = context.slots.acquire().await;
     let begun = context.clock.instant();
     let work = async {
+        if drain::acknowledged(object, context).await? {
+            return Ok(());
+        }
         match &object.0 {
             Ok(watch) => watch_over(watch, context).await,
             Err(undecodable) => invalid::report(context, undecodable).await,
@@ -130,8 +136,13 @@ async fn from_live<A: ApiServer>(
     news: Option<&News>,
 ) -> Result<(), Error> {
     let live = match context.api_server.watch(view.namespace, view.name).await? {
-        Some(DeserializeGuard(Ok(live))) if live.metadata.uid.as_deref() == Some(view.uid) => live,
-        // The stream tells of what is there now.
+        Some(DeserializeGuard(Ok(live)))
+            if live.metadata.uid.as_deref() == Some(view.uid)
+                && context.ring.as_ref().is_none_or(|ring| ring.has(live.labels())) =>
+        {
+            live
+        }
+        // The stream tells of what is there now. Another shard's is not there for this one.
         Some(_) | None => {
             context.poller.forget(&view.key());
             return Ok(());

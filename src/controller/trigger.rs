@@ -1,4 +1,4 @@
-//! Which change of a resource makes a reconcile: a new spec, a request, a resource that is new here. A status write does
+//! Which change of a resource makes a reconcile: a new spec, a request, a shard that is asked to give it up, a resource that is new here. A status write does
 //! not, or each would trigger itself.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube::{Resource, ResourceExt};
 
-use super::key_of;
+use super::{drain::Ring, key_of};
 use crate::api::{Guarded, REQUESTED_AT};
 use crate::poll::WatchKey;
 
@@ -20,13 +20,14 @@ pub struct Triggers(Mutex<HashMap<WatchKey, u64>>);
 
 impl Triggers {
     /// Whether a resource differs from what last made a reconcile, which it does from now on.
-    pub fn is_new(&self, watch: &Guarded) -> bool {
+    pub fn is_new(&self, watch: &Guarded, ring: Option<&Ring>) -> bool {
         let mut hash = DefaultHasher::new();
         let meta = watch.meta();
         let request = watch.annotations().get(REQUESTED_AT);
         // No poll looks after a resource that cannot be decoded, so every change of it is looked at.
         let version = meta.resource_version.as_ref().filter(|_| watch.0.is_err());
-        (&meta.uid, meta.generation, request, version, watch.0.is_ok()).hash(&mut hash);
+        let is_drained = ring.is_some_and(|ring| ring.drains(watch.labels()));
+        (&meta.uid, meta.generation, request, version, watch.0.is_ok(), is_drained).hash(&mut hash);
         let hash = hash.finish();
         self.all().insert(key_of(watch), hash) != Some(hash)
     }
@@ -66,15 +67,15 @@ mod tests {
     #[test]
     fn a_status_write_makes_no_reconcile_and_a_new_spec_and_a_request_do() {
         let triggers = Triggers::default();
-        assert!(triggers.is_new(&watch(1)));
+        assert!(triggers.is_new(&watch(1), None));
         let mut written = watch(1);
         written.meta_mut().resource_version = Some("2".into());
-        assert!(!triggers.is_new(&written));
-        assert!(triggers.is_new(&watch(2)));
+        assert!(!triggers.is_new(&written, None));
+        assert!(triggers.is_new(&watch(2), None));
         let mut requested = watch(2);
         requested.annotations_mut().insert(REQUESTED_AT.into(), "now".into());
-        assert!(triggers.is_new(&requested));
-        assert!(!triggers.is_new(&requested));
+        assert!(triggers.is_new(&requested, None));
+        assert!(!triggers.is_new(&requested, None));
     }
 
     #[test]
@@ -87,18 +88,36 @@ mod tests {
             serde_json::from_value::<Guarded>(watch).unwrap()
         };
         assert!(undecodable("1").0.is_err());
-        assert!(triggers.is_new(&undecodable("1")));
-        assert!(!triggers.is_new(&undecodable("1")));
-        assert!(triggers.is_new(&undecodable("2")));
+        assert!(triggers.is_new(&undecodable("1"), None));
+        assert!(!triggers.is_new(&undecodable("1"), None));
+        assert!(triggers.is_new(&undecodable("2"), None));
     }
 
     #[test]
     fn a_resource_that_was_forgotten_makes_a_reconcile_though_it_is_the_same() {
         let triggers = Triggers::default();
-        assert!(triggers.is_new(&watch(1)));
+        assert!(triggers.is_new(&watch(1), None));
         triggers.forget("platform/prod");
-        assert!(triggers.is_new(&watch(1)));
+        assert!(triggers.is_new(&watch(1), None));
         triggers.retain(|_| false);
-        assert!(triggers.is_new(&watch(1)));
+        assert!(triggers.is_new(&watch(1), None));
+    }
+
+    #[test]
+    fn a_resource_that_is_to_be_given_up_makes_a_reconcile_and_so_does_one_that_is_not_any_more() {
+        let (triggers, ring) = (Triggers::default(), Ring::new("hub", "pod-1"));
+        let label = |watch: &mut Guarded, prefix: &str| {
+            let key = format!("{prefix}.alpha.sharding.timebertt.dev/hub");
+            watch.labels_mut().insert(key, "pod-1".to_owned());
+        };
+        let mut ours = watch(1);
+        label(&mut ours, "shard");
+        let mut drained = ours.clone();
+        label(&mut drained, "drain");
+        assert!(triggers.is_new(&ours, Some(&ring)));
+        assert!(triggers.is_new(&drained, Some(&ring)) && !triggers.is_new(&drained, Some(&ring)));
+        let mut touched = ours.clone();
+        touched.labels_mut().insert("team".to_owned(), "platform".to_owned());
+        assert!(triggers.is_new(&ours, Some(&ring)) && !triggers.is_new(&touched, Some(&ring)));
     }
 }

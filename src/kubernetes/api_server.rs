@@ -6,7 +6,7 @@
 use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     Api, Client, Error, Resource,
-    api::{GetParams, PostParams},
+    api::{GetParams, Patch, PatchParams, PostParams},
     core::Request,
 };
 use serde_json::Value;
@@ -39,6 +39,14 @@ pub trait ApiServer: Clone + Send + Sync + 'static {
 
     /// The same for a resource that cannot be decoded.
     fn replace_raw_status(&self, watch: &Value) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Changes the metadata of a resource by a merge patch, which names the resourceVersion that it is made for.
+    fn patch_metadata(
+        &self,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Creates an Event.
     fn create_event(&self, event: &Event) -> impl Future<Output = Result<(), Error>> + Send;
@@ -77,6 +85,12 @@ impl ApiServer for Client {
             .replace_subresource("status", text("name"), &params(), body)
             .map_err(Error::BuildRequest)?;
         in_time(self.request::<Value>(put)).await.map(drop)
+    }
+
+    async fn patch_metadata(&self, namespace: &str, name: &str, patch: &Value) -> Result<(), Error> {
+        let api: Api<ClusterBackupWatch> = Api::namespaced(self.clone(), namespace);
+        let params = PatchParams { field_manager: Some(CONTROLLER.to_owned()), ..PatchParams::default() };
+        in_time(api.patch_metadata(name, &params, &Patch::Merge(patch))).await.map(drop)
     }
 
     async fn create_event(&self, event: &Event) -> Result<(), Error> {

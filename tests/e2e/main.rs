@@ -29,6 +29,7 @@ mod replicas;
 mod request_budget;
 mod requests;
 mod restored_status;
+mod ring;
 mod rotation;
 mod scope;
 
@@ -57,6 +58,7 @@ fn main() {
         credentials::tests(),
         events::tests(),
         replicas::tests(),
+        ring::tests(),
         verdicts::tests(),
         faults::tests(),
         concurrent_writers::tests(),

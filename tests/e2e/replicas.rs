@@ -77,7 +77,7 @@ async fn goes_on(scene: &Scene, progress: u8) {
 
 async fn a_standby_takes_over_from_a_killed_leader_and_makes_no_event_twice(scene: Scene) {
     let (mut leader, standby) = replicas(&scene).await;
-    let (gap, took) = gap_while(&scene, async {
+    let (gap, took) = gap_while(&scene, &[CLUSTER], async {
         leader.kill();
         let took = leads_within(TAKEOVER, &standby).await;
         goes_on(&scene, 60).await;
@@ -98,7 +98,7 @@ async fn a_standby_takes_over_from_a_killed_leader_and_makes_no_event_twice(scen
 
 async fn a_standby_takes_over_at_once_from_a_leader_that_is_told_to_stop(scene: Scene) {
     let (mut leader, standby) = replicas(&scene).await;
-    let (gap, took) = gap_while(&scene, async {
+    let (gap, took) = gap_while(&scene, &[CLUSTER], async {
         leader.signal("TERM");
         let took = leads_within(HANDOVER, &standby).await;
         goes_on(&scene, 11).await;

@@ -1,17 +1,18 @@
 //! Which resources an operator takes on.
 
-use cce_simulator::Task;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{
-    fault_table::cluster,
     operator::Operator,
     scene::{Scene, ready, says},
     trial::tests,
     wait::{LIMIT, until},
 };
 
-tests![only_watches_with_the_label_are_taken_on, every_cluster_is_taken_on_by_one_of_the_shards];
+tests![
+    only_watches_with_the_label_are_taken_on,
+    a_watch_that_has_lost_its_label_and_has_it_again_is_taken_on_again
+];
 
 async fn only_watches_with_the_label_are_taken_on(scene: Scene) {
     scene.task("Success", 100);
@@ -28,21 +29,20 @@ async fn only_watches_with_the_label_are_taken_on(scene: Scene) {
     drop(operator);
 }
 
-async fn every_cluster_is_taken_on_by_one_of_the_shards(scene: Scene) {
-    const CLUSTERS: usize = 12;
-    for n in 0..CLUSTERS {
-        scene.cloud.set_tasks(&cluster(n), [Task::new("backup-1", "Success")]);
-        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n), "interval": "24h" })).await;
-    }
-    let asked = || (0..CLUSTERS).filter(|n| scene.cloud.requests(&cluster(*n)) > 0).count();
+async fn a_watch_that_has_lost_its_label_and_has_it_again_is_taken_on_again(scene: Scene) {
+    let label = async |team: Value| {
+        scene.change("prod", json!({ "metadata": { "labels": { "team": team } } })).await;
+    };
+    scene.task("Running", 10);
+    scene.watch("prod", json!({})).await;
+    label(json!("platform")).await;
+    let operator = Operator::start(&scene, &["--watch-label-selector", "team=platform"]).await;
+    scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
 
-    let first = Operator::start(&scene, &["--shard", "0/2"]).await;
-    until("its caches are filled", LIMIT, async || (first.get("/readyz").await.0 == 200).then_some(())).await;
-    let _second = Operator::start(&scene, &["--shard", "1/2"]).await;
-    for n in 0..CLUSTERS {
-        scene.shows(&format!("watch-{n}"), "polled", |status| ready(status) == "True Polled").await;
-    }
-    assert_eq!(asked(), CLUSTERS);
-    let total: u64 = (0..CLUSTERS).map(|n| scene.cloud.requests(&cluster(n))).sum();
-    assert_eq!(total, CLUSTERS as u64, "no cluster is polled by both");
+    label(Value::Null).await;
+    let known = format!(r#"suspended{{namespace="{}",name="prod"}}"#, scene.namespace);
+    until("it has heard", LIMIT, async || operator.metric(&known).await.is_none().then_some(())).await;
+    scene.task("Running", 20);
+    label(json!("platform")).await;
+    scene.shows("prod", "20 %", |status| status.progress == Some(20)).await;
 }

@@ -10,5 +10,6 @@ pub mod operator;
 pub mod polls;
 pub mod rbac;
 pub mod scene;
+pub mod sharder;
 pub mod trial;
 pub mod wait;

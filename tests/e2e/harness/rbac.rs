@@ -21,6 +21,9 @@ pub const STATUS: &str = "operator-status";
 /// The role for the Lease, which only replicas need.
 pub const LEASES: &str = "operator-leases";
 
+/// The role for one of several shards.
+pub const SHARD: &str = "operator-shard";
+
 /// Binds a role to the scene's own operator.
 pub async fn grant(scene: &Scene, role: &str) {
     grant_to(scene, &scene.namespace, role).await;
@@ -49,7 +52,7 @@ pub async fn revoke(scene: &Scene, role: &str) {
 async fn in_force(scene: &Scene, operator: &str, role: &str, granted: bool) {
     let (verb, group, resource, part) = match role {
         STATUS => ("patch", "cce.backupwatch.io", "clusterbackupwatches", "status"),
-        LEASES => ("create", "coordination.k8s.io", "leases", ""),
+        LEASES | SHARD => ("create", "coordination.k8s.io", "leases", ""),
         _ => ("list", "cce.backupwatch.io", "clusterbackupwatches", ""),
     };
     let review: SubjectAccessReview = serde_json::from_value(json!({

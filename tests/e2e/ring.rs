@@ -1,0 +1,182 @@
+//! Shards of a ring: each works on what the sharder assigns to it, and moves miss no poll, tell nothing twice and let no two
+//! shards write one resource.
+
+use std::time::Duration;
+
+use cce_simulator::Task;
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::harness::{
+    audit,
+    fault_table::cluster,
+    operator::Operator,
+    polls::gap_while,
+    rbac,
+    scene::{ACTIVE, Scene, says},
+    sharder::{self, RING},
+    trial::tests,
+    wait::{LIMIT, meanwhile, until},
+};
+
+tests![
+    two_shards_become_three_and_two_again_under_load,
+    a_suspended_watch_is_given_up_too,
+    a_shard_that_loses_its_lease_ends,
+    a_shard_that_was_killed_is_back_at_once,
+];
+
+/// How late a poll may be because of a move, beside the 10 % of jitter: two intervals.
+const GAP: Duration = ACTIVE.saturating_mul(3).saturating_add(Duration::from_millis(600));
+
+/// Starts an operator as the shard of this name, and waits until the sharder would take it as available.
+async fn shard(scene: &Scene, name: &str) -> Operator {
+    let flags = ["--sharding-ring", RING, "--lease-namespace", &scene.namespace];
+    let operator = Operator::start_with(scene, &flags, &[("HOSTNAME", name)]).await;
+    sharder::available(scene, name).await;
+    until("it works", LIMIT, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
+    operator
+}
+
+/// Six watches of clusters of their own, whose backups run.
+struct Watches {
+    names: Vec<String>,
+    clusters: Vec<String>,
+}
+
+impl Watches {
+    async fn create(scene: &Scene) -> Self {
+        let names = (0..6).map(|n| format!("watch-{n}")).collect();
+        let watches = Self { names, clusters: (0..6).map(cluster).collect() };
+        watches.are_at(scene, "Running", 10);
+        for (name, cluster) in watches.names.iter().zip(&watches.clusters) {
+            scene.watch(name, json!({ "clusterID": cluster })).await;
+        }
+        watches
+    }
+
+    fn are_at(&self, scene: &Scene, phase: &str, progress: u8) {
+        for cluster in &self.clusters {
+            scene.cloud.set_tasks(cluster, [Task::new("backup-1", phase).progress(progress)]);
+        }
+    }
+
+    async fn show(&self, scene: &Scene, progress: u8) {
+        for name in &self.names {
+            scene.shows(name, "progress", |status| status.progress == Some(progress)).await;
+        }
+    }
+
+    /// Every poll sees another progress while something is done: each is a write.
+    async fn are_busy<T>(&self, scene: &Scene, from: u8, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        for progress in (from..from + 10).cycle() {
+            self.are_at(scene, "Running", progress);
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            }
+        }
+        unreachable!("the progress goes round")
+    }
+}
+
+async fn two_shards_become_three_and_two_again_under_load(scene: Scene) {
+    rbac::grant(&scene, rbac::SHARD).await;
+    let _first = shard(&scene, "shard-a").await;
+    let _second = shard(&scene, "shard-b").await;
+    let watches = Watches::create(&scene).await;
+    meanwhile(ACTIVE, async || {
+        assert_eq!(scene.cloud.total().accepted, 0, "nobody works on what is assigned to nobody");
+    })
+    .await;
+    let names: Vec<_> = watches.names.iter().map(String::as_str).collect();
+    for (n, name) in names.iter().enumerate() {
+        sharder::assign(&scene, name, ["shard-a", "shard-b"][n % 2]).await;
+    }
+    watches.show(&scene, 10).await;
+    watches.are_at(&scene, "Running", 30);
+    watches.show(&scene, 30).await;
+
+    let clusters: Vec<_> = watches.clusters.iter().map(String::as_str).collect();
+    let moves = async {
+        // One of each shard goes to the new one.
+        let mut third = shard(&scene, "shard-c").await;
+        join_all(names[..2].iter().map(|name| sharder::move_to(&scene, name, "shard-c"))).await;
+        until("the new shard writes", LIMIT, async || {
+            names[..2].iter().all(|name| audit::writers(&scene, name).len() == 2).then_some(())
+        })
+        .await;
+        // It is told to stop, and what it leaves behind is moved at once.
+        third.signal("TERM");
+        assert_eq!(third.ended(LIMIT).await.code(), Some(0));
+        let lease = sharder::lease(&scene, "shard-c").await.unwrap().spec.unwrap();
+        assert_eq!(lease.holder_identity.as_deref(), Some(""), "its Lease has no holder any more");
+        assert!(lease.acquire_time.is_some() && lease.renew_time.is_some(), "so that it is cleared away");
+        for (name, shard) in names[..2].iter().zip(["shard-a", "shard-b"]) {
+            sharder::move_left_behind(&scene, name, shard).await;
+        }
+        until("the old shards write again", LIMIT, async || {
+            names[..2].iter().all(|name| audit::writers(&scene, name).len() == 3).then_some(())
+        })
+        .await;
+    };
+    let (gap, ()) = gap_while(&scene, &clusters, watches.are_busy(&scene, 31, moves)).await;
+    println!("moves between shards, polls every {ACTIVE:?}: longest time between polls {gap:.1?}");
+    assert!(gap <= GAP, "a move may make a poll late by two intervals: {gap:?}");
+
+    watches.are_at(&scene, "Running", 60);
+    watches.show(&scene, 60).await;
+    watches.are_at(&scene, "Success", 100);
+    for name in &names {
+        scene.shows(name, "the end", |status| status.last_success.is_some()).await;
+    }
+    let expected = [("BackupStarted", 1), ("BackupProgressing", 2), ("BackupSucceeded", 1)];
+    for (n, name) in names.iter().enumerate() {
+        let reasons = scene.reasons(name).await;
+        assert_eq!(reasons, expected.map(|(reason, count)| (reason.to_owned(), count)).into(), "{name}");
+        let writers = audit::writers(&scene, name);
+        assert_eq!(
+            writers.len(),
+            if n < 2 { 3 } else { 1 },
+            "no two shards write {name} by turns: {writers:?}"
+        );
+    }
+}
+
+async fn a_suspended_watch_is_given_up_too(scene: Scene) {
+    rbac::grant(&scene, rbac::SHARD).await;
+    let (_first, _second) = (shard(&scene, "shard-a").await, shard(&scene, "shard-b").await);
+    scene.watch("prod", json!({ "suspend": true })).await;
+    sharder::assign(&scene, "prod", "shard-a").await;
+    scene.shows("prod", "suspended", |status| says(status, "Ready") == "True Suspended").await;
+    sharder::move_to(&scene, "prod", "shard-b").await;
+    scene.task("Success", 100);
+    scene.change("prod", json!({ "spec": { "suspend": false } })).await;
+    scene.shows("prod", "polled", |status| says(status, "Ready") == "True Polled").await;
+    assert_eq!(audit::writers(&scene, "prod").len(), 2);
+}
+
+async fn a_shard_that_loses_its_lease_ends(scene: Scene) {
+    rbac::grant(&scene, rbac::SHARD).await;
+    let mut first = shard(&scene, "shard-a").await;
+    sharder::take_lease(&scene, "shard-a").await;
+    assert_eq!(first.ended(Duration::from_secs(15)).await.code(), Some(1));
+    assert!(first.text().contains("the Lease shard-a was lost: its holder is shardlease-controller"));
+}
+
+async fn a_shard_that_was_killed_is_back_at_once(scene: Scene) {
+    rbac::grant(&scene, rbac::SHARD).await;
+    let mut first = shard(&scene, "shard-a").await;
+    let before = sharder::available(&scene, "shard-a").await.spec.unwrap();
+    first.kill();
+    first.restart().await;
+    // Less than the 15 s for which the Lease of the killed one holds.
+    until("it works", Duration::from_secs(8), async || {
+        (first.metric("leader").await == Some(1.0)).then_some(())
+    })
+    .await;
+    let after = sharder::available(&scene, "shard-a").await.spec.unwrap();
+    assert!(after.acquire_time > before.acquire_time);
+    assert_eq!(after.lease_transitions, before.lease_transitions, "its holder is the same");
+}
