@@ -288,6 +288,8 @@ inside() {
   cp -R -- "$chart" "$scratch/changed"
   sed -i 's/^\( *\)- description: The CCE cluster that is watched\.$/\1- {name: Changed, type: string, jsonPath: .spec.region}\n&/' \
     "$scratch/changed/files/crd.yaml"
+  check 'the kind ControllerRing is there' kubectl apply --filename hack/checks/controllerring.yaml
+  check 'and served' kubectl wait --for=condition=Established crd/controllerrings.sharding.timebertt.dev --timeout=30s
   check 'install' install install "$system" "$chart"
   check 'the CRD serves' established
   a_watch default kept >"$scratch/kept.yaml"

@@ -33,6 +33,10 @@
 {{- default (include "cce-backup-watch.fullname" .) .Values.leaderElection.leaseName -}}
 {{- end -}}
 
+{{- define "cce-backup-watch.ringName" -}}
+{{- default (include "cce-backup-watch.fullname" .) .Values.sharding.ringName -}}
+{{- end -}}
+
 {{/* Labels that never change, since a Deployment's selector cannot. */}}
 {{- define "cce-backup-watch.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "cce-backup-watch.name" . }}
@@ -147,6 +151,12 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 - apiGroups: [cce.backupwatch.io]
   resources: [clusterbackupwatches]
   verbs: [get, list, watch]
+{{- if .Values.sharding.enabled }}
+# To remove the labels by which the sharder assigns a resource, when it moves one.
+- apiGroups: [cce.backupwatch.io]
+  resources: [clusterbackupwatches]
+  verbs: [patch]
+{{- end }}
 # The whole status at once, with the resourceVersion that was read, so that a stale write is refused.
 - apiGroups: [cce.backupwatch.io]
   resources: [clusterbackupwatches/status]
@@ -172,9 +182,6 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 {{- end -}}
 {{- with .Values.watch.labelSelector -}}
 {{- $args = append $args (printf "--watch-label-selector=%s" .) -}}
-{{- end -}}
-{{- with .Values.watch.shard -}}
-{{- $args = append $args (printf "--shard=%s" .) -}}
 {{- end -}}
 {{- range $region, $url := .Values.cloud.regionEndpoints -}}
 {{- $args = append $args (printf "--region-endpoint=%s=%s" $region $url) -}}
@@ -202,6 +209,10 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 {{- $args = append $args (printf "--lease-namespace=%s" (include "cce-backup-watch.namespace" .)) -}}
 {{- $args = append $args (printf "--lease-name=%s" (include "cce-backup-watch.leaseName" .)) -}}
 {{- end -}}
+{{- if .Values.sharding.enabled -}}
+{{- $args = append $args (printf "--sharding-ring=%s" (include "cce-backup-watch.ringName" .)) -}}
+{{- $args = append $args (printf "--lease-namespace=%s" (include "cce-backup-watch.namespace" .)) -}}
+{{- end -}}
 {{- $args = append $args (printf "--log-format=%s" .Values.log.format) -}}
 {{- $args = append $args (printf "--log-filter=%s" .Values.log.filter) -}}
 {{- toYaml (concat $args .Values.extraArgs) -}}
@@ -226,8 +237,11 @@ public ones. */}}
 
 {{/* Values that each are fine but do not go together. */}}
 {{- define "cce-backup-watch.check" -}}
-{{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
-{{- fail "replicaCount is more than 1: set leaderElection.enabled, or every replica polls" -}}
+{{- if and (gt (int .Values.replicaCount) 1) (not (or .Values.leaderElection.enabled .Values.sharding.enabled)) -}}
+{{- fail "replicaCount is more than 1: set leaderElection.enabled or sharding.enabled, or every replica polls" -}}
+{{- end -}}
+{{- if and .Values.leaderElection.enabled .Values.sharding.enabled -}}
+{{- fail "leaderElection.enabled and sharding.enabled are both true: one replica works, or each works on its share" -}}
 {{- end -}}
 {{- if and .Values.cloud.ca.configMapName .Values.cloud.ca.secretName -}}
 {{- fail "cloud.ca: set configMapName or secretName, not both" -}}
@@ -252,12 +266,6 @@ public ones. */}}
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled are both true: the metrics would be scraped twice" -}}
-{{- end -}}
-{{- with .Values.watch.shard -}}
-{{- $parts := splitList "/" . -}}
-{{- if ge (int (first $parts)) (int (last $parts)) -}}
-{{- fail (printf "watch.shard is %s: I of I/N goes from 0 to N-1" .) -}}
-{{- end -}}
 {{- end -}}
 {{- $policy := .Values.networkPolicy -}}
 {{- if and $policy.enabled (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) (not $policy.metricsNamespaces) (not $policy.extraIngress) -}}
