@@ -28,12 +28,14 @@ pub fn duration(field: &str, min: &str, max: &str) -> Rule {
     ))
 }
 
-/// The first duration is not above the second. Where one is no duration, its own rule says so.
-pub fn not_above(lower: &str, upper: &str) -> Rule {
+/// The first duration is not above the second. Where one is no duration, or the first is above its greatest value or the
+/// second below its least, its own rule says so, and one mistake is one error.
+pub fn not_above(lower: &str, greatest: &str, upper: &str, least: &str) -> Rule {
     let pattern = duration::PATTERN;
     Rule::new(format!(
         "!self.{lower}.matches(r'{pattern}') || !self.{upper}.matches(r'{pattern}') \
-         || duration(self.{lower}) <= duration(self.{upper})"
+         || duration(self.{lower}) <= duration(self.{upper}) \
+         || duration(self.{lower}) > duration('{greatest}') || duration(self.{upper}) < duration('{least}')"
     ))
     .message(&*format!("{lower} must not be above {upper}"))
     .field_path(format!(".{lower}"))

@@ -88,7 +88,7 @@ use super::{duration, rule, status::ClusterBackupWatchStatus};
     )
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rule::not_above("activeInterval", "interval"))]
+#[x_kube(validation = rule::not_above("activeInterval", "1h", "interval", "10s"))]
 pub struct ClusterBackupWatchSpec {
     /// The region of the CCE cluster, for example cn-north-4. Immutable. The operator turns it into the address of
     /// the API; a resource can never name a host.

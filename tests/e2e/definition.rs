@@ -129,6 +129,8 @@ async fn one_mistake_is_one_error(scene: Scene) {
     for changes in [
         json!({ "interval": "5" }),
         json!({ "activeInterval": "1d" }),
+        json!({ "interval": "5s", "activeInterval": null }),
+        json!({ "activeInterval": "2h" }),
         json!({ "maxAge": "1d" }),
         json!({ "stuckAfter": "9".repeat(31) + "h" }),
         json!({ "clusterID": "prod" }),
