@@ -74,6 +74,10 @@ async fn ends_without_a_server(scene: &Scene, flags: &[&str]) {
     scene.task("Running", 10);
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
+    // A reply that is lost would leave it with the longer interval, in which a leader gives up its Lease before it polls.
+    let written = r#"status_writes_total{result="success"}"#;
+    until("it has the reply", LIMIT, async || operator.metric(written).await.filter(|count| *count >= 1.0))
+        .await;
     proxy.block();
     scene.task("Running", 11);
     // The answer to this poll is never written.
