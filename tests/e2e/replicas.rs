@@ -109,6 +109,13 @@ async fn a_standby_takes_over_at_once_from_a_leader_that_is_told_to_stop(scene: 
         "clean stop of the leader: the standby leads after {took:.1?}, longest time between polls {gap:.1?}"
     );
     assert_eq!(leader.ended(LIMIT).await.code(), Some(0));
+
+    let lease = scene.api::<Lease>().get(LEASE).await.unwrap();
+    let holder = lease.spec.unwrap().holder_identity.unwrap();
+    let managers = lease.metadata.managed_fields.unwrap_or_default();
+    let is_its_own =
+        managers.iter().filter_map(|entry| entry.manager.as_ref()).any(|it| it.ends_with(&holder));
+    assert!(is_its_own, "each replica is a field manager of its own: {holder} of {managers:?}");
 }
 
 async fn a_leader_that_is_told_to_stop_gives_the_lease_back(scene: Scene) {
