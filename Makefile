@@ -29,6 +29,10 @@ test-versions: ## Run the end-to-end tests on every version of Kubernetes that i
 	  hack/control-plane/run.sh --kubernetes $$version -- cargo test --locked --test e2e || exit; \
 	done
 
+.PHONY: test-flux
+test-flux: ## Try docs/gitops.md with Flux' own controllers (not part of "make test"; the first time builds them)
+	hack/test-flux.sh
+
 .PHONY: lint
 lint: ## Check formatting, lints, licences and dependencies
 	cargo fmt --all --check
