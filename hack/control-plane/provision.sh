@@ -59,7 +59,7 @@ use_kubernetes() { # MINOR
   [[ -f $here/$dir/go.mod ]] ||
     die "no Kubernetes $1 is pinned, there are: ${release%.*} $(cd "$here/modules" && printf 'v%s ' kubernetes-* | sed 's/kubernetes-//g')"
   for name in "${!package[@]}"; do
-    [[ ${version_module[$name]} != k8s.io/kubernetes ]] || module_dir[$name]=$dir
+    [[ ${declared_dir[$name]} != . || ${version_module[$name]} != k8s.io/kubernetes ]] || module_dir[$name]=$dir
   done
 }
 

@@ -2,7 +2,7 @@
 #
 # Runs a command against a Kubernetes control plane of its own: etcd and kube-apiserver.
 #
-#   run.sh [--kubernetes MINOR] [--state-dir DIR] [--with-controller-manager] -- COMMAND [ARGUMENT...]
+#   run.sh [--kubernetes MINOR] [--state-dir DIR] [--with-controller-manager] [--address ADDRESS] -- COMMAND [ARGUMENT...]
 #
 # COMMAND finds the control plane through KUBECONFIG (a user in system:masters), the server's audit log, one
 # JSON object a line, at $CBW_AUDIT_LOG, and kubectl, helm and the servers on PATH. When it ends, everything
@@ -28,6 +28,7 @@ state=''
 # A run inside of a run has the version of the outer one.
 kubernetes=${CBW_KUBERNETES-}
 controller_manager=false
+address=''
 while (($# > 0)); do
   case $1 in
     --kubernetes) (($# > 1)) || usage; kubernetes=$2; shift 2 ;;
@@ -35,6 +36,7 @@ while (($# > 0)); do
     --state-dir) (($# > 1)) || usage; state=$2; shift 2 ;;
     --state-dir=*) state=${1#*=}; shift ;;
     --with-controller-manager) controller_manager=true; shift ;;
+    --address) (($# > 1)) || usage; address=$2; shift 2 ;;
     --) shift; break ;;
     *) usage ;;
   esac
@@ -194,7 +196,7 @@ basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
 authorityKeyIdentifier = keyid
-subjectAltName = IP:127.0.0.1, DNS:localhost, DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc
+subjectAltName = IP:127.0.0.1, DNS:localhost, DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, IP:10.0.0.1
 [client]
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
@@ -248,7 +250,7 @@ start_etcd() {
 
 start_apiserver() { # PORT
   local arguments=(
-    --bind-address=127.0.0.1 --secure-port="$1" --advertise-address=127.0.0.1
+    --secure-port="$1"
     --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key"
     --client-ca-file="$pki/ca.crt"
     --etcd-servers=unix://etcd.sock
@@ -257,13 +259,17 @@ start_apiserver() { # PORT
     --service-account-signing-key-file="$pki/service-accounts.key"
     --service-account-key-file="$pki/service-accounts.pub"
     --service-cluster-ip-range=10.0.0.0/24
-    # A loopback address is no valid endpoint of the "kubernetes" service, and nobody needs that one here.
-    --endpoint-reconciler-type=none
     --audit-policy-file="$state/audit-policy.yaml" --audit-log-path="$state/audit.log"
     # Tests count lines, so the file must not be rotated (the size is in megabytes).
     --audit-log-maxsize=100000
     --profiling=false
   )
+  if [[ -n $address ]]; then
+    arguments+=(--bind-address=0.0.0.0 --advertise-address="$address")
+  else
+    # A loopback address is no valid endpoint of the "kubernetes" service, and nobody needs that one here.
+    arguments+=(--bind-address=127.0.0.1 --advertise-address=127.0.0.1 --endpoint-reconciler-type=none)
+  fi
   # Nobody but the controller manager makes the ServiceAccounts without which the plugin refuses every pod.
   $controller_manager || arguments+=(--disable-admission-plugins=ServiceAccount)
   start kube-apiserver "${arguments[@]}"
