@@ -33,6 +33,10 @@ test-versions: ## Run the end-to-end tests on every version of Kubernetes that i
 test-flux: ## Try docs/gitops.md with Flux' own controllers (not part of "make test"; the first time builds them)
 	hack/test-flux.sh
 
+.PHONY: test-node
+test-node: ## Run the chart's pod on a real kubelet and containerd, where the machine can (Linux, root)
+	@hack/test-node.sh
+
 .PHONY: lint
 lint: ## Check formatting, lints, licences and dependencies
 	cargo fmt --all --check

@@ -10,6 +10,8 @@ for program in "$@"; do
   command -v "$program" >/dev/null && continue
   case $program in
     bwrap) packages+=(bubblewrap) ;;
+    dnsmasq) packages+=(dnsmasq-base) ;;
+    ip) packages+=(iproute2) ;;
     readelf) packages+=(binutils) ;;
     *) packages+=("$program") ;;
   esac

@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+#
+# For hack/test-node.sh: the cgroups of the node's pods. A namespace takes its mounts, processes and networks along when it ends,
+# but not its cgroups; so the pods get a cgroup of their own, named after our pid, that is removed with all that is in it.
+
+readonly cgroup_prefix=cbw-node.
+# What the kubelet uses, where the machine has it.
+readonly controllers='cpu cpuset hugetlb memory pids'
+
+# Whether there is one hierarchy for all controllers, version 2, or one for each.
+unified() { [[ $(stat --file-system --format %T /sys/fs/cgroup 2>/dev/null) == cgroup2fs ]]; }
+
+hierarchies() {
+  if unified; then
+    echo /sys/fs/cgroup
+  else
+    awk '($3 == "cgroup" || $3 == "cgroup2") && $2 ~ "^/sys/fs/cgroup/" { print $2 }' /proc/mounts
+  fi
+}
+
+# Prints, a line each, why the machine's cgroups will not do.
+cgroup_obstacles() {
+  local directory name found=0
+  while read -r directory; do
+    found=1
+    [[ -w $directory/cgroup.procs ]] && mkdir -- "$directory/$cgroup_prefix$$" 2>/dev/null && rmdir -- "$directory/$cgroup_prefix$$" ||
+      printf 'no cgroup can be made in %s\n' "$directory"
+  done < <(hierarchies)
+  ((found == 1)) || echo 'no cgroups are mounted in /sys/fs/cgroup'
+  for name in cpu cpuset memory pids; do
+    if unified; then
+      grep -qw "$name" /sys/fs/cgroup/cgroup.controllers
+    else
+      hierarchies | grep -qE "[/,]$name(,|\$)"
+    fi || printf 'there is no cgroup controller %s\n' "$name"
+  done
+}
+
+make_cgroup() {
+  local directory name
+  if unified; then
+    for name in $controllers; do
+      ! grep -qw "$name" /sys/fs/cgroup/cgroup.controllers || echo "+$name" >/sys/fs/cgroup/cgroup.subtree_control || return
+    done
+  fi
+  while read -r directory; do
+    mkdir -- "$directory/$cgroup_prefix$$" || return
+  done < <(hierarchies)
+}
+
+left_over_cgroups() { hierarchies | while read -r; do find "$REPLY" -depth -type d -path "$REPLY/$cgroup_prefix$1*"; done; } # PID
+
+# Again and again, for the last processes are still ending.
+remove_cgroups() { # PID
+  local try directories
+  for ((try = 0; try < 100; try++)); do
+    mapfile -t directories < <(left_over_cgroups "$1")
+    ((${#directories[@]} > 0)) || return 0
+    rmdir -- "${directories[@]}" 2>/dev/null
+    sleep 0.1
+  done
+  printf 'these cgroups could not be removed: %s\n' "${directories[*]}" >&2
+  return 1
+}
+
+# Those of runs that were killed.
+remove_stale_cgroups() {
+  local directory pid
+  while read -r directory; do
+    for directory in "$directory/$cgroup_prefix"*; do
+      pid=${directory##*.}
+      [[ ! -d $directory || -d /proc/$pid ]] || remove_cgroups "$pid"
+    done
+  done < <(hierarchies)
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+#
+# Runs the chart's pod on a real kubelet and containerd: a node in namespaces of its own, with a control plane of its own and the
+# image that hack/image.sh builds.
+#
+#   test-node.sh [ARCHIVE]      default: the archive that hack/image.sh builds
+#
+# Needed: Linux, root, runc, iptables, iproute2, dnsmasq, buildah, curl, jq, and Go for the programs that are not in the cache yet.
+# A machine that cannot run a node is told why, with the exit code 2. CBW_BIN_DIR may name a directory with cce-simulator. Nothing
+# is left behind but the logs, in target/node. The last line is "N passed, N failed".
+#
+# Functions that only "check" calls look unreachable to shellcheck.
+# shellcheck disable=SC2317,SC2329
+set -uo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
+# Root's PATH need not have them.
+PATH=$PATH:/usr/sbin:/sbin
+
+# shellcheck source=hack/check.sh
+source hack/check.sh
+# shellcheck source=hack/node/cgroups.sh
+source hack/node/cgroups.sh
+# shellcheck source=hack/node/machine.sh
+source hack/node/machine.sh
+
+die() { printf 'test-node.sh: %s\n' "$*" >&2; exit 2; }
+
+scratch=$(mktemp -d)
+clean_up() {
+  local status=$?
+  trap '' HUP INT TERM
+  # Should a signal have ended us, this ends every process of the node with it.
+  [[ -z ${node-} ]] || kill -KILL "$node" 2>/dev/null
+  wait 2>/dev/null
+  remove_cgroups $$ || status=1
+  chmod -R u+w -- "$scratch"
+  rm -rf -- "$scratch"
+  exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+
+# --- Whether, and what with ----------------------------------------------------------------------------
+
+obstacles "$scratch" >"$scratch/obstacles"
+if [[ -s $scratch/obstacles ]]; then
+  while read -r; do printf 'test-node.sh: this machine cannot run a node: %s\n' "$REPLY" >&2; done <"$scratch/obstacles"
+  exit 2
+fi
+remove_stale_cgroups
+
+archive=${1-}
+[[ -n $archive ]] || archive=$(hack/image.sh) || die 'there is no image'
+archive=$(readlink -f -- "$archive")
+if [[ -z ${CBW_BIN_DIR-} ]]; then
+  cargo build --locked --quiet --package cce-simulator || exit 2
+  CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
+fi
+NODE_BIN=$(hack/control-plane/provision.sh kubelet kube-scheduler kube-proxy containerd containerd-shim-runc-v2 ctr ptp host-local) ||
+  die 'the programs of the node are missing'
+
+# The image of the container that holds a pod's namespaces. No registry is asked for it.
+NODE_PAUSE=localhost/pause:node
+make_pause() { # ARCHIVE
+  local store=$scratch/store container
+  mkdir -p "$store"
+  CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$scratch/pause" hack/node/pause/main.go || return
+  printf '{"default":[{"type":"insecureAcceptAnything"}]}' >"$store/policy.json"
+  buildah_here() { buildah --root "$store/root" --runroot "$store/run" --storage-driver vfs "$@"; }
+  container=$(buildah_here from scratch) &&
+    buildah_here copy --quiet --chmod 0555 "$container" "$scratch/pause" /pause >/dev/null &&
+    buildah_here config --user 65535:65535 --entrypoint '["/pause"]' "$container" &&
+    buildah_here commit --quiet "$container" "$NODE_PAUSE" >/dev/null &&
+    buildah_here push --quiet --signature-policy "$store/policy.json" "$NODE_PAUSE" "oci-archive:$1:$NODE_PAUSE"
+}
+make_pause "$scratch/pause.tar" || die 'the image pause could not be made'
+
+# --- The run -------------------------------------------------------------------------------------------
+
+NODE_STATE=$(readlink -m -- "${CARGO_TARGET_DIR:-target}/node")
+rm -rf -- "$NODE_STATE"
+mkdir -p -- "$NODE_STATE"
+# An address for documentation: no machine has it.
+NODE_ADDRESS=192.0.2.1
+NODE_CGROUP=$cgroup_prefix$$
+export CBW_BIN_DIR NODE_ADDRESS NODE_BIN NODE_CGROUP NODE_PAUSE NODE_STATE
+
+make_cgroup || die 'the cgroup of the node could not be made'
+# The first process of the namespaces dies with unshare, and unshare with us, even if nothing of ours can run any more.
+setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc -- \
+  hack/node/enter.sh hack/node/checks.sh "$archive" "$scratch/pause.tar" <&0 &
+node=$!
+wait "$node"
+node=''
+read -r passed failed <"$NODE_STATE/counts" || { printf 'FAILED  the checks on the node did not end\n'; failed=1; }
+
+nothing_left() { ! grep -l -- "$NODE_CGROUP" /proc/[0-9]*/cgroup 2>/dev/null && remove_cgroups $$ && ! grep -E ' (/run/node|/var/lib/(kubelet|containerd))' /proc/mounts; }
+check 'nothing of the node is left: no process, mount or cgroup' nothing_left
+
+((failed == 0)) || printf '\nthe logs are in %s\n' "$NODE_STATE"
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))
