@@ -36,11 +36,16 @@ cgroup_obstacles() {
   done
 }
 
+# Those that a single hierarchy did not pass on to its children before.
+added=()
 make_cgroup() {
   local directory name
   if unified; then
     for name in $controllers; do
-      ! grep -qw "$name" /sys/fs/cgroup/cgroup.controllers || echo "+$name" >/sys/fs/cgroup/cgroup.subtree_control || return
+      grep -qw "$name" /sys/fs/cgroup/cgroup.controllers || continue
+      ! grep -qw "$name" /sys/fs/cgroup/cgroup.subtree_control || continue
+      echo "+$name" >/sys/fs/cgroup/cgroup.subtree_control || return
+      added+=("$name")
     done
   fi
   while read -r directory; do
@@ -52,10 +57,15 @@ left_over_cgroups() { hierarchies | while read -r; do find "$REPLY" -depth -type
 
 # Again and again, for the last processes are still ending.
 remove_cgroups() { # PID
-  local try directories
+  local try directories name
   for ((try = 0; try < 100; try++)); do
     mapfile -t directories < <(left_over_cgroups "$1")
-    ((${#directories[@]} > 0)) || return 0
+    if ((${#directories[@]} == 0)); then
+      # Another child may use one by now; then it stays.
+      for name in "${added[@]}"; do echo "-$name" >/sys/fs/cgroup/cgroup.subtree_control; done 2>/dev/null
+      added=()
+      return 0
+    fi
     rmdir -- "${directories[@]}" 2>/dev/null
     sleep 0.1
   done
