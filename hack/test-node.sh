@@ -87,7 +87,7 @@ NODE_ADDRESS=192.0.2.1
 NODE_CGROUP=$cgroup_prefix$$
 export CBW_BIN_DIR NODE_ADDRESS NODE_BIN NODE_CGROUP NODE_PAUSE NODE_STATE
 
-make_cgroup || die 'the cgroup of the node could not be made'
+make_cgroup || die 'this machine cannot run a node: its cgroup could not be made'
 # The first process of the namespaces dies with unshare, and unshare with us, even if nothing of ours can run any more.
 setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc -- \
   hack/node/enter.sh hack/node/checks.sh "$archive" "$scratch/pause.tar" &

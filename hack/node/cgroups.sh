@@ -44,7 +44,10 @@ make_cgroup() {
     for name in $controllers; do
       grep -qw "$name" /sys/fs/cgroup/cgroup.controllers || continue
       ! grep -qw "$name" /sys/fs/cgroup/cgroup.subtree_control || continue
-      echo "+$name" >/sys/fs/cgroup/cgroup.subtree_control || return
+      if ! { echo "+$name" >/sys/fs/cgroup/cgroup.subtree_control; } 2>/dev/null; then
+        printf 'the cgroup controller %s cannot be passed on from /sys/fs/cgroup; in a container its processes are in the way\n' "$name" >&2
+        return 1
+      fi
       added+=("$name")
     done
   fi

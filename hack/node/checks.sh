@@ -37,7 +37,7 @@ start_node() {
   check 'and one to hold the namespaces of pods' eval 'import "$pause" && has_image "$NODE_PAUSE"'
   start_kubelet
   start_scheduler
-  check 'the kubelet registers a node' await 60 kubectl get node/node
+  check 'the kubelet registers a node' await 120 kubectl get node/node
   start_proxy
   check 'and the node is ready' is_ready node/node
 }
