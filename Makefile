@@ -4,6 +4,7 @@ SHELL := /bin/bash
 export KEEP CLUSTER
 # The oldest Kubernetes that the chart installs on, one in between, and the newest.
 VERSIONS ?= 1.30 1.33 1.36
+comma := ,
 
 .PHONY: help
 help: ## Say what there is
@@ -53,10 +54,12 @@ generate: ## Write what is generated: crds/, config/, pages of docs/, parts of t
 	PATH="$$(hack/control-plane/provision.sh helm helm-docs):$$PATH" hack/generate-config.sh
 
 .PHONY: bench
-bench: ## Measure what the operator costs (N=1000 watches, OPERATOR=another binary, JSON=1)
+bench: ## Measure what the operator costs (FULL=1 to 10,000 watches, N=100,1000 RUNS=3, OPERATOR=cmd, AGAINST=cmd, JSON=1)
 	cargo build --release --locked --package cce-backup-watch --package cbw-bench
-	hack/control-plane/run.sh -- target/release/cbw-bench $(if $(N),--watches $(N)) \
-	  $(if $(OPERATOR),--operator $(OPERATOR)) $(if $(JSON),--json)
+	hack/control-plane/run.sh -- target/release/cbw-bench costs \
+	  $(if $(N),--watches $(N),$(if $(FULL),--watches 1000$(comma)5000$(comma)10000)) $(if $(FULL),--one-account 10000) $(if $(RUNS),--runs $(RUNS)) \
+	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(AGAINST),--against "$(AGAINST)") $(if $(JSON),--json) \
+	  $(if $(RECORD),--write-record $(RECORD),$(if $(wildcard bench/record.json),--record bench/record.json))
 
 .PHONY: image
 image: ## Build the operator's image as an OCI archive, without a Docker daemon

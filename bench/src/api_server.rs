@@ -1,10 +1,7 @@
 //! The API server: the definition, a namespace with the Secret, and an account of the operator's own, by which its
 //! requests are told from ours in the audit log.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use k8s_openapi::{
     api::{
@@ -16,8 +13,9 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::PostParams,
+    api::{ListParams, Patch, PatchParams, PostParams},
     config::Kubeconfig,
+    core::Request,
     runtime::{conditions, wait::await_condition},
 };
 use serde_json::{Value, json};
@@ -25,8 +23,11 @@ use tokio::process::Command;
 
 use crate::{
     Result,
+    audit::AuditLog,
     cloud::{ACCESS_KEY, SECRET_KEY},
-    operator::folder,
+    kernel::Process,
+    operator::{Command as Operator, folder},
+    statistics::count,
 };
 
 /// The namespace of the watches and of the operator's service account.
@@ -41,58 +42,81 @@ pub struct ApiServer {
     pub client: Client,
     /// For the operator.
     pub kubeconfig: PathBuf,
-    audit_log: PathBuf,
+    /// What the operator asks.
+    pub audit: AuditLog,
+    /// The process of kube-apiserver.
+    pub process: Process,
+    /// The process of etcd.
+    pub etcd: Process,
 }
 
 impl ApiServer {
-    /// Installs the definition that the operator prints, and everything else that a run needs.
-    pub async fn prepare(operator: &Path) -> Result<Self> {
+    /// Makes everything that a run needs but for the definition.
+    pub async fn prepare() -> Result<Self> {
         let audit_log = std::env::var_os("CBW_AUDIT_LOG")
+            .map(PathBuf::from)
             .ok_or("there is no control plane: use `make bench`, or hack/control-plane/run.sh")?;
         let client = Client::try_default().await?;
-        define(operator, &client).await?;
-        let create = PostParams::default();
         let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": NAMESPACE } }))?;
-        Api::all(client.clone()).create(&create, &namespace).await?;
-        let secret: Secret = serde_json::from_value(json!({
-            "metadata": { "name": SECRET },
-            "stringData": { "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY },
-        }))?;
-        Api::namespaced(client.clone(), NAMESPACE).create(&create, &secret).await?;
+        Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
         let kubeconfig = folder()?.join("kubeconfig");
         fs::write(&kubeconfig, operators_kubeconfig(&client).await?)?;
-        Ok(Self { client, kubeconfig, audit_log: audit_log.into() })
-    }
-
-    /// How many requests the operator has made so far.
-    pub fn requests(&self) -> Result<u64> {
         let user = format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}");
-        let mut count = 0;
-        for line in fs::read_to_string(&self.audit_log)?.lines().filter(|line| line.contains(&user)) {
-            // The last line may still be being written.
-            let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
-            // A watch has a line when it starts and one when it ends.
-            if line["verb"] != "watch" || line["stage"] == "ResponseStarted" {
-                count += 1;
-            }
-        }
-        Ok(count)
+        let server = Self {
+            client,
+            kubeconfig,
+            audit: AuditLog::open(&audit_log, user)?,
+            process: Process::of_file(&audit_log.with_file_name("kube-apiserver.pid"))?,
+            etcd: Process::of_file(&audit_log.with_file_name("etcd.pid"))?,
+        };
+        server.set_secret(SECRET, ACCESS_KEY, SECRET_KEY).await?;
+        Ok(server)
     }
-}
 
-async fn define(operator: &Path, client: &Client) -> Result<()> {
-    let printed = Command::new(operator).arg("crd").output().await?;
-    let file = folder()?.join("crd.yaml");
-    fs::write(&file, printed.stdout)?;
-    let applied =
-        Command::new("kubectl").args(["apply", "--server-side", "--filename"]).arg(&file).output().await?;
-    if !applied.status.success() {
-        return Err(String::from_utf8_lossy(&applied.stderr).into());
+    /// Creates or changes a Secret with a key.
+    pub async fn set_secret(&self, name: &str, access_key: &str, secret_key: &str) -> Result<()> {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name },
+            "stringData": { "accessKey": access_key, "secretKey": secret_key },
+        });
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
+        api.patch(name, &PatchParams::apply("cbw-bench").force(), &Patch::Apply(&secret)).await?;
+        Ok(())
     }
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let name = "clusterbackupwatches.cce.backupwatch.io";
-    await_condition(definitions, name, conditions::is_crd_established()).await?;
-    Ok(())
+
+    /// Installs the definition that an operator prints. One that prints none gets the definition of the one before.
+    pub async fn define(&self, operator: &Operator) -> Result<()> {
+        let printed = operator.run(&["crd"]).await?;
+        if !printed.status.success() {
+            eprintln!("bench: `{operator} crd` prints no definition; the one that is installed stays");
+            return Ok(());
+        }
+        let file = folder()?.join("crd.yaml");
+        fs::write(&file, printed.stdout)?;
+        let applied = Command::new("kubectl")
+            .args(["apply", "--server-side", "--force-conflicts", "--filename"])
+            .arg(&file)
+            .output()
+            .await?;
+        if !applied.status.success() {
+            return Err(String::from_utf8_lossy(&applied.stderr).into());
+        }
+        let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let name = "clusterbackupwatches.cce.backupwatch.io";
+        await_condition(definitions, name, conditions::is_crd_established()).await?;
+        Ok(())
+    }
+
+    /// The mean size of a resource in JSON, which is how the API server stores it in etcd.
+    pub async fn resource_bytes(&self) -> Result<f64> {
+        let path = format!("/apis/cce.backupwatch.io/v1alpha1/namespaces/{NAMESPACE}/clusterbackupwatches");
+        let some = Request::new(path).list(&ListParams::default().limit(200))?;
+        let list: Value = self.client.request(some).await?;
+        let items =
+            list["items"].as_array().filter(|items| !items.is_empty()).ok_or("there are no watches")?;
+        let bytes: usize = items.iter().map(|item| item.to_string().len()).sum();
+        Ok(count(bytes) / count(items.len()))
+    }
 }
 
 /// A kubeconfig with a token of a service account that may do everything.

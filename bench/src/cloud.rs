@@ -18,11 +18,14 @@ pub const SECRET_KEY: &str = "bench-secret-key";
 
 /// A running cloud.
 pub struct Cloud {
-    simulator: Simulator,
+    /// To steer it.
+    pub simulator: Simulator,
     /// Where it is reached by TLS.
     pub url: String,
     /// The certificate to trust, in PEM.
     pub ca_file: PathBuf,
+    /// When the newest finished backup of each cluster ended a day ago, so that a list that is set again is the same.
+    epoch: Timestamp,
 }
 
 impl Cloud {
@@ -53,16 +56,18 @@ impl Cloud {
                 });
             }
         });
-        Ok(Self { simulator, url, ca_file })
+        Ok(Self { simulator, url, ca_file, epoch: Timestamp::now() })
     }
 
-    /// Gives a cluster three finished backups.
-    pub fn add_cluster(&self, cluster: &str) {
-        let tasks = (1..=3_i64).map(|days| {
-            let end = Timestamp::now() - (24 * days).hours();
-            let task = Task::new(format!("{cluster}-{days}"), "Success").progress(100);
-            task.created(end - 3.minutes()).updated(end).completed(end)
-        });
+    /// Lists so many finished backups for a cluster, one a day. Those of another generation are other backups.
+    pub fn set_finished(&self, cluster: &str, generation: usize, finished: usize) {
+        self.simulator.set_tasks(cluster, self.finished(cluster, generation, finished));
+    }
+
+    /// Lists a backup that began just now before the finished ones.
+    pub fn set_backup(&self, cluster: &str, generation: usize, finished: usize, newest: Task) {
+        let mut tasks = vec![newest];
+        tasks.extend(self.finished(cluster, generation, finished));
         self.simulator.set_tasks(cluster, tasks);
     }
 
@@ -70,5 +75,22 @@ impl Cloud {
     pub fn polls(&self) -> u64 {
         let total = self.simulator.total();
         total.accepted + total.refused
+    }
+
+    /// How many clusters were polled since the counts were reset.
+    pub fn polled_clusters(&self) -> usize {
+        self.simulator.counts_by_cluster().len()
+    }
+
+    fn finished(&self, cluster: &str, generation: usize, finished: usize) -> Vec<Task> {
+        let ends = (1..=finished).scan(self.epoch, |end, _| {
+            *end -= 24.hours();
+            Some(*end)
+        });
+        let task = |(number, end): (usize, Timestamp)| {
+            let task = Task::new(format!("{cluster}-{generation}-{number}"), "Success").progress(100);
+            task.created(end - 3.minutes()).updated(end).completed(end)
+        };
+        ends.enumerate().map(task).collect()
     }
 }

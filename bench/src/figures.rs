@@ -1,68 +1,196 @@
-//! The figures of a run, as a table or as JSON.
+//! The figures: each with its name, its unit, and what a check may expect of it. No measuring here.
 
-use std::fmt::Write as _;
-
-use serde::Serialize;
-
-/// What was measured.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Figures {
-    /// How many watches there were.
-    pub watches: usize,
-    /// The size of the binary.
-    pub binary_bytes: u64,
-    /// Resident memory without a watch.
-    pub idle_bytes: u64,
-    /// The slope of the resident memory between 100 watches and all of them.
-    pub bytes_per_watch: f64,
-    /// From the start of the process until the last watch had a phase.
-    pub seconds_until_all_have_a_phase: f64,
-    /// How many polls the next figures are about.
-    pub polls: u64,
-    /// In user and kernel mode.
-    pub cpu_seconds_per_1000_polls: f64,
-    /// Of the operator alone.
-    pub api_server_requests_per_1000_polls: f64,
-    /// From the time a poll was due until it was sent; absent where the operator does not export it.
-    pub poll_delay_p50_seconds: Option<f64>,
-    /// See [`Figures::poll_delay_p50_seconds`].
-    pub poll_delay_p99_seconds: Option<f64>,
+/// How a figure is shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unit {
+    /// Bytes, shown as they are.
+    Bytes,
+    /// Bytes, shown in MiB.
+    Mebibytes,
+    /// Seconds.
+    Seconds,
+    /// Seconds, shown in milliseconds.
+    Milliseconds,
+    /// Something that is counted.
+    Count,
 }
 
-impl Figures {
-    /// A Markdown table.
-    pub fn table(&self) -> String {
-        let delay =
-            |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), |s| format!("{:.0}", s * 1e3));
-        let rows = [
-            ("CPU s per 1,000 unchanged polls", format!("{:.2}", self.cpu_seconds_per_1000_polls)),
-            ("bytes of memory per watch", format!("{:.0}", self.bytes_per_watch)),
-            ("idle memory, MiB", mebibytes(self.idle_bytes)),
-            ("start until all have a phase, s", format!("{:.1}", self.seconds_until_all_have_a_phase)),
-            ("binary, MiB", mebibytes(self.binary_bytes)),
-            (
-                "API-server requests per 1,000 unchanged polls",
-                format!("{:.1}", self.api_server_requests_per_1000_polls),
-            ),
-            ("poll delay p50, ms", delay(self.poll_delay_p50_seconds)),
-            ("poll delay p99, ms", delay(self.poll_delay_p99_seconds)),
-        ];
-        let mut table = format!("| figure | {} watches, {} polls |\n|---|---:|\n", self.watches, self.polls);
-        for (figure, value) in rows {
-            // Writing to a String cannot fail.
-            let _ = writeln!(table, "| {figure} | {value} |");
+impl Unit {
+    /// What follows the name of a figure in a table.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Bytes => ", bytes",
+            Self::Mebibytes => ", MiB",
+            Self::Seconds => ", s",
+            Self::Milliseconds => ", ms",
+            Self::Count => "",
         }
-        table
+    }
+
+    /// A value in this unit, with as many digits as tell something.
+    pub fn show(self, value: f64) -> String {
+        let shown = match self {
+            Self::Bytes | Self::Seconds | Self::Count => value,
+            Self::Mebibytes => value / f64::from(1 << 20),
+            Self::Milliseconds => value * 1e3,
+        };
+        let is_whole = matches!(self, Self::Bytes | Self::Count) && shown.fract() == 0.0;
+        let digits = match shown.abs() {
+            size if is_whole || size >= 100.0 => 0,
+            size if size >= 10.0 => 1,
+            size if size >= 0.1 => 2,
+            _ => 3,
+        };
+        grouped(&format!("{shown:.digits$}"))
     }
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1}", ratio(bytes, 1 << 20))
+/// A number with a comma between thousands.
+fn grouped(number: &str) -> String {
+    let (sign, number) = number.strip_prefix('-').map_or(("", number), |number| ("-", number));
+    let (whole, rest) = number.split_once('.').map_or((number, None), |(whole, rest)| (whole, Some(rest)));
+    let mut grouped = String::from(sign);
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if let Some(rest) = rest {
+        grouped.push('.');
+        grouped.push_str(rest);
+    }
+    grouped
 }
 
-/// A quotient of counts that are far below 2^52, so that no digit is lost.
-#[allow(clippy::cast_precision_loss)]
-pub fn ratio(counted: u64, by: usize) -> f64 {
-    counted as f64 / by as f64
+/// How a figure may grow with the number of watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// It is a sum over all watches: linearly.
+    Linear,
+    /// It is of one watch, of one poll, or of the process: not at all.
+    Constant,
+    /// It says something about the run.
+    Unjudged,
+}
+
+/// What a figure is compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Comparison {
+    /// It hardly depends on the machine: with a record, too. The largest ratio that passes, and what is added to that, for
+    /// figures near zero.
+    Record(f64, f64),
+    /// It depends on the machine: only with another build in the same run. The largest ratio that passes.
+    SameRun(f64),
+    /// With nothing.
+    Nothing,
+}
+
+/// A figure.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// The key in JSON.
+    pub key: &'static str,
+    /// The name in tables.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: Unit,
+    /// How it may grow.
+    pub growth: Growth,
+    /// What it is compared with.
+    pub comparison: Comparison,
+}
+
+const fn figure(
+    key: &'static str,
+    name: &'static str,
+    unit: Unit,
+    growth: Growth,
+    comparison: Comparison,
+) -> Figure {
+    Figure { key, name, unit, growth, comparison }
+}
+
+/// The memory that everything together may take at 10,000 watches.
+pub const EVERYTHING: f64 = 4.0 * 1024.0 * 1024.0 * 1024.0;
+
+use Comparison::{Nothing, Record, SameRun};
+use Growth::{Constant, Linear, Unjudged};
+use Unit::{Bytes, Count, Mebibytes, Milliseconds, Seconds};
+
+/// Every figure, in the order of the tables.
+pub const ALL: [Figure; 31] = [
+    figure("binaryBytes", "binary", Mebibytes, Unjudged, Record(1.1, 0.0)),
+    figure("memoryBytes", "memory", Mebibytes, Linear, Record(1.2, 0.0)),
+    figure("peakMemoryBytes", "memory at its peak", Mebibytes, Linear, Record(1.3, 0.0)),
+    figure("startSeconds", "start: until all have a phase", Seconds, Linear, SameRun(1.15)),
+    figure("startCpuSeconds", "start: CPU", Seconds, Linear, SameRun(1.15)),
+    figure("startRequests", "start: API-server requests", Count, Linear, Record(1.05, 10.0)),
+    figure("startServersCpuSeconds", "start: CPU of API server and etcd", Seconds, Linear, Nothing),
+    figure("cpuSecondsPer1000Polls", "CPU for 1,000 unchanged polls", Seconds, Constant, SameRun(1.15)),
+    figure(
+        "requestsPer1000Polls",
+        "API-server requests for 1,000 unchanged polls",
+        Count,
+        Constant,
+        Record(1.1, 1.0),
+    ),
+    figure("delayP50Seconds", "poll lag p50", Milliseconds, Unjudged, SameRun(1.5)),
+    figure("delayP99Seconds", "poll lag p99", Milliseconds, Unjudged, SameRun(1.5)),
+    figure("backupRequests", "API-server requests for a backup", Count, Constant, Record(1.05, 0.5)),
+    figure("scrapeBytes", "size of a scrape", Mebibytes, Linear, Record(1.05, 0.0)),
+    figure("scrapeSeconds", "time of a scrape", Milliseconds, Linear, SameRun(1.25)),
+    figure("series", "series", Count, Linear, Record(1.05, 0.0)),
+    figure("restartReadySeconds", "restart: until ready", Seconds, Linear, SameRun(1.25)),
+    figure("restartPollSeconds", "restart: until the first poll", Seconds, Linear, SameRun(1.25)),
+    figure("restartCpuSeconds", "restart: CPU until each was polled again", Seconds, Linear, SameRun(1.15)),
+    figure("restartRequests", "restart: API-server requests", Count, Linear, Record(1.1, 10.0)),
+    figure("restartMostPolls", "restart: most polls in a second", Count, Unjudged, Nothing),
+    figure("resourceBytes", "a resource in etcd", Bytes, Constant, Record(1.05, 0.0)),
+    figure("files", "open files", Count, Constant, Record(1.2, 5.0)),
+    figure("threads", "threads", Count, Constant, Record(1.0, 0.0)),
+    figure("etcdPeakBytes", "etcd, peak", Mebibytes, Unjudged, Nothing),
+    figure("apiServerPeakBytes", "kube-apiserver, peak", Mebibytes, Unjudged, Nothing),
+    figure("cloudPeakBytes", "cloud and measuring, peak", Mebibytes, Unjudged, Nothing),
+    figure("everythingPeakBytes", "all of it, peak", Mebibytes, Unjudged, Nothing),
+    figure("accountSeconds", "one account: start until all have a phase", Seconds, Linear, Nothing),
+    figure(
+        "accountPollsPerSecond",
+        "one account: polls a second until then",
+        Count,
+        Constant,
+        Record(1.05, 0.1),
+    ),
+    figure("accountRepeats", "one account: repeated polls until then", Count, Linear, Nothing),
+    figure("accountMemoryBytes", "one account: memory", Mebibytes, Linear, Record(1.2, 0.0)),
+];
+
+/// The figure with a key.
+pub fn by_key(key: &str) -> Option<&'static Figure> {
+    ALL.iter().find(|figure| figure.key == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_figures_have_one_key() {
+        let keys: HashSet<_> = ALL.iter().map(|figure| figure.key).collect();
+        assert_eq!(keys.len(), ALL.len());
+    }
+
+    #[test]
+    fn values_are_shown_in_their_unit_with_the_digits_that_tell() {
+        assert_eq!(Unit::Mebibytes.show(f64::from(3 << 19)), "1.50");
+        assert_eq!(Unit::Milliseconds.show(0.0051), "5.10");
+        assert_eq!(Unit::Seconds.show(0.0005), "0.001");
+        assert_eq!(Unit::Seconds.show(47.04), "47.0");
+        assert_eq!(Unit::Count.show(0.0), "0");
+        assert_eq!(Unit::Count.show(3.0), "3");
+        assert_eq!(Unit::Bytes.show(1_234_567.8), "1,234,568");
+        assert_eq!(Unit::Count.show(-1_234.0), "-1,234");
+    }
 }

@@ -1,123 +1,139 @@
-//! `make bench`: measures what a running operator costs, on a real API server and against a simulated cloud.
+//! `make bench` and `make soak`: measure what a running operator costs, on a real API server and against a simulated cloud.
 //!
-//! It runs inside `hack/control-plane/run.sh` and starts the operator three times: without watches, with a few, and with
-//! all of them. `docs/benchmarks.md` describes the method and has the results.
+//! It runs inside of `hack/control-plane/run.sh`. `docs/benchmarks.md` describes the method and has the results.
 
+mod account;
 mod api_server;
+mod audit;
+mod bench;
+mod check;
+mod cli;
 mod cloud;
+mod costs;
+mod exposition;
 mod figures;
-mod histogram;
+mod kernel;
 mod operator;
+mod report;
+mod statistics;
+mod table;
 mod watches;
 
-use std::{error::Error, path::PathBuf, time::Duration};
+use std::{error::Error, fs, path::Path, process::ExitCode, time::Duration};
 
 use clap::Parser;
 
 use self::{
-    api_server::ApiServer, cloud::Cloud, figures::Figures, histogram::Histogram, operator::Operator,
-    watches::Watches,
+    bench::Bench,
+    cli::{Arguments, Builds, Output, Scenario, Sizes},
+    costs::Load,
+    operator::Command,
+    report::{Build, Report},
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How many watches the memory of many is compared with.
-const FEW: usize = 100;
-/// The time between two polls of a watch.
-const INTERVAL: Duration = Duration::from_secs(10);
-/// How long an operator is left alone before its memory is read: each watch is polled twice at least.
-const SETTLE: Duration = Duration::from_secs(25);
-
-/// Measures what a running operator costs.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// How many watches there are.
-    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(200..=20_000))]
-    watches: u32,
-    /// Over how many accounts they are spread.
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
-    accounts: u32,
-    /// The operator to measure.
-    #[arg(long, default_value = "target/release/cce-backup-watch", value_name = "PATH")]
-    operator: PathBuf,
-    /// How long the cloud takes for each answer, in milliseconds.
-    #[arg(long, default_value_t = 50, value_name = "MS")]
-    latency: u64,
-    /// How long polls are counted, in seconds.
-    #[arg(long, default_value_t = 60, value_name = "S", value_parser = clap::value_parser!(u64).range(10..))]
-    window: u64,
-    /// Print JSON instead of a table.
-    #[arg(long)]
-    json: bool,
-}
-
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     // The one TLS provider of the process. It can be installed only once, which is here.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let figures = measure(&arguments).await?;
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
-    } else {
-        print!("{}", figures.table());
+    match arguments.scenario {
+        Scenario::Costs { sizes, load, builds, output } => {
+            let record = output.record()?;
+            let report = measure(&sizes, &load.into(), &builds).await?;
+            finish(&report, record.as_ref(), &output)
+        }
     }
-    Ok(())
 }
 
-async fn measure(arguments: &Arguments) -> Result<Figures> {
-    let cloud = Cloud::start(Duration::from_millis(arguments.latency)).await?;
-    let api_server = ApiServer::prepare(&arguments.operator).await?;
-    let all = usize::try_from(arguments.watches)?;
-    let accounts = usize::try_from(arguments.accounts)?;
+async fn measure(sizes: &Sizes, load: &Load, builds: &Builds) -> Result<Report> {
+    let machine = bench::machine()?;
+    let (commands, mut measured) = builds.all().await?;
+    let mut bench = Bench::new(builds.latency(), load.shape(0)).await?;
+    for size in sizes.ascending() {
+        for run in 1..=sizes.runs {
+            // In turn, so that a machine that becomes slower does so for all of them.
+            for (command, build) in commands.iter().zip(&mut measured) {
+                eprintln!("bench: {size} watches, run {run} of {}, `{command}`", sizes.runs);
+                bench.api_server.define(command).await?;
+                let sample = if size == 0 {
+                    costs::idle(&bench, command).await?
+                } else {
+                    bench.watches.renew(&bench.cloud, size, load.shape(size)).await?;
+                    costs::with_watches(&mut bench, command, load).await?
+                };
+                build.add(size, sample);
+            }
+        }
+    }
+    if let Some(watches) = sizes.one_account {
+        for (command, build) in commands.iter().zip(&mut measured) {
+            eprintln!("bench: {watches} watches in one account, `{command}`");
+            bench.api_server.define(command).await?;
+            bench.watches.renew(&bench.cloud, watches, account::shape()).await?;
+            build.add(watches, account::measure(&mut bench, command).await?);
+        }
+    }
+    Ok(Report { machine, builds: measured })
+}
 
-    eprintln!("bench: the operator without a watch");
-    let operator = Operator::start(&arguments.operator, &cloud, &api_server).await?;
-    tokio::time::sleep(SETTLE / 2).await;
-    let idle = operator.memory()?;
-    operator.stop().await?;
+/// Prints what was measured, keeps it, and judges it.
+fn finish(report: &Report, record: Option<&Report>, output: &Output) -> Result<ExitCode> {
+    if output.json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        print!("{}", table::tables(report));
+    }
+    let [build, others @ ..] = report.builds.as_slice() else { return Err("nothing was measured".into()) };
+    let mut judgements = vec![check::judge("growth and memory", &check::bounds(build))];
+    if let Some(record) = record {
+        let record = record.builds.first().ok_or("the record has no build")?;
+        let title = "compared with the record, without what depends on the machine";
+        judgements.push(check::judge(title, &check::with_record(build, record)));
+    }
+    for other in others {
+        let title = format!("compared with `{}` in this run", other.command);
+        judgements.push(check::judge(&title, &check::side_by_side(build, other)));
+    }
+    for (text, _) in &judgements {
+        eprint!("{text}");
+    }
+    let all_hold = judgements.iter().all(|(_, holds)| *holds);
+    if let Some(path) = &output.write_record {
+        let mut new = Report { machine: report.machine.clone(), builds: vec![build.clone()] };
+        if path.exists() {
+            new = new.merged_into(read_record(path)?);
+        }
+        fs::write(path, serde_json::to_string_pretty(&new)? + "\n")?;
+    }
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
-    eprintln!("bench: {FEW} watches");
-    let few = Watches::create(&api_server, &cloud, FEW, accounts).await?;
-    let operator = Operator::start(&arguments.operator, &cloud, &api_server).await?;
-    few.have_a_phase().await?;
-    tokio::time::sleep(SETTLE).await;
-    let memory_of_few = operator.memory()?;
-    operator.stop().await?;
-    few.delete().await?;
+fn read_record(path: &Path) -> Result<Report> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?)
+}
 
-    eprintln!("bench: {all} watches");
-    let many = Watches::create(&api_server, &cloud, all, accounts).await?;
-    let begun = std::time::Instant::now();
-    let operator = Operator::start(&arguments.operator, &cloud, &api_server).await?;
-    many.have_a_phase().await?;
-    let all_have_a_phase = begun.elapsed();
-    tokio::time::sleep(SETTLE).await;
-    let memory_of_many = operator.memory()?;
+impl Output {
+    /// The record to compare with, read before anything is measured.
+    fn record(&self) -> Result<Option<Report>> {
+        self.record.as_deref().map(read_record).transpose()
+    }
+}
 
-    eprintln!("bench: polls of {} s", arguments.window);
-    let (polls, cpu) = (cloud.polls(), operator.cpu_time()?);
-    let requests = api_server.requests()?;
-    let delays = Histogram::read(&operator.metrics().await?, "poll_delay_seconds");
-    tokio::time::sleep(Duration::from_secs(arguments.window)).await;
-    let (polls, cpu) = (cloud.polls() - polls, operator.cpu_time()?.saturating_sub(cpu));
-    let requests = api_server.requests()? - requests;
-    let delays = Histogram::read(&operator.metrics().await?, "poll_delay_seconds")
-        .zip(delays)
-        .map(|(after, before)| after.since(&before));
-    operator.stop().await?;
+impl Builds {
+    fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency)
+    }
 
-    Ok(Figures {
-        watches: all,
-        binary_bytes: std::fs::metadata(&arguments.operator)?.len(),
-        idle_bytes: idle,
-        bytes_per_watch: figures::ratio(memory_of_many.saturating_sub(memory_of_few), all - FEW),
-        seconds_until_all_have_a_phase: all_have_a_phase.as_secs_f64(),
-        polls,
-        cpu_seconds_per_1000_polls: cpu.as_secs_f64() * 1000.0 / figures::ratio(polls, 1),
-        api_server_requests_per_1000_polls: figures::ratio(requests, 1) * 1000.0 / figures::ratio(polls, 1),
-        poll_delay_p50_seconds: delays.as_ref().and_then(|delays| delays.quantile(0.5)),
-        poll_delay_p99_seconds: delays.as_ref().and_then(|delays| delays.quantile(0.99)),
-    })
+    /// The operator and those that it is compared with, as commands and as builds of which nothing is measured yet.
+    async fn all(&self) -> Result<(Vec<Command>, Vec<Build>)> {
+        let commands: Vec<_> = std::iter::once(&self.operator).chain(&self.against).cloned().collect();
+        let mut builds = Vec::new();
+        for command in &commands {
+            builds.push(Build::new(command.to_string(), command.version().await?));
+        }
+        Ok((commands, builds))
+    }
 }

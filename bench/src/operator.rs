@@ -1,88 +1,146 @@
-//! The operator as a process, and what the kernel says that it uses.
+//! The operator as a process: this build, an older one, or another operator that takes the same flags.
 
 use std::{
+    fmt,
     fs::{self, File},
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::{Duration, Instant},
 };
 
-use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::{
+    net::TcpStream,
+    process::{self, Child},
+};
 
-use crate::{Result, api_server::ApiServer, cloud::Cloud, watches::REGION};
+use crate::{Result, api_server::ApiServer, cloud::Cloud, kernel::Process, watches::REGION};
 
 /// How long the operator may take to start or to end.
 const LIMIT: Duration = Duration::from_mins(1);
+/// Between two looks at a condition of the operator.
+const LOOK: Duration = Duration::from_millis(10);
 
-/// The unit in which the kernel tells times to programs, on x86-64 and arm64 alike.
-const TICK: Duration = Duration::from_millis(10);
+/// How an operator is started: a program and its first arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command(Vec<String>);
+
+impl std::str::FromStr for Command {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+        if words.is_empty() { Err("names no program") } else { Ok(Self(words)) }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
+
+impl Command {
+    /// Runs it with more arguments until it ends.
+    pub async fn run(&self, arguments: &[&str]) -> Result<Output> {
+        Ok(self
+            .with(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(|error| format!("{self}: {error}"))?)
+    }
+
+    /// The first line that it prints about its version; empty where it prints none.
+    pub async fn version(&self) -> Result<String> {
+        let printed = self.run(&["--version"]).await?;
+        Ok(String::from_utf8_lossy(&printed.stdout).lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// The size of the program; `None` where it is found by its name.
+    pub fn size(&self) -> Option<u64> {
+        fs::metadata(&self.0[0]).ok().map(|file| file.len())
+    }
+
+    fn with(&self, arguments: &[&str]) -> process::Command {
+        let mut command = process::Command::new(&self.0[0]);
+        command.args(&self.0[1..]).args(arguments);
+        command
+    }
+}
+
+/// Flags that lift the rate of an account: what is measured is the operator, not the limit that an account is given.
+pub const LIFTED: [&str; 4] = ["--account-rate", "100000", "--account-burst", "100000"];
 
 /// A running operator.
 pub struct Operator {
     child: Child,
-    pid: u32,
+    /// What the kernel says of it.
+    pub process: Process,
     url: String,
+    client: reqwest::Client,
 }
 
 impl Operator {
-    /// Starts it, and waits until it serves.
-    pub async fn start(path: &Path, cloud: &Cloud, api_server: &ApiServer) -> Result<Self> {
+    /// Starts it with the flags that every operator gets and some more, and waits until it serves.
+    pub async fn start(
+        command: &Command,
+        cloud: &Cloud,
+        api_server: &ApiServer,
+        flags: &[&str],
+    ) -> Result<Self> {
         let log = folder()?.join("operator.log");
-        let child = Command::new(path)
-            .args(["controller", "--listen", "127.0.0.1:0", "--ca-file"])
+        // Nobody else on this machine takes the port of the loopback interface in the meantime, or the start fails and says so.
+        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut child = command
+            .with(&["controller", "--listen", &address.to_string()])
+            .arg("--ca-file")
             .arg(&cloud.ca_file)
             .args(["--region-endpoint", &format!("{REGION}={}", cloud.url)])
-            // What is measured is the operator, not the limit that an account is given.
-            .args(["--account-rate", "100000", "--account-burst", "100000"])
+            .args(flags)
             .env("KUBECONFIG", &api_server.kubeconfig)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
             .kill_on_drop(true)
             .spawn()?;
-        let pid = child.id().ok_or("the operator ended at once")?;
-        let started = async {
-            loop {
-                if let Some(address) = listens(&log) {
-                    return address;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
+        let process = Process(child.id().ok_or("the operator ended at once")?);
+        let begun = Instant::now();
+        while TcpStream::connect(address).await.is_err() {
+            if child.try_wait()?.is_some() || begun.elapsed() > LIMIT {
+                return Err(format!("`{command}` does not serve {address}; its log:\n{}", tail(&log)?).into());
             }
+            tokio::time::sleep(LOOK).await;
+        }
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { child, process, url: format!("http://{address}"), client })
+    }
+
+    /// Waits until it says that its caches are filled.
+    pub async fn ready(&self) -> Result<()> {
+        let ready = async {
+            while !self.get("readyz").await?.status().is_success() {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok(())
         };
-        let address = tokio::time::timeout(LIMIT, started)
-            .await
-            .map_err(|_| format!("the operator does not start; its log is {}", log.display()))?;
-        Ok(Self { child, pid, url: format!("http://{address}") })
+        tokio::time::timeout(LIMIT, ready).await.map_err(|_| "the operator does not become ready")?
     }
 
     /// Ends it.
     pub async fn stop(mut self) -> Result<()> {
-        Command::new("kill").arg(self.pid.to_string()).status().await?;
+        process::Command::new("kill").arg(self.process.0.to_string()).status().await?;
         tokio::time::timeout(LIMIT, self.child.wait()).await??;
         Ok(())
     }
 
-    /// Its resident memory, in bytes.
-    pub fn memory(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
-    }
-
-    /// The CPU time that it has used so far, in user and kernel mode, by threads that have ended as well.
-    pub fn cpu_time(&self) -> Result<Duration> {
-        let statistics = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // The name of the program comes in parentheses and may hold spaces; utime and stime are the 12th and 13th after it.
-        let fields = statistics.rsplit(") ").next().unwrap_or_default().split(' ');
-        let ticks = fields.skip(11).take(2).map(str::parse::<u32>).sum::<std::result::Result<u32, _>>()?;
-        Ok(TICK * ticks)
-    }
-
-    /// Its metrics.
+    /// Its metrics; empty where it has none.
     pub async fn metrics(&self) -> Result<String> {
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(client.get(format!("{}/metrics", self.url)).send().await?.text().await?)
+        let answer = self.get("metrics").await?;
+        if answer.status().is_success() { Ok(answer.text().await?) } else { Ok(String::new()) }
+    }
+
+    async fn get(&self, path: &str) -> Result<reqwest::Response> {
+        Ok(self.client.get(format!("{}/{path}", self.url)).send().await?)
     }
 }
 
@@ -94,10 +152,22 @@ pub fn folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The address in a log where the operator listens.
-fn listens(log: &Path) -> Option<String> {
-    let text = fs::read_to_string(log).ok()?;
-    let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let started = lines.find(|line| line["message"] == "started")?;
-    started["listen"].as_str().map(str::to_owned)
+/// The end of a log.
+fn tail(log: &std::path::Path) -> Result<String> {
+    let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+    let lines: Vec<_> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_a_program_and_its_first_arguments() {
+        let command: Command = " hack/other.sh  --fast ".parse().unwrap();
+        assert_eq!(command, Command(vec!["hack/other.sh".to_owned(), "--fast".to_owned()]));
+        assert_eq!(command.to_string(), "hack/other.sh --fast");
+        assert!("  ".parse::<Command>().is_err());
+    }
 }

@@ -1,17 +1,19 @@
-//! The watches: created side by side, watched until each has a phase, deleted.
+//! The watches: created side by side, set back to never polled, watched until each has a phase.
 
 use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     Api,
-    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
+    core::PartialObjectMeta,
     runtime::{WatchStreamExt, watcher},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::{
-    INTERVAL, Result,
+    Result,
     api_server::{ApiServer, NAMESPACE, SECRET},
     cloud::Cloud,
 };
@@ -19,66 +21,171 @@ use crate::{
 /// The region of all watches.
 pub const REGION: &str = "cn-north-4";
 /// How many requests are made at a time.
-const AT_A_TIME: usize = 16;
-/// How long it may take until each watch has a phase.
-const LIMIT: Duration = Duration::from_mins(10);
+pub const AT_A_TIME: usize = 16;
+/// The finished backups of each cluster.
+const FINISHED: usize = 3;
 
-/// Watches that exist.
+/// What all watches of a run have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// Over how many accounts they are spread.
+    pub accounts: usize,
+    /// The time between two polls of a watch, in seconds.
+    pub interval: u64,
+}
+
+impl Shape {
+    fn spec(&self, n: usize) -> Value {
+        json!({
+            "region": REGION,
+            "projectID": format!("{:032x}", n % self.accounts),
+            "clusterID": cluster(n),
+            "credentials": { "secretRef": { "name": SECRET } },
+            "interval": format!("{}s", self.interval),
+            // Of no effect while no backup runs.
+            "activeInterval": "2s",
+        })
+    }
+}
+
+/// The watches that exist, each of a cluster of its own.
 pub struct Watches {
-    api: Api<DynamicObject>,
+    /// To read and write them.
+    pub api: Api<DynamicObject>,
+    /// Their names alone.
+    metadata: Api<PartialObjectMeta<DynamicObject>>,
+    resource: ApiResource,
     count: usize,
+    shape: Shape,
+    generation: usize,
 }
 
 impl Watches {
-    /// Creates watches, each of a cluster of its own, spread over the accounts.
-    pub async fn create(
-        api_server: &ApiServer,
-        cloud: &Cloud,
-        count: usize,
-        accounts: usize,
-    ) -> Result<Self> {
-        let kind = GroupVersionKind::gvk("cce.backupwatch.io", "v1alpha1", "ClusterBackupWatch");
-        let resource = ApiResource::from_gvk_with_plural(&kind, "clusterbackupwatches");
-        let api = Api::namespaced_with(api_server.client.clone(), NAMESPACE, &resource);
-        let create = async |n: usize| -> Result<()> {
-            let cluster = format!("{n:08x}-2222-3333-4444-555555555555");
-            cloud.add_cluster(&cluster);
-            let watch = DynamicObject::new(&format!("watch-{n}"), &resource).data(json!({ "spec": {
-                "region": REGION,
-                "projectID": format!("{:032x}", n % accounts),
-                "clusterID": cluster,
-                "credentials": { "secretRef": { "name": SECRET } },
-                "interval": format!("{}s", INTERVAL.as_secs()),
-            } }));
-            api.create(&PostParams::default(), &watch).await?;
-            Ok(())
-        };
-        stream::iter((0..count).map(create)).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
-        Ok(Self { api, count })
+    /// No watches yet.
+    pub fn new(api_server: &ApiServer, shape: Shape) -> Self {
+        let (api, resource) = api(api_server);
+        let metadata = Api::namespaced_with(api_server.client.clone(), NAMESPACE, &resource);
+        Self { api, metadata, resource, count: 0, shape, generation: 0 }
     }
 
-    /// Waits until each of them has a phase.
-    pub async fn have_a_phase(&self) -> Result<()> {
-        let all = async {
-            let mut polled = HashSet::new();
-            let mut changes = watcher(self.api.clone(), watcher::Config::default()).applied_objects().boxed();
-            while polled.len() < self.count {
-                let Some(watch) = changes.try_next().await? else { return Err("the watch ended".into()) };
-                if watch.data["status"]["phase"].is_string() {
-                    polled.extend(watch.metadata.name);
-                }
-            }
-            Ok(())
-        };
-        tokio::time::timeout(LIMIT, all).await.map_err(|_| "some watches have no phase after ten minutes")?
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
-    /// Deletes them, and waits until none is left.
-    pub async fn delete(self) -> Result<()> {
-        self.api.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
-        while !self.api.list_metadata(&ListParams::default()).await?.items.is_empty() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+    /// Sees to it that there are so many of this shape, none of which was ever polled. Their clusters have backups that were never
+    /// seen, so that an operator has the same to write each time.
+    pub async fn renew(&mut self, cloud: &Cloud, count: usize, shape: Shape) -> Result<()> {
+        self.generation += 1;
+        if self.shape.accounts != shape.accounts {
+            self.delete().await?;
         }
+        let (create, merge) = (PostParams::default(), PatchParams::default());
+        let is_changed = self.shape != shape;
+        let renew = async |n: usize| -> Result<()> {
+            cloud.set_finished(&cluster(n), self.generation, FINISHED);
+            if n >= self.count {
+                let watch =
+                    DynamicObject::new(&name(n), &self.resource).data(json!({ "spec": shape.spec(n) }));
+                self.api.create(&create, &watch).await?;
+                return Ok(());
+            }
+            if is_changed {
+                let interval = json!({ "spec": { "interval": shape.spec(n)["interval"] } });
+                self.api.patch(&name(n), &merge, &Patch::Merge(interval)).await?;
+            }
+            self.api.patch_status(&name(n), &merge, &Patch::Merge(json!({ "status": null }))).await?;
+            Ok(())
+        };
+        stream::iter((0..count.max(self.count)).map(renew))
+            .buffer_unordered(AT_A_TIME)
+            .try_collect::<()>()
+            .await?;
+        (self.count, self.shape) = (count.max(self.count), shape);
         Ok(())
     }
+
+    /// A watch stays in its account for good, so for other accounts there must be other watches.
+    async fn delete(&mut self) -> Result<()> {
+        let gone = (0..self.count).map(async |n| {
+            self.api.delete(&name(n), &DeleteParams::default()).await?;
+            Result::Ok(())
+        });
+        stream::iter(gone).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
+        self.count = 0;
+        Ok(())
+    }
+
+    /// Waits until each of them has the phase of its newest backup. It begins to watch at once, before it is awaited.
+    pub fn have_a_phase(&self, limit: Duration) -> JoinHandle<Result<()>> {
+        let (api, count) = (self.metadata.clone(), self.count);
+        tokio::spawn(async move {
+            let all = async {
+                // The names alone, so that this takes little of the time that is measured.
+                let finished = watcher::Config::default().fields("status.phase=Success");
+                let mut polled = HashSet::new();
+                let mut changes = watcher(api, finished).default_backoff().applied_objects().boxed();
+                while polled.len() < count {
+                    let Some(watch) = changes.try_next().await? else { return Err("the watch ended".into()) };
+                    polled.extend(watch.metadata.name);
+                }
+                Ok(())
+            };
+            let late = || format!("some watches have no phase after {} s", limit.as_secs());
+            tokio::time::timeout(limit, all).await.map_err(|_| late())?
+        })
+    }
+
+    /// Runs a backup of the first clusters in three steps, each of which every watch has seen before the next; returns how many
+    /// clusters that were.
+    pub async fn run_backups(&self, cloud: &Cloud) -> Result<usize> {
+        const CLUSTERS: usize = 50;
+        let clusters = self.count.min(CLUSTERS);
+        for (phase, progress) in [("Running", 10), ("Running", 60), ("Success", 100)] {
+            for n in 0..clusters {
+                let task = cce_simulator::Task::new(format!("{}-{}-new", cluster(n), self.generation), phase);
+                cloud.set_backup(&cluster(n), self.generation, FINISHED, task.progress(progress));
+            }
+            let seen = (0..clusters).map(|n| {
+                let limit = Duration::from_secs(30 + 2 * self.shape.interval);
+                self.has(n, limit, move |watch| {
+                    watch["status"]["phase"] == phase && watch["status"]["progress"] == progress
+                })
+            });
+            futures::future::try_join_all(seen).await?;
+        }
+        Ok(clusters)
+    }
+
+    /// Waits until a watch is as wanted.
+    async fn has(&self, n: usize, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<()> {
+        let mut changes = watcher::watch_object(self.api.clone(), &name(n)).boxed();
+        let seen = async {
+            while let Some(watch) = changes.try_next().await? {
+                if watch.is_some_and(|watch| wanted(&watch.data)) {
+                    return Ok(());
+                }
+            }
+            Err("the watch ended".into())
+        };
+        tokio::time::timeout(limit, seen)
+            .await
+            .map_err(|_| format!("{} does not show its backup", name(n)))?
+    }
+}
+
+/// The interface to the watches of the benchmark's namespace.
+pub fn api(api_server: &ApiServer) -> (Api<DynamicObject>, ApiResource) {
+    let kind = GroupVersionKind::gvk("cce.backupwatch.io", "v1alpha1", "ClusterBackupWatch");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "clusterbackupwatches");
+    (Api::namespaced_with(api_server.client.clone(), NAMESPACE, &resource), resource)
+}
+
+fn name(n: usize) -> String {
+    format!("watch-{n}")
+}
+
+/// The id of a cluster.
+pub fn cluster(n: usize) -> String {
+    format!("{n:08x}-2222-3333-4444-555555555555")
 }

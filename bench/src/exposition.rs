@@ -1,4 +1,9 @@
-//! A histogram as it is exported, and what it says about quantiles.
+//! The text that `/metrics` serves: how many series it has, and what a histogram says about quantiles. Pure.
+
+/// How many series there are: one a line that is no comment.
+pub fn series(metrics: &str) -> usize {
+    metrics.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count()
+}
 
 /// The cumulative counts of a histogram without labels.
 #[derive(Debug, PartialEq)]
@@ -56,6 +61,12 @@ cce_backup_watch_poll_delay_seconds_bucket{le=\"0.1\"} 5
 cce_backup_watch_poll_delay_seconds_bucket{le=\"0.5\"} 9
 cce_backup_watch_poll_delay_seconds_bucket{le=\"+Inf\"} 10
 ";
+
+    #[test]
+    fn comments_are_no_series() {
+        assert_eq!(series(METRICS), 5);
+        assert_eq!(series("# EOF\n"), 0);
+    }
 
     #[test]
     fn quantiles_are_interpolated_within_their_bucket() {

@@ -1,0 +1,181 @@
+//! The main scenario: one build at one number of watches, from a fresh start over a restart to quiet polling.
+//!
+//! It starts the operator on watches that were never polled, starts it again once all have a phase, waits until each is polled
+//! once more, and then measures polls that find nothing new, scrapes and a backup.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    Result,
+    bench::Bench,
+    exposition::{self, Histogram},
+    operator::{Command, LIFTED, Operator},
+    report::Sample,
+    statistics::{count, median},
+    watches::Shape,
+};
+
+/// How long it may take until each watch has a phase.
+const LIMIT: Duration = Duration::from_mins(10);
+/// How long an operator without a watch is left alone before its memory is read.
+const IDLE: Duration = Duration::from_secs(10);
+/// After all watches have a phase, until the last write is done.
+const SETTLE: Duration = Duration::from_secs(2);
+/// How many scrapes the time of one is the median of.
+const SCRAPES: usize = 5;
+
+/// What the runs have in common.
+pub struct Load {
+    /// Polls a second of all watches together, as far as an interval of 10 s allows. The same at each size, so that what changes
+    /// between the sizes is the number of watches alone.
+    pub polls_per_second: u32,
+    /// Over how many accounts they are spread.
+    pub accounts: usize,
+    /// How long unchanged polls are measured.
+    pub window: Duration,
+}
+
+impl Load {
+    /// Of so many watches.
+    pub fn shape(&self, watches: usize) -> Shape {
+        let interval = watches.div_ceil(usize::try_from(self.polls_per_second).unwrap_or(usize::MAX));
+        Shape { accounts: self.accounts, interval: u64::try_from(interval).unwrap_or(u64::MAX).max(10) }
+    }
+}
+
+/// The operator without a watch.
+pub async fn idle(bench: &Bench, command: &Command) -> Result<Sample> {
+    let operator = Operator::start(command, &bench.cloud, &bench.api_server, &LIFTED).await?;
+    tokio::time::sleep(IDLE).await;
+    let mut sample = Sample::from([("memoryBytes", count(operator.process.status()?.resident))]);
+    if let Some(bytes) = command.size() {
+        sample.insert("binaryBytes", count(bytes));
+    }
+    operator.stop().await?;
+    Ok(sample)
+}
+
+/// The operator with the watches that the bench has.
+pub async fn with_watches(bench: &mut Bench, command: &Command, load: &Load) -> Result<Sample> {
+    let mut sample = Sample::new();
+    start(bench, command, &mut sample).await?;
+    let operator = restart(bench, command, &mut sample).await?;
+    unchanged_polls(bench, &operator, load.window, &mut sample).await?;
+    scrapes(&operator, &mut sample).await?;
+    sample.insert("resourceBytes", bench.api_server.resource_bytes().await?);
+    backups(bench, &mut sample).await?;
+
+    let status = operator.process.status()?;
+    let files = operator.process.files()?;
+    sample.insert("files", count(files.sockets + files.others));
+    sample.insert("threads", count(status.threads));
+    // Of the fresh start or of the process that took over, whichever needed more.
+    sample.entry("peakMemoryBytes").and_modify(|peak| *peak = peak.max(count(status.peak)));
+    bench.peaks(operator.process, &mut sample)?;
+    operator.stop().await?;
+    Ok(sample)
+}
+
+/// From the start of the process until each watch has a phase.
+async fn start(bench: &mut Bench, command: &Command, sample: &mut Sample) -> Result<()> {
+    let (requests, servers) = (bench.api_server.audit.requests()?, bench.servers_cpu()?);
+    let all_have_a_phase = bench.watches.have_a_phase(LIMIT);
+    let begun = Instant::now();
+    let operator = Operator::start(command, &bench.cloud, &bench.api_server, &LIFTED).await?;
+    all_have_a_phase.await??;
+    sample.insert("startSeconds", begun.elapsed().as_secs_f64());
+    sample.insert("startCpuSeconds", operator.process.cpu_seconds()?);
+    sample.insert("startServersCpuSeconds", bench.servers_cpu()? - servers);
+    tokio::time::sleep(SETTLE).await;
+    sample.insert("startRequests", count(bench.api_server.audit.requests()? - requests));
+    sample.insert("peakMemoryBytes", count(operator.process.status()?.peak));
+    operator.stop().await
+}
+
+/// From the start of a process that takes over, until each watch was polled once more.
+async fn restart(bench: &mut Bench, command: &Command, sample: &mut Sample) -> Result<Operator> {
+    bench.cloud.simulator.reset_counts();
+    let requests = bench.api_server.audit.requests()?;
+    let begun = Instant::now();
+    let operator = Operator::start(command, &bench.cloud, &bench.api_server, &LIFTED).await?;
+    operator.ready().await?;
+    sample.insert("restartReadySeconds", begun.elapsed().as_secs_f64());
+    while bench.cloud.polls() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    sample.insert("restartPollSeconds", begun.elapsed().as_secs_f64());
+    let (mut most, mut before) = (0, 0);
+    while bench.cloud.polled_clusters() < bench.watches.count() {
+        if begun.elapsed() > LIMIT {
+            return Err("some watches are not polled after a restart".into());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let polls = bench.cloud.polls();
+        most = most.max(polls - before);
+        before = polls;
+    }
+    sample.insert("restartMostPolls", count(most));
+    sample.insert("restartCpuSeconds", operator.process.cpu_seconds()?);
+    sample.insert("restartRequests", count(bench.api_server.audit.requests()? - requests));
+    Ok(operator)
+}
+
+/// Polls whose answer is the one before.
+async fn unchanged_polls(
+    bench: &mut Bench,
+    operator: &Operator,
+    window: Duration,
+    sample: &mut Sample,
+) -> Result<()> {
+    let delays = Histogram::read(&operator.metrics().await?, "poll_delay_seconds");
+    let (polls, cpu) = (bench.cloud.polls(), operator.process.cpu_seconds()?);
+    let requests = bench.api_server.audit.requests()?;
+    tokio::time::sleep(window).await;
+    let (polls, cpu) = (bench.cloud.polls() - polls, operator.process.cpu_seconds()? - cpu);
+    let requests = bench.api_server.audit.requests()? - requests;
+    let thousands = count(polls) / 1000.0;
+    sample.insert("cpuSecondsPer1000Polls", cpu / thousands);
+    sample.insert("requestsPer1000Polls", count(requests) / thousands);
+    sample.insert("memoryBytes", count(operator.process.status()?.resident));
+    let after = Histogram::read(&operator.metrics().await?, "poll_delay_seconds");
+    if let Some(delays) = after.zip(delays).map(|(after, before)| after.since(&before)) {
+        let quantiles = [("delayP50Seconds", 0.5), ("delayP99Seconds", 0.99)];
+        sample.extend(quantiles.iter().filter_map(|(key, part)| Some((*key, delays.quantile(*part)?))));
+    }
+    Ok(())
+}
+
+async fn scrapes(operator: &Operator, sample: &mut Sample) -> Result<()> {
+    let (mut times, mut text) = (Vec::new(), String::new());
+    for _ in 0..SCRAPES {
+        let begun = Instant::now();
+        text = operator.metrics().await?;
+        times.push(begun.elapsed().as_secs_f64());
+    }
+    if !text.is_empty() {
+        sample.insert("scrapeBytes", count(text.len()));
+        sample.insert("series", count(exposition::series(&text)));
+        sample.extend(median(&times).map(|time| ("scrapeSeconds", time)));
+    }
+    Ok(())
+}
+
+/// Backups of some clusters, each seen in three steps. A poll that finds nothing new makes no request, so all requests are theirs.
+async fn backups(bench: &mut Bench, sample: &mut Sample) -> Result<()> {
+    let requests = bench.api_server.audit.requests()?;
+    let clusters = bench.watches.run_backups(&bench.cloud).await?;
+    sample.insert("backupRequests", count(bench.api_server.audit.requests()? - requests) / count(clusters));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_polls_a_second_are_the_same_at_each_size_that_allows_it() {
+        let load = Load { polls_per_second: 100, accounts: 20, window: IDLE };
+        let intervals = [100, 1000, 5000, 10_000].map(|watches| load.shape(watches).interval);
+        assert_eq!(intervals, [10, 10, 50, 100]);
+    }
+}
