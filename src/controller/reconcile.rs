@@ -211,7 +211,7 @@ fn report(view: &View<'_>, plan: &Plan, outcome: Option<&Outcome>) {
                     http = fault.http_status,
                     code = fault.code,
                     request_id = fault.request_id,
-                    message = fault.message,
+                    error = fault.message,
                     "poll failed"
                 )
             };
