@@ -57,9 +57,15 @@ generate: ## Write what is generated: crds/, config/, pages of docs/, parts of t
 bench: ## Measure what the operator costs (FULL=1 to 10,000 watches, N=100,1000 RUNS=3, OPERATOR=cmd, AGAINST=cmd, JSON=1)
 	cargo build --release --locked --package cce-backup-watch --package cbw-bench
 	hack/control-plane/run.sh -- target/release/cbw-bench costs \
-	  $(if $(N),--watches $(N),$(if $(FULL),--watches 1000$(comma)5000$(comma)10000)) $(if $(FULL),--one-account 10000) $(if $(RUNS),--runs $(RUNS)) \
+	  $(if $(N),--watches $(N),$(if $(FULL),--watches 100$(comma)1000$(comma)5000$(comma)10000)) $(if $(FULL),--one-account 10000) $(if $(RUNS),--runs $(RUNS)) \
 	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(AGAINST),--against "$(AGAINST)") $(if $(JSON),--json) \
 	  $(if $(RECORD),--write-record $(RECORD),$(if $(wildcard bench/record.json),--record bench/record.json))
+
+.PHONY: soak
+soak: ## Keep 500 watches under churn for MINUTES=20: memory, files, threads and series stay the same (OPERATOR=cmd)
+	cargo build --release --locked --package cce-backup-watch --package cbw-bench
+	hack/control-plane/run.sh -- target/release/cbw-bench soak $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(OPERATOR),--operator "$(OPERATOR)")
 
 .PHONY: image
 image: ## Build the operator's image as an OCI archive, without a Docker daemon

@@ -13,8 +13,9 @@ use crate::{
 
 /// The default interval, in seconds.
 const INTERVAL: u64 = 300;
-/// The slowest rate, in polls a second, at which the run is still waited for.
-const SLOWEST: u64 = 3;
+/// The slowest rate, in polls a second of watches that were never polled, at which the run is still waited for. Watches that were
+/// polled have their share of the account, too.
+const SLOWEST: u64 = 2;
 
 /// All watches of one account.
 pub fn shape() -> Shape {

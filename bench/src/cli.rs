@@ -33,6 +33,23 @@ pub enum Scenario {
         #[command(flatten)]
         output: Output,
     },
+    /// What 100, 10,000 and 1,000,000 watches cost, from the lines through the figures of a record.
+    Scale {
+        /// A file that `--write-record` wrote.
+        record: PathBuf,
+    },
+    /// Hundreds of watches under churn: what the operator holds must stay the same.
+    Soak {
+        /// How long, in minutes; there are two cycles at least.
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        minutes: u64,
+        /// How many watches there are.
+        #[arg(long, default_value_t = 500, value_name = "N", value_parser = clap::value_parser!(u32).range(200..))]
+        watches: u32,
+        /// The operator: a program and its first arguments.
+        #[arg(long, default_value = "target/release/cce-backup-watch", value_name = "CMD")]
+        operator: Command,
+    },
 }
 
 /// How many watches there are.
@@ -71,7 +88,7 @@ pub struct LoadArguments {
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     accounts: u16,
     /// How long unchanged polls are measured, in seconds.
-    #[arg(long, default_value_t = 30, value_name = "S", value_parser = clap::value_parser!(u64).range(10..))]
+    #[arg(long, default_value_t = 20, value_name = "S", value_parser = clap::value_parser!(u64).range(10..))]
     window: u64,
 }
 

@@ -1,8 +1,21 @@
 //! The text that `/metrics` serves: how many series it has, and what a histogram says about quantiles. Pure.
 
-/// How many series there are: one a line that is no comment.
+use std::collections::BTreeSet;
+
+/// How many series there are.
 pub fn series(metrics: &str) -> usize {
-    metrics.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count()
+    lines(metrics).count()
+}
+
+/// The series of the process itself, with their labels: those that are of no watch.
+pub fn own_series(metrics: &str) -> BTreeSet<String> {
+    let own = lines(metrics).filter(|line| !line.contains(",name=\"") && !line.contains("{name=\""));
+    own.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+}
+
+/// One line a series, without the comments.
+fn lines(metrics: &str) -> impl Iterator<Item = &str> {
+    metrics.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// The cumulative counts of a histogram without labels.
@@ -66,6 +79,12 @@ cce_backup_watch_poll_delay_seconds_bucket{le=\"+Inf\"} 10
     fn comments_are_no_series() {
         assert_eq!(series(METRICS), 5);
         assert_eq!(series("# EOF\n"), 0);
+    }
+
+    #[test]
+    fn what_has_the_name_of_a_watch_is_not_the_process_own() {
+        let metrics = "a{namespace=\"n\",name=\"w\"} 1\nb{code=\"200\"} 7\nc 1\n";
+        assert_eq!(own_series(metrics), BTreeSet::from(["b{code=\"200\"}".to_owned(), "c".to_owned()]));
     }
 
     #[test]

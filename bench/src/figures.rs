@@ -36,10 +36,12 @@ impl Unit {
         };
         let is_whole = matches!(self, Self::Bytes | Self::Count) && shown.fract() == 0.0;
         let digits = match shown.abs() {
-            size if is_whole || size >= 100.0 => 0,
+            size if is_whole || size >= 100.0 || size == 0.0 => 0,
             size if size >= 10.0 => 1,
             size if size >= 0.1 => 2,
-            _ => 3,
+            size if size >= 0.01 => 3,
+            size if size >= 0.001 => 4,
+            _ => 5,
         };
         grouped(&format!("{shown:.digits$}"))
     }
@@ -186,7 +188,9 @@ mod tests {
     fn values_are_shown_in_their_unit_with_the_digits_that_tell() {
         assert_eq!(Unit::Mebibytes.show(f64::from(3 << 19)), "1.50");
         assert_eq!(Unit::Milliseconds.show(0.0051), "5.10");
-        assert_eq!(Unit::Seconds.show(0.0005), "0.001");
+        assert_eq!(Unit::Seconds.show(0.0123), "0.012");
+        assert_eq!(Unit::Seconds.show(0.000_51), "0.00051");
+        assert_eq!(Unit::Seconds.show(0.0), "0");
         assert_eq!(Unit::Seconds.show(47.04), "47.0");
         assert_eq!(Unit::Count.show(0.0), "0");
         assert_eq!(Unit::Count.show(3.0), "3");

@@ -15,6 +15,8 @@ mod figures;
 mod kernel;
 mod operator;
 mod report;
+mod scale;
+mod soak;
 mod statistics;
 mod table;
 mod watches;
@@ -43,6 +45,16 @@ async fn main() -> Result<ExitCode> {
             let record = output.record()?;
             let report = measure(&sizes, &load.into(), &builds).await?;
             finish(&report, record.as_ref(), &output)
+        }
+        Scenario::Scale { record } => {
+            let record = read_record(&record)?;
+            print!("{}", scale::table(record.builds.first().ok_or("the record has no build")?)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Scenario::Soak { minutes, watches, operator } => {
+            let holds =
+                soak::run(&operator, usize::try_from(watches)?, Duration::from_secs(60 * minutes)).await?;
+            Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
 }

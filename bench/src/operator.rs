@@ -78,6 +78,7 @@ pub struct Operator {
     pub process: Process,
     url: String,
     client: reqwest::Client,
+    log: PathBuf,
 }
 
 impl Operator {
@@ -112,7 +113,7 @@ impl Operator {
             tokio::time::sleep(LOOK).await;
         }
         let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { child, process, url: format!("http://{address}"), client })
+        Ok(Self { child, process, url: format!("http://{address}"), client, log })
     }
 
     /// Waits until it says that its caches are filled.
@@ -126,6 +127,11 @@ impl Operator {
         tokio::time::timeout(LIMIT, ready).await.map_err(|_| "the operator does not become ready")?
     }
 
+    /// Whether it says that it works.
+    pub async fn is_alive(&self) -> Result<bool> {
+        Ok(self.get("livez").await?.status().is_success())
+    }
+
     /// Ends it.
     pub async fn stop(mut self) -> Result<()> {
         process::Command::new("kill").arg(self.process.0.to_string()).status().await?;
@@ -137,6 +143,11 @@ impl Operator {
     pub async fn metrics(&self) -> Result<String> {
         let answer = self.get("metrics").await?;
         if answer.status().is_success() { Ok(answer.text().await?) } else { Ok(String::new()) }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
     }
 
     async fn get(&self, path: &str) -> Result<reqwest::Response> {

@@ -40,6 +40,11 @@ impl Line {
         // Without two different x this is a division by zero.
         slope.is_finite().then_some(Self { slope, start: mean_y - slope * mean_x })
     }
+
+    /// The y of an x.
+    pub fn at(&self, x: f64) -> f64 {
+        self.start + self.slope * x
+    }
 }
 
 /// The power of x with which y grows from one point to another: 1 is linear, 0 is constant, 2 is quadratic. `None` where a
@@ -76,6 +81,7 @@ mod tests {
     fn the_line_goes_through_points_that_lie_on_one() {
         let line = Line::through(&[(1.0, 12.0), (5.0, 20.0), (10.0, 30.0)]).unwrap();
         assert!((line.slope - 2.0).abs() < 1e-9 && (line.start - 10.0).abs() < 1e-9, "{line:?}");
+        assert!((line.at(100.0) - 210.0).abs() < 1e-9);
     }
 
     #[test]

@@ -1,0 +1,90 @@
+//! `make soak`: hundreds of watches under churn, for as long as wanted. What the operator holds after the last cycle is what it held
+//! after the first, and its log has no warning that nobody can explain.
+//!
+//! A cycle replaces watches, edits others, rotates Secrets, strikes clusters with every fault that the cloud has, runs backups, and
+//! ends when every watch is well again. Cycle 0 is to warm up, and is not compared. [`churn`] does that, [`bounds`] and [`log`] judge, and [`crowd`] knows the watches.
+
+mod bounds;
+mod churn;
+mod crowd;
+mod log;
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    Result,
+    api_server::ApiServer,
+    check::{self, Finding},
+    cloud::Cloud,
+    exposition,
+    operator::{Command, Operator},
+    statistics::median,
+};
+use bounds::Reading;
+use churn::Churn;
+use crowd::Crowd;
+
+/// What the cloud takes for each answer.
+const LATENCY: Duration = Duration::from_millis(20);
+/// How many cycles there are at least: one to warm up, since an allocator keeps what the busiest moment needed, and two to compare.
+const CYCLES: usize = 3;
+/// How often memory is read after a cycle, once a second; what counts is the median.
+const READINGS: usize = 9;
+/// Short, so that a fault is over soon, and a rate that is no limit to so many watches.
+const FLAGS: [&str; 6] = ["--request-timeout", "2s", "--account-rate", "50", "--account-burst", "50"];
+
+/// Runs it, prints what it finds, and says whether every bound holds.
+pub async fn run(command: &Command, watches: usize, length: Duration) -> Result<bool> {
+    let cloud = Cloud::start(LATENCY).await?;
+    let api_server = ApiServer::prepare().await?;
+    api_server.define(command).await?;
+    let crowd = Crowd::new(&api_server);
+    let mut churn = Churn::new(&cloud, &api_server, &crowd, watches);
+    churn.create().await?;
+    let operator = Operator::start(command, &cloud, &api_server, &FLAGS).await?;
+    churn.all_are_well().await?;
+
+    println!("{}", bounds::HEAD);
+    let begun = Instant::now();
+    let mut readings = Vec::new();
+    while readings.len() < CYCLES || begun.elapsed() < length {
+        let pace = churn.cycle().await?;
+        let reading = read(&operator).await?;
+        println!("{}", reading.row(readings.len(), begun.elapsed(), pace));
+        readings.push(reading);
+    }
+
+    let [_warm_up, first, .., last] = readings.as_slice() else {
+        return Err("there were too few cycles".into());
+    };
+    let mut findings = bounds::judge(first, last);
+    findings.push(Finding {
+        text: "the operator says that it is alive".to_owned(),
+        holds: operator.is_alive().await?,
+    });
+    findings.extend(log::judge(&operator.log()?));
+    let (text, holds) = check::judge("soak", &findings);
+    print!("{text}");
+    operator.stop().await?;
+    Ok(holds)
+}
+
+/// What the operator holds while all is well.
+async fn read(operator: &Operator) -> Result<Reading> {
+    let mut memory = Vec::new();
+    for _ in 0..READINGS {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        memory.push(crate::statistics::count(operator.process.status()?.resident));
+    }
+    let files = operator.process.files()?;
+    let metrics = operator.metrics().await?;
+    let own_series = exposition::own_series(&metrics);
+    Ok(Reading {
+        memory: median(&memory).unwrap_or_default(),
+        sockets: files.sockets,
+        files: files.others,
+        threads: operator.process.status()?.threads,
+        series: exposition::series(&metrics) - own_series.len(),
+        own_series,
+    })
+}
