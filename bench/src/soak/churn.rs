@@ -44,6 +44,7 @@ pub struct Churn<'a> {
     /// The number of the next watch.
     next: usize,
     cycle: usize,
+    strength: usize,
     /// How often the key of each account was rotated.
     rotations: [usize; ACCOUNTS],
 }
@@ -61,7 +62,16 @@ impl<'a> Churn<'a> {
     /// So many watches, none of which exists yet.
     pub fn new(cloud: &'a Cloud, api_server: &'a ApiServer, crowd: &'a Crowd, watches: usize) -> Self {
         let places = (0..watches).collect();
-        Self { cloud, api_server, crowd, places, next: watches, cycle: 0, rotations: [0; ACCOUNTS] }
+        Self {
+            cloud,
+            api_server,
+            crowd,
+            places,
+            next: watches,
+            cycle: 0,
+            strength: 1,
+            rotations: [0; ACCOUNTS],
+        }
     }
 
     /// Creates the Secrets and the watches.
@@ -82,9 +92,10 @@ impl<'a> Churn<'a> {
         self.crowd.until("every watch is well", LIMIT, self.places.len(), is_well).await
     }
 
-    /// Does all of it, and returns when every watch is well again.
-    pub async fn cycle(&mut self) -> Result<Pace> {
+    /// Does all of it to so many times the usual number of watches, and returns when every watch is well again.
+    pub async fn cycle(&mut self, strength: usize) -> Result<Pace> {
         self.cycle += 1;
+        self.strength = strength;
         let begun = Instant::now();
         self.replace().await?;
         self.edit().await?;
@@ -107,7 +118,7 @@ impl<'a> Churn<'a> {
     fn part(&self, offset: usize) -> impl Iterator<Item = usize> + use<> {
         let (count, cycle) = (self.places.len(), self.cycle);
         let size = count / PART;
-        (0..size).map(move |n| ((cycle + offset) * size + n) % count)
+        (0..size * self.strength).map(move |n| ((cycle + offset) * size + n) % count)
     }
 
     async fn replace(&mut self) -> Result<()> {
@@ -154,9 +165,10 @@ impl<'a> Churn<'a> {
     fn strike(&self) -> Result<BTreeSet<usize>> {
         let mut struck = BTreeSet::new();
         for (number, fault) in faults().into_iter().enumerate() {
-            for n in 0..STRUCK {
+            let times = STRUCK * self.strength;
+            for n in 0..times {
                 // A step that has no factor in common with the number of accounts or watches.
-                let place = (self.cycle * 7 + (number * STRUCK + n) * 11) % self.places.len();
+                let place = (self.cycle * 7 + (number * times + n) * 11) % self.places.len();
                 self.cloud.simulator.set_fault(&self.cluster(place), fault.clone())?;
                 struck.insert(place);
             }

@@ -28,6 +28,8 @@ use crowd::Crowd;
 const LATENCY: Duration = Duration::from_millis(20);
 /// How many cycles there are at least: one to warm up, since an allocator keeps what the busiest moment needed, and two to compare.
 const CYCLES: usize = 3;
+/// How much stronger the cycle to warm up is: no later one shall be the busiest.
+const WARM_UP: usize = 3;
 /// How often memory is read after a cycle, once a second; what counts is the median.
 const READINGS: usize = 9;
 /// Short, so that a fault is over soon, and a rate that is no limit to so many watches.
@@ -48,7 +50,7 @@ pub async fn run(command: &Command, watches: usize, length: Duration) -> Result<
     let begun = Instant::now();
     let mut readings = Vec::new();
     while readings.len() < CYCLES || begun.elapsed() < length {
-        let pace = churn.cycle().await?;
+        let pace = churn.cycle(if readings.is_empty() { WARM_UP } else { 1 }).await?;
         let reading = read(&operator).await?;
         println!("{}", reading.row(readings.len(), begun.elapsed(), pace));
         readings.push(reading);
