@@ -23,11 +23,10 @@ use crate::cloud::{
 use crate::controller::{
     self, RECONCILES, Scope, Stores, context::Context, drain::Ring, retry::Retries, trigger::Triggers,
 };
-use crate::kubernetes;
+use crate::kubernetes::{self, fence::Fence};
 use crate::metrics::Metrics;
 use crate::poll::{WatchKey, driver::Poller, engine::Config, world::Outside};
 use crate::serve::{
-    fence::Fence,
     http::{self, Health},
     lease::{Claim, LeaseError, Tenure},
     poll_metrics::Polls,

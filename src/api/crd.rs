@@ -246,7 +246,8 @@ mod tests {
         assert_eq!((&limit["minimum"], &limit["maximum"]), (&json!(1), &json!(50)));
         let above = format!(
             "activeInterval must not be above interval: !self.activeInterval.matches(r'{duration}') \
-             || !self.interval.matches(r'{duration}') || duration(self.activeInterval) <= duration(self.interval)"
+             || !self.interval.matches(r'{duration}') || duration(self.activeInterval) <= duration(self.interval) \
+             || duration(self.activeInterval) > duration('1h') || duration(self.interval) < duration('10s')"
         );
         assert_eq!(rules(&spec), [above]);
     }

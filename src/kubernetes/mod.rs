@@ -1,6 +1,7 @@
 //! Access to the API server, with a limit on every wait: a connection that has gone silent holds nothing up for ever.
 
 mod api_server;
+pub mod fence;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use kube::{
     client::{Body, ClientBuilder},
 };
 
-use crate::serve::fence::Fence;
+use fence::Fence;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);

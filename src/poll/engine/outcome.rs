@@ -228,6 +228,10 @@ impl Engine {
             }
         }
         if told {
+            if !is_answer {
+                // Whoever is told of a fault has to be told of the next answer, be it the one from before.
+                fetch.known = None;
+            }
             self.woken.extend(fetch.watches.iter().cloned());
             fetch.number += 1;
             fetch.outcome = Some(outcome);

@@ -24,8 +24,8 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::fence::Fence;
 use crate::api::CONTROLLER;
+use crate::kubernetes::fence::Fence;
 use election::{DEADLINE, Election, Step};
 
 pub use election::Claim;
