@@ -17,6 +17,7 @@ pub mod invalid;
 pub mod plan;
 pub mod reconcile;
 pub mod retry;
+mod stream_backoff;
 pub mod trigger;
 
 use std::collections::{HashMap, HashSet};
@@ -34,14 +35,14 @@ use kube::{
     runtime::{
         Controller, WatchStreamExt, controller,
         reflector::{self, ObjectRef, Store},
-        utils::Backoff,
         watcher,
     },
 };
 
 use crate::api::Guarded;
-use crate::poll::{WatchKey, backoff, driver::Poller};
+use crate::poll::WatchKey;
 use context::Context;
+use stream_backoff::{NoBackoff, StreamBackoff};
 
 /// Which resources to watch.
 #[derive(Clone, Debug, Default)]
@@ -57,9 +58,6 @@ pub type Stores = Vec<Store<Guarded>>;
 
 /// Requests to the API server at a time.
 pub const RECONCILES: u16 = 16;
-/// The waits of a watch stream that fails: the first and the longest.
-const STREAM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-
 /// The controllers, one a namespace, and the stores that they fill. Each fills its store at once, reconciles from the end of
 /// `lead` on, and ends when `stop` does and its reconciles under way are done. The waker calls a reconcile of one watch.
 pub fn run<L, S>(
@@ -98,6 +96,7 @@ where
             }
             let at_log = context.clone();
             Controller::for_stream(trigger, store)
+                .trigger_backoff(NoBackoff)
                 .with_config(controller::Config::default().concurrency(RECONCILES))
                 .reconcile_on(woken)
                 // What the stream has told of while this process stood by.
@@ -148,34 +147,12 @@ fn trigger(
         config = config.labels(labels);
     }
     watcher(api, config)
-        .backoff(StreamBackoff { poller: context.poller.clone(), tries: 0 })
+        .backoff(StreamBackoff::new(context.poller.clone()))
         .modify(prune)
         .reflect(writer)
         .inspect_ok(move |event| observe(&context, &store, &prefix, event))
         .applied_objects()
         .try_filter(move |watch| ready(triggers.triggers.is_new(watch, triggers.ring.as_ref())))
-}
-
-/// The waits of a stream that fails. Its longest is short: what happened meanwhile is to be caught up soon after the API
-/// server's return.
-struct StreamBackoff {
-    poller: Poller,
-    tries: u32,
-}
-
-impl Iterator for StreamBackoff {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.tries += 1;
-        Some(self.poller.jitter(backoff(STREAM.0, self.tries, STREAM.1)))
-    }
-}
-
-impl Backoff for StreamBackoff {
-    fn reset(&mut self) {
-        self.tries = 0;
-    }
 }
 
 /// Tells the engine what the stream of a namespace told, after the store took it; `prefix` begins the keys of that namespace.

@@ -1,0 +1,95 @@
+//! How long to wait before a watch stream that failed begins anew.
+
+use std::time::Duration;
+
+use kube::runtime::utils::Backoff;
+use tokio::time::Instant;
+
+use crate::poll::{backoff, driver::Poller};
+
+/// The waits of a watch stream that fails: the first and the longest.
+const STREAM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// How long after its last failure a stream is as good as one that never failed.
+const CALM: Duration = Duration::from_secs(30);
+
+/// The waits of a stream that fails. Its longest is short: what happened meanwhile is to be caught up soon after the API
+/// server's return.
+pub struct StreamBackoff {
+    poller: Poller,
+    tries: u32,
+    failed: Option<Instant>,
+}
+
+impl StreamBackoff {
+    /// The waits of a stream that has not failed yet.
+    pub fn new(poller: Poller) -> Self {
+        Self { poller, tries: 0, failed: None }
+    }
+}
+
+impl Iterator for StreamBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        if self.failed.is_some_and(|failed| failed.elapsed() > CALM) {
+            self.tries = 0;
+        }
+        self.failed = Some(Instant::now());
+        self.tries += 1;
+        Some(self.poller.jitter(backoff(STREAM.0, self.tries, STREAM.1)))
+    }
+}
+
+impl Backoff for StreamBackoff {
+    /// Does nothing: this is called when a list begins, and would make the first wait of every wait for a list that fails.
+    fn reset(&mut self) {}
+}
+
+/// The controller waits no longer than its stream does. Its own backoff would hold up what polls have found as well, because
+/// it pauses every trigger of a reconcile after an error of one, for up to a minute.
+pub struct NoBackoff;
+
+impl Iterator for NoBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+}
+
+impl Backoff for NoBackoff {
+    fn reset(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::RandomState;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::cloud::region::Endpoints;
+    use crate::poll::{account::Limit, engine::Config};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_fails_waits_ever_longer_whatever_it_begins_and_shortly_after_it_has_worked_for_a_while()
+     {
+        let config = Config {
+            concurrency: 1,
+            limit: Limit { rate: 1.0, burst: 1 },
+            endpoints: Endpoints::default(),
+            seed: 1,
+            hasher: RandomState::new(),
+        };
+        let mut waits = StreamBackoff::new(Poller::new(config, Clock::default()));
+        let mut next = || {
+            waits.reset();
+            waits.next().unwrap().as_secs_f64()
+        };
+        for expected in [1.0, 2.0, 4.0, 8.0, 10.0, 10.0] {
+            assert!((next() / expected - 1.0).abs() <= 0.1, "about {expected} s");
+            tokio::time::advance(STREAM.1).await;
+        }
+        tokio::time::advance(CALM).await;
+        assert!(next() <= 1.1);
+    }
+}
