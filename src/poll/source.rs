@@ -14,8 +14,9 @@ const SECRET_TTL: Duration = Duration::from_mins(5);
 const OPERATOR_TTL: Duration = Duration::from_secs(1);
 /// How often a source is read again over which a watch is stalled: first and longest wait.
 const RECHECK: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
-/// How often an API server that gives no answer is asked again.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often an API server that gives no answer is asked again. The longest wait is short: what happened meanwhile is to be
+/// caught up half a minute after its return.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 /// How long an API server may hand out no Secret before its watches count that as failed polls.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// How long a source that failed for a passing reason is left alone.

@@ -104,6 +104,19 @@ fn an_api_server_that_gives_no_answer_is_asked_again_and_is_no_fault_for_five_mi
 }
 
 #[test]
+fn a_secret_that_could_not_be_read_is_read_soon_after_the_api_servers_return_however_long_it_was_away() {
+    for away in (30..=240).step_by(15).map(seconds) {
+        let (mut lab, state) = lab(seconds(10));
+        state.replace("unknown");
+        lab.run(away);
+        assert!(!lab.is_answered("prod/0"));
+        state.replace("good");
+        lab.run(seconds(18));
+        assert!(lab.is_answered("prod/0"), "after {away:?}");
+    }
+}
+
+#[test]
 fn a_passing_fault_of_the_operators_identity_counts_like_any_other() {
     let mut lab = Lab::new();
     lab.secrets(|_, _| {
