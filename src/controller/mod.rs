@@ -22,7 +22,6 @@ pub mod trigger;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{
     FutureExt, Stream, StreamExt, TryStreamExt,

@@ -10,6 +10,7 @@ mod harness;
 
 mod api_server_trouble;
 mod canary;
+mod chaos;
 mod concurrent_writers;
 mod credentials;
 mod definition;
@@ -47,6 +48,7 @@ fn main() {
     // The longest tests start first, so that none of them runs alone at the end.
     let tests = [
         own_identity::tests(),
+        chaos::tests(),
         one_trouble::tests(),
         api_server_trouble::tests(),
         rotation::tests(),

@@ -12,4 +12,5 @@ pub mod rbac;
 pub mod scene;
 pub mod sharder;
 pub mod trial;
+pub mod twins;
 pub mod wait;

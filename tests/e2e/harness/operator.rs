@@ -80,8 +80,18 @@ impl Operator {
     /// Starts it again, with the flags and the environment of the first start.
     pub async fn restart(&mut self) {
         let before = self.starts().len();
-        self.child = spawn(&mut self.command, &self.log);
+        self.spawn();
         self.started(before).await;
+    }
+
+    /// The same, but does not wait until it says that it has started.
+    pub fn spawn(&mut self) {
+        self.child = spawn(&mut self.command, &self.log);
+    }
+
+    /// How it has ended, if it has.
+    pub fn exit(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Sends a signal, such as `TERM`.
@@ -92,7 +102,7 @@ impl Operator {
 
     /// Waits for its end.
     pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
-        until("the operator has ended", limit, async || self.child.try_wait().unwrap()).await
+        until("the operator has ended", limit, async || self.exit()).await
     }
 
     /// Its peak resident memory so far, in bytes.
@@ -152,7 +162,7 @@ impl Operator {
 
     async fn started(&mut self, before: usize) {
         self.url = until("the operator has started", LIMIT, async || {
-            let ended = self.child.try_wait().unwrap();
+            let ended = self.exit();
             assert!(ended.is_none(), "the operator ended at its start: {ended:?}");
             self.starts().get(before).map(|address| format!("http://{address}"))
         })

@@ -1,6 +1,9 @@
 //! RBAC of the operator: roles that a scene binds to its service account before it starts, so that a test can revoke one.
 
-use k8s_openapi::api::{authorization::v1::SubjectAccessReview, rbac::v1::RoleBinding};
+use k8s_openapi::api::{
+    authorization::v1::SubjectAccessReview,
+    rbac::v1::{Role, RoleBinding},
+};
 use kube::{
     Api,
     api::{DeleteParams, PostParams},
@@ -23,6 +26,9 @@ pub const LEASES: &str = "operator-leases";
 
 /// The role for one of several shards.
 pub const SHARD: &str = "operator-shard";
+
+/// The role that is left by [`take`].
+const REST: &str = "rest";
 
 /// Binds a role to the scene's own operator.
 pub async fn grant(scene: &Scene, role: &str) {
@@ -48,13 +54,66 @@ pub async fn revoke(scene: &Scene, role: &str) {
     in_force(scene, &scene.namespace, role, false).await;
 }
 
-/// The authorizer of the API server reads bindings from a cache, which hears of a change a moment later.
-async fn in_force(scene: &Scene, operator: &str, role: &str, granted: bool) {
+/// Takes what [`READS`] allows for one kind of object, `secrets` or `events`, and leaves the rest.
+pub async fn take(scene: &Scene, resource: &str) {
+    let rules: Vec<_> = [
+        json!({ "apiGroups": ["cce.backupwatch.io"], "resources": ["clusterbackupwatches"], "verbs": ["get", "list", "watch"] }),
+        json!({ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] }),
+        json!({ "apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"] }),
+    ]
+    .into_iter()
+    .filter(|rule| rule["resources"][0] != resource)
+    .collect();
+    let role: Role = serde_json::from_value(json!({ "metadata": { "name": REST }, "rules": rules })).unwrap();
+    let binding: RoleBinding = serde_json::from_value(json!({
+        "metadata": { "name": REST },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": REST },
+        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": scene.namespace }],
+    }))
+    .unwrap();
+    scene.api().create(&PostParams::default(), &role).await.unwrap();
+    scene.api().create(&PostParams::default(), &binding).await.unwrap();
+    let reads = format!("{READS}-{}", scene.namespace);
+    scene.api::<RoleBinding>().delete(&reads, &DeleteParams::default()).await.unwrap();
+    allowed(scene, &scene.namespace, permission(resource), false).await;
+}
+
+/// Gives back what was taken.
+pub async fn give_back(scene: &Scene, resource: &str) {
+    grant(scene, READS).await;
+    allowed(scene, &scene.namespace, permission(resource), true).await;
+    scene.api::<RoleBinding>().delete(REST, &DeleteParams::default()).await.unwrap();
+    scene.api::<Role>().delete(REST, &DeleteParams::default()).await.unwrap();
+}
+
+/// A verb on a kind of object, or on a part of it.
+struct Permission {
+    verb: &'static str,
+    group: &'static str,
+    resource: &'static str,
+    part: &'static str,
+}
+
+/// What a role allows, or one that is needed for a kind of object.
+fn permission(role: &str) -> Permission {
+    let watches = "clusterbackupwatches";
     let (verb, group, resource, part) = match role {
-        STATUS => ("patch", "cce.backupwatch.io", "clusterbackupwatches", "status"),
+        STATUS => ("patch", "cce.backupwatch.io", watches, "status"),
         LEASES | SHARD => ("create", "coordination.k8s.io", "leases", ""),
-        _ => ("list", "cce.backupwatch.io", "clusterbackupwatches", ""),
+        "secrets" => ("get", "", "secrets", ""),
+        "events" => ("create", "events.k8s.io", "events", ""),
+        _ => ("list", "cce.backupwatch.io", watches, ""),
     };
+    Permission { verb, group, resource, part }
+}
+
+async fn in_force(scene: &Scene, operator: &str, role: &str, granted: bool) {
+    allowed(scene, operator, permission(role), granted).await;
+}
+
+/// The authorizer of the API server reads bindings from a cache, which hears of a change a moment later.
+async fn allowed(scene: &Scene, operator: &str, permission: Permission, granted: bool) {
+    let Permission { verb, group, resource, part } = permission;
     let review: SubjectAccessReview = serde_json::from_value(json!({
         "metadata": {},
         "spec": {

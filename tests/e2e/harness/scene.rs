@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     process::Command,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -54,7 +54,7 @@ pub struct Scene {
     /// Access to the control plane with all rights.
     pub client: Client,
     /// The cloud.
-    pub cloud: Simulator,
+    pub cloud: Arc<Simulator>,
 }
 
 impl Scene {
@@ -64,22 +64,20 @@ impl Scene {
         static DEFINED: OnceLock<()> = OnceLock::new();
         let cluster = Cluster::shared();
         DEFINED.get_or_init(|| define(&cluster));
-        Self::on_defined(cluster, test).await
+        Self::on_defined(cluster, test, new_cloud().await).await
     }
 
     /// The same on a control plane of the test's own, which gets the definition first.
     pub async fn on(control_plane: &ControlPlane, test: &'static str) -> Self {
         define(&control_plane.cluster);
-        Self::on_defined(control_plane.cluster.clone(), test).await
+        Self::on_defined(control_plane.cluster.clone(), test, new_cloud().await).await
     }
 
-    async fn on_defined(cluster: Cluster, test: &'static str) -> Self {
+    async fn on_defined(cluster: Cluster, test: &'static str, cloud: Arc<Simulator>) -> Self {
         static SCENES: AtomicUsize = AtomicUsize::new(1);
         // All names are of one length, so that none is the beginning of another.
         let namespace = format!("scene-{:04}", SCENES.fetch_add(1, Ordering::Relaxed));
         let client = cluster.client().await;
-        let cloud = Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await.unwrap();
-        cloud.set_tasks(CLUSTER, []);
         let scene = Self { test, cluster, namespace, client, cloud };
         let named = |name: &str| json!({ "metadata": { "name": name } });
         let create = PostParams::default();
@@ -93,9 +91,9 @@ impl Scene {
         scene
     }
 
-    /// A namespace beside this one, in which the operator of this scene may work as well. Its own cloud is not asked.
+    /// A namespace beside this one, with the same cloud, in which the operator of this scene may work as well.
     pub async fn neighbour(&self) -> Self {
-        let neighbour = Self::on_defined(self.cluster.clone(), self.test).await;
+        let neighbour = Self::on_defined(self.cluster.clone(), self.test, self.cloud.clone()).await;
         for role in [rbac::READS, rbac::STATUS] {
             rbac::grant_to(&neighbour, &self.namespace, role).await;
         }
@@ -202,7 +200,7 @@ impl Scene {
     }
 
     /// The reasons and notes of the Events about a watch, one for each time that an Event was counted.
-    async fn events(&self, name: &str) -> Vec<(String, String)> {
+    pub async fn events(&self, name: &str) -> Vec<(String, String)> {
         let mut events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
         events
             .retain(|event| event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(name));
@@ -279,8 +277,16 @@ pub fn kubectl(namespace: &str, arguments: &[&str], input: &str) -> Result<Strin
     Cluster::shared().kubectl(namespace, arguments, input)
 }
 
-/// Applies the CustomResourceDefinition that the binary prints, and the roles of the operator.
-fn define(cluster: &Cluster) {
+/// A cloud that knows the cluster, without tasks.
+async fn new_cloud() -> Arc<Simulator> {
+    let cloud = Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await.unwrap();
+    cloud.set_tasks(CLUSTER, []);
+    Arc::new(cloud)
+}
+
+/// Applies the CustomResourceDefinition that the binary prints, and the roles of the operator, and waits until the
+/// definition is served.
+pub fn define(cluster: &Cluster) {
     let printed = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch")).arg("crd").output().unwrap();
     assert!(printed.status.success());
     let crd = String::from_utf8(printed.stdout).unwrap();

@@ -10,9 +10,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{Stream, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Effect, Http};
+use super::{Effect, Http, Recorded, watches};
 
 /// Far above what the operator sends.
 const MAX_BODY: usize = 8 << 20;
@@ -23,8 +23,9 @@ pub(super) fn router(http: Arc<Http>) -> Router {
 
 async fn handle(State(http): State<Arc<Http>>, request: Request<Body>) -> Response {
     let kind = kind(request.method(), request.uri());
-    let is_watch = kind.starts_with("watch ");
+    let (is_watch, is_list) = (kind.starts_with("watch "), kind.starts_with("list "));
     match http.count(kind) {
+        None if is_list => list(&http, request).await,
         None => forward(&http, request, is_watch).await,
         Some(Effect::Answer(code)) => refuse(code),
         Some(Effect::Hang) => std::future::pending().await,
@@ -33,6 +34,21 @@ async fn handle(State(http): State<Arc<Http>>, request: Request<Body>) -> Respon
             break_off()
         }
     }
+}
+
+/// Answers a list with what is, and records it; or with what was recorded.
+async fn list(http: &Arc<Http>, request: Request<Body>) -> Response {
+    let recorded = Some(http.lock()).filter(|state| state.replays).and_then(|state| state.list.clone());
+    if let Some(Recorded { status, headers, body }) = recorded {
+        return (status, headers, body).into_response();
+    }
+    let (parts, body) = forward(http, request, false).await.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else { return break_off() };
+    let recorded = Recorded { status: parts.status, headers: parts.headers, body };
+    if recorded.status.is_success() {
+        http.lock().list = Some(recorded.clone());
+    }
+    (recorded.status, recorded.headers, recorded.body).into_response()
 }
 
 /// Such as `patch clusterbackupwatches/status`: the verb and the resource, as RBAC and the audit log name them.
@@ -68,20 +84,25 @@ fn kind(method: &Method, uri: &Uri) -> String {
 /// What an API server says when it refuses a request.
 fn refuse(code: u16) -> Response {
     let status = StatusCode::from_u16(code).unwrap();
+    (status, [(header::CONTENT_TYPE, "application/json")], failure(code).to_string()).into_response()
+}
+
+/// The `Status` that says so.
+pub(super) fn failure(code: u16) -> Value {
     let reason = match code {
         401 => "Unauthorized",
         403 => "Forbidden",
         409 => "Conflict",
+        410 => "Expired",
         422 => "Invalid",
         429 => "TooManyRequests",
         504 => "Timeout",
         _ => "InternalError",
     };
-    let body = json!({
+    json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": "refused by the test", "reason": reason, "code": code,
-    });
-    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    })
 }
 
 /// A response whose body breaks off at once, which closes the connection.
@@ -100,7 +121,7 @@ async fn forward(http: &Arc<Http>, request: Request<Body>, is_watch: bool) -> Re
     let Ok(mut answer) = upstream.headers(headers).body(body).send().await else { return break_off() };
     let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
     let body = if is_watch {
-        Body::from_stream(until_silenced(answer, http.watches_silent.subscribe()))
+        Body::from_stream(watches::carry(answer, http.watches.subscribe()))
     } else {
         Body::from_stream(chunks(answer))
     };
@@ -122,23 +143,4 @@ fn end_to_end(mut headers: HeaderMap, without: &[&str]) -> HeaderMap {
 
 fn chunks(answer: reqwest::Response) -> impl Stream<Item = reqwest::Result<Bytes>> {
     stream::try_unfold(answer, async |mut answer| Ok(answer.chunk().await?.map(|chunk| (chunk, answer))))
-}
-
-/// The chunks of a watch until watches are silenced. From then on the body neither goes on nor ends.
-fn until_silenced(
-    answer: reqwest::Response,
-    silent: tokio::sync::watch::Receiver<bool>,
-) -> impl Stream<Item = reqwest::Result<Bytes>> {
-    stream::try_unfold((answer, silent), async |(mut answer, mut silent)| {
-        let silenced = async {
-            let _ = silent.wait_for(|silent| *silent).await;
-        };
-        let chunk = tokio::select! {
-            biased;
-            () = silenced => None,
-            chunk = answer.chunk() => Some(chunk?),
-        };
-        let Some(chunk) = chunk else { return std::future::pending().await };
-        Ok(chunk.map(|chunk| (chunk, (answer, silent))))
-    })
 }

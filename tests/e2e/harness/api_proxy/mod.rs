@@ -2,22 +2,28 @@
 //!
 //! The operator connects by plain HTTP and authenticates with its bearer token; the proxy connects to the API server by
 //! TLS and passes the token on. [`transport`] is the TCP side: it delays every byte and can cut connections or let all
-//! of them go silent. [`forward`] is the HTTP side: it counts requests, answers some of them itself, and can silence
-//! watches alone. A request is named by verb and resource, as in `audit`: `create events`,
+//! of them go silent. [`forward`] is the HTTP side: it counts requests, answers some of them itself, can silence or expire
+//! watches alone, and can serve a list from an older moment. A request is named by verb and resource, as in `audit`: `create events`,
 //! `update clusterbackupwatches/status`, `watch clusterbackupwatches`.
 
 mod forward;
 mod transport;
+mod watches;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, StatusCode},
+};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::scene::Scene;
 use transport::Link;
+use watches::Watches;
 
 /// A running proxy. It runs until the end of the test process, and so do connections that went silent.
 pub struct ApiProxy {
@@ -33,13 +39,24 @@ struct Http {
     /// The URL of the API server, without a slash at the end.
     upstream: String,
     state: Mutex<State>,
-    watches_silent: watch::Sender<bool>,
+    watches: watch::Sender<Watches>,
 }
 
 #[derive(Default)]
 struct State {
     counts: BTreeMap<String, usize>,
     faults: BTreeMap<String, Fault>,
+    /// The last list that the API server answered with, and whether lists are answered with it.
+    list: Option<Recorded>,
+    replays: bool,
+}
+
+/// An answer of the API server.
+#[derive(Clone)]
+struct Recorded {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 /// What happens to requests of one kind.
@@ -48,6 +65,8 @@ struct Fault {
     effect: Effect,
     /// How many requests it strikes; `None`: all until it is cleared.
     left: Option<usize>,
+    /// How many it has struck.
+    struck: usize,
 }
 
 /// What happens to a request instead of being forwarded and answered.
@@ -78,7 +97,7 @@ impl ApiProxy {
             client,
             upstream: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             state: Mutex::default(),
-            watches_silent: watch::Sender::new(false),
+            watches: watch::Sender::new(Watches::default()),
         });
         let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let outer = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -90,7 +109,8 @@ impl ApiProxy {
         Self { server, link, http }
     }
 
-    /// From now on nothing reaches the server, and no connection ends: what was opened until then never works again.
+    /// From now on nothing reaches the server, and no connection ends before a [`ApiProxy::cut`]: what was opened until then
+    /// never works again.
     pub fn block(&self) {
         self.break_all(true);
     }
@@ -112,22 +132,44 @@ impl ApiProxy {
     /// From now on no watch tells anything: neither those that are open, which stay open and silent for ever, nor new
     /// ones. Every other request works.
     pub fn silence_watches(&self) {
-        self.http.watches_silent.send_replace(true);
+        self.http.watches.send_modify(|watches| watches.silent = true);
     }
 
     /// From now on new watches work.
     pub fn restore_watches(&self) {
-        self.http.watches_silent.send_replace(false);
+        self.http.watches.send_modify(|watches| watches.silent = false);
+    }
+
+    /// Ends every watch that is open, as an API server does that has compacted what the watch is to go on from.
+    pub fn expire_watches(&self) {
+        self.http.watches.send_modify(|watches| watches.expired += 1);
+    }
+
+    /// From now on every list is answered with what the last one said.
+    pub fn replay_lists(&self) {
+        let mut state = self.http.lock();
+        assert!(state.list.is_some(), "there was no list yet");
+        state.replays = true;
+    }
+
+    /// From now on lists say what is.
+    pub fn renew_lists(&self) {
+        self.http.lock().replays = false;
     }
 
     /// Strikes the next requests of one kind, such as `create events`, in place of an earlier fault of that kind.
     pub fn strike(&self, kind: &str, effect: Effect, times: usize) {
-        self.http.lock().faults.insert(kind.to_owned(), Fault { effect, left: Some(times) });
+        self.http.lock().faults.insert(kind.to_owned(), Fault { effect, left: Some(times), struck: 0 });
     }
 
     /// Strikes every request of one kind until [`ApiProxy::heal`].
     pub fn strike_all(&self, kind: &str, effect: Effect) {
-        self.http.lock().faults.insert(kind.to_owned(), Fault { effect, left: None });
+        self.http.lock().faults.insert(kind.to_owned(), Fault { effect, left: None, struck: 0 });
+    }
+
+    /// How many requests the present fault of one kind has struck.
+    pub fn struck(&self, kind: &str) -> usize {
+        self.http.lock().faults.get(kind).map_or(0, |fault| fault.struck)
     }
 
     /// Ends a fault. Requests that hang by it hang for ever.
@@ -138,6 +180,11 @@ impl ApiProxy {
     /// How many requests of one kind have reached the proxy, whatever came of them.
     pub fn requests(&self, kind: &str) -> usize {
         self.http.lock().counts.get(kind).copied().unwrap_or_default()
+    }
+
+    /// How many requests of all kinds have reached the proxy.
+    pub fn all_requests(&self) -> BTreeMap<String, usize> {
+        self.http.lock().counts.clone()
     }
 }
 
@@ -152,6 +199,7 @@ impl Http {
         let fault = state.faults.get_mut(&kind);
         let struck = fault.filter(|fault| fault.left != Some(0)).map(|fault| {
             fault.left = fault.left.map(|left| left - 1);
+            fault.struck += 1;
             fault.effect
         });
         *state.counts.entry(kind).or_default() += 1;

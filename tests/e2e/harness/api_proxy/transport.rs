@@ -52,6 +52,9 @@ async fn carry(client: TcpStream, server: SocketAddr, mut link: watch::Receiver<
         _ = copy(&mut from_server, &mut to_client) => return,
     };
     if silent {
-        std::future::pending::<()>().await;
+        let breaks = link.borrow().breaks;
+        if link.wait_for(|link| !link.silent && link.breaks != breaks).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

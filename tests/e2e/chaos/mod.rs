@@ -1,0 +1,32 @@
+//! Trouble between the operator and a real control plane, and what is so afterwards.
+//!
+//! After each trouble of this folder [`Twins::afterwards`](crate::harness::twins::Twins::afterwards) checks the same against
+//! an operator that had none: within 30 s every status is the same; each transition is one Event; the requests to the API
+//! server are bounded; the process lives and says so, and one that says that it is ready does its work.
+//!
+//! | trouble | shown by |
+//! |---|---|
+//! | killed at 36 random moments | `kills` |
+//! | killed at every step, and between an Event and its status | `events` |
+//! | API server and etcd away | `api_server_trouble`, `outage` |
+//! | connections silent | `outage`; watches alone: `api_server_trouble` |
+//! | each verb answered with 401, 403, 409, 422, 429, 500 or 504 for a while | `verbs` |
+//! | no list and no watch for longer | `verbs` |
+//! | replies lost | `api_server_trouble` |
+//! | permission for statuses away for longer: rarer tries, one line in the log | `api_server_trouble` |
+//! | permission for Events never given | `outage` |
+//! | the leader killed, told to stop, robbed of its Lease; two operators at once | `replicas` |
+//! | others write to the same resources; a status restored | `concurrent_writers`, `restored_status` |
+//!
+//! Names without a file here are files of the folder above.
+
+mod kills;
+mod verbs;
+
+use crate::harness::trial::Test;
+
+/// The tests of this folder, the longest first.
+pub fn tests() -> Vec<Test> {
+    let tests = [verbs::tests(), kills::tests()];
+    tests.into_iter().flatten().collect()
+}

@@ -1,0 +1,157 @@
+//! Every verb that the operator uses is answered with an error for a while.
+//!
+//! Each is refused until the operator has tried in vain a few times. Then it works again, and everything must be told.
+
+use std::time::Duration;
+
+use cce_backup_watch::api::ClusterBackupWatchStatus;
+use futures::future::join_all;
+
+use crate::harness::{
+    api_proxy::Effect,
+    scene::{ACTIVE, Scene, ready},
+    trial::tests,
+    twins::Twins,
+    wait::{LIMIT, meanwhile, until},
+};
+
+tests![
+    an_api_server_that_answers_each_verb_with_a_passing_error_for_a_while_loses_nothing,
+    an_api_server_that_refuses_each_verb_for_a_while_loses_only_events_that_are_counted_as_lost,
+    resources_that_can_be_neither_listed_nor_watched_hold_up_nothing_that_the_cloud_says,
+];
+
+const STATUS: &str = "update clusterbackupwatches/status";
+const LIVE: &str = "get clusterbackupwatches";
+const EVENTS: &str = "create events";
+const SECRETS: &str = "get secrets";
+const LIST: &str = "list clusterbackupwatches";
+const WATCH: &str = "watch clusterbackupwatches";
+
+/// How often each verb is tried in vain.
+const TRIES: usize = 3;
+/// How many requests more than without the trouble the whole may cost: of six verbs each is tried in vain as often as
+/// said and perhaps once more, and one more request of another verb repeats what led to it.
+const ALLOWED: usize = 6 * 2 * (TRIES + 1);
+
+async fn an_api_server_that_answers_each_verb_with_a_passing_error_for_a_while_loses_nothing(scene: Scene) {
+    let codes = scenes([429, 500, 504], &scene).await;
+    join_all(codes.into_iter().map(|(code, scene)| passing(code, scene))).await;
+}
+
+/// A scene for each code: what one operator gets into must not reach another.
+async fn scenes<const N: usize>(codes: [u16; N], scene: &Scene) -> Vec<(u16, Scene)> {
+    let mut scenes = Vec::new();
+    for code in codes {
+        scenes.push((code, Scene::new(scene.test).await));
+    }
+    scenes
+}
+
+async fn passing(code: u16, scene: Scene) {
+    let mut twins = Twins::start(scene, 1, &[]).await;
+    twins.proxy.strike_all(EVENTS, Effect::Answer(code));
+    twins.moved("Pause", 20).await;
+    tried(&mut twins, EVENTS, TRIES).await;
+    every_other_verb(&mut twins, code).await;
+    twins.afterwards(&[], ALLOWED).await;
+}
+
+async fn an_api_server_that_refuses_each_verb_for_a_while_loses_only_events_that_are_counted_as_lost(
+    scene: Scene,
+) {
+    let codes = scenes([401, 403, 409, 422], &scene).await;
+    join_all(codes.into_iter().map(|(code, scene)| refused(code, scene))).await;
+}
+
+async fn refused(code: u16, scene: Scene) {
+    let mut twins = Twins::start(scene, 1, &[]).await;
+    let mut lost = 0;
+    // An Event that is refused for good is lost at once, and the status moves on. What a 409 means has a test of its own.
+    if code != 409 {
+        twins.proxy.strike_all(EVENTS, Effect::Answer(code));
+        twins.moved("Pause", 20).await;
+        tried(&mut twins, EVENTS, 1).await;
+        let counted = r#"events_total{reason="BackupPhaseChanged",result="error"}"#;
+        assert_eq!(twins.operator.metric(counted).await, Some(1.0), "{code}");
+        lost = 1;
+    }
+    every_other_verb(&mut twins, code).await;
+    // A Secret that may not be read stalls its watch.
+    let stalled = isize::from(code == 403);
+    let extra = [("BackupPhaseChanged", -lost), ("PollFailed", stalled), ("PollRecovered", stalled)];
+    twins.afterwards(&extra, ALLOWED).await;
+}
+
+async fn every_other_verb(twins: &mut Twins, code: u16) {
+    twins.proxy.strike_all(STATUS, Effect::Answer(code));
+    twins.moved("Running", 30).await;
+    tried(twins, STATUS, TRIES).await;
+
+    // A resource is read live after a conflict.
+    twins.proxy.strike(STATUS, Effect::Answer(409), TRIES);
+    twins.proxy.strike_all(LIVE, Effect::Answer(code));
+    twins.moved("Running", 55).await;
+    tried(twins, LIVE, TRIES).await;
+
+    // A Secret is read anew where somebody asks for a poll.
+    twins.proxy.strike_all(SECRETS, Effect::Answer(code));
+    let request =
+        serde_json::json!({ "metadata": { "annotations": { "cce.backupwatch.io/requestedAt": "now" } } });
+    twins.change("watch-0", &request).await;
+    if code == 403 {
+        let stalled = |status: &_| ready(status) == "False SecretNotFound";
+        twins.scene.shows("watch-0", "a Secret that may not be read", stalled).await;
+        // It is read again 30 s after that, ±10 %.
+        meanwhile(Duration::from_secs(4), async || {}).await;
+        tried(twins, SECRETS, 0).await;
+    } else {
+        tried(twins, SECRETS, TRIES).await;
+    }
+
+    // A list follows where the API server cannot go on with a watch, and a watch follows the list.
+    twins.proxy.strike_all(LIST, Effect::Answer(code));
+    twins.proxy.expire_watches();
+    twins.joins().await;
+    tried_in_vain(twins, LIST, TRIES).await;
+    twins.proxy.strike_all(WATCH, Effect::Answer(code));
+    twins.proxy.heal(LIST);
+    twins.joins().await;
+    tried(twins, WATCH, 1).await;
+}
+
+/// Waits until requests of a kind were struck so often, then ends the fault and checks that all is well.
+async fn tried(twins: &mut Twins, kind: &str, times: usize) {
+    tried_in_vain(twins, kind, times).await;
+    twins.lives().await;
+    twins.proxy.heal(kind);
+    twins.recovers().await;
+}
+
+/// Waits until requests of a kind were struck so often.
+async fn tried_in_vain(twins: &Twins, kind: &str, times: usize) {
+    let what = format!("{times} tries to {kind}");
+    until(&what, LIMIT, async || (twins.proxy.struck(kind) >= times).then_some(())).await;
+}
+
+async fn resources_that_can_be_neither_listed_nor_watched_hold_up_nothing_that_the_cloud_says(scene: Scene) {
+    /// A wait that doubles from one second is at its longest after so many tries.
+    const MANY: usize = 5;
+    let mut twins = Twins::start(scene, 1, &[]).await;
+    for kind in [LIST, WATCH] {
+        twins.proxy.strike_all(kind, Effect::Answer(403));
+    }
+    twins.proxy.expire_watches();
+    tried_in_vain(&twins, LIST, MANY).await;
+    for progress in [30, 55, 80] {
+        twins.moved("Running", progress).await;
+        let shown = |status: &ClusterBackupWatchStatus| status.progress == Some(progress);
+        twins.scene.shows_within(2 * ACTIVE, "watch-0", "what the other says", shown).await;
+    }
+    twins.lives().await;
+    let tries = twins.proxy.struck(LIST) + twins.proxy.struck(WATCH);
+    assert!(tries <= MANY + 2, "{tries} tries, in some seconds more than {MANY} need");
+    twins.proxy.heal(LIST);
+    twins.proxy.heal(WATCH);
+    twins.afterwards(&[], ALLOWED).await;
+}

@@ -1,0 +1,44 @@
+//! Watches: what the API server tells is passed on until a test silences the watch or has it expire.
+
+use axum::body::Bytes;
+use futures::{Stream, stream};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::forward::failure;
+
+/// What becomes of watches.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Watches {
+    /// Whether they tell nothing.
+    pub(super) silent: bool,
+    /// How often those that were open were ended because what they are to go on from is gone.
+    pub(super) expired: u32,
+}
+
+/// The chunks of a watch until watches are silenced or this one expires. A silenced body neither goes on nor ends; an
+/// expired one ends with an error 410.
+pub(super) fn carry(
+    answer: reqwest::Response,
+    mut watches: watch::Receiver<Watches>,
+) -> impl Stream<Item = reqwest::Result<Bytes>> {
+    let expired = watches.borrow_and_update().expired;
+    stream::try_unfold(Some((answer, watches)), move |state| async move {
+        let Some((mut answer, mut watches)) = state else { return Ok(None) };
+        let disturbed = async {
+            let disturbs = |watches: &Watches| watches.silent || watches.expired != expired;
+            watches.wait_for(disturbs).await.map_or(Watches::default(), |watches| *watches)
+        };
+        tokio::select! {
+            biased;
+            watches = disturbed => {
+                if watches.silent {
+                    return std::future::pending().await;
+                }
+                let error = json!({ "type": "ERROR", "object": failure(410) });
+                Ok(Some((format!("{error}\n").into(), None)))
+            }
+            chunk = answer.chunk() => Ok(chunk?.map(|chunk| (chunk, Some((answer, watches))))),
+        }
+    })
+}
