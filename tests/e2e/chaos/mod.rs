@@ -13,20 +13,27 @@
 //! | each verb answered with 401, 403, 409, 422, 429, 500 or 504 for a while | `verbs` |
 //! | no list and no watch for longer | `verbs` |
 //! | replies lost | `api_server_trouble` |
+//! | permission for Secrets, Events or statuses taken and given back | `permissions` |
 //! | permission for statuses away for longer: rarer tries, one line in the log | `api_server_trouble` |
 //! | permission for Events never given | `outage` |
+//! | a resource deleted and created again, seen or not | `re_created` |
+//! | the definition deleted and installed again | `definition_away` |
 //! | the leader killed, told to stop, robbed of its Lease; two operators at once | `replicas` |
 //! | others write to the same resources; a status restored | `concurrent_writers`, `restored_status` |
 //!
 //! Names without a file here are files of the folder above.
 
+mod definition_away;
 mod kills;
+mod permissions;
+mod re_created;
 mod verbs;
 
 use crate::harness::trial::Test;
 
 /// The tests of this folder, the longest first.
 pub fn tests() -> Vec<Test> {
-    let tests = [verbs::tests(), kills::tests()];
+    let tests =
+        [verbs::tests(), kills::tests(), permissions::tests(), definition_away::tests(), re_created::tests()];
     tests.into_iter().flatten().collect()
 }

@@ -1,0 +1,48 @@
+//! The CustomResourceDefinition is deleted, with all resources, and installed again.
+
+use std::time::Duration;
+
+use crate::harness::{
+    control_plane::ControlPlane,
+    scene::{Scene, define},
+    trial::tests,
+    twins::Twins,
+    wait::{LIMIT, meanwhile, until},
+};
+
+tests![a_definition_that_was_deleted_and_installed_again_finds_the_operator_at_work];
+
+const DEFINITION: &str = "customresourcedefinitions/clusterbackupwatches.cce.backupwatch.io";
+
+async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at_work(scene: Scene) {
+    /// A wait that doubles from one second to ten makes five tries in this time, and jitter perhaps a sixth.
+    const AWAY: Duration = Duration::from_secs(20);
+    const TRIES: usize = 6;
+    let control_plane = ControlPlane::start(scene.test).await;
+    let scene = Scene::on(&control_plane, scene.test).await;
+    let mut twins = Twins::start(scene, 2, &[]).await;
+
+    let cluster = control_plane.cluster.clone();
+    cluster.kubectl("default", &["delete", DEFINITION, "--timeout=30s"], "").unwrap();
+    until("the metrics of the watches are gone", LIMIT, async || {
+        (!twins.operator.get("/metrics").await.1.contains("name=\"watch-")).then_some(())
+    })
+    .await;
+    let polls = twins.scene.cloud.total();
+    let streams = || {
+        twins.proxy.requests("watch clusterbackupwatches") + twins.proxy.requests("list clusterbackupwatches")
+    };
+    let before = streams();
+    meanwhile(AWAY, async || {}).await;
+    let tries = streams() - before;
+    assert!((1..=TRIES).contains(&tries), "{tries} tries to watch what is not there");
+    assert_eq!(twins.scene.cloud.total(), polls, "there is nothing to poll");
+    twins.lives().await;
+
+    define(&cluster);
+    twins.calms().await;
+    for name in ["watch-0", "watch-1"] {
+        twins.watch(name).await;
+    }
+    twins.afterwards(&[], 2 * TRIES).await;
+}

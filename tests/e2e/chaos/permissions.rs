@@ -1,0 +1,68 @@
+//! A permission is taken from the operator while it works, and given back.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{
+    rbac,
+    scene::{Scene, ready},
+    trial::tests,
+    twins::Twins,
+    wait::{LIMIT, meanwhile, until},
+};
+
+tests![
+    a_permission_for_secrets_that_was_taken_and_given_back_is_told_once_each_way,
+    a_permission_for_events_that_was_taken_and_given_back_cost_the_events_of_the_time_between_and_counts_them,
+    a_permission_for_statuses_that_was_taken_and_given_back_loses_nothing,
+];
+
+async fn a_permission_for_secrets_that_was_taken_and_given_back_is_told_once_each_way(scene: Scene) {
+    let mut twins = Twins::start(scene, 2, &[]).await;
+    rbac::take(&twins.scene, "secrets").await;
+    // A Secret that was read serves for minutes; a request reads it anew.
+    twins.moved("Running", 30).await;
+    twins.recovers().await;
+    let request = json!({ "metadata": { "annotations": { "cce.backupwatch.io/requestedAt": "now" } } });
+    twins.change("watch-0", &request).await;
+    for name in ["watch-0", "watch-1"] {
+        let stalled = |status: &_| ready(status) == "False SecretNotFound";
+        twins.scene.shows(name, "a Secret that may not be read", stalled).await;
+    }
+    // It is read again 30 s after that, ±10 %.
+    meanwhile(Duration::from_secs(4), async || {}).await;
+    twins.lives().await;
+    rbac::give_back(&twins.scene, "secrets").await;
+    twins.afterwards(&[("PollFailed", 1), ("PollRecovered", 1)], 2 * 6).await;
+}
+
+async fn a_permission_for_events_that_was_taken_and_given_back_cost_the_events_of_the_time_between_and_counts_them(
+    scene: Scene,
+) {
+    let mut twins = Twins::start(scene, 2, &[]).await;
+    rbac::take(&twins.scene, "events").await;
+    twins.moved("Pause", 10).await;
+    twins.recovers().await;
+    let lost = r#"events_total{reason="BackupPhaseChanged",result="error"}"#;
+    until("both are counted", LIMIT, async || (twins.operator.metric(lost).await == Some(2.0)).then_some(()))
+        .await;
+    twins.lives().await;
+    rbac::give_back(&twins.scene, "events").await;
+    // Nothing is tried again; a status may have needed one write more.
+    twins.afterwards(&[("BackupPhaseChanged", -1)], 2).await;
+}
+
+async fn a_permission_for_statuses_that_was_taken_and_given_back_loses_nothing(scene: Scene) {
+    /// A wait that doubles from one second makes four tries in this time, and jitter perhaps a fifth.
+    const TIME: Duration = Duration::from_secs(10);
+    const TRIES: usize = 5;
+    let mut twins = Twins::start(scene, 2, &[]).await;
+    rbac::revoke(&twins.scene, rbac::STATUS).await;
+    twins.moved("Pause", 10).await;
+    meanwhile(TIME, async || {}).await;
+    twins.lives().await;
+    rbac::grant(&twins.scene, rbac::STATUS).await;
+    // Each try has its Event, which is there already, and its status.
+    twins.afterwards(&[], 2 * TRIES * 2).await;
+}

@@ -1,0 +1,62 @@
+//! A resource is deleted and created again under its name while the operator cannot hear of it.
+
+use crate::harness::{
+    scene::Scene,
+    trial::tests,
+    twins::Twins,
+    wait::{LIMIT, until},
+};
+
+tests![
+    a_resource_that_was_re_created_before_the_operators_eyes_is_a_new_one,
+    a_resource_that_was_re_created_while_the_operator_was_down_is_a_new_one,
+    a_resource_that_was_re_created_while_watches_were_silent_is_a_new_one,
+    a_resource_that_was_re_created_while_the_api_server_was_out_of_reach_is_a_new_one,
+];
+
+/// How many requests more than without the trouble it may cost to begin anew: lists, watches and reads of Secrets, and
+/// what was tried in vain.
+const ALLOWED: usize = 12;
+
+async fn a_resource_that_was_re_created_before_the_operators_eyes_is_a_new_one(scene: Scene) {
+    let twins = Twins::start(scene, 2, &[]).await;
+    twins.re_creates("watch-0").await;
+    twins.recovers().await;
+    twins.afterwards(&[], ALLOWED).await;
+}
+
+async fn a_resource_that_was_re_created_while_the_operator_was_down_is_a_new_one(scene: Scene) {
+    let mut twins = Twins::start(scene, 2, &[]).await;
+    twins.operator.kill();
+    twins.re_creates("watch-0").await;
+    twins.operator.restart().await;
+    twins.afterwards(&[], ALLOWED).await;
+}
+
+async fn a_resource_that_was_re_created_while_watches_were_silent_is_a_new_one(scene: Scene) {
+    let twins = Twins::start(scene, 2, &[]).await;
+    twins.proxy.silence_watches();
+    twins.re_creates("watch-0").await;
+    // The operator still has the old one, and writes no status of it into the new one.
+    twins.moved("Running", 11).await;
+    let reads = || twins.proxy.requests("get clusterbackupwatches");
+    until("it has looked", LIMIT, async || (reads() > 0).then_some(())).await;
+    twins.proxy.restore_watches();
+    twins.proxy.cut();
+    twins.proxy.reopen();
+    twins.afterwards(&[], ALLOWED).await;
+}
+
+async fn a_resource_that_was_re_created_while_the_api_server_was_out_of_reach_is_a_new_one(scene: Scene) {
+    let twins = Twins::start(scene, 2, &[]).await;
+    twins.proxy.cut();
+    twins.re_creates("watch-0").await;
+    twins.moved("Running", 11).await;
+    let failed = async || {
+        let failed = twins.operator.metric(crate::harness::operator::FAILED_RECONCILES).await;
+        failed.filter(|failed| *failed >= 2.0)
+    };
+    until("both could not be written", LIMIT, failed).await;
+    twins.proxy.reopen();
+    twins.afterwards(&[], ALLOWED).await;
+}
