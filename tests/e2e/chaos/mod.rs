@@ -9,10 +9,12 @@
 //! | killed at 36 random moments | `kills` |
 //! | killed at every step, and between an Event and its status | `events` |
 //! | API server and etcd away | `api_server_trouble`, `outage` |
-//! | connections silent | `outage`; watches alone: `api_server_trouble` |
+//! | API server new, so that a watch is too old (410) | `compaction` |
+//! | connections silent | `silence`, `outage`; watches alone: `api_server_trouble` |
 //! | each verb answered with 401, 403, 409, 422, 429, 500 or 504 for a while | `verbs` |
 //! | no list and no watch for longer | `verbs` |
 //! | replies lost | `api_server_trouble` |
+//! | a list from an older moment, corrected by the watch that follows | `stale_list` |
 //! | permission for Secrets, Events or statuses taken and given back | `permissions` |
 //! | permission for statuses away for longer: rarer tries, one line in the log | `api_server_trouble` |
 //! | permission for Events never given | `outage` |
@@ -23,17 +25,28 @@
 //!
 //! Names without a file here are files of the folder above.
 
+mod compaction;
 mod definition_away;
 mod kills;
 mod permissions;
 mod re_created;
+mod silence;
+mod stale_list;
 mod verbs;
 
 use crate::harness::trial::Test;
 
 /// The tests of this folder, the longest first.
 pub fn tests() -> Vec<Test> {
-    let tests =
-        [verbs::tests(), kills::tests(), permissions::tests(), definition_away::tests(), re_created::tests()];
+    let tests = [
+        verbs::tests(),
+        kills::tests(),
+        permissions::tests(),
+        definition_away::tests(),
+        compaction::tests(),
+        stale_list::tests(),
+        silence::tests(),
+        re_created::tests(),
+    ];
     tests.into_iter().flatten().collect()
 }

@@ -1,0 +1,30 @@
+//! A proxy between the operator and the API server goes silent: no connection ends, and none carries anything.
+
+use crate::harness::{
+    scene::Scene,
+    trial::tests,
+    twins::Twins,
+    wait::{LIMIT, until},
+};
+
+tests![connections_that_went_silent_lose_nothing_that_the_cloud_said];
+
+/// How many requests more than without the trouble it may cost: lists, watches, and for each of two watches what was tried
+/// in vain or without an answer.
+const ALLOWED: usize = 2 + 2 * 2 * 4;
+
+async fn connections_that_went_silent_lose_nothing_that_the_cloud_said(scene: Scene) {
+    let mut twins = Twins::start(scene, 2, &[]).await;
+    twins.proxy.block();
+    twins.moved("Running", 30).await;
+    // A request is given up after 10 s.
+    let given_up = || twins.operator.text().contains("cannot reconcile");
+    until("a request is given up", LIMIT, async || given_up().then_some(())).await;
+    twins.lives().await;
+    twins.proxy.reopen();
+    twins.recovers().await;
+    // What is silent for good is given up after 90 s; here it ends.
+    twins.proxy.cut();
+    twins.proxy.reopen();
+    twins.afterwards(&[], ALLOWED).await;
+}

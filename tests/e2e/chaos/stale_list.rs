@@ -1,0 +1,49 @@
+//! The API server answers a list with what was a while ago.
+
+use std::time::Duration;
+
+use crate::harness::{scene::Scene, trial::tests, twins::Twins, wait::meanwhile};
+
+tests![a_list_from_an_older_moment_moves_no_status_backwards_and_tells_nothing_again];
+
+/// How many requests more than without the trouble it may cost: two starts with a list, a watch, a Secret, and for each of
+/// two watches a try with an Event, a status that is refused, a live read and a status that is not.
+const ALLOWED: usize = 2 * (3 + 2 * 4);
+
+/// Two watches at 55 %, and an operator that has just begun with a list in which they are at 10 %.
+async fn with_an_old_list(scene: Scene, watches_are_silent: bool) -> Twins {
+    let mut twins = Twins::start(scene, 2, &[]).await;
+    // The proxy records each list, and this start makes one.
+    twins.operator.kill();
+    twins.operator.restart().await;
+    for (phase, progress) in [("Running", 30), ("Running", 55)] {
+        twins.moved(phase, progress).await;
+        twins.recovers().await;
+    }
+    twins.operator.kill();
+    twins.proxy.replay_lists();
+    if watches_are_silent {
+        twins.proxy.silence_watches();
+    }
+    twins.operator.restart().await;
+    twins
+}
+
+/// Checks that no status goes back in the time of a few polls.
+async fn keeps_what_is(twins: &Twins, progress: u8) {
+    const POLLS: Duration = Duration::from_secs(7);
+    meanwhile(POLLS, async || {
+        for name in ["watch-0", "watch-1"] {
+            assert_eq!(twins.scene.status(name).await.progress, Some(progress), "{name}");
+        }
+    })
+    .await;
+}
+
+async fn a_list_from_an_older_moment_moves_no_status_backwards_and_tells_nothing_again(scene: Scene) {
+    let mut twins = with_an_old_list(scene, false).await;
+    keeps_what_is(&twins, 55).await;
+    twins.lives().await;
+    twins.proxy.renew_lists();
+    twins.afterwards(&[], ALLOWED).await;
+}
