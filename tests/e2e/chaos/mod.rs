@@ -14,7 +14,7 @@
 //! | each verb answered with 401, 403, 409, 422, 429, 500 or 504 for a while | `verbs` |
 //! | no list and no watch for longer | `verbs` |
 //! | replies lost | `api_server_trouble` |
-//! | a list from an older moment, corrected by the watch that follows | `stale_list` |
+//! | a list from an older moment, corrected by the watch that follows or not | `stale_list` |
 //! | permission for Secrets, Events or statuses taken and given back | `permissions` |
 //! | permission for statuses away for longer: rarer tries, one line in the log | `api_server_trouble` |
 //! | permission for Events never given | `outage` |

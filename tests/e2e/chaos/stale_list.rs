@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::harness::{scene::Scene, trial::tests, twins::Twins, wait::meanwhile};
 
-tests![a_list_from_an_older_moment_moves_no_status_backwards_and_tells_nothing_again];
+tests![
+    a_list_from_an_older_moment_moves_no_status_backwards_and_tells_nothing_again,
+    a_list_from_an_older_moment_that_nothing_corrects_moves_no_status_backwards_and_tells_nothing_again,
+];
 
 /// How many requests more than without the trouble it may cost: two starts with a list, a watch, a Secret, and for each of
 /// two watches a try with an Event, a status that is refused, a live read and a status that is not.
@@ -45,5 +48,21 @@ async fn a_list_from_an_older_moment_moves_no_status_backwards_and_tells_nothing
     keeps_what_is(&twins, 55).await;
     twins.lives().await;
     twins.proxy.renew_lists();
+    twins.afterwards(&[], ALLOWED).await;
+}
+
+async fn a_list_from_an_older_moment_that_nothing_corrects_moves_no_status_backwards_and_tells_nothing_again(
+    scene: Scene,
+) {
+    let mut twins = with_an_old_list(scene, true).await;
+    keeps_what_is(&twins, 55).await;
+    // What happens meanwhile is told all the same.
+    twins.moved("Running", 80).await;
+    twins.recovers().await;
+    twins.lives().await;
+    twins.proxy.renew_lists();
+    twins.proxy.restore_watches();
+    twins.proxy.cut();
+    twins.proxy.reopen();
     twins.afterwards(&[], ALLOWED).await;
 }
