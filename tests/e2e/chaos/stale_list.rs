@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use crate::harness::{scene::Scene, trial::tests, twins::Twins, wait::meanwhile};
+use crate::harness::{
+    scene::Scene,
+    trial::tests,
+    twins::Twins,
+    wait::{LIMIT, meanwhile, until},
+};
 
 tests![
     a_list_from_an_older_moment_moves_no_status_backwards_and_tells_nothing_again,
     a_list_from_an_older_moment_that_nothing_corrects_moves_no_status_backwards_and_tells_nothing_again,
+    a_list_from_an_older_moment_tells_no_transition_that_did_not_happen,
 ];
 
 /// How many requests more than without the trouble it may cost: two starts with a list, a watch, a Secret, and for each of
@@ -60,6 +66,29 @@ async fn a_list_from_an_older_moment_that_nothing_corrects_moves_no_status_backw
     twins.moved("Running", 80).await;
     twins.recovers().await;
     twins.lives().await;
+    twins.proxy.renew_lists();
+    twins.proxy.restore_watches();
+    twins.proxy.cut();
+    twins.proxy.reopen();
+    twins.afterwards(&[], ALLOWED).await;
+}
+
+async fn a_list_from_an_older_moment_tells_no_transition_that_did_not_happen(scene: Scene) {
+    let mut twins = Twins::start(scene, 1, &[]).await;
+    twins.operator.kill();
+    twins.operator.restart().await;
+    for phase in ["Pause", "Queuing"] {
+        twins.moved(phase, 10).await;
+        twins.recovers().await;
+    }
+    twins.operator.kill();
+    twins.proxy.replay_lists();
+    twins.proxy.silence_watches();
+    // By its copy the backup runs, and by the cloud it is queued; it was never both, one after the other.
+    twins.operator.restart().await;
+    let written = twins.proxy.requests("update clusterbackupwatches/status");
+    let tried = || twins.proxy.requests("update clusterbackupwatches/status") > written;
+    until("it has seen that its copy is old", LIMIT, async || tried().then_some(())).await;
     twins.proxy.renew_lists();
     twins.proxy.restore_watches();
     twins.proxy.cut();
