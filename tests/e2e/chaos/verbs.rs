@@ -19,6 +19,7 @@ tests![
     an_api_server_that_answers_each_verb_with_a_passing_error_for_a_while_loses_nothing,
     an_api_server_that_refuses_each_verb_for_a_while_loses_only_events_that_are_counted_as_lost,
     resources_that_can_be_neither_listed_nor_watched_hold_up_nothing_that_the_cloud_says,
+    an_event_that_is_refused_for_a_conflict_and_does_not_exist_is_told,
 ];
 
 const STATUS: &str = "update clusterbackupwatches/status";
@@ -153,5 +154,14 @@ async fn resources_that_can_be_neither_listed_nor_watched_hold_up_nothing_that_t
     assert!(tries <= MANY + 2, "{tries} tries, in some seconds more than {MANY} need");
     twins.proxy.heal(LIST);
     twins.proxy.heal(WATCH);
+    twins.afterwards(&[], ALLOWED).await;
+}
+
+async fn an_event_that_is_refused_for_a_conflict_and_does_not_exist_is_told(scene: Scene) {
+    // Such as that of a quota that another request was counted in at the same time.
+    let mut twins = Twins::start(scene, 1, &[]).await;
+    twins.proxy.strike(EVENTS, Effect::Answer(409), TRIES);
+    twins.moved("Pause", 20).await;
+    tried(&mut twins, EVENTS, 1).await;
     twins.afterwards(&[], ALLOWED).await;
 }
