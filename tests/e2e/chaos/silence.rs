@@ -7,7 +7,10 @@ use crate::harness::{
     wait::{LIMIT, until},
 };
 
-tests![connections_that_went_silent_lose_nothing_that_the_cloud_said];
+tests![
+    connections_that_went_silent_lose_nothing_that_the_cloud_said,
+    a_watch_whose_connection_went_silent_is_replaced_within_half_a_minute,
+];
 
 /// How many requests more than without the trouble it may cost: lists, watches, and for each of two watches what was tried
 /// in vain or without an answer.
@@ -25,6 +28,16 @@ async fn connections_that_went_silent_lose_nothing_that_the_cloud_said(scene: Sc
     twins.recovers().await;
     // What is silent for good is given up after 90 s; here it ends.
     twins.proxy.cut();
+    twins.proxy.reopen();
+    twins.afterwards(&[], ALLOWED).await;
+}
+
+async fn a_watch_whose_connection_went_silent_is_replaced_within_half_a_minute(scene: Scene) {
+    let twins = Twins::start(scene, 1, &[]).await;
+    twins.proxy.block();
+    twins.moved("Running", 30).await;
+    let given_up = || twins.operator.text().contains("cannot reconcile");
+    until("a request is given up", LIMIT, async || given_up().then_some(())).await;
     twins.proxy.reopen();
     twins.afterwards(&[], ALLOWED).await;
 }
