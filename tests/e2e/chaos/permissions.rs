@@ -16,6 +16,7 @@ tests![
     a_permission_for_secrets_that_was_taken_and_given_back_is_told_once_each_way,
     a_permission_for_events_that_was_taken_and_given_back_cost_the_events_of_the_time_between_and_counts_them,
     a_permission_for_statuses_that_was_taken_and_given_back_loses_nothing,
+    a_permission_for_statuses_that_comes_back_after_a_minute_is_used_within_half_a_minute,
 ];
 
 async fn a_permission_for_secrets_that_was_taken_and_given_back_is_told_once_each_way(scene: Scene) {
@@ -64,5 +65,18 @@ async fn a_permission_for_statuses_that_was_taken_and_given_back_loses_nothing(s
     twins.lives().await;
     rbac::grant(&twins.scene, rbac::STATUS).await;
     // Each try has its Event, which is there already, and its status.
+    twins.afterwards(&[], 2 * TRIES * 2).await;
+}
+
+async fn a_permission_for_statuses_that_comes_back_after_a_minute_is_used_within_half_a_minute(scene: Scene) {
+    /// Tries that double from one second are made after 31, 63 and 127 seconds.
+    const TIME: Duration = Duration::from_secs(72);
+    const TRIES: usize = 9;
+    let mut twins = Twins::start(scene, 2, &[]).await;
+    rbac::revoke(&twins.scene, rbac::STATUS).await;
+    twins.moved("Pause", 10).await;
+    meanwhile(TIME, async || {}).await;
+    twins.lives().await;
+    rbac::grant(&twins.scene, rbac::STATUS).await;
     twins.afterwards(&[], 2 * TRIES * 2).await;
 }
