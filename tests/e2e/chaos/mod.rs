@@ -20,6 +20,7 @@
 //! | permission for Events never given | `outage` |
 //! | a resource deleted and created again, seen or not | `re_created` |
 //! | the definition deleted and installed again | `definition_away` |
+//! | the leader frozen until another leads | `frozen` |
 //! | the leader killed, told to stop, robbed of its Lease; two operators at once | `replicas` |
 //! | others write to the same resources; a status restored | `concurrent_writers`, `restored_status` |
 //!
@@ -27,6 +28,7 @@
 
 mod compaction;
 mod definition_away;
+mod frozen;
 mod kills;
 mod permissions;
 mod re_created;
@@ -43,6 +45,7 @@ pub fn tests() -> Vec<Test> {
         kills::tests(),
         permissions::tests(),
         definition_away::tests(),
+        frozen::tests(),
         compaction::tests(),
         stale_list::tests(),
         silence::tests(),

@@ -1,0 +1,76 @@
+//! The leader is frozen for longer than its Lease holds, as a node is that hangs, and goes on as if nothing had happened.
+
+use std::time::Duration;
+
+use crate::harness::{
+    api_proxy::Effect,
+    operator::Operator,
+    rbac,
+    scene::Scene,
+    trial::tests,
+    twins::Twins,
+    wait::{LIMIT, meanwhile, until},
+};
+
+tests![a_leader_that_was_frozen_until_another_led_writes_nothing_more_and_ends_or_stands_by];
+
+const STATUS: &str = "update clusterbackupwatches/status";
+
+/// How many requests more than without the trouble the frozen one and its successor may cost: those of the Lease, of two
+/// starts, and of a takeover.
+const ALLOWED: usize = 60;
+
+async fn leads(operator: &Operator) {
+    until("it leads", LIMIT, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
+}
+
+async fn a_leader_that_was_frozen_until_another_led_writes_nothing_more_and_ends_or_stands_by(scene: Scene) {
+    rbac::grant(&scene, rbac::LEASES).await;
+    let namespace = scene.namespace.clone();
+    let flags = ["--leader-elect", "--lease-namespace", namespace.as_str()];
+    let mut twins = Twins::start(scene, 2, &flags).await;
+    let mut standby = Operator::start(&twins.scene, &flags).await;
+    until("the other is ready", LIMIT, async || (standby.get("/readyz").await.0 == 200).then_some(())).await;
+    twins.moved("Init", 10).await;
+    twins.recovers().await;
+
+    // What it could not write is due again a second later, as soon as it goes on.
+    twins.proxy.strike_all(STATUS, Effect::Answer(500));
+    twins.moved("Queuing", 10).await;
+    until("a status is refused", LIMIT, async || (twins.proxy.struck(STATUS) > 0).then_some(())).await;
+    twins.operator.signal("STOP");
+    twins.proxy.heal(STATUS);
+    leads(&standby).await;
+    twins.recovers().await;
+    twins.moved("Running", 30).await;
+    twins.recovers().await;
+    let writes = twins.writes();
+    twins.operator.signal("CONT");
+    let stands_by = |operator: &Operator| operator.text().matches("standing by for the Lease").count() > 1;
+    until("the one that was frozen has noticed", LIMIT, async || {
+        (twins.operator.exit().is_some() || stands_by(&twins.operator)).then_some(())
+    })
+    .await;
+    assert_eq!(twins.writes(), writes, "it has written what it is no longer to write");
+    if let Some(status) = twins.operator.exit() {
+        assert!(status.code().is_some_and(|code| code != 0), "a kubelet sees that something is wrong");
+        let log = twins.operator.text();
+        assert!(log.lines().last().is_some_and(|line| line.starts_with("error: ")), "it says why");
+        twins.operator.restart().await;
+    }
+    meanwhile(Duration::from_secs(5), async || {
+        assert_ne!(twins.operator.metric("leader").await, Some(1.0), "the other leads");
+        assert_eq!(
+            twins.scene.status("watch-0").await.phase.as_deref(),
+            Some("Running"),
+            "not moved backwards"
+        );
+    })
+    .await;
+    twins.recovers().await;
+
+    // It is good for something: it takes over in its turn.
+    standby.kill();
+    leads(&twins.operator).await;
+    twins.afterwards(&[], ALLOWED).await;
+}
