@@ -7,7 +7,7 @@ use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
-    api::{ListParams, Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams},
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::json;
@@ -24,6 +24,7 @@ use crate::harness::{
 tests![
     the_proxy_names_counts_and_strikes_requests_by_verb_and_resource,
     the_proxy_silences_watches_alone,
+    the_proxy_serves_an_older_list_and_ends_watches_as_too_old,
     a_control_plane_of_a_tests_own_keeps_its_data_over_the_end_of_its_servers,
 ];
 
@@ -99,6 +100,33 @@ async fn the_proxy_silences_watches_alone(scene: Scene) {
     proxy.cut();
     proxy.reopen();
     assert_eq!(next().await.as_deref(), Some("second"));
+}
+
+async fn the_proxy_serves_an_older_list_and_ends_watches_as_too_old(scene: Scene) {
+    let proxy = ApiProxy::start(&scene).await;
+    let client = through(&proxy, &scene).await;
+    let watches: Api<ClusterBackupWatch> = Api::default_namespaced(client);
+    let count = async || watches.list(&ListParams::default()).await.unwrap().items.len();
+    scene.watch("first", json!({})).await;
+    assert_eq!(count().await, 1);
+    scene.watch("second", json!({})).await;
+    proxy.replay_lists();
+    assert_eq!(count().await, 1);
+    assert!(watches.get("second").await.is_ok(), "everything else says what is");
+    proxy.renew_lists();
+    assert_eq!(count().await, 2);
+
+    let mut events = watches.watch(&WatchParams::default().disable_bookmarks(), "0").await.unwrap().boxed();
+    let mut next = async || timeout(LIMIT, events.next()).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(next().await, Some(Ok(WatchEvent::Added(_)))));
+    }
+    proxy.expire_watches();
+    let last = next().await;
+    let Some(Ok(WatchEvent::Error(error))) = last else { panic!("it does not say that it ends: {last:?}") };
+    assert_eq!((error.code, error.reason.as_str()), (410, "Expired"));
+    assert!(next().await.is_none());
+    assert!(watches.watch(&WatchParams::default(), "0").await.is_ok(), "a new one works");
 }
 
 async fn a_control_plane_of_a_tests_own_keeps_its_data_over_the_end_of_its_servers(scene: Scene) {

@@ -20,6 +20,7 @@
 //! | permission for Events never given | `outage` |
 //! | a resource deleted and created again, seen or not | `re_created` |
 //! | the definition deleted and installed again | `definition_away` |
+//! | each verb on the Lease answered with those codes for longer than it holds | `lease` |
 //! | the leader frozen until another leads | `frozen` |
 //! | the leader killed, told to stop, robbed of its Lease; two operators at once | `replicas` |
 //! | others write to the same resources; a status restored | `concurrent_writers`, `restored_status` |
@@ -30,6 +31,7 @@ mod compaction;
 mod definition_away;
 mod frozen;
 mod kills;
+mod lease;
 mod permissions;
 mod re_created;
 mod silence;
@@ -46,6 +48,7 @@ pub fn tests() -> Vec<Test> {
         permissions::tests(),
         definition_away::tests(),
         frozen::tests(),
+        lease::tests(),
         compaction::tests(),
         stale_list::tests(),
         silence::tests(),
