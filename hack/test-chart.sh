@@ -424,6 +424,26 @@ no escalate clusterroles
 no * *
 EOF
 
+  section 'Permissions of a shard, and of the sharder'
+  check 'upgrade' install upgrade "$system" "$chart" --set sharding.enabled=true --set replicaCount=2
+  check_all "$account" <<'EOF'
+yes create leases --namespace cce-backup-watch
+yes watch leases --namespace cce-backup-watch
+yes update leases/a-pod --namespace cce-backup-watch
+no delete leases/a-pod --namespace cce-backup-watch
+no create leases --namespace shop
+yes patch clusterbackupwatches --namespace shop
+no update clusterbackupwatches --namespace shop
+no delete clusterbackupwatches --namespace shop
+EOF
+  check_all sharding-system:sharder <<'EOF'
+yes list clusterbackupwatches --all-namespaces
+yes patch clusterbackupwatches --namespace shop
+no patch clusterbackupwatches --subresource=status --namespace shop
+no get secrets --namespace shop
+no create leases --namespace cce-backup-watch
+EOF
+
   section 'Permissions with named Secrets and leader election'
   check 'upgrade' install upgrade "$system" "$chart" --set 'rbac.secretNames={huawei}' --set leaderElection.enabled=true
   check_all "$account" <<'EOF'
