@@ -39,6 +39,7 @@ use kube::{
 };
 
 use crate::api::Guarded;
+use crate::kubernetes::WATCH;
 use crate::poll::WatchKey;
 use context::Context;
 use stream_backoff::{NoBackoff, StreamBackoff};
@@ -141,7 +142,7 @@ fn trigger(
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
     let triggers = context.clone();
     let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
-    let mut config = watcher::Config::default();
+    let mut config = watcher::Config::default().timeout(WATCH);
     if let Some(labels) = &scope.labels {
         config = config.labels(labels);
     }

@@ -11,8 +11,10 @@ use crate::poll::{WatchKey, backoff};
 /// The first wait, and the longest where the API server gives no answer or is at fault itself: short, so that all is caught
 /// up soon after its return.
 const PASSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
-/// The longest where it refuses the request, which only a person can change.
-const LASTING: Duration = Duration::from_mins(5);
+/// The longest where it refuses the request, which only a person can change, and how many such tries a second there may be of
+/// all watches together: a few are tried as soon as after an outage, so that a permission that comes back is used at
+/// once, and ten thousand do not storm an API server that refuses them.
+const LASTING: (Duration, f64) = (Duration::from_mins(5), 20.0);
 /// How long after its last fault an API server may still be starting, and refuse what it will allow.
 const STARTING: Duration = Duration::from_mins(1);
 /// How long an Event may hold back a status.
@@ -60,9 +62,10 @@ impl Retries {
     /// One more try failed. Returns how long to wait, before jitter, and whether it is the first that failed.
     pub fn failed(&self, key: &WatchKey, is_passing: bool, now: Instant) -> (Duration, bool) {
         let mut troubles = lock(&self.troubles);
+        let others = troubles.len().saturating_sub(usize::from(troubles.contains_key(key)));
         let trouble = troubles.entry(key.clone()).or_insert(Trouble { tries: 0, since: now, until: now });
         trouble.tries += 1;
-        let longest = if is_passing { PASSING.1 } else { LASTING };
+        let longest = if is_passing { PASSING.1 } else { lasting(others + 1) };
         // A tenth less than the shortest wait that jitter makes of it, so that the next try itself is never held up. What a
         // person has to change may be tried at every poll, since it may have been changed.
         let held = backoff(PASSING.0, trouble.tries, PASSING.1).mul_f64(0.8);
@@ -80,6 +83,12 @@ impl Retries {
     pub fn ended(&self, key: &str) -> u32 {
         lock(&self.troubles).remove(key).map_or(0, |trouble| trouble.tries)
     }
+}
+
+/// The longest wait for a refused request, where so many watches are in trouble.
+fn lasting(watches: usize) -> Duration {
+    let watches = u32::try_from(watches).unwrap_or(u32::MAX);
+    Duration::from_secs_f64(f64::from(watches) / LASTING.1).clamp(PASSING.1, LASTING.0)
 }
 
 /// A panic elsewhere leaves the maps whole: each change of them is one call.
@@ -111,13 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn tries_become_rarer_to_a_cap_that_depends_on_who_must_act() {
+    fn tries_become_rarer_to_a_cap_that_depends_on_who_must_act_and_for_how_many() {
         let (retries, start) = (Retries::default(), Instant::now());
         let waits = |name: &str, passing| -> Vec<_> {
             (0..11).map(|_| retries.failed(&name.into(), passing, start).0.as_secs()).collect()
         };
         assert_eq!(waits("outage", true), [1, 2, 4, 8, 15, 15, 15, 15, 15, 15, 15]);
-        assert_eq!(waits("forbidden", false), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(waits("forbidden", false), [1, 2, 4, 8, 15, 15, 15, 15, 15, 15, 15]);
+        for watch in 0..10_000 {
+            retries.failed(&watch.to_string().into(), false, start);
+        }
+        assert_eq!(waits("one of very many", false), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         assert_eq!((retries.ended("outage"), retries.ended("outage")), (11, 0));
         assert_eq!(retries.failed(&"outage".into(), true, start), (Duration::from_secs(1), true));
     }

@@ -18,8 +18,11 @@ use fence::Fence;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long a connection may be silent. The API server sends a bookmark on every watch about once a minute.
-const SILENCE: Duration = Duration::from_secs(90);
+/// How long the API server keeps a watch open, in seconds: it is asked to end each after this time, so that a connection that
+/// has gone silent can be told from one on which nothing happens.
+pub const WATCH: u32 = 20;
+/// How long a connection may be silent: a little longer than a watch on which nothing happens.
+const SILENCE: Duration = Duration::from_secs(25);
 /// How long one request may take, but for lists and watches.
 const REQUEST: Duration = Duration::from_secs(10);
 
