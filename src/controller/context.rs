@@ -118,6 +118,7 @@ impl<'a> View<'a> {
             spread: self.spread(cadence.period),
             request: self.request.clone(),
             basis: self.basis(),
+            has_record: self.status.tasks.is_some(),
         })
     }
 

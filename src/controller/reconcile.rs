@@ -115,12 +115,20 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
     let view = View::of(watch, &nothing);
     let news = newest(context, &view);
     let plan = decide(context, &view, news.as_ref());
-    // What is about to be written must not be planned from a copy that lags behind our own last write.
-    if !plan.is_empty() && context.poller.is_behind(&view.key(), view.version()) {
+    // Nothing is planned from a copy that lags behind our own last write, nor is an outcome taken over because such a copy
+    // says it already. And a transition that is about to be told, which a comparison with the copy has found, must not come
+    // from a copy of an older moment: no resourceVersion would stop the Event.
+    let tells = !plan.events.is_empty() && !view.status.conditions.is_empty();
+    let (key, version) = (view.key(), view.version());
+    if ((news.is_some() || !plan.is_empty()) && context.poller.is_behind(&key, version))
+        || (tells && !context.poller.is_live(&key, version))
+    {
         return from_live(context, &view, &plan, news.as_ref()).await;
     }
     match apply(context, &view, &plan, context.clock.now()).await? {
-        Written::Done(basis) => settle(context, &view, &plan, news.as_ref(), basis),
+        Written::Done(basis) => {
+            settle(context, &view, &plan, news.as_ref(), (basis, plan.status.is_some()));
+        }
         Written::Gone => context.poller.forget(&view.key()),
         Written::Conflict => return from_live(context, &view, &plan, news.as_ref()).await,
     }
@@ -160,7 +168,7 @@ async fn from_live<A: ApiServer>(
     }
     let plan = decide(context, &live, news);
     match apply(context, &live, &plan, context.clock.now()).await? {
-        Written::Done(basis) => settle(context, &live, &plan, news, basis),
+        Written::Done(basis) => settle(context, &live, &plan, news, (basis, true)),
         Written::Gone => context.poller.forget(&view.key()),
         Written::Conflict => return Err(Error::Conflict),
     }
@@ -190,10 +198,16 @@ fn decide<A>(context: &Context<A>, view: &View<'_>, news: Option<&News>) -> Plan
 }
 
 /// The resource says what was planned.
-fn settle<A>(context: &Context<A>, view: &View<'_>, plan: &Plan, news: Option<&News>, basis: Basis) {
+fn settle<A>(
+    context: &Context<A>,
+    view: &View<'_>,
+    plan: &Plan,
+    news: Option<&News>,
+    (basis, is_live): (Basis, bool),
+) {
     report(view, plan, news.map(|news| &news.outcome));
     let number = news.map(|news| news.number);
-    let settled = Settled { number, cadence: plan.cadence, judge_after: plan.judge_after, basis };
+    let settled = Settled { number, cadence: plan.cadence, judge_after: plan.judge_after, basis, is_live };
     context.poller.settle(&view.key(), &settled);
 }
 

@@ -43,7 +43,7 @@ impl Retries {
         match error {
             kube::Error::Api(status) if matches!(status.code, 409 | 429 | 500..) => {}
             // An API server that starts refuses everybody until it has read its rules.
-            kube::Error::Api(status) if status.code == 403 => {
+            kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
                 return outage.is_some_and(|last| now.saturating_duration_since(last) < STARTING);
             }
             kube::Error::Api(_) => return false,

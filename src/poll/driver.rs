@@ -73,6 +73,11 @@ impl Poller {
         self.change(|engine, now| engine.discard(key, basis, now));
     }
 
+    /// [`Engine::is_live`]
+    pub fn is_live(&self, key: &str, resource_version: &str) -> bool {
+        self.engine().is_live(key, resource_version)
+    }
+
     /// [`Engine::is_ours`]
     pub fn is_ours(&self, key: &str, status: u64) -> bool {
         self.engine().is_ours(key, status)

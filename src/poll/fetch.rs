@@ -91,6 +91,8 @@ pub struct Watch {
     pub settled: u64,
     /// Hash of the status in it.
     pub status: u64,
+    /// Whether the API server itself said so, and not a copy, which may be of an older moment.
+    pub is_live: bool,
     /// Whether the API server told of another version since.
     pub edited: bool,
 }

@@ -113,6 +113,8 @@ pub struct Demand {
     pub request: Option<String>,
     /// The resource as it was read.
     pub basis: Basis,
+    /// Whether its status shows an answer.
+    pub has_record: bool,
 }
 
 /// What the newest poll brought.
@@ -161,6 +163,8 @@ pub struct Settled {
     pub judge_after: Option<Duration>,
     /// The resource that says all of it.
     pub basis: Basis,
+    /// Whether that came from the API server just now, in a reply to a write or a read, and not from a copy.
+    pub is_live: bool,
 }
 
 /// What a request brought.

@@ -25,8 +25,8 @@ impl Class {
     /// The cost of one poll: the share of a class is its inverse.
     const fn cost(self) -> u64 {
         match self {
-            Self::Idle | Self::First => 6,
-            Self::Running => 4,
+            Self::Idle => 12,
+            Self::First | Self::Running => 4,
             Self::Requested => 3,
         }
     }
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(order[..4], [Class::Requested, Class::Running, Class::First, Class::Idle]);
         let share = |class| order[..110].iter().filter(|served| **served == class).count();
         let shares = [Class::Requested, Class::Running, Class::First, Class::Idle].map(share);
-        for (share, wanted) in shares.into_iter().zip([40, 30, 20, 20]) {
+        for (share, wanted) in shares.into_iter().zip([40, 30, 30, 10]) {
             assert!(usize::abs_diff(share, wanted) <= 1, "{shares:?}");
         }
     }

@@ -38,10 +38,11 @@ impl Engine {
         request: u64,
         now: Instant,
     ) {
-        // A watch with a record is told of the next answer, whenever that comes. One without is polled at once; an answer
-        // that is half a period old is new enough, so that watches that come together meet on one request.
+        // A watch with a record is told of the next answer that is asked for from now on: another process may have written
+        // that record, and have seen more than what is held here. One without is polled at once; an answer that is half
+        // a period old is new enough, so that watches that come together meet on one request.
         let first = demand.spread.is_none();
-        let age = if first { demand.cadence.period / 2 } else { Duration::MAX };
+        let age = if demand.has_record { Duration::ZERO } else { demand.cadence.period / 2 };
         let since = now.checked_sub(age).unwrap_or(self.start);
         let held = &self.fetches[fetch];
         let is_new = held.outcome.is_some() && held.sent_at.is_some_and(|sent| sent >= since);
@@ -58,6 +59,7 @@ impl Engine {
             told: 0,
             settled: self.config.hasher.hash_one(&demand.basis.resource_version),
             status: demand.basis.status,
+            is_live: false,
             edited: false,
         };
         self.watches.insert(key.clone(), watch);
@@ -114,7 +116,11 @@ impl Engine {
     pub fn settle(&mut self, key: &WatchKey, settled: &Settled, now: Instant) {
         let version = self.config.hasher.hash_one(&settled.basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
-        (watch.settled, watch.status) = (version, settled.basis.status);
+        // A copy may be of an older moment than what the API server itself said.
+        if settled.is_live || !watch.is_live {
+            (watch.settled, watch.status) = (version, settled.basis.status);
+            watch.is_live = settled.is_live;
+        }
         watch.edited = watch.told != 0 && watch.told != version && watch.edited;
         watch.cadence = settled.cadence;
         let judge_at = settled.judge_after.map(|after| later(now, after));
@@ -156,6 +162,12 @@ impl Engine {
         self.watches.get(key).is_some_and(|watch| watch.settled != version)
     }
 
+    /// Whether the API server itself has said that a resource is of this version.
+    pub fn is_live(&self, key: &str, resource_version: &str) -> bool {
+        let version = self.config.hasher.hash_one(resource_version);
+        self.watches.get(key).is_some_and(|watch| watch.is_live && watch.settled == version)
+    }
+
     /// Whether a status is the one that was settled last, or that the watch came with.
     pub fn is_ours(&self, key: &str, status: u64) -> bool {
         self.watches.get(key).is_none_or(|watch| watch.status == status)
@@ -167,7 +179,7 @@ impl Engine {
     pub fn discard(&mut self, key: &str, basis: &Basis, now: Instant) {
         let version = self.config.hasher.hash_one(&basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
-        (watch.settled, watch.status) = (version, basis.status);
+        (watch.settled, watch.status, watch.is_live) = (version, basis.status, true);
         // A request of a person stays one, be it answered already or not.
         let forced = (watch.request != 0 && watch.answered) || watch.pending.is_some_and(|p| p.forced);
         watch.answered = false;

@@ -183,6 +183,7 @@ impl Lab {
             spread: None,
             request: None,
             basis: basis("0"),
+            has_record: false,
         };
         change(&mut demand);
         let story = Story {
@@ -227,6 +228,7 @@ impl Lab {
             cadence: story.demand.cadence,
             judge_after: story.judge_after,
             basis: basis(&story.version.to_string()),
+            is_live: true,
         };
         self.engine.saw(key, &story.version.to_string());
         self.engine.settle(key, &settled, self.now);

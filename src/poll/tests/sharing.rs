@@ -118,6 +118,7 @@ fn a_moment_of_judgement_that_moves_makes_no_request_at_its_old_time() {
         cadence: story.demand.cadence,
         judge_after: Some(minutes(11)),
         basis: basis(&story.version.to_string()),
+        is_live: true,
     };
     lab.engine.settle(&key, &settled, lab.now);
     lab.run(minutes(10) + seconds(30));
