@@ -292,6 +292,7 @@ impl History {
                     self.start();
                 }
             }
+            Act::Freeze { .. } => self.told.stood_still(),
             // The one that led before is told to go.
             Act::Second { .. } => {
                 if self.processes.len() > 1 {

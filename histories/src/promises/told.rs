@@ -41,6 +41,11 @@ impl Told {
         self.restored.insert(uid.to_owned());
     }
 
+    /// A process stood still, perhaps for longer than an Event may hold back a status.
+    pub fn stood_still(&mut self) {
+        self.lossy.extend(self.failing.keys().cloned());
+    }
+
     /// An Event could not be created: for a passing reason, or one that lasts.
     pub fn not_created(&mut self, key: &WatchKey, lasts: bool) {
         let since = *self.failing.entry(key.clone()).or_insert_with(time::now);
