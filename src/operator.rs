@@ -17,6 +17,7 @@ use crate::cli::ControllerArgs;
 use crate::clock::Clock;
 use crate::cloud::{
     client::{Client, ClientConfig, HttpError},
+    other_type::OtherTypes,
     region::{EndpointError, Endpoints},
     source::{self, SourceConfig},
 };
@@ -253,7 +254,14 @@ impl Parts {
             hasher: hasher.clone(),
         };
         let poller = Poller::new(config, clock);
-        let world = Outside { cloud, kube: client.clone(), identities, hasher, metrics: metrics.clone() };
+        let world = Outside {
+            cloud,
+            kube: client.clone(),
+            identities,
+            types: OtherTypes::default(),
+            hasher,
+            metrics: metrics.clone(),
+        };
         let context = Context {
             api_server: client,
             instance: host.unwrap_or_else(|| crate::api::CONTROLLER.to_owned()),

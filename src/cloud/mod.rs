@@ -10,6 +10,7 @@ pub mod credential;
 pub mod fault;
 mod field;
 pub mod http;
+pub mod other_type;
 pub mod proxy;
 mod redact;
 pub mod refusal;

@@ -9,6 +9,7 @@ use super::{Fetched, Request, Resolution, Source, secret};
 use crate::cloud::{
     client::{Client, News},
     fault::FaultKind,
+    other_type::OtherTypes,
     source::OperatorIdentities,
     target::Region,
 };
@@ -30,6 +31,8 @@ pub struct Outside {
     pub kube: KubeClient,
     /// The operator's own identity in each region.
     pub identities: OperatorIdentities,
+    /// Clusters whose `clusterType` was looked into.
+    pub types: OtherTypes,
     /// Hashes bodies; the engine's own.
     pub hasher: RandomState,
     /// Where requests are counted.
@@ -59,7 +62,9 @@ impl World for Outside {
                     // Heard only by the source that handed this credential out: a temporary one may have been revoked.
                     self.identities.refused(&credential.id, now);
                 }
-                Fetched::Fault(fault)
+                // One request besides the account's rate, once for a cluster that is not found.
+                let credential = &credential.credential;
+                Fetched::Fault(self.types.explain(&self.cloud, target, credential, now, fault).await)
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::cloud::{
     client::{Client, ClientConfig},
     credential::Credential,
     fault::Fault,
+    other_type::OtherTypes,
     region::Endpoints,
     target::Target,
 };
@@ -95,6 +96,7 @@ pub struct Poll {
     target: Target,
     credentials: Credentials,
     reports: Builder,
+    types: OtherTypes,
 }
 
 impl Poll {
@@ -102,7 +104,13 @@ impl Poll {
     pub async fn new(target: Target, credential: &CredentialArgs, cloud: &CloudArgs) -> Result<Self, Error> {
         let config = client_config(cloud)?;
         let credentials = Credentials::new(credential, &target.region, &config).await?;
-        Ok(Self { client: Client::new(config)?, credentials, reports: Builder::new(&target), target })
+        Ok(Self {
+            client: Client::new(config)?,
+            credentials,
+            reports: Builder::new(&target),
+            target,
+            types: OtherTypes::default(),
+        })
     }
 
     /// The client, the cluster and the credential as it is now, for another call.
@@ -115,8 +123,12 @@ impl Poll {
     pub async fn once(&mut self) -> Result<Report, PollError> {
         let (client, target, credential) = self.ready().await?;
         let now = Timestamp::now();
-        let answer = client.list_tasks(target, &credential, now).await?;
-        Ok(self.reports.report(&answer, now))
+        match client.list_tasks(target, &credential, now).await {
+            Ok(answer) => Ok(self.reports.report(&answer, now)),
+            Err(fault) => {
+                Err(self.types.explain(&self.client, &self.target, &credential, now, fault).await.into())
+            }
+        }
     }
 }
 

@@ -1,0 +1,82 @@
+//! A cluster that the API of its `clusterType` does not know: the API of the other type is asked once, so that the message
+//! names the mistake.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::{
+    client::Client,
+    credential::Credential,
+    fault::{Fault, FaultKind},
+    target::{ClusterId, Target},
+};
+use crate::api::ClusterType;
+
+/// The most clusters that are remembered; then all are forgotten, and asked about once more when they fail again.
+const CLUSTERS: usize = 10_000;
+
+/// What the other API said of clusters that were not found.
+#[derive(Debug, Default)]
+pub struct OtherTypes(Mutex<HashMap<(ClusterId, ClusterType), bool>>);
+
+impl OtherTypes {
+    /// The fault of a poll, with the mistake in its message where the cluster is of the other type. It makes one request at
+    /// most for each cluster, and none for any fault but [`FaultKind::ClusterNotFound`].
+    pub async fn explain(
+        &self,
+        cloud: &Client,
+        target: &Target,
+        credential: &Credential,
+        now: Timestamp,
+        fault: Fault,
+    ) -> Fault {
+        if fault.kind != FaultKind::ClusterNotFound {
+            return fault;
+        }
+        let key = (target.cluster_id.clone(), target.cluster_type);
+        let known = self.all().get(&key).copied();
+        let is_of_other_type = match known {
+            Some(known) => known,
+            None => {
+                let other = Target { cluster_type: other(target.cluster_type), ..target.clone() };
+                let found = cloud.list_tasks(&other, credential, now).await.is_ok();
+                let mut all = self.all();
+                if all.len() >= CLUSTERS {
+                    all.clear();
+                }
+                all.insert(key, found);
+                found
+            }
+        };
+        if is_of_other_type { Fault { message: message(target.cluster_type), ..fault } } else { fault }
+    }
+
+    /// A panic elsewhere leaves the map whole: each change of it is one call.
+    fn all(&self) -> MutexGuard<'_, HashMap<(ClusterId, ClusterType), bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const fn other(type_: ClusterType) -> ClusterType {
+    match type_ {
+        ClusterType::Standard => ClusterType::Autopilot,
+        ClusterType::Autopilot => ClusterType::Standard,
+    }
+}
+
+const fn name(type_: ClusterType) -> &'static str {
+    match type_ {
+        ClusterType::Standard => "Standard",
+        ClusterType::Autopilot => "Autopilot",
+    }
+}
+
+fn message(said: ClusterType) -> String {
+    let (said, is) = (name(said), name(other(said)));
+    format!(
+        "the cluster is of the type {is}, and clusterType says {said}: set clusterType to {is}, which in a resource is \
+         immutable: delete it and create it anew"
+    )
+}
