@@ -38,6 +38,15 @@ test-flux: ## Try docs/gitops.md with Flux' own controllers (not part of "make t
 test-node: ## Run the chart's pod on a real kubelet and containerd, where the machine can (Linux, root)
 	@hack/test-node.sh
 
+.PHONY: simulate
+simulate: ## Search made-up histories for a broken promise (HISTORIES=100000, SEED=1, MINUTES=no limit)
+	cargo build --quiet --locked --profile histories --package cbw-histories
+	target/histories/cbw-histories --histories $(or $(HISTORIES),100000) --seed $(or $(SEED),1) $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: test-mutations
+test-mutations: ## Put known faults back one by one; a search of histories must find each (MINUTES=3 for each)
+	hack/test-mutations.sh
+
 .PHONY: lint
 lint: ## Check formatting, lints, licences and dependencies
 	cargo fmt --all --check

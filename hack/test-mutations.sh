@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+#
+# Puts each fault of histories/mutations.tsv back, one at a time, into a copy of the committed sources, and searches histories until a
+# promise is broken. A fault that no search finds in time fails the script: then the histories would not see it either if it came
+# back by itself.
+#
+#   test-mutations.sh [TROUBLE]     all, or those whose text holds TROUBLE
+#
+# MINUTES is how long to search for each (default 3). The last line is "N found, N not found".
+set -euo pipefail
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+hack/programs.sh perl
+readonly only=${1-} minutes=${MINUTES:-3} copy=target/mutations
+found=0 missed=0
+
+# Replaces a text that stands once in a file.
+replace() { # FILE OLD NEW
+  OLD=$2 NEW=$3 perl -0777 -pi -e '
+    my $count = () = /\Q$ENV{OLD}\E/g;
+    die "$ARGV: the text stands there $count times\n" if $count != 1;
+    s/\Q$ENV{OLD}\E/$ENV{NEW}/' -- "$1"
+}
+
+mkdir -p "$copy/sources"
+while IFS=$'\t' read -r trouble file old new; do
+  [[ -z $trouble || $trouble == \#* || $trouble != *"$only"* ]] && continue
+  # Files that are as before keep their time, so that cargo builds what the fault touches and no more.
+  git archive --format=tar --output "$copy/sources.tar" HEAD
+  mkdir -p "$copy/fresh" && tar -C "$copy/fresh" -xf "$copy/sources.tar"
+  replace "$copy/fresh/$file" "$old" "$new"
+  while IFS= read -r name; do
+    cmp -s "$copy/fresh/$name" "$copy/sources/$name" && continue
+    mkdir -p "$copy/sources/$(dirname -- "$name")"
+    cp "$copy/fresh/$name" "$copy/sources/$name"
+  done < <(tar -tf "$copy/sources.tar" | grep -v '/$')
+  rm -rf "$copy/fresh"
+  if ! CARGO_TARGET_DIR=$copy/target RUSTFLAGS='--cap-lints allow' \
+    cargo build --quiet --locked --profile histories --manifest-path "$copy/sources/Cargo.toml" --package cbw-histories; then
+    printf 'BROKEN     %s: it does not build\n' "$trouble"
+    missed=$((missed + 1))
+    continue
+  fi
+  if said=$("$copy/target/histories/cbw-histories" --histories 100000000 --minutes "$minutes"); then
+    printf 'NOT FOUND  %s\n' "$trouble"
+    missed=$((missed + 1))
+  else
+    printf 'found      %s: after %s, "%s"\n' "$trouble" "$(sed -n '1s/ from.*//p' <<<"$said")" \
+      "$(sed -n 's/^broken: *[0-9.]* s *\([^:]*\):.*/\1/p' <<<"$said")"
+    found=$((found + 1))
+  fi
+done <histories/mutations.tsv
+printf '%d found, %d not found\n' "$found" "$missed"
+((missed == 0))
