@@ -106,6 +106,12 @@ impl Load {
                     self.shut.insert((sent.process, sent.account), now + after);
                 }
             }
+            // A 403 and a 404 prove that the key was accepted.
+            Fetched::Fault(fault)
+                if matches!(fault.kind, FaultKind::PermissionDenied | FaultKind::ClusterNotFound) =>
+            {
+                self.refused.remove(&key);
+            }
             Fetched::Fault(_) => {}
             Fetched::Unchanged | Fetched::Answer(..) => {
                 self.refused.remove(&key);
