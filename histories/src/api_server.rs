@@ -62,7 +62,7 @@ impl Request {
 /// What a request brings.
 pub enum Reply {
     /// A resource.
-    Watch(Option<Guarded>),
+    Watch(Box<Option<Guarded>>),
     /// A resource that was not decoded.
     Raw(Option<Value>),
     /// A resource that was written.
@@ -70,7 +70,7 @@ pub enum Reply {
     /// It is done.
     Done,
     /// A Secret.
-    Secret(Secret),
+    Secret(Box<Secret>),
 }
 
 /// The API server as one process sees it: requests that the history takes from here.
@@ -98,7 +98,7 @@ fn key(namespace: &str, name: &str) -> WatchKey {
 impl ApiServer for Access {
     async fn watch(&self, namespace: &str, name: &str) -> Result<Option<Guarded>, Error> {
         match self.ask(Request::Get(key(namespace, name))).await? {
-            Reply::Watch(watch) => Ok(watch),
+            Reply::Watch(watch) => Ok(*watch),
             _ => Err(no_answer()),
         }
     }
@@ -131,7 +131,7 @@ impl ApiServer for Access {
 
     async fn secret(&self, namespace: &str, name: &str) -> Result<Secret, Error> {
         match self.ask(Request::Secret(key(namespace, name))).await? {
-            Reply::Secret(secret) => Ok(secret),
+            Reply::Secret(secret) => Ok(*secret),
             _ => Err(no_answer()),
         }
     }
@@ -256,7 +256,7 @@ impl Store {
     /// Carries out a request that changes nothing.
     pub fn read(&self, request: &Request) -> Result<Reply, Error> {
         match request {
-            Request::Get(key) => Ok(Reply::Watch(self.watches.get(key).map(Stored::guarded))),
+            Request::Get(key) => Ok(Reply::Watch(Box::new(self.watches.get(key).map(Stored::guarded)))),
             Request::GetRaw(key) => Ok(Reply::Raw(self.watches.get(key).map(Stored::raw))),
             Request::Secret(key) => {
                 let (version, access_key) = self.secrets.get(key).ok_or_else(|| refusal(404))?;
@@ -269,7 +269,7 @@ impl Store {
                     ("accessKey".to_owned(), value(access_key)),
                     ("secretKey".to_owned(), value("secret")),
                 ]));
-                Ok(Reply::Secret(secret))
+                Ok(Reply::Secret(Box::new(secret)))
             }
             Request::Put(_) | Request::PutRaw(_) | Request::Post(_) => Err(refusal(405)),
         }

@@ -110,10 +110,10 @@ impl Process {
         }
         self.writer.apply_watcher_event(&event);
         controller::observe(&*self.context, &self.store, "", &event);
-        if let watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) = event {
-            if self.context.triggers.is_new(&watch, None) {
-                self.wake(controller::key_of(&watch), time::now());
-            }
+        if let watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) = event
+            && self.context.triggers.is_new(&watch, None)
+        {
+            self.wake(controller::key_of(&watch), time::now());
         }
     }
 

@@ -209,6 +209,7 @@ impl Script {
     }
 
     /// The same without the acts that `keep` does not name.
+    #[must_use]
     pub fn only(&self, keep: impl Fn(usize, Act) -> bool) -> Self {
         let acts = self.acts.iter().enumerate().filter(|(n, (_, act))| keep(*n, *act));
         Self { acts: acts.map(|(_, act)| *act).collect(), ..self.clone() }

@@ -18,7 +18,7 @@ fn script(acts: &[(u64, Act)]) -> Script {
         stuck_after: 7200,
         limit: 10,
     };
-    let calm = Duration::from_secs(600);
+    let calm = Duration::from_mins(10);
     Script {
         seed: 1,
         accounts: vec![0],

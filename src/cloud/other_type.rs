@@ -37,18 +37,17 @@ impl OtherTypes {
         }
         let key = (target.cluster_id.clone(), target.cluster_type);
         let known = self.all().get(&key).copied();
-        let is_of_other_type = match known {
-            Some(known) => known,
-            None => {
-                let other = Target { cluster_type: other(target.cluster_type), ..target.clone() };
-                let found = cloud.list_tasks(&other, credential, now).await.is_ok();
-                let mut all = self.all();
-                if all.len() >= CLUSTERS {
-                    all.clear();
-                }
-                all.insert(key, found);
-                found
+        let is_of_other_type = if let Some(known) = known {
+            known
+        } else {
+            let other = Target { cluster_type: other(target.cluster_type), ..target.clone() };
+            let found = cloud.list_tasks(&other, credential, now).await.is_ok();
+            let mut all = self.all();
+            if all.len() >= CLUSTERS {
+                all.clear();
             }
+            all.insert(key, found);
+            found
         };
         if is_of_other_type { Fault { message: message(target.cluster_type), ..fault } } else { fault }
     }

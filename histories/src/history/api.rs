@@ -62,7 +62,7 @@ impl History {
                     return Ok(Err(already_exists()));
                 }
                 if let Some(key) = key_of(request)
-                    && let Some(n) = self.watch_of(&key)
+                    && let Some(n) = watch_of(&key)
                 {
                     let cluster = &self.cloud.clusters[self.script.watches[n].cluster];
                     let reason = event.reason.as_deref().unwrap_or_default();
@@ -78,7 +78,7 @@ impl History {
                     Ok(replaced) => replaced,
                     Err(error) => return Ok(Err(error)),
                 };
-                if let Some(n) = self.watch_of(&key) {
+                if let Some(n) = watch_of(&key) {
                     let old = &self.store.watches[&key];
                     let cluster = &self.cloud.clusters[self.script.watches[n].cluster];
                     let says = new.watch.status.as_ref().map(|status| {
@@ -99,11 +99,11 @@ impl History {
             _ => Ok(self.store.read(request)),
         }
     }
+}
 
-    /// The watch of the script that a key stands for.
-    fn watch_of(&self, key: &str) -> Option<usize> {
-        key.split_once("/w").and_then(|(_, n)| n.parse().ok())
-    }
+/// The watch of the script that a key stands for.
+fn watch_of(key: &str) -> Option<usize> {
+    key.split_once("/w").and_then(|(_, n)| n.parse().ok())
 }
 
 /// The watch that a request is about.

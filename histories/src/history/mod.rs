@@ -39,7 +39,7 @@ const QUIET: Duration = Duration::from_mins(2);
 /// How often it is looked whether a blind watch says so.
 const LOOK: Duration = Duration::from_secs(20);
 /// How long a watch may be blind before it must say so: an interval, three time-outs and the waits between them.
-const BLIND: Duration = Duration::from_secs(300);
+const BLIND: Duration = Duration::from_mins(5);
 
 /// Something that happens.
 enum Event {
@@ -67,6 +67,9 @@ enum Event {
     Look,
 }
 
+/// A task as a status shows it: its uid, phase and progress.
+pub type Shown = (String, Option<String>, Option<u8>);
+
 /// How a history went.
 #[derive(Clone, Debug)]
 pub struct Ending {
@@ -77,7 +80,7 @@ pub struct Ending {
     /// How many events it had.
     pub events: usize,
     /// What the watches showed at the end: the phases and progresses of their tasks.
-    pub shown: BTreeMap<String, Vec<(String, Option<String>, Option<u8>)>>,
+    pub shown: BTreeMap<String, Vec<Shown>>,
 }
 
 /// A history.
@@ -255,7 +258,7 @@ impl History {
             self.after(wait, Event::Arrive { call, sent_at: time::now() });
         }
         for request in stepped.requests {
-            self.send(id, request)?;
+            self.send(id, &request)?;
         }
         if self.wakes.get(&id).is_none_or(|at| *at > stepped.until) {
             self.wakes.insert(id, stepped.until);
@@ -290,7 +293,7 @@ impl History {
     }
 
     fn check_end(&self) -> Result<(), Box<Finding>> {
-        let quiet = self.script.end - QUIET;
+        let quiet = self.script.end.saturating_sub(QUIET);
         let late = self.store.log.iter().find(|change| change.at > quiet);
         promise(late.is_none(), "when all is well nothing is written", || {
             late.map(|change| format!("{} at {:?}", change.key, change.at)).unwrap_or_default()

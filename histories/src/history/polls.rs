@@ -8,7 +8,7 @@ use super::{Event, History};
 use crate::{cloud::Reply, finding::Finding, promises::load::Sent, time};
 
 impl History {
-    pub(super) fn send(&mut self, process: u64, request: Request) -> Result<(), Box<Finding>> {
+    pub(super) fn send(&mut self, process: u64, request: &Request) -> Result<(), Box<Finding>> {
         let cluster = usize::from_str_radix(&request.target.cluster_id.as_str()[..8], 16).unwrap_or_default();
         let account = self.script.clusters[cluster];
         let key = self.credentials.get(&request.credential.id.0).cloned().unwrap_or_default();

@@ -15,6 +15,8 @@ use crate::{
     time,
 };
 
+const WELL: &str = "after the trouble the status is as without it";
+
 /// Checks the status of one watch at the end of a history.
 pub fn check(
     key: &WatchKey,
@@ -30,7 +32,6 @@ pub fn check(
     let condition = |type_: &str| {
         condition::find(&status.conditions, type_).map(|found| (found.status.as_str(), found.reason.as_str()))
     };
-    const WELL: &str = "after the trouble the status is as without it";
     promise(condition(types::READY) == Some(("True", "Polled")), WELL, || seen("not Ready"))?;
     for type_ in [types::STALLED, types::RECONCILING] {
         promise(condition(type_).is_none(), WELL, || seen(type_))?;
@@ -61,12 +62,12 @@ pub fn check(
     promise(condition(types::BACKUP_HEALTHY).map(|found| found.1) == Some(reason), WELL, || seen(reason))
 }
 
-/// The reason of BackupHealthy. At the end nothing has moved for a quarter of an hour.
+/// The reason of `BackupHealthy`. At the end nothing has moved for a quarter of an hour.
 fn reason(plan: &WatchPlan, kept: &[&Task], success: Option<&Task>, failure: Option<&Task>) -> &'static str {
     let created = |task: Option<&Task>| task.map(|task| task.created);
     let last_end = created(success).max(created(failure));
     let is_open = kept.iter().any(|task| !task.is_finished() && Some(task.created) > last_end);
-    let age = success.and_then(|task| task.completed).map(|completed| time::now() - completed);
+    let age = success.and_then(|task| task.completed).map(|completed| time::now().saturating_sub(completed));
     let is_stale = |age: Duration| plan.max_age.is_some_and(|max| age > Duration::from_secs(max));
     match age {
         _ if failure.is_some() && created(failure) > created(success) => "BackupFailed",

@@ -71,7 +71,7 @@ impl Load {
 
         let burst = f64::from(burst);
         let (level, since) = self.buckets.entry((sent.process, sent.account)).or_insert((burst, now));
-        *level = (*level + rate * (now - *since).as_secs_f64()).min(burst) - 1.0;
+        *level = (*level + rate * now.saturating_sub(*since).as_secs_f64()).min(burst) - 1.0;
         *since = now;
         promise(*level > -1.01, "an account is asked at its rate", || format!("{sent:?}"))?;
 
