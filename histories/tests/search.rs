@@ -7,9 +7,8 @@ const HISTORIES: u64 = 1_000;
 
 #[test]
 fn no_history_of_a_short_search_breaks_a_promise() {
-    // Each run of the tests searches elsewhere, and says where.
-    let first = fastrand::u64(1 << 32..1 << 52);
-    let searched = search::search(first, 2, |n| n < HISTORIES);
+    // The same each time: a change that breaks a promise here is the change's fault. `make simulate` searches elsewhere.
+    let searched = search::search(1, 2, |n| n < HISTORIES);
     assert!(searched.found.is_none(), "{:?}", searched.found);
     assert_eq!(searched.histories, HISTORIES);
 }
