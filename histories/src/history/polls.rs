@@ -26,6 +26,9 @@ impl History {
         // The operator's own hash of the body must be the same from poll to poll, and nothing more.
         let hash = |body: &[u8]| hasher.hash_one(body);
         let Reply { after, fetched } = self.cloud.answer(sent.cluster, &sent.key, known, hash);
+        if !matches!(fetched, Fetched::Fault(_)) {
+            self.blind_since[sent.cluster] = None;
+        }
         let wait = self.latency() + after;
         self.after(wait, Event::Fetched { sent, id, fetched: Box::new(fetched) });
     }
