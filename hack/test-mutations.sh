@@ -36,8 +36,9 @@ while IFS=$'\t' read -r trouble file old new; do
   done < <(tar -tf "$copy/sources.tar" | grep -v '/$')
   rm -rf "$copy/fresh"
   if ! CARGO_TARGET_DIR=$copy/target \
-    cargo build --quiet --locked --profile histories --manifest-path "$copy/sources/Cargo.toml" --package cbw-histories; then
-    printf 'BROKEN     %s: it does not build\n' "$trouble"
+    cargo build --quiet --locked --profile histories --manifest-path "$copy/sources/Cargo.toml" --package cbw-histories \
+    2>"$copy/build.log"; then
+    printf 'BROKEN     %s: it does not build, see %s\n' "$trouble" "$copy/build.log"
     missed=$((missed + 1))
     continue
   fi
