@@ -95,7 +95,7 @@ impl Poller {
 
     /// [`Engine::saw`]
     pub fn saw(&self, key: &str, resource_version: &str) {
-        self.engine().saw(key, resource_version);
+        self.change(|engine, now| engine.saw(key, resource_version, now));
     }
 
     /// [`Engine::forget`]

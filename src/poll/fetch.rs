@@ -93,6 +93,8 @@ pub struct Watch {
     pub status: u64,
     /// Whether the API server itself said so, and not a copy, which may be of an older moment.
     pub is_live: bool,
+    /// When it was settled.
+    pub settled_at: Option<Instant>,
     /// Whether the API server told of another version since.
     pub edited: bool,
 }

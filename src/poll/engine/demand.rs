@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::{Engine, Timer};
 use crate::poll::{
-    Basis, Demand, News, Settled, WatchKey,
+    Basis, Demand, News, Outcome, Settled, WatchKey,
     fetch::{Pending, State, Watch},
     later,
 };
+
+/// How long after its last reconcile a resource that somebody else writes is not corrected while polls fail.
+const REST: Duration = Duration::from_mins(1);
 
 impl Engine {
     /// Takes what a watch wants; returns what it has not taken over yet.
@@ -60,6 +63,7 @@ impl Engine {
             settled: self.config.hasher.hash_one(&demand.basis.resource_version),
             status: demand.basis.status,
             is_live: false,
+            settled_at: None,
             edited: false,
         };
         self.watches.insert(key.clone(), watch);
@@ -116,6 +120,7 @@ impl Engine {
     pub fn settle(&mut self, key: &WatchKey, settled: &Settled, now: Instant) {
         let version = self.config.hasher.hash_one(&settled.basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
+        watch.settled_at = Some(now);
         // A copy may be of an older moment than what the API server itself said.
         if settled.is_live || !watch.is_live {
             (watch.settled, watch.status) = (version, settled.basis.status);
@@ -147,12 +152,20 @@ impl Engine {
     }
 
     /// The API server told of a resource. Where somebody else has written it, its watch is told of the next answer, be it
-    /// the same as the last.
-    pub fn saw(&mut self, key: &str, resource_version: &str) {
+    /// the same as the last; and at once of the fault that keeps it from being answered, which the resource may hide now.
+    pub fn saw(&mut self, key: &str, resource_version: &str, now: Instant) {
         let version = self.config.hasher.hash_one(resource_version);
-        if let Some(watch) = self.watches.get_mut(key) {
-            watch.told = version;
-            watch.edited = watch.settled != version;
+        let Some((key, _)) = self.watches.get_key_value(key) else { return };
+        let key = key.clone();
+        let Some(watch) = self.watches.get_mut(&key) else { return };
+        watch.told = version;
+        watch.edited = watch.settled != version;
+        let is_failing = matches!(self.fetches[watch.fetch].outcome, Some(Outcome::Fault { .. }));
+        // Two processes that see different faults must not overwrite each other without end.
+        let rested = watch.settled_at.is_none_or(|at| now >= at + REST);
+        if watch.edited && is_failing && rested && watch.taken != 0 {
+            watch.taken = 0;
+            self.woken.push(key);
         }
     }
 

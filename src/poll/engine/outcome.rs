@@ -221,7 +221,8 @@ impl Engine {
         let mut told = changed;
         for key in &fetch.watches {
             let Some(watch) = self.watches.get_mut(key) else { continue };
-            told |= is_answer && watch.is_waiting(now);
+            // A status that somebody else wrote may hide a fault as well.
+            told |= (is_answer && watch.is_waiting(now)) || watch.edited;
             if let Some(pending) = watch.pending.take_if(|pending| satisfies(pending)) {
                 watch.answered |= pending.forced;
                 told = true;

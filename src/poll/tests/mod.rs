@@ -230,7 +230,7 @@ impl Lab {
             basis: basis(&story.version.to_string()),
             is_live: true,
         };
-        self.engine.saw(key, &story.version.to_string());
+        self.engine.saw(key, &story.version.to_string(), self.now);
         self.engine.settle(key, &settled, self.now);
     }
 

@@ -145,7 +145,7 @@ fn a_resource_that_somebody_else_wrote_is_told_of_the_next_answer_though_it_is_t
     lab.watch("prod/0", target("r", 1, 0), secret("prod"));
     lab.run(seconds(25));
     assert_eq!(lab.watches["prod/0"].wakes, 1);
-    lab.engine.saw("prod/0", "of somebody else");
+    lab.engine.saw("prod/0", "of somebody else", lab.now);
     lab.run(seconds(11));
     assert_eq!(lab.watches["prod/0"].wakes, 2);
     lab.run(minutes(5));
@@ -215,4 +215,19 @@ fn an_answer_is_looked_at_in_full_now_and_then() {
     });
     lab.run(minutes(180));
     assert!((2..=4).contains(&full.get()) && known.get() > 900, "{} and {}", full.get(), known.get());
+}
+
+#[test]
+fn a_resource_that_somebody_else_wrote_while_polls_fail_is_told_of_the_fault_at_once() {
+    let mut lab = Lab::new();
+    lab.cloud(|_, _| (Duration::from_millis(50), refused()));
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(65));
+    let wakes = lab.watches["prod/0"].wakes;
+    lab.engine.saw("prod/0", "of somebody else", lab.now);
+    lab.run(seconds(5));
+    assert_eq!(lab.watches["prod/0"].wakes, wakes + 1);
+    assert_eq!(lab.blind("prod/0"), Some(FaultKind::AuthenticationFailed));
+    lab.run(seconds(20));
+    assert_eq!(lab.watches["prod/0"].wakes, wakes + 1, "once it is mended nothing happens again");
 }

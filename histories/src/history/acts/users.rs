@@ -146,6 +146,9 @@ impl History {
             status.conditions.push(stalled);
         }
         self.told.restored(&uid);
+        // A status that is restored within a minute of our own write is corrected by the next poll, which may be ten minutes
+        // away while polls fail.
+        self.wrong.created.insert(watch, now + Duration::from_mins(8));
         self.store.edit(&key, now, |stored| stored.watch.status = Some(status));
         self.told_stream();
     }
