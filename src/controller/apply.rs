@@ -68,16 +68,22 @@ async fn publish<A: ApiServer>(
     event: &Event,
     now: Timestamp,
 ) -> Result<(), kube::Error> {
-    let may_pass = |error: &kube::Error| {
-        let moment = context.clock.instant();
-        context.retries.is_passing(error, moment) && context.retries.holds_back(&view.key(), moment)
-    };
-    let result = match context.api_server.create_event(&object(context, view, event, now)).await {
-        Ok(()) => "success",
-        Err(kube::Error::Api(error)) if error.is_already_exists() => "exists",
-        Err(error) if may_pass(&error) => {
-            return Err(error);
+    let event_object = object(context, view, event, now);
+    let is_passing =
+        |error: &kube::Error| !is_told(error) && context.retries.is_passing(error, context.clock.instant());
+    let mut created = context.api_server.create_event(&event_object).await;
+    if created.as_ref().is_err_and(is_passing) {
+        if context.retries.holds_back(&view.key(), context.clock.instant()) {
+            return created;
         }
+        // At the end of a long outage this request may have been the last to fail, and the status would be the first to
+        // be written. The Event is lost only where the API server answers and refuses the Event once more.
+        context.api_server.watch(view.namespace, view.name).await?;
+        created = context.api_server.create_event(&event_object).await;
+    }
+    let result = match created {
+        Ok(()) => "success",
+        Err(error) if is_told(&error) => "exists",
         Err(error) => {
             tracing::warn!(
                 namespace = view.namespace, name = view.name, reason = event.reason, %error,
@@ -88,6 +94,11 @@ async fn publish<A: ApiServer>(
     };
     context.metrics.event_published(event.reason, result);
     Ok(())
+}
+
+/// Whether an Event was published before.
+fn is_told(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_already_exists())
 }
 
 fn object<A>(context: &Context<A>, view: &View<'_>, event: &Event, now: Timestamp) -> EventObject {

@@ -34,7 +34,10 @@ impl History {
             result = Err(no_answer());
             wait = (sent_at + TIMEOUT).saturating_sub(time::now());
         }
-        if let (Request::Post(_), Some(key), Err(error)) = (&request, key_of(&request), &result) {
+        // An outage of the whole API server excuses no lost Event, however long it is.
+        if self.wrong.down == 0
+            && let (Request::Post(_), Some(key), Err(error)) = (&request, key_of(&request), &result)
+        {
             let lasts = matches!(error, Error::Api(status) if status.code < 500 && ![409, 429].contains(&status.code));
             self.told.not_created(&key, lasts);
         }
