@@ -89,7 +89,14 @@ impl Engine {
 
     /// Polls now where a person asks for it.
     pub(super) fn ask(&mut self, key: &WatchKey, demand: &Demand, now: Instant) {
-        let Some(request) = &demand.request else { return };
+        let Some(request) = &demand.request else {
+            // It is handled; or this copy is of a moment before it, and the answer is taken over without it. Then it is asked
+            // for anew when it is seen again.
+            if let Some(watch) = self.watches.get_mut(key) {
+                watch.request = 0;
+            }
+            return;
+        };
         let request = self.config.hasher.hash_one(request);
         let Some(watch) = self.watches.get_mut(key).filter(|watch| watch.request != request) else { return };
         watch.request = request;
