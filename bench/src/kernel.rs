@@ -29,6 +29,12 @@ impl Process {
         Ok(Status::parse(&text).ok_or("/proc/PID/status has no VmRSS, VmHWM or Threads")?)
     }
 
+    /// Sets the peak of its memory back to what it has now.
+    pub fn forget_peak(self) -> Result<()> {
+        // 5: the peak of the resident memory; see proc_pid_clear_refs(5).
+        Ok(fs::write(self.path("clear_refs"), "5")?)
+    }
+
     /// The CPU time that it has used so far, in seconds, in user and kernel mode, by threads that have ended as well.
     pub fn cpu_seconds(self) -> Result<f64> {
         let text = fs::read_to_string(self.path("stat"))?;
@@ -60,7 +66,7 @@ impl Process {
 pub struct Status {
     /// Resident memory, in bytes.
     pub resident: u64,
-    /// The most that it ever was.
+    /// The most that it was since the start, or since [`Process::forget_peak`].
     pub peak: u64,
     /// How many threads there are.
     pub threads: u64,
@@ -119,6 +125,7 @@ mod tests {
     fn this_process_has_memory_threads_and_files() {
         let status = Process::own().status().unwrap();
         assert!(status.resident > 0 && status.peak >= status.resident && status.threads > 0);
+        Process::own().forget_peak().unwrap();
         let before = Process::own().files().unwrap();
         let _socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(Process::own().files().unwrap().sockets > 0, "{before:?}");

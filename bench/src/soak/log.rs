@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::check::Finding;
 
-/// A line that the churn explains: its message, its reason where it has one, and the cause.
+/// A line that the churn explains: its message, its reason or else its error, and the cause.
 type Explanation = (&'static str, &'static str, &'static str);
 
 /// Every line that the churn explains.
-const EXPLAINED: [Explanation; 7] = [
+const EXPLAINED: [Explanation; 8] = [
     (
         "poll failed",
         "AuthenticationFailed",
@@ -34,6 +34,11 @@ const EXPLAINED: [Explanation; 7] = [
         "InvalidResponse",
         "the cloud sends pages, redirects, garbage, and too much of everything",
     ),
+    (
+        "cannot reconcile; it is tried again, ever more rarely",
+        "the resource was changed by somebody else at the same time",
+        "a watch was edited and asked for a poll while its status was written, twice in a row",
+    ),
 ];
 
 /// A finding for each kind of line, with its number: one that is explained holds.
@@ -56,11 +61,11 @@ pub fn judge(log: &str) -> Vec<Finding> {
     kinds.into_iter().map(finding).collect()
 }
 
-/// The message and the reason of a line; all of it, where it is no JSON.
+/// The message and the reason, or else the error, of a line; all of it, where it is no JSON.
 fn kind(line: &str) -> (String, String) {
     let Ok(parsed) = serde_json::from_str::<Value>(line) else { return (line.to_owned(), String::new()) };
-    let field = |name: &str| parsed[name].as_str().unwrap_or_default().to_owned();
-    (field("message"), field("reason"))
+    let field = |name: &str| parsed[name].as_str().map(str::to_owned);
+    (field("message").unwrap_or_default(), field("reason").or_else(|| field("error")).unwrap_or_default())
 }
 
 /// Whether a line is a warning or an error. A line that is no JSON is one, too: it comes from a panic or a library.
@@ -92,6 +97,8 @@ mod tests {
         );
         let other = judge(&line.replace("Throttled", "ClockSkew"));
         assert!(!other[0].holds, "nothing sets the clock: {other:?}");
+        let refused = "{\"level\":\"ERROR\",\"message\":\"cannot reconcile; it is tried again, ever more rarely\",\"error\":\"forbidden\"}";
+        assert!(!judge(refused)[0].holds, "only a conflict is explained");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     cloud::Cloud,
     exposition,
     operator::{Command, Operator},
-    statistics::median,
+    statistics::count,
 };
 use bounds::Reading;
 use churn::Churn;
@@ -30,8 +30,6 @@ const LATENCY: Duration = Duration::from_millis(20);
 const CYCLES: usize = 3;
 /// How much stronger the cycle to warm up is: no later one shall be the busiest.
 const WARM_UP: usize = 3;
-/// How often memory is read after a cycle, once a second; what counts is the median.
-const READINGS: usize = 9;
 /// Short, so that a fault is over soon, and a rate that is no limit to so many watches.
 const FLAGS: [&str; 6] = ["--request-timeout", "2s", "--account-rate", "50", "--account-burst", "50"];
 
@@ -50,6 +48,7 @@ pub async fn run(command: &Command, watches: usize, length: Duration) -> Result<
     let begun = Instant::now();
     let mut readings = Vec::new();
     while readings.len() < CYCLES || begun.elapsed() < length {
+        operator.process.forget_peak()?;
         let pace = churn.cycle(if readings.is_empty() { WARM_UP } else { 1 }).await?;
         let reading = read(&operator).await?;
         println!("{}", reading.row(readings.len(), begun.elapsed(), pace));
@@ -71,21 +70,18 @@ pub async fn run(command: &Command, watches: usize, length: Duration) -> Result<
     Ok(holds)
 }
 
-/// What the operator holds while all is well.
+/// What the operator holds while all is well, and its peak in the cycle.
 async fn read(operator: &Operator) -> Result<Reading> {
-    let mut memory = Vec::new();
-    for _ in 0..READINGS {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        memory.push(crate::statistics::count(operator.process.status()?.resident));
-    }
     let files = operator.process.files()?;
     let metrics = operator.metrics().await?;
     let own_series = exposition::own_series(&metrics);
+    let status = operator.process.status()?;
     Ok(Reading {
-        memory: median(&memory).unwrap_or_default(),
+        peak: count(status.peak),
+        memory: count(status.resident),
         sockets: files.sockets,
         files: files.others,
-        threads: operator.process.status()?.threads,
+        threads: status.threads,
         series: exposition::series(&metrics) - own_series.len(),
         own_series,
     })
