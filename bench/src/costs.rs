@@ -50,10 +50,10 @@ impl Load {
 pub async fn idle(bench: &Bench, command: &Command) -> Result<Sample> {
     let operator = Operator::start(command, &bench.cloud, &bench.api_server, &LIFTED).await?;
     tokio::time::sleep(IDLE).await;
-    let mut sample = Sample::from([("memoryBytes", count(operator.process.status()?.resident))]);
-    if let Some(bytes) = command.size() {
-        sample.insert("binaryBytes", count(bytes));
-    }
+    let sample = Sample::from([
+        ("memoryBytes", count(operator.process.status()?.resident)),
+        ("binaryBytes", count(operator.process.program_bytes()?)),
+    ]);
     operator.stop().await?;
     Ok(sample)
 }

@@ -29,6 +29,11 @@ impl Process {
         Ok(Status::parse(&text).ok_or("/proc/PID/status has no VmRSS, VmHWM or Threads")?)
     }
 
+    /// The size of the program that it runs, whatever started that.
+    pub fn program_bytes(self) -> Result<u64> {
+        Ok(fs::metadata(self.path("exe"))?.len())
+    }
+
     /// Sets the peak of its memory back to what it has now.
     pub fn forget_peak(self) -> Result<()> {
         // 5: the peak of the resident memory; see proc_pid_clear_refs(5).
@@ -129,6 +134,6 @@ mod tests {
         let before = Process::own().files().unwrap();
         let _socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(Process::own().files().unwrap().sockets > 0, "{before:?}");
-        assert!(Process::own().cpu_seconds().is_ok());
+        assert!(Process::own().cpu_seconds().is_ok() && Process::own().program_bytes().unwrap() > 0);
     }
 }

@@ -56,11 +56,6 @@ impl Command {
         Ok(String::from_utf8_lossy(&printed.stdout).lines().next().unwrap_or_default().to_owned())
     }
 
-    /// The size of the program; `None` where it is found by its name.
-    pub fn size(&self) -> Option<u64> {
-        fs::metadata(&self.0[0]).ok().map(|file| file.len())
-    }
-
     fn with(&self, arguments: &[&str]) -> process::Command {
         let mut command = process::Command::new(&self.0[0]);
         command.args(&self.0[1..]).args(arguments);
