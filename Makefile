@@ -60,6 +60,7 @@ generate: ## Write what is generated: crds/, config/, pages of docs/, parts of t
 	cargo run --quiet --locked -- crd > crds/clusterbackupwatches.yaml
 	cp crds/clusterbackupwatches.yaml charts/cce-backup-watch/files/crd.yaml
 	UPDATE=1 cargo test --quiet --locked --test metrics_doc --test reference_doc
+	UPDATE=1 cargo test --quiet --locked --package cbw-bench pages::
 	PATH="$$(hack/control-plane/provision.sh helm helm-docs):$$PATH" hack/generate-config.sh
 
 .PHONY: bench

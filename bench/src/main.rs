@@ -14,6 +14,8 @@ mod exposition;
 mod figures;
 mod kernel;
 mod operator;
+#[cfg(test)]
+mod pages;
 mod report;
 mod scale;
 mod soak;
