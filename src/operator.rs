@@ -138,7 +138,11 @@ async fn work(
     namespaces.dedup();
     let assigned = parts.context.ring.as_ref().map(Ring::selector);
     let selectors: Vec<_> = args.watch_label_selector.clone().into_iter().chain(assigned).collect();
-    let scope = Scope { namespaces, labels: (!selectors.is_empty()).then(|| selectors.join(",")) };
+    let scope = Scope {
+        client: parts.streams.clone(),
+        namespaces,
+        labels: (!selectors.is_empty()).then(|| selectors.join(",")),
+    };
     let (stores, controllers, wake) = controller::run(&parts.context, &scope, &lead, &stop);
     let polling = lead.then(|()| poll(parts, health, stores.clone(), wake));
     tokio::select! {
@@ -204,6 +208,8 @@ async fn ready(stores: Stores, health: &Health) {
 struct Parts {
     context: Arc<Context<kube::Client>>,
     world: Arc<Outside>,
+    /// What watches the resources.
+    streams: kube::Client,
     /// Of a process that works only while it holds a Lease.
     seat: Option<Seat>,
 }
@@ -274,7 +280,8 @@ impl Parts {
             metrics: metrics.clone(),
             clock,
         };
-        Ok(Self { context: Arc::new(context), world: Arc::new(world), seat })
+        let streams = kubernetes::streams().await?;
+        Ok(Self { context: Arc::new(context), world: Arc::new(world), streams, seat })
     }
 }
 

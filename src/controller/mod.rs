@@ -45,8 +45,10 @@ use context::Context;
 use stream_backoff::{NoBackoff, StreamBackoff};
 
 /// Which resources to watch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct Scope {
+    /// What to watch them with.
+    pub client: Client,
     /// The namespaces; none means all.
     pub namespaces: Vec<String>,
     /// The labels that a resource must have.
@@ -79,8 +81,8 @@ where
     let (mut stores, mut controllers) = (Vec::new(), Vec::new());
     for namespace in namespaces {
         let api = match namespace {
-            None => Api::all(context.api_server.clone()),
-            Some(name) => Api::namespaced(context.api_server.clone(), name),
+            None => Api::all(scope.client.clone()),
+            Some(name) => Api::namespaced(scope.client.clone(), name),
         };
         let (waker, woken) = mpsc::unbounded();
         let (store, writer) = reflector::store();

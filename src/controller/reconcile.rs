@@ -207,7 +207,14 @@ fn settle<A>(
 ) {
     report(view, plan, news.map(|news| &news.outcome));
     let number = news.map(|news| news.number);
-    let settled = Settled { number, cadence: plan.cadence, judge_after: plan.judge_after, basis, is_live };
+    let settled = Settled {
+        number,
+        has_request: view.request.is_some(),
+        cadence: plan.cadence,
+        judge_after: plan.judge_after,
+        basis,
+        is_live,
+    };
     context.poller.settle(&view.key(), &settled);
 }
 

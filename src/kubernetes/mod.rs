@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long the API server keeps a watch open, in seconds: it is asked to end each after this time, so that a connection that
 /// has gone silent can be told from one on which nothing happens.
 pub const WATCH: u32 = 20;
-/// How long a connection may be silent: a little longer than a watch on which nothing happens.
+/// How long a connection of watches may be silent: a little longer than a watch on which nothing happens.
 const SILENCE: Duration = Duration::from_secs(25);
 /// How long one request may take, but for lists and watches.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -29,6 +29,14 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// A client as `KUBECONFIG`, `~/.kube/config` or the service account says.
 pub async fn client() -> Result<Client, kube::Error> {
     Client::try_from(config().await?)
+}
+
+/// The same for watches. A connection on which nothing arrives is given up: one that waits for its next request, too, so
+/// that no other requests are made with this client, which could meet that moment.
+pub async fn streams() -> Result<Client, kube::Error> {
+    let mut config = config().await?;
+    config.read_timeout = Some(SILENCE);
+    Client::try_from(config)
 }
 
 /// The clients of a process that works only while it holds a Lease.
@@ -47,8 +55,11 @@ pub async fn fenced(fence: Arc<Fence>) -> Result<Fenced, kube::Error> {
     // A write that the client itself sent again, seconds after the fence was asked, would pass it unseen. Writes are
     // repeated by those who make them.
     config.default_retry = false;
-    let writes = Client::try_from(config)?;
-    Ok(Fenced { work: behind(fence, reads, writes.clone(), namespace), lease: writes })
+    let writes = Client::try_from(config.clone())?;
+    // It watches, and its writes are too close to each other for a connection to be silent so long.
+    config.read_timeout = Some(SILENCE);
+    let lease = Client::try_from(config)?;
+    Ok(Fenced { work: behind(fence, reads, writes, namespace), lease })
 }
 
 fn behind(fence: Arc<Fence>, reads: Client, writes: Client, namespace: String) -> Client {
@@ -68,7 +79,6 @@ fn behind(fence: Arc<Fence>, reads: Client, writes: Client, namespace: String) -
 async fn config() -> Result<Config, kube::Error> {
     let mut config = Config::infer().await.map_err(kube::Error::InferConfig)?;
     config.connect_timeout = Some(CONNECT);
-    config.read_timeout = Some(SILENCE);
     Ok(config)
 }
 

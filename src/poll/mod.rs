@@ -161,6 +161,8 @@ pub struct Settled {
     pub cadence: Cadence,
     /// When time alone would change the verdict: the cloud is asked then, since it may know more.
     pub judge_after: Option<Duration>,
+    /// Whether the resource had a request that was not handled.
+    pub has_request: bool,
     /// The resource that says all of it.
     pub basis: Basis,
     /// Whether that came from the API server just now, in a reply to a write or a read, and not from a copy.

@@ -303,7 +303,9 @@ impl History {
         for (n, plan) in self.script.watches.iter().enumerate() {
             let (key, cluster) = (self.key(n), &self.cloud.clusters[plan.cluster]);
             let stored = self.store.watches.get(&key).expect("every watch exists at the end");
-            afterwards::check(&key, stored, plan, cluster, self.script.takes_back())?;
+            let was_restored =
+                self.told.was_restored(stored.watch.metadata.uid.as_deref().unwrap_or_default());
+            afterwards::check(&key, stored, plan, cluster, (self.script.takes_back(), was_restored))?;
         }
         Ok(())
     }

@@ -41,6 +41,11 @@ impl Told {
         self.restored.insert(uid.to_owned());
     }
 
+    /// Whether somebody else wrote the status of a resource.
+    pub fn was_restored(&self, uid: &str) -> bool {
+        self.restored.contains(uid)
+    }
+
     /// A process stood still, perhaps for longer than an Event may hold back a status.
     pub fn stood_still(&mut self) {
         self.lossy.extend(self.failing.keys().cloned());

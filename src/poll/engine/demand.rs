@@ -89,14 +89,7 @@ impl Engine {
 
     /// Polls now where a person asks for it.
     pub(super) fn ask(&mut self, key: &WatchKey, demand: &Demand, now: Instant) {
-        let Some(request) = &demand.request else {
-            // It is handled; or this copy is of a moment before it, and the answer is taken over without it. Then it is asked
-            // for anew when it is seen again.
-            if let Some(watch) = self.watches.get_mut(key) {
-                watch.request = 0;
-            }
-            return;
-        };
+        let Some(request) = &demand.request else { return };
         let request = self.config.hasher.hash_one(request);
         let Some(watch) = self.watches.get_mut(key).filter(|watch| watch.request != request) else { return };
         watch.request = request;
@@ -128,6 +121,11 @@ impl Engine {
         let version = self.config.hasher.hash_one(&settled.basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
         watch.settled_at = Some(now);
+        if settled.number.is_some() && watch.answered && !settled.has_request {
+            // The resource does not ask any more, or this copy is of a moment before it asked, and the answer was taken over
+            // without an echo. A request that is seen again is one to answer.
+            (watch.request, watch.answered) = (0, false);
+        }
         // A copy may be of an older moment than what the API server itself said.
         if settled.is_live || !watch.is_live {
             (watch.settled, watch.status) = (version, settled.basis.status);

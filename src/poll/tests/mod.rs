@@ -229,6 +229,7 @@ impl Lab {
             judge_after: story.judge_after,
             basis: basis(&story.version.to_string()),
             is_live: true,
+            has_request: true,
         };
         self.engine.saw(key, &story.version.to_string(), self.now);
         self.engine.settle(key, &settled, self.now);

@@ -119,6 +119,7 @@ fn a_moment_of_judgement_that_moves_makes_no_request_at_its_old_time() {
         judge_after: Some(minutes(11)),
         basis: basis(&story.version.to_string()),
         is_live: true,
+        has_request: false,
     };
     lab.engine.settle(&key, &settled, lab.now);
     lab.run(minutes(10) + seconds(30));
