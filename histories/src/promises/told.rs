@@ -31,6 +31,8 @@ pub struct Told {
     lossy: HashSet<WatchKey>,
     /// Failures and recoveries of a resource: told, and written.
     failures: HashMap<String, (usize, usize)>,
+    /// When each condition Ready had begun that ended in a failure.
+    left: HashSet<(String, Option<jiff::Timestamp>)>,
     /// Resources whose status somebody else wrote.
     restored: HashSet<String>,
 }
@@ -134,7 +136,11 @@ impl Told {
         let is = |status: &ClusterBackupWatchStatus, truth: &str| {
             condition::find(&status.conditions, types::READY).is_some_and(|ready| ready.status == truth)
         };
-        if is(after, "False") && !is(before, "False") {
+        // Conditions have whole seconds: of two that began in one second, as where two processes disagree, the Events of their
+        // ends share a name, which is a known limit of the names.
+        let left =
+            condition::find(&before.conditions, types::READY).map(|ready| ready.last_transition_time.0);
+        if is(after, "False") && !is(before, "False") && self.left.insert((uid.clone(), left)) {
             let (told, written) = self.failures.entry(uid.clone()).or_default();
             *written += 1;
             promise(is_lossy || *told >= *written, "a failure is told before it is written", || {
