@@ -53,10 +53,11 @@ impl Told {
         self.lossy.extend(self.failing.keys().cloned());
     }
 
-    /// An Event could not be created: for a passing reason, or one that lasts.
-    pub fn not_created(&mut self, key: &WatchKey, lasts: bool) {
+    /// An Event could not be created: for a passing reason, or one that lasts. An outage of the whole API server excuses no
+    /// lost Event, however long it is; one that is refused after it may be lost at once.
+    pub fn not_created(&mut self, key: &WatchKey, lasts: bool, is_outage: bool) {
         let since = *self.failing.entry(key.clone()).or_insert_with(time::now);
-        if lasts || time::now() >= since + HELD_BACK {
+        if !is_outage && (lasts || time::now() >= since + HELD_BACK) {
             self.lossy.insert(key.clone());
         }
     }
