@@ -189,6 +189,16 @@ pub enum ClusterType {
     Autopilot,
 }
 
+impl ClusterType {
+    /// Its name, as in manifests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "Standard",
+            Self::Autopilot => "Autopilot",
+        }
+    }
+}
+
 /// Where the access key of a watch comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -65,15 +65,8 @@ const fn other(type_: ClusterType) -> ClusterType {
     }
 }
 
-const fn name(type_: ClusterType) -> &'static str {
-    match type_ {
-        ClusterType::Standard => "Standard",
-        ClusterType::Autopilot => "Autopilot",
-    }
-}
-
 fn message(said: ClusterType) -> String {
-    let (said, is) = (name(said), name(other(said)));
+    let (said, is) = (said.as_str(), other(said).as_str());
     format!(
         "the cluster is of the type {is}, and clusterType says {said}: set clusterType to {is}, which in a resource is \
          immutable: delete it and create it anew"

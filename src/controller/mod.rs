@@ -60,6 +60,7 @@ pub type Stores = Vec<Store<Guarded>>;
 
 /// Requests to the API server at a time.
 pub const RECONCILES: u16 = 16;
+
 /// The controllers, one a namespace, and the stores that they fill. Each fills its store at once, reconciles from the end of
 /// `lead` on, and ends when `stop` does and its reconciles under way are done. The waker calls a reconcile of one watch.
 pub fn run<L, S>(

@@ -12,8 +12,8 @@ use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 
 use super::{
     apply::{Written, apply},
-    context::{Context, View, key},
-    drain, invalid,
+    context::{Context, View},
+    drain, invalid, key_of,
     plan::{self, Plan},
 };
 use crate::api::{
@@ -102,12 +102,6 @@ pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Cont
         tracing::debug!(namespace, name, %error, "still cannot reconcile");
     }
     context.poller.jitter(wait)
-}
-
-fn key_of(object: &Guarded) -> Arc<str> {
-    use kube::Resource;
-    let meta = object.meta();
-    key(meta.namespace.as_deref(), meta.name.as_deref())
 }
 
 async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<A>) -> Result<(), Error> {

@@ -84,7 +84,15 @@ async fn config() -> Result<Config, kube::Error> {
 
 /// The answer of the API server, if it comes in time.
 async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    tokio::time::timeout(REQUEST, request)
+    within(REQUEST, request).await
+}
+
+/// The same with a limit of its own.
+pub async fn within<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    tokio::time::timeout(limit, request)
         .await
         .unwrap_or_else(|_| Err(kube::Error::Service("the API server did not answer in time".into())))
 }

@@ -16,7 +16,6 @@ use crate::api::{
     condition::{self, types},
     reason::Reason,
 };
-use crate::cloud::target::ClusterType;
 use crate::controller::{Stores, context::key};
 use crate::poll::driver::Poller;
 
@@ -186,10 +185,7 @@ fn seconds(time: Timestamp) -> f64 {
 
 fn identity(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
     let spec = &watch.spec;
-    let cluster_type = match spec.cluster_type {
-        ClusterType::Standard => "Standard",
-        ClusterType::Autopilot => "Autopilot",
-    };
+    let cluster_type = spec.cluster_type.as_str();
     let labels = vec![
         ("region", spec.region.clone()),
         ("project", spec.project_id.clone()),

@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::api::CONTROLLER;
-use crate::kubernetes::fence::Fence;
+use crate::kubernetes::{fence::Fence, within};
 use election::{DEADLINE, Election, Step};
 
 pub use election::Claim;
@@ -187,7 +187,7 @@ impl Keeper {
                 self.failures = 0;
             }
             // It is not as it was thought to be.
-            Ok(None) => match in_time(limit, self.leases.get_opt(&self.name)).await {
+            Ok(None) => match within(limit, self.leases.get_opt(&self.name)).await {
                 Ok(lease) => {
                     let holder = holder(lease.as_ref());
                     if !self.election.read(lease, Instant::now()) {
@@ -205,10 +205,8 @@ impl Keeper {
     /// The Lease as it was written; `None` where it has to be read first.
     async fn carry_out(&self, step: &Step, limit: Duration) -> Result<Option<Lease>, kube::Error> {
         let written = match step {
-            Step::Create(lease) => in_time(limit, self.leases.create(&self.params, lease)).await,
-            Step::Replace(lease) => {
-                in_time(limit, self.leases.replace(&self.name, &self.params, lease)).await
-            }
+            Step::Create(lease) => within(limit, self.leases.create(&self.params, lease)).await,
+            Step::Replace(lease) => within(limit, self.leases.replace(&self.name, &self.params, lease)).await,
             Step::Look | Step::Expired => return Ok(None),
         };
         match written {
@@ -240,7 +238,7 @@ impl Keeper {
             if self.carry_out(&step, REQUEST).await?.is_some() {
                 return Ok(true);
             }
-            let lease = in_time(REQUEST, self.leases.get_opt(&self.name)).await?;
+            let lease = within(REQUEST, self.leases.get_opt(&self.name)).await?;
             if !self.election.read(lease, Instant::now()) {
                 return Ok(false);
             }
@@ -276,12 +274,4 @@ fn holder(lease: Option<&Lease>) -> String {
         _ if lease.is_none() => "it was deleted".to_owned(),
         _ => "it has no holder".to_owned(),
     }
-}
-
-async fn in_time<T>(
-    limit: Duration,
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, kube::Error> {
-    let late = |_| Err(kube::Error::Service("the API server did not answer in time".into()));
-    tokio::time::timeout(limit, request).await.unwrap_or_else(late)
 }

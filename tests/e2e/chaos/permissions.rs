@@ -55,28 +55,23 @@ async fn a_permission_for_events_that_was_taken_and_given_back_cost_the_events_o
 }
 
 async fn a_permission_for_statuses_that_was_taken_and_given_back_loses_nothing(scene: Scene) {
-    /// A wait that doubles from one second makes four tries in this time, and jitter perhaps a fifth.
-    const TIME: Duration = Duration::from_secs(10);
-    const TRIES: usize = 5;
-    let mut twins = Twins::start(scene, 2, &[]).await;
-    rbac::revoke(&twins.scene, rbac::STATUS).await;
-    twins.moved("Pause", 10).await;
-    meanwhile(TIME, async || {}).await;
-    twins.lives().await;
-    rbac::grant(&twins.scene, rbac::STATUS).await;
-    // Each try has its Event, which is there already, and its status.
-    twins.afterwards(&[], 2 * TRIES * 2).await;
+    // A wait that doubles from one second makes four tries in this time, and jitter perhaps a fifth.
+    without_statuses(scene, Duration::from_secs(10), 5).await;
 }
 
 async fn a_permission_for_statuses_that_comes_back_after_a_minute_is_used_within_half_a_minute(scene: Scene) {
-    /// Tries that double from one second are made after 31, 63 and 127 seconds.
-    const TIME: Duration = Duration::from_secs(72);
-    const TRIES: usize = 9;
+    // Waits that double from one second to fifteen make eight tries in this time, and jitter perhaps a ninth.
+    without_statuses(scene, Duration::from_secs(72), 9).await;
+}
+
+/// Takes the permission for statuses for so long, in which there are at most so many tries.
+async fn without_statuses(scene: Scene, time: Duration, tries: usize) {
     let mut twins = Twins::start(scene, 2, &[]).await;
     rbac::revoke(&twins.scene, rbac::STATUS).await;
     twins.moved("Pause", 10).await;
-    meanwhile(TIME, async || {}).await;
+    meanwhile(time, async || {}).await;
     twins.lives().await;
     rbac::grant(&twins.scene, rbac::STATUS).await;
-    twins.afterwards(&[], 2 * TRIES * 2).await;
+    // Each try has its Event, which is there already, and its status.
+    twins.afterwards(&[], 2 * tries * 2).await;
 }
