@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# For scripts that prove things: counts what holds and what does not, in $passed and $failed.
+# For scripts that prove things: counts what holds and what does not, in $passed and $failed. And a wait for what takes a moment.
 
 passed=0 failed=0
 check() { # WHAT COMMAND...
@@ -14,4 +14,14 @@ check() { # WHAT COMMAND...
     printf 'FAILED  %s\n' "$what"
     tail -n 40 <<<"$output" | while read -r; do printf '        %s\n' "$REPLY"; done
   fi
+}
+
+# Waits until a command succeeds, for so long at most.
+await() { # SECONDS COMMAND...
+  local until=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < until)) || { printf 'gave up waiting for: %s\n' "$*" >&2; return 1; }
+    sleep 0.2
+  done
 }

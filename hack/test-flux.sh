@@ -48,17 +48,6 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# Waits until a command succeeds, for half a minute at most.
-await() {
-  local try
-  for ((try = 0; try < 150; try++)); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.2
-  done
-  printf 'waited in vain: %s\n' "$*" >&2
-  return 1
-}
-
 # shellcheck source=hack/flux/sources.sh
 source hack/flux/sources.sh
 # shellcheck source=hack/flux/controllers.sh
@@ -104,7 +93,7 @@ printf 'resources: []\n' >"$git_dir/backup-gate/kustomization.yaml"
 sources | kubectl apply --server-side --validate=strict --filename - >/dev/null
 check 'the API server takes the documented Kustomization of the watches' applies backup-watches
 given 'the repository is published' publish_git 'the operator and its watches'
-check 'Flux applies the documented OCIRepository and HelmRelease' await kubectl get ocirepository cce-backup-watch --namespace flux-system
+check 'Flux applies the documented OCIRepository and HelmRelease' await 30 kubectl get ocirepository cce-backup-watch --namespace flux-system
 check 'the layer that the OCIRepository selects is the chart' publish_chart
 check 'alwaysRender fails the release while there is no Prometheus Operator' release_fails 'no matches for kind "ServiceMonitor"'
 check 'the Kustomization of the watches waits for the operator' is_held_back
@@ -114,7 +103,7 @@ check 'the HelmRelease becomes Ready' is_ready helmrelease/cce-backup-watch
 check 'the CRD that was there now belongs to the release' crd_belongs_to_release cce-backup-watch
 check 'the Kustomization that applies the HelmRelease becomes ready' is_ready kustomization/operators
 given 'a chart with a changed CRD is published' upgrades
-check 'a new version of the chart is installed' await release_is_at 0.1.1
+check 'a new version of the chart is installed' await 30 release_is_at 0.1.1
 check 'and brings its CRD' crd_is_new
 check 'the HelmRelease is Ready' is_ready helmrelease/cce-backup-watch
 
@@ -166,7 +155,7 @@ check 'what depends on the gate waits as well' upgrade_waits_for_gate
 cloud_is fresh >/dev/null
 given 'a backup succeeds' watch_is prod BackupHealthy=True BackupSucceeded
 check 'a success lets the waiting gate pass' is_ready kustomization/backups-are-good
-check 'what depends on the gate is applied' await has_upgraded
+check 'what depends on the gate is applied' await 30 has_upgraded
 check 'watches and gate do not fight: two reconciles of each write nothing' writes_nothing 2 true \
   kustomization/backup-watches kustomization/backups-are-good
 check 'the watch belongs to the Kustomization of the watches' is_owned_by prod backup-watches
@@ -225,7 +214,7 @@ check 'under another name the Job is made again' gate_of_job backup-before-v1-32
 check 'and the upgrade still waits' has_not_upgraded
 given 'the Job succeeds' job_ends backup-before-v1-32 Succeeded 0
 check 'a Job that succeeds makes its Kustomization ready' comes_to backup True
-check 'and the upgrade is applied' await has_upgraded
+check 'and the upgrade is applied' await 30 has_upgraded
 
 section 'What stays'
 given 'a watch is taken out of Git' drop_watch other

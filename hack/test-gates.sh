@@ -44,22 +44,11 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# Waits until a command succeeds, for half a minute at most.
-await() {
-  local try
-  for ((try = 0; try < 150; try++)); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.2
-  done
-  printf 'waited in vain: %s\n' "$*" >&2
-  return 1
-}
-
 # --- The cloud -----------------------------------------------------------------------------------------
 
 CCE_SIMULATOR_SECRET_KEY=SK "$CBW_BIN_DIR/cce-simulator" --access-key AK >"$scratch/simulator.out" 2>"$scratch/simulator.log" &
 children+=($!)
-await grep -q 'http://' "$scratch/simulator.out" || exit 2
+await 30 grep -q 'http://' "$scratch/simulator.out" || exit 2
 cloud=$(grep -o 'http://[^ ]*' "$scratch/simulator.out" | head -n 1)
 readonly cloud
 
@@ -113,7 +102,7 @@ pod_of_job() { # JOB
 # Runs the pod that the Job controller has made, and says how it ended.
 run_pod_of_job() { # JOB
   local pod code=0 phase=Succeeded
-  await pod_of_job "$1" || { kubectl describe job "$1" --namespace "$namespace"; return 1; }
+  await 30 pod_of_job "$1" || { kubectl describe job "$1" --namespace "$namespace"; return 1; }
   pod_of_job "$1" >"$scratch/pod.json"
   pod=$(jq --raw-output .metadata.name "$scratch/pod.json")
   run_container "$scratch/pod.json" || code=$?
@@ -220,7 +209,7 @@ operator_starts() {
     --region-endpoint "$region=$cloud" >/dev/null 2>"$scratch/operator.log" </dev/null &
   # A check runs in a subshell, so the id is kept in a file.
   printf '%s' $! >"$scratch/operator.pid"
-  await grep -q started "$scratch/operator.log"
+  await 30 grep -q started "$scratch/operator.log"
 }
 operator_ends() {
   [[ ! -r $scratch/operator.pid ]] || kill "$(<"$scratch/operator.pid")" 2>/dev/null
@@ -253,7 +242,7 @@ kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restrict
 for name in huawei huawei-backup; do
   kubectl create secret generic "$name" --namespace "$namespace" --from-literal=accessKey=AK --from-literal=secretKey=SK >/dev/null
 done
-await kubectl get serviceaccount default --namespace "$namespace"
+await 30 kubectl get serviceaccount default --namespace "$namespace"
 
 section 'Backups on a schedule, as the chart renders them'
 check 'the API server takes the CronJob' cron_applies

@@ -39,14 +39,6 @@ free_port() {
   done
 }
 answers() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; } # PORT
-await() { # SECONDS COMMAND...
-  local until=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < until)) || { printf 'gave up waiting for: %s\n' "$*"; return 1; }
-    sleep 0.2
-  done
-}
 
 # --- The states ----------------------------------------------------------------------------------------
 

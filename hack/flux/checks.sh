@@ -69,7 +69,7 @@ applies() { # NAME [FILTER]: a Kustomization of docs/gitops.md
   example Kustomization "$1" | jq "${2:-.}" >"$scratch/kustomization.json" &&
     kubectl apply --server-side --validate=strict --filename "$scratch/kustomization.json"
 }
-is_held_back() { await depends_on backup-watches operators && has_no_watch prod; }
+is_held_back() { await 30 depends_on backup-watches operators && has_no_watch prod; }
 depends_on() { says "kustomization/$1" | grep "dependency 'flux-system/$2' is not ready"; }
 knows_monitors() {
   local name
@@ -89,7 +89,7 @@ EOF
   done
 }
 release_has_failed() { [[ $(says helmrelease/cce-backup-watch) == "False "*"$1"* ]]; } # WORDS
-release_fails() { await release_has_failed "$1" || { says helmrelease/cce-backup-watch; return 1; }; }
+release_fails() { await 30 release_has_failed "$1" || { says helmrelease/cce-backup-watch; return 1; }; }
 crd_belongs_to_release() {
   local annotations
   annotations=$(kubectl get crd "$crd" --output jsonpath='{.metadata.annotations}')
@@ -112,7 +112,7 @@ poll_command() { # LINE
   cp -- "$KUBECONFIG" "$scratch/platform.kubeconfig" &&
     kubectl --kubeconfig "$scratch/platform.kubeconfig" config set-context --current --namespace platform &&
     KUBECONFIG=$scratch/platform.kubeconfig bash "$scratch/command" || return
-  requested prod >"$scratch/requested" && await is_handled
+  requested prod >"$scratch/requested" && await 30 is_handled
 }
 requested() { of_watch "$1" '.metadata.annotations.cce\.backupwatch\.io/requestedAt' | grep .; }
 is_not_requested() {
@@ -145,7 +145,7 @@ upgrade_waits_for_gate() {
   mkdir -p "$git_dir/upgrade" &&
     kubectl create configmap upgrade --namespace platform --dry-run=client --output yaml >"$git_dir/upgrade/upgrade.yaml" &&
     publish_git 'an upgrade' && applies backup-watches '.metadata.name = "upgrade" | .spec.path = "./upgrade" | .spec.dependsOn = [{name: "backups-are-good"}]' &&
-    await depends_on upgrade backups-are-good && has_not_upgraded
+    await 30 depends_on upgrade backups-are-good && has_not_upgraded
 }
 
 deleted() { kubectl delete "$1" --namespace flux-system --timeout=60s; }
@@ -169,7 +169,7 @@ remembers_no_failure() {
 gate_of_job() { # NAME
   mkdir -p "$git_dir/backup" && sed "s/^  name: backup-before-.*/  name: $1/" docs/gates/flux-job.yaml >"$git_dir/backup/job.yaml" &&
     kubectl apply --server-side --validate=strict --filename docs/gates/flux.yaml && publish_git "the Job $1" &&
-    await pod_of_job "$1" && await depends_on upgrade backup
+    await 30 pod_of_job "$1" && await 30 depends_on upgrade backup
 }
 pod_of_job() { # JOB
   kubectl get pods --namespace platform --selector "batch.kubernetes.io/job-name=$1" --output name | grep .
@@ -189,5 +189,5 @@ uninstalls() {
 }
 installs_again() {
   rm -- "$git_dir/operators/kustomization.yaml" && mv -- "$scratch"/operators/*.yaml "$git_dir/operators" && publish_git 'the operator again' &&
-    await kubectl get ocirepository cce-backup-watch --namespace flux-system && publish_chart && operator_starts
+    await 30 kubectl get ocirepository cce-backup-watch --namespace flux-system && publish_chart && operator_starts
 }

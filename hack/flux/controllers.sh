@@ -21,7 +21,7 @@ definitions_serve() {
   done
 }
 # Tried again, since "kubectl wait" fails on a CRD whose conditions are not there yet.
-is_established() { await kubectl wait "crd/$1" --for=condition=Established --timeout=30s; } # CRD
+is_established() { await 60 kubectl wait "crd/$1" --for=condition=Established --timeout=30s; } # CRD
 
 # A kubeconfig with the token of a ServiceAccount.
 kubeconfig_of() { # NAMESPACE SERVICE-ACCOUNT FILE
@@ -47,7 +47,7 @@ controller_starts() { # NAME
     >"$scratch/$1.log" 2>&1 </dev/null &
   # A check runs in a subshell, so the id is kept in a file.
   printf '%s' $! >"$scratch/$1.pid"
-  await grep -q 'Starting workers' "$scratch/$1.log" || { tail -n 20 "$scratch/$1.log"; return 1; }
+  await 30 grep -q 'Starting workers' "$scratch/$1.log" || { tail -n 20 "$scratch/$1.log"; return 1; }
 }
 
 # What a Kustomization or a HelmRelease says of itself: True, False or Unknown, and its message.

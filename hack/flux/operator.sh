@@ -9,7 +9,7 @@ readonly prod=11111111-2222-3333-4444-555555555555 staging=66666666-7777-8888-99
 cloud_starts() {
   CCE_SIMULATOR_SECRET_KEY=SK "$CBW_BIN_DIR/cce-simulator" --access-key AK >"$scratch/simulator.out" 2>"$scratch/simulator.log" </dev/null &
   children+=($!)
-  await grep -q 'http://' "$scratch/simulator.out" || return
+  await 30 grep -q 'http://' "$scratch/simulator.out" || return
   cloud=$(grep -o 'http://[^ ]*' "$scratch/simulator.out" | head -n 1)
 }
 
@@ -70,7 +70,7 @@ pod_of_operator() {
 # that it is ready, as a kubelet would, once it is.
 operator_starts() {
   local account arguments=() pod
-  await pod_of_operator || { kubectl get all --namespace cce-backup-watch; return 1; }
+  await 30 pod_of_operator || { kubectl get all --namespace cce-backup-watch; return 1; }
   pod_of_operator >"$scratch/pod.json"
   pod=$(jq --raw-output .metadata.name "$scratch/pod.json")
   account=$(jq --raw-output .spec.serviceAccountName "$scratch/pod.json")
@@ -78,7 +78,7 @@ operator_starts() {
   kubeconfig_of cce-backup-watch "$account" "$scratch/operator.kubeconfig" || return
   KUBECONFIG=$scratch/operator.kubeconfig "$CBW_BIN_DIR/cce-backup-watch" "${arguments[@]}" >"$scratch/operator.log" 2>&1 </dev/null &
   printf '%s' $! >"$scratch/operator.pid"
-  await curl --fail --silent "http://127.0.0.1:$operator_port/readyz" || { tail -n 20 "$scratch/operator.log"; return 1; }
+  await 30 curl --fail --silent "http://127.0.0.1:$operator_port/readyz" || { tail -n 20 "$scratch/operator.log"; return 1; }
   kubectl patch pod "$pod" --namespace cce-backup-watch --subresource=status --type=merge --patch "{\"status\": {\"phase\": \"Running\",
     \"conditions\": [{\"type\": \"Ready\", \"status\": \"True\", \"lastTransitionTime\": \"$(date --utc +%FT%TZ)\"}]}}"
 }

@@ -13,7 +13,7 @@ readonly git_dir
 registry_starts() {
   registry -port 0 >/dev/null 2>"$scratch/registry.log" </dev/null &
   children+=($!)
-  await grep -q 'serving on port' "$scratch/registry.log" || return
+  await 30 grep -q 'serving on port' "$scratch/registry.log" || return
   registry=localhost:$(sed -n 's/.*serving on port //p' "$scratch/registry.log")
 }
 

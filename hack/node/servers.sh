@@ -10,15 +10,6 @@ serve() { # NAME COMMAND...
   "$@" >"$NODE_STATE/$name.log" 2>&1 </dev/null &
 }
 
-await() { # SECONDS COMMAND...
-  local until=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < until)) || { printf 'gave up waiting for: %s\n' "$*"; return 1; }
-    sleep 0.2
-  done
-}
-
 start_containerd() {
   cat >/run/node/containerd.toml <<EOF
 version = 3
