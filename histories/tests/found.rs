@@ -94,3 +94,8 @@ fn status_writes_are_answered_with_409_while_a_backup_runs() {
 fn a_person_asks_for_a_poll_of_a_watch_whose_status_was_restored() {
     holds(&[(279, Act::Restore { watch: 1, back: 90 }), (286, Act::Request { watch: 1 })]);
 }
+
+#[test]
+fn a_backup_finishes_while_an_earlier_event_of_it_still_cannot_be_created() {
+    holds(&[(30, backup(2, 61)), (90, Act::ApiCode { verb: Verb::Post, code: 500, for_: 90 })]);
+}

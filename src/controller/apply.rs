@@ -37,8 +37,19 @@ pub async fn apply<A: ApiServer>(
     plan: &Plan,
     now: Timestamp,
 ) -> Result<Written, kube::Error> {
+    let mut lost = Vec::new();
     for event in &plan.events {
-        publish(context, view, event, now).await?;
+        if let Err(error) = publish(context, view, event, now).await? {
+            lost.push((event, error));
+        }
+    }
+    // An Event that was given up is lost only now that nothing else holds back the status: until then it is tried again.
+    for (event, error) in lost {
+        tracing::warn!(
+            namespace = view.namespace, name = view.name, reason = event.reason, %error,
+            "cannot publish an Event; it is lost, and the status is written without it"
+        );
+        context.metrics.event_published(event.reason, "error");
     }
     let Some(status) = &plan.status else { return Ok(Written::Done(view.basis())) };
     let mut written = view.watch.clone();
@@ -59,22 +70,24 @@ pub async fn apply<A: ApiServer>(
     written
 }
 
-/// Publishes one Event. "Already exists" is success: it was published before. A failure that may pass holds back the status
-/// for a while. After that, and where it will not pass, the Event is lost, and the status moves on: it is what verdicts and
-/// alerts are made from.
+/// Publishes one Event. "Already exists" is success: it was published before. A failure that may pass is returned as an error
+/// and holds back the status for a while. After that, and where it will not pass, the Event is given up, which the inner error
+/// says, and the status moves on: it is what verdicts and alerts are made from.
 async fn publish<A: ApiServer>(
     context: &Context<A>,
     view: &View<'_>,
     event: &Event,
     now: Timestamp,
-) -> Result<(), kube::Error> {
+) -> Result<Result<(), kube::Error>, kube::Error> {
     let event_object = object(context, view, event, now);
     let is_passing =
         |error: &kube::Error| !is_told(error) && context.retries.is_passing(error, context.clock.instant());
     let mut created = context.api_server.create_event(&event_object).await;
-    if created.as_ref().is_err_and(is_passing) {
-        if context.retries.holds_back(&view.key(), context.clock.instant()) {
-            return created;
+    if let Err(error) = &created
+        && is_passing(error)
+    {
+        if context.retries.holds_back(&view.key(), &event.name, context.clock.instant()) {
+            return created.map(Ok);
         }
         // At the end of a long outage this request may have been the last to fail, and the status would be the first to
         // be written. The Event is lost only where the API server answers and refuses the Event once more.
@@ -84,16 +97,10 @@ async fn publish<A: ApiServer>(
     let result = match created {
         Ok(()) => "success",
         Err(error) if is_told(&error) => "exists",
-        Err(error) => {
-            tracing::warn!(
-                namespace = view.namespace, name = view.name, reason = event.reason, %error,
-                "cannot publish an Event; it is lost, and the status is written without it"
-            );
-            "error"
-        }
+        Err(error) => return Ok(Err(error)),
     };
     context.metrics.event_published(event.reason, result);
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Whether an Event was published before.

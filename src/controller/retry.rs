@@ -1,4 +1,5 @@
-//! What could not be written to the API server: how often it was tried, since when, and when it is tried again.
+//! What could not be written to the API server: how often it was tried, when it is tried again, and how long an Event may hold
+//! back the status of its watch.
 //!
 //! Only watches in trouble are remembered. The time is a parameter.
 
@@ -17,7 +18,8 @@ const PASSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 const LASTING: (Duration, f64) = (Duration::from_mins(5), 20.0);
 /// How long after its last fault an API server may still be starting, and refuse what it will allow.
 const STARTING: Duration = Duration::from_mins(1);
-/// How long an Event may hold back a status.
+/// How long an Event may hold back a status, from its own first try: an Event of a later transition in the same trouble has a
+/// minute of its own, or its first try would be its last.
 const EVENTS: Duration = Duration::from_mins(1);
 
 /// All watches in trouble.
@@ -31,9 +33,16 @@ pub struct Retries {
 /// One watch in trouble.
 struct Trouble {
     tries: u32,
-    since: Instant,
     /// Until when news waits for the next try.
     until: Instant,
+    /// When each Event was first tried in vain, by its name.
+    events: HashMap<String, Instant>,
+}
+
+impl Trouble {
+    fn new(now: Instant) -> Self {
+        Self { tries: 0, until: now, events: HashMap::new() }
+    }
 }
 
 impl Retries {
@@ -54,16 +63,18 @@ impl Retries {
     }
 
     /// Whether an Event that cannot be written for a passing reason still holds back the status of its watch.
-    pub fn holds_back(&self, key: &WatchKey, now: Instant) -> bool {
-        let troubles = lock(&self.troubles);
-        troubles.get(key).is_none_or(|trouble| now.saturating_duration_since(trouble.since) < EVENTS)
+    pub fn holds_back(&self, key: &WatchKey, event: &str, now: Instant) -> bool {
+        let mut troubles = lock(&self.troubles);
+        let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
+        let since = *trouble.events.entry(event.to_owned()).or_insert(now);
+        now.saturating_duration_since(since) < EVENTS
     }
 
     /// One more try failed. Returns how long to wait, before jitter, and whether it is the first that failed.
     pub fn failed(&self, key: &WatchKey, is_passing: bool, now: Instant) -> (Duration, bool) {
         let mut troubles = lock(&self.troubles);
         let others = troubles.len().saturating_sub(usize::from(troubles.contains_key(key)));
-        let trouble = troubles.entry(key.clone()).or_insert(Trouble { tries: 0, since: now, until: now });
+        let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
         trouble.tries += 1;
         let longest = if is_passing { PASSING.1 } else { lasting(others + 1) };
         // A tenth less than the shortest wait that jitter makes of it, so that the next try itself is never held up. What a
@@ -149,10 +160,16 @@ mod tests {
     }
 
     #[test]
-    fn an_event_holds_back_a_status_for_a_minute() {
+    fn each_event_holds_back_a_status_for_a_minute_of_its_own() {
         let (retries, key, start) = (Retries::default(), WatchKey::from("a/b"), Instant::now());
+        let holds_back = |event: &str, at| retries.holds_back(&key, event, at);
+        assert!(holds_back("first", start));
         retries.failed(&key, true, start);
-        assert!(retries.holds_back(&key, start + EVENTS.mul_f64(0.99)));
-        assert!(!retries.holds_back(&key, start + EVENTS));
+        assert!(holds_back("first", start + EVENTS.mul_f64(0.99)));
+        assert!(!holds_back("first", start + EVENTS));
+        assert!(holds_back("second", start + EVENTS));
+        assert!(!holds_back("first", start + EVENTS) && !holds_back("second", start + 2 * EVENTS));
+        retries.ended(&key);
+        assert!(holds_back("first", start + 2 * EVENTS));
     }
 }

@@ -34,9 +34,9 @@ impl History {
             result = Err(no_answer());
             wait = (sent_at + TIMEOUT).saturating_sub(time::now());
         }
-        if let (Request::Post(_), Some(key), Err(error)) = (&request, key_of(&request), &result) {
+        if let (Request::Post(event), Err(error)) = (&request, &result) {
             let lasts = matches!(error, Error::Api(status) if status.code < 500 && ![409, 429].contains(&status.code));
-            self.told.not_created(&key, lasts, self.wrong.down > 0);
+            self.told.not_created(event, lasts, self.wrong.down > 0);
         }
         self.trace.note(
             time::now(),

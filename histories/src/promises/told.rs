@@ -21,14 +21,17 @@ use crate::{
 /// How long an Event that cannot be written holds back the status, less what a try takes.
 const HELD_BACK: Duration = Duration::from_secs(50);
 
+/// What an Event tells: the resource by its uid, the reason, and the task if it is about one.
+type Transition = (String, String, String);
+
 /// What was told so far.
 #[derive(Default)]
 pub struct Told {
     /// By resource, reason, task, and what else tells one from another.
     events: HashSet<(String, String, String, String)>,
-    /// For each watch, since when Events of it fail; and whether one may have been lost.
-    failing: HashMap<WatchKey, Duration>,
-    lossy: HashSet<WatchKey>,
+    /// Since when the Event of each transition fails; and those that may have been lost.
+    failing: HashMap<Transition, Duration>,
+    lossy: HashSet<Transition>,
     /// Failures and recoveries of a resource: told, and written.
     failures: HashMap<String, (usize, usize)>,
     /// When each condition Ready had begun that ended in a failure.
@@ -55,20 +58,20 @@ impl Told {
 
     /// An Event could not be created: for a passing reason, or one that lasts. An outage of the whole API server excuses no
     /// lost Event, however long it is; one that is refused after it may be lost at once.
-    pub fn not_created(&mut self, key: &WatchKey, lasts: bool, is_outage: bool) {
-        let since = *self.failing.entry(key.clone()).or_insert_with(time::now);
+    pub fn not_created(&mut self, event: &Event, lasts: bool, is_outage: bool) {
+        let transition = transition(event);
+        let since = *self.failing.entry(transition.clone()).or_insert_with(time::now);
         if !is_outage && (lasts || time::now() >= since + HELD_BACK) {
-            self.lossy.insert(key.clone());
+            self.lossy.insert(transition);
         }
     }
 
     /// An Event is created.
     pub fn created(&mut self, key: &WatchKey, event: &Event, cluster: &Cluster) -> Result<(), Box<Finding>> {
-        self.failing.remove(key);
-        let text = |field: &Option<String>| field.clone().unwrap_or_default();
-        let (reason, note) = (text(&event.reason), text(&event.note));
-        let resource = event.regarding.as_ref().and_then(|of| of.uid.clone()).unwrap_or_default();
-        let task = note.strip_prefix("task ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        let transition = transition(event);
+        self.failing.remove(&transition);
+        let note = event.note.clone().unwrap_or_default();
+        let (resource, reason, task) = transition;
         if reason == "PollFailed" {
             self.failures.entry(resource).or_default().0 += 1;
             return Ok(());
@@ -87,7 +90,7 @@ impl Told {
             _ => return Ok(()),
         };
         promise(is_true, "nothing is told that did not happen", || format!("{key}: {reason}, {note}"))?;
-        let is_new = self.events.insert((resource, reason.clone(), task.to_owned(), milestone.to_owned()));
+        let is_new = self.events.insert((resource, reason.clone(), task, milestone.to_owned()));
         promise(is_new, "a transition is told once", || format!("{key}: {reason}, {note}"))
     }
 
@@ -133,7 +136,10 @@ impl Told {
         after: &ClusterBackupWatchStatus,
     ) -> Result<(), Box<Finding>> {
         let uid = new.watch.metadata.uid.clone().unwrap_or_default();
-        let is_lossy = self.lossy.contains(key) || self.restored.contains(&uid);
+        let is_lossy = |reason: &str, task: &str| {
+            self.restored.contains(&uid)
+                || self.lossy.contains(&(uid.clone(), reason.to_owned(), task.to_owned()))
+        };
         let is = |status: &ClusterBackupWatchStatus, truth: &str| {
             condition::find(&status.conditions, types::READY).is_some_and(|ready| ready.status == truth)
         };
@@ -144,9 +150,11 @@ impl Told {
         if is(after, "False") && !is(before, "False") && self.left.insert((uid.clone(), left)) {
             let (told, written) = self.failures.entry(uid.clone()).or_default();
             *written += 1;
-            promise(is_lossy || *told >= *written, "a failure is told before it is written", || {
-                format!("{key}: {told} told, {written} written")
-            })?;
+            promise(
+                is_lossy("PollFailed", "") || *told >= *written,
+                "a failure is told before it is written",
+                || format!("{key}: {told} told, {written} written"),
+            )?;
         }
         let (Some(known), Some(tasks)) = (&before.tasks, &after.tasks) else { return Ok(()) };
         for task in tasks.iter().filter(|task| is_backup(task)) {
@@ -160,7 +168,7 @@ impl Told {
             });
             let event = (uid.clone(), reason.to_owned(), task.uid.clone(), String::new());
             promise(
-                !was_unfinished || is_lossy || self.events.contains(&event),
+                !was_unfinished || is_lossy(reason, &task.uid) || self.events.contains(&event),
                 "a transition is told before it is written",
                 || format!("{key}: {reason} of {}", task.uid),
             )?;
@@ -200,6 +208,13 @@ fn shows_what_was_answered(
         })?;
     }
     Ok(())
+}
+
+fn transition(event: &Event) -> Transition {
+    let note = event.note.as_deref().unwrap_or_default();
+    let task = note.strip_prefix("task ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+    let resource = event.regarding.as_ref().and_then(|of| of.uid.clone());
+    (resource.unwrap_or_default(), event.reason.clone().unwrap_or_default(), task.to_owned())
 }
 
 fn is_backup(task: &TaskStatus) -> bool {
