@@ -211,10 +211,13 @@ fn shows_what_was_answered(
 }
 
 fn transition(event: &Event) -> Transition {
+    let resource = event.regarding.as_ref().and_then(|of| of.uid.clone()).unwrap_or_default();
+    let reason = event.reason.clone().unwrap_or_default();
     let note = event.note.as_deref().unwrap_or_default();
     let task = note.strip_prefix("task ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-    let resource = event.regarding.as_ref().and_then(|of| of.uid.clone());
-    (resource.unwrap_or_default(), event.reason.clone().unwrap_or_default(), task.to_owned())
+    // A failure is one of the watch, whichever task is the newest at that time.
+    let task = if reason == "PollFailed" { "" } else { task };
+    (resource, reason, task.to_owned())
 }
 
 fn is_backup(task: &TaskStatus) -> bool {
