@@ -119,14 +119,14 @@ unreadable() { a_watch 11 unreadable 'interval: soon' | kubectl apply --filename
 
 # A minute becomes a second, and what stands for minutes in the thresholds of seconds becomes less too.
 shortened() {
-  sed -E -e 's/\[1h\]/[60s]/g' -e 's/\[6h\]/[60s]/g' -e 's/\[([0-9]+)m\]/[\1s]/g' -e 's/offset ([0-9]+)m/offset \1s/' \
+  sed -E -e 's/\[[16]h(\]|:)/[60s\1/g' -e 's/(\[|:)([0-9]+)m(\]|:)/\1\2s\3/g' -e 's/:([0-9]+)m\]/:\1s]/g' -e 's/offset ([0-9]+)m/offset \1s/' \
     -e 's/^( +for:) .*/\1 1s/' -e 's/ \+ 600$/ + 5/' -e 's/^( *> )60$/\11/' "$chart/files/alerts.yaml"
 }
 # Shortening must have changed nothing but times: without its numbers and units a line is what it was.
 only_times_differ() {
   local plain='s/[0-9]+[smhd]?//g'
   diff <(sed -E "$plain" "$chart/files/alerts.yaml") <(sed -E "$plain" "$scratch/rules.yaml") &&
-    ! grep -nE '\[[0-9]+[mhd]\]' "$scratch/rules.yaml"
+    ! grep -nE '(\[|:)[0-9]+[mhd](\]|:)' "$scratch/rules.yaml"
 }
 
 query() { promtool query instant "http://127.0.0.1:$prometheus" "$1"; }
