@@ -99,3 +99,18 @@ fn a_person_asks_for_a_poll_of_a_watch_whose_status_was_restored() {
 fn a_backup_finishes_while_an_earlier_event_of_it_still_cannot_be_created() {
     holds(&[(30, backup(2, 61)), (90, Act::ApiCode { verb: Verb::Post, code: 500, for_: 90 })]);
 }
+
+#[test]
+fn many_events_at_once_are_not_repeated_while_the_status_cannot_be_written() {
+    // Four at the first answer after the refusals: a backup succeeded, which is stale by now, another started, polls recovered.
+    let refused = Act::Cloud { level: Level::Account(0), trouble: CloudTrouble::Refuse, for_: 171 };
+    let mut script = script(&[
+        (210, refused),
+        (260, backup(1, 9)),
+        (395, Act::ApiCode { verb: Verb::Put, code: 409, for_: 217 }),
+        (400, backup(5, 60)),
+    ]);
+    script.watches.iter_mut().for_each(|watch| watch.max_age = Some(100));
+    let finding = run(&script, false).finding;
+    assert!(finding.is_none(), "{}", finding.unwrap());
+}

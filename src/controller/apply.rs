@@ -79,6 +79,10 @@ async fn publish<A: ApiServer>(
     event: &Event,
     now: Timestamp,
 ) -> Result<Result<(), kube::Error>, kube::Error> {
+    let key = view.key();
+    if context.retries.is_published(&key, &event.name) {
+        return Ok(Ok(()));
+    }
     let event_object = object(context, view, event, now);
     let is_passing =
         |error: &kube::Error| !is_told(error) && context.retries.is_passing(error, context.clock.instant());
@@ -86,7 +90,7 @@ async fn publish<A: ApiServer>(
     if let Err(error) = &created
         && is_passing(error)
     {
-        if context.retries.holds_back(&view.key(), &event.name, context.clock.instant()) {
+        if context.retries.holds_back(&key, &event.name, context.clock.instant()) {
             return created.map(Ok);
         }
         // At the end of a long outage this request may have been the last to fail, and the status would be the first to
@@ -99,6 +103,7 @@ async fn publish<A: ApiServer>(
         Err(error) if is_told(&error) => "exists",
         Err(error) => return Ok(Err(error)),
     };
+    context.retries.published(&key, &event.name, context.clock.instant());
     context.metrics.event_published(event.reason, result);
     Ok(Ok(()))
 }

@@ -1,9 +1,9 @@
-//! What could not be written to the API server: how often it was tried, when it is tried again, and how long an Event may hold
-//! back the status of its watch.
+//! What could not be written to the API server: how often it was tried, when it is tried again, which Events need no further
+//! try, and how long one may hold back the status of its watch.
 //!
-//! Only watches in trouble are remembered. The time is a parameter.
+//! A watch is forgotten as soon as all is written. The time is a parameter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,13 +35,15 @@ struct Trouble {
     tries: u32,
     /// Until when news waits for the next try.
     until: Instant,
-    /// When each Event was first tried in vain, by its name.
-    events: HashMap<String, Instant>,
+    /// The Events that exist, by name: while the status cannot be written, they are not published with each try.
+    published: HashSet<String>,
+    /// When each Event was first tried in vain, by name.
+    failing: HashMap<String, Instant>,
 }
 
 impl Trouble {
     fn new(now: Instant) -> Self {
-        Self { tries: 0, until: now, events: HashMap::new() }
+        Self { tries: 0, until: now, published: HashSet::new(), failing: HashMap::new() }
     }
 }
 
@@ -66,8 +68,20 @@ impl Retries {
     pub fn holds_back(&self, key: &WatchKey, event: &str, now: Instant) -> bool {
         let mut troubles = lock(&self.troubles);
         let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
-        let since = *trouble.events.entry(event.to_owned()).or_insert(now);
+        let since = *trouble.failing.entry(event.to_owned()).or_insert(now);
         now.saturating_duration_since(since) < EVENTS
+    }
+
+    /// An Event exists now, and need not be published again.
+    pub fn published(&self, key: &WatchKey, event: &str, now: Instant) {
+        let mut troubles = lock(&self.troubles);
+        let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
+        trouble.published.insert(event.to_owned());
+    }
+
+    /// Whether an Event was published since all was last written.
+    pub fn is_published(&self, key: &WatchKey, event: &str) -> bool {
+        lock(&self.troubles).get(key).is_some_and(|trouble| trouble.published.contains(event))
     }
 
     /// One more try failed. Returns how long to wait, before jitter, and whether it is the first that failed.
@@ -171,5 +185,15 @@ mod tests {
         assert!(!holds_back("first", start + EVENTS) && !holds_back("second", start + 2 * EVENTS));
         retries.ended(&key);
         assert!(holds_back("first", start + 2 * EVENTS));
+    }
+
+    #[test]
+    fn a_published_event_is_remembered_until_all_is_written() {
+        let (retries, key, start) = (Retries::default(), WatchKey::from("a/b"), Instant::now());
+        assert!(!retries.is_published(&key, "first"));
+        retries.published(&key, "first", start);
+        assert!(retries.is_published(&key, "first") && !retries.is_published(&key, "second"));
+        assert_eq!(retries.ended(&key), 0);
+        assert!(!retries.is_published(&key, "first"));
     }
 }
