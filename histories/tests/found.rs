@@ -114,3 +114,17 @@ fn many_events_at_once_are_not_repeated_while_the_status_cannot_be_written() {
     let finding = run(&script, false).finding;
     assert!(finding.is_none(), "{}", finding.unwrap());
 }
+
+#[test]
+fn two_watches_of_one_cluster_are_listed_as_of_a_moment_before_their_requests_were_answered() {
+    let mut script = script(&[
+        (54, Act::Silence { for_: 116, ends: false }),
+        (113, Act::Request { watch: 0 }),
+        (138, Act::Request { watch: 1 }),
+        (201, Act::Request { watch: 1 }),
+        (265, Act::Relist { back: 107 }),
+    ]);
+    (script.watches[0].interval, script.watches[1].interval, script.watches[1].secret) = (20, 13, 0);
+    let finding = run(&script, false).finding;
+    assert!(finding.is_none(), "{}", finding.unwrap());
+}

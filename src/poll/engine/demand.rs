@@ -121,9 +121,10 @@ impl Engine {
         let version = self.config.hasher.hash_one(&settled.basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
         watch.settled_at = Some(now);
-        if settled.number.is_some() && watch.answered && !settled.has_request {
+        if settled.number.is_some() && watch.answered && !settled.has_request && !settled.is_live {
             // The resource does not ask any more, or this copy is of a moment before it asked, and the answer was taken over
-            // without an echo. A request that is seen again is one to answer.
+            // without an echo. A request that is seen again is one to answer. Where the API server itself says that nothing is
+            // asked, only an older copy still shows the request, which would be answered again and again.
             (watch.request, watch.answered) = (0, false);
         }
         // A copy may be of an older moment than what the API server itself said.
