@@ -1,6 +1,6 @@
 //! The leader is frozen for longer than its Lease holds, as a node is that hangs, and goes on as if nothing had happened.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::{
     api_proxy::Effect,
@@ -12,7 +12,10 @@ use crate::harness::{
     wait::{LIMIT, meanwhile, until},
 };
 
-tests![a_leader_that_was_frozen_until_another_led_writes_nothing_more_and_ends_or_stands_by];
+tests![a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_stands_by];
+
+/// Four times as long as the Lease holds.
+const FROZEN: Duration = Duration::from_mins(1);
 
 const STATUS: &str = "update clusterbackupwatches/status";
 
@@ -24,7 +27,7 @@ async fn leads(operator: &Operator) {
     until("it leads", LIMIT, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
 }
 
-async fn a_leader_that_was_frozen_until_another_led_writes_nothing_more_and_ends_or_stands_by(scene: Scene) {
+async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_stands_by(scene: Scene) {
     rbac::grant(&scene, rbac::LEASES).await;
     let namespace = scene.namespace.clone();
     let flags = ["--leader-elect", "--lease-namespace", namespace.as_str()];
@@ -39,11 +42,16 @@ async fn a_leader_that_was_frozen_until_another_led_writes_nothing_more_and_ends
     twins.moved("Queuing", 10).await;
     until("a status is refused", LIMIT, async || (twins.proxy.struck(STATUS) > 0).then_some(())).await;
     twins.operator.signal("STOP");
+    let frozen = Instant::now();
     twins.proxy.heal(STATUS);
     leads(&standby).await;
     twins.recovers().await;
     twins.moved("Running", 30).await;
     twins.recovers().await;
+    meanwhile(FROZEN.saturating_sub(frozen.elapsed()), async || {
+        assert_eq!(standby.metric("leader").await, Some(1.0), "its successor goes on leading");
+    })
+    .await;
     let writes = twins.writes();
     twins.operator.signal("CONT");
     let stands_by = |operator: &Operator| operator.text().matches("standing by for the Lease").count() > 1;

@@ -21,7 +21,7 @@
 //! | a resource deleted and created again, seen or not | `re_created` |
 //! | the definition deleted and installed again | `definition_away` |
 //! | each verb on the Lease answered with those codes for longer than it holds | `lease` |
-//! | the leader frozen until another leads | `frozen` |
+//! | the leader frozen for a minute | `frozen` |
 //! | the leader killed, told to stop, robbed of its Lease; two operators at once | `replicas` |
 //! | others write to the same resources; a status restored | `concurrent_writers`, `restored_status` |
 //!
