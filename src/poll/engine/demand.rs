@@ -48,7 +48,9 @@ impl Engine {
         let age = if demand.has_record { Duration::ZERO } else { demand.cadence.period / 2 };
         let since = now.checked_sub(age).unwrap_or(self.start);
         let held = &self.fetches[fetch];
-        let is_new = held.outcome.is_some() && held.sent_at.is_some_and(|sent| sent >= since);
+        // While a poll is under way, the outcome is that of one before, whose time is not known any more.
+        let is_held = held.outcome.is_some() && !matches!(held.state, State::InFlight(_));
+        let is_new = is_held && held.sent_at.is_some_and(|sent| sent >= since);
         let watch = Watch {
             uid,
             generation: demand.generation,

@@ -29,6 +29,32 @@ fn a_watch_that_joins_a_cluster_already_polled_has_an_answer_at_once() {
 }
 
 #[test]
+fn a_watch_that_joins_while_a_poll_is_under_way_has_its_answer_and_not_the_one_before() {
+    let mut lab = Lab::new();
+    let mut polls = 0;
+    lab.cloud(move |_, _| {
+        polls += 1;
+        (seconds(4), answer(polls))
+    });
+    lab.watch("prod/first", target("r", 1, 0), secret("prod"));
+    // Whose reconcile hangs: what it has not taken over is kept.
+    lab.watches.clear();
+    lab.run(seconds(5));
+    while lab.sent.len() < 2 {
+        lab.run(seconds(1));
+    }
+    lab.watch("prod/same", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(5));
+    let latest = |outcome: &Outcome| match outcome {
+        Outcome::Answer(answer) => answer.latest_backup_time.map(Timestamp::as_second),
+        Outcome::Fault { .. } => None,
+    };
+    let learned: Vec<_> =
+        lab.watches["prod/same"].outcomes.iter().map(|(_, outcome)| latest(outcome)).collect();
+    assert_eq!(learned, [Some(2)]);
+}
+
+#[test]
 fn what_one_secret_fetched_is_never_another_s_even_with_the_same_key() {
     let mut lab = Lab::new();
     lab.secrets(|_, _| (Duration::from_millis(5), credential("the-same-key")));
