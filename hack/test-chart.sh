@@ -330,6 +330,8 @@ inside() {
     kubectl kustomize "config/$name" >"$scratch/rendered-config-$name.yaml"
     check "server-side dry run, strictly, config/$name" server_accepts "$scratch/rendered-config-$name.yaml"
   done
+  check 'Argo CD never prunes the CRD of config/default' \
+    grep -q '^    argocd.argoproj.io/sync-options: Prune=false$' "$scratch/rendered-config-default.yaml"
 
   section 'The schemas of this API server'
   mkdir -p "$scratch/schemas"
