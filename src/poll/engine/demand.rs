@@ -134,7 +134,10 @@ impl Engine {
             (watch.settled, watch.status) = (version, settled.basis.status);
             watch.is_live = settled.is_live;
         }
-        watch.edited = watch.told != 0 && watch.told != version && watch.edited;
+        // What somebody else wrote is corrected by an answer, and not by a reconcile that has none.
+        if watch.told == version && (settled.is_live || settled.number.is_some()) {
+            watch.edited = false;
+        }
         watch.cadence = settled.cadence;
         let judge_at = settled.judge_after.map(|after| later(now, after));
         match settled.number {

@@ -173,6 +173,16 @@ fn a_resource_that_somebody_else_wrote_is_told_of_the_next_answer_though_it_is_t
     lab.run(seconds(25));
     assert_eq!(lab.watches["prod/0"].wakes, 1);
     lab.engine.saw("prod/0", "of somebody else", lab.now);
+    // Something else makes it reconcile before that answer, which corrects nothing.
+    let settled = Settled {
+        number: None,
+        cadence: lab.watches["prod/0"].demand.cadence,
+        judge_after: None,
+        basis: basis("of somebody else"),
+        is_live: false,
+        has_request: false,
+    };
+    lab.engine.settle(&"prod/0".into(), &settled, lab.now);
     lab.run(seconds(11));
     assert_eq!(lab.watches["prod/0"].wakes, 2);
     lab.run(minutes(5));
