@@ -1,16 +1,17 @@
-//! One account, a project in a region: a token bucket, and what a 429 does to it. Pure: the clock is a parameter.
+//! One account (a project in a region): its rate limiter, a token bucket, and its throttling after a 429. Pure: the
+//! clock is a parameter.
 
 use std::time::{Duration, Instant};
 
 use super::{breaker::Breaker, held::Held, queue::Queue};
 use crate::cloud::target::{ProjectId, Region};
 
-/// How many requests an account is given.
+/// The rate limit of an account.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
     /// Requests per second; positive and finite.
     pub rate: f64,
-    /// How many may go at once after a quiet time; at least 1.
+    /// How many requests may be sent at once after a quiet time; at least 1.
     pub burst: u32,
 }
 
@@ -19,27 +20,27 @@ pub struct Limit {
 pub struct Account {
     /// The endpoint that serves it.
     pub endpoint: usize,
-    /// Region and project; every fetch shares these texts.
+    /// Region and project; the fetches of the account share these strings.
     pub name: (Region, ProjectId),
-    /// Faults without an HTTP status.
+    /// The circuit breaker; it counts faults without an HTTP status.
     pub breaker: Breaker,
     /// Requests in flight.
     pub in_flight: usize,
-    /// When the last request left.
+    /// When the last request was sent.
     pub sent_at: Option<Instant>,
-    /// Who waits.
+    /// The fetches that wait to be sent.
     pub queue: Queue,
     limit: Limit,
     tokens: f64,
     filled: Instant,
     shut: Option<(Held, Instant)>,
-    /// After a 429 one request at a time, until one is answered by something else.
+    /// After a 429 one request is sent at a time, until one ends in something else than a 429.
     cautious: bool,
     throttled: u32,
 }
 
 impl Account {
-    /// A full bucket.
+    /// An account with a full bucket.
     pub fn new(endpoint: usize, name: (Region, ProjectId), limit: Limit, now: Instant) -> Self {
         Self {
             endpoint,
@@ -57,42 +58,42 @@ impl Account {
         }
     }
 
-    /// Whether it was answered when it was last asked.
+    /// Whether the last request was answered and none is in flight.
     pub fn is_well(&self) -> bool {
         self.in_flight == 0 && self.breaker.fault().is_none() && self.breaker.answered_at().is_some()
     }
 
-    /// The 429 that keeps the account shut, and until when.
+    /// The 429 by which the account is shut, and until when.
     pub fn shut(&self, now: Instant) -> Option<(&Held, Instant)> {
         self.shut.as_ref().filter(|(_, until)| now < *until).map(|(held, until)| (held, *until))
     }
 
-    /// Whether the bucket has a request to give, with at most `share` in flight.
+    /// Whether the rate limiter admits a request, with at most `share` in flight.
     pub fn has_token(&mut self, share: usize, now: Instant) -> bool {
         self.fill(now);
         self.in_flight < if self.cautious { 1 } else { share } && self.tokens >= 1.0
     }
 
-    /// When the next token is there, if only that is missing.
+    /// When the next token is there, if a fetch waits and only a token is missing.
     pub fn next_token(&self, share: usize) -> Option<Instant> {
         let only_a_token = self.tokens < 1.0 && self.in_flight < if self.cautious { 1 } else { share };
         let missing = (1.0 - self.tokens) / self.limit.rate;
-        // A rate of next to nothing is looked at again in an hour.
+        // Upper bound, because at a rate close to zero the wait would overflow.
         let missing =
             Duration::try_from_secs_f64(missing).unwrap_or(Duration::MAX).min(Duration::from_hours(1));
         (only_a_token && !self.queue.is_empty()).then(|| self.filled + missing + Duration::from_millis(1))
     }
 
-    /// A request leaves.
+    /// Records that a request is sent.
     pub fn sent(&mut self, now: Instant) {
         self.tokens -= 1.0;
         self.in_flight += 1;
         self.sent_at = Some(now);
     }
 
-    /// The cloud throttles the account: nothing leaves for this long, and then one request at a time.
+    /// The cloud throttles the account: nothing is sent for `wait`, and then one request at a time.
     pub fn throttle(&mut self, held: Held, wait: impl FnOnce(u32) -> Duration, now: Instant) {
-        // Those that were on their way when the first 429 came say nothing new.
+        // A 429 to a request that was in flight when the first one came is no further occurrence.
         if self.shut(now).is_none() {
             self.throttled += 1;
         }
@@ -103,14 +104,15 @@ impl Account {
         (self.tokens, self.filled) = (0.0, until);
     }
 
-    /// The cloud answered with something else than a 429.
+    /// The cloud answered with something else than a 429. While the account is shut this changes nothing, because the
+    /// request was sent before the 429 came.
     pub fn calm(&mut self, now: Instant) {
         if self.shut(now).is_none() {
             (self.cautious, self.throttled) = (false, 0);
         }
     }
 
-    /// Whether it is as good as a new one: then it may be forgotten once nobody uses it.
+    /// Whether it is equal to a new one, so that it can be dropped once no fetch uses it.
     pub fn is_idle(&mut self, now: Instant) -> bool {
         self.fill(now);
         self.in_flight == 0
@@ -123,7 +125,7 @@ impl Account {
     fn fill(&mut self, now: Instant) {
         let gained = now.saturating_duration_since(self.filled).as_secs_f64() * self.limit.rate;
         self.tokens = (self.tokens + gained).min(f64::from(self.limit.burst));
-        // While the account is shut the time of the last fill lies in the future.
+        // While the account is shut, the time of the last fill lies in the future.
         self.filled = self.filled.max(now);
     }
 }

@@ -1,8 +1,8 @@
-//! A circuit breaker: after a run of faults without an HTTP status one probe at a time, ever more rarely, until the first
-//! answer.
+//! A circuit breaker: a run of faults without an HTTP status opens it. While it is open it admits one probe at a time,
+//! with exponential backoff; the first answer closes it.
 //!
-//! An endpoint has one, and each account one of its own. Pure: the clock is a parameter. What a blocked fetch is told, and
-//! which fetch becomes the probe, is left to [`super::engine`].
+//! Each endpoint and each account has one. Pure: the clock is a parameter. Which fetch becomes the probe, and what a
+//! blocked fetch reports, is left to [`super::engine`].
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ const THRESHOLD: u32 = 5;
 /// The first wait for a probe, doubled with every probe that fails, and the longest.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
-/// Whether a request may go out.
+/// Whether a request may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Yes.
+    /// Yes: the breaker is closed.
     Closed,
-    /// Yes, as the one probe; [`Breaker::sent`] has to be told.
+    /// Yes, as the one probe; the caller has to call [`Breaker::sent`].
     Probe,
-    /// No.
+    /// No: the breaker is open, and a probe is under way or not due yet.
     Blocked,
 }
 
@@ -42,8 +42,8 @@ struct Open {
 }
 
 impl Breaker {
-    /// Whether a request may go out at `now`. A fetch that is `eager` need not wait for the time of the next probe, only
-    /// for the end of the running one.
+    /// Whether a request may be sent at `now`. An `eager` one, asked for by a person, does not wait for the time of the
+    /// next probe, only for the end of the running one.
     pub fn admit(&self, now: Instant, eager: bool) -> Admission {
         match &self.open {
             None => Admission::Closed,
@@ -52,7 +52,7 @@ impl Breaker {
         }
     }
 
-    /// A request went out as the probe.
+    /// A request was sent as the probe.
     pub fn sent(&mut self) {
         if let Some(open) = &mut self.open {
             open.probing = true;
@@ -74,8 +74,8 @@ impl Breaker {
         self.last.as_ref().filter(|_| self.faults > 0)
     }
 
-    /// A request ended without an HTTP status. Where an answer came after it had been sent, the fault lies elsewhere: it
-    /// does not count.
+    /// A request ended without an HTTP status. If an answer arrived after it had been sent, the endpoint or account
+    /// answers, so the fault does not count.
     pub fn failed(&mut self, held: &Held, probe: bool, now: Instant) {
         if let Some(open) = self.open.as_mut().filter(|_| probe) {
             open.probing = false;

@@ -1,5 +1,5 @@
-//! The loop that drives the engine: it has the clock, sends what the engine wants sent, and wakes watches. All else is in
-//! [`super::engine`].
+//! The loop that drives the engine: it has the clock, carries out the engine's effects on a [`World`] as tasks, feeds
+//! their results back, and wakes watches. All decisions are made in [`super::engine`].
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,17 +34,17 @@ struct Shared {
     turned: AtomicU64,
 }
 
-/// What one turn of the loop brings.
+/// What there is to do after one turn of the loop.
 pub struct Turn {
-    /// What to do; each effect ends with [`Poller::fetched`] or [`Poller::resolved`].
+    /// What to do; the result of each effect goes to [`Poller::fetched`] or [`Poller::resolved`].
     pub effects: Vec<Effect>,
-    /// The watches that have something to take over.
+    /// The watches that have an outcome to take over.
     pub woken: Vec<WatchKey>,
-    /// When to turn again, if nothing happens before.
+    /// When to turn again at the latest.
     pub until: Instant,
 }
 
-/// What an effect brought.
+/// The result of an effect.
 enum Done {
     Fetched(usize, Fetched),
     Resolved(usize, Resolution),
@@ -132,11 +132,11 @@ impl Poller {
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {
-        // A panic half-way through a change leaves nothing to go on from: the loop ends, and the process with it.
+        // A panic during a change may leave the state inconsistent: the loop panics too, which ends the process.
         self.0.engine.lock().expect("the engine is whole")
     }
 
-    /// Polls for ever; `wake` is called with each watch that has something to take over.
+    /// Polls for ever; `wake` is called with each watch that has an outcome to take over.
     pub async fn run(&self, world: Arc<impl World>, wake: impl Fn(WatchKey)) {
         let mut tasks = JoinSet::new();
         loop {
@@ -184,13 +184,13 @@ impl Poller {
         match done {
             Ok(Done::Fetched(id, fetched)) => self.fetched(id, fetched),
             Ok(Done::Resolved(id, resolution)) => self.resolved(id, resolution),
-            // Panics are caught where they happen, and nobody cancels a task.
+            // Unreachable: `carry_out` catches panics, and no task is cancelled.
             Err(error) => tracing::error!(%error, "a task of the polling engine was lost"),
         }
     }
 }
 
-/// Carries out one effect. A panic in it fails this one poll alone.
+/// Carries out one effect. A panic is caught, so that it fails this one poll alone.
 async fn carry_out(world: Arc<impl World>, effect: Effect, clock: Clock) -> Done {
     let now = clock.now();
     match effect {

@@ -1,11 +1,11 @@
-//! The states of one fetch and of one watch. What moves them is [`super::engine`].
+//! The states of one fetch and of one watch. The transitions between them are in [`super::engine`].
 
 use std::time::{Duration, Instant};
 
 use super::{Cadence, Outcome, WatchKey, queue::Place};
 use crate::cloud::target::Target;
 
-/// One cluster, asked with one credential.
+/// One cluster, polled with one credential source.
 #[derive(Debug)]
 pub struct Fetch {
     /// The cluster.
@@ -14,9 +14,9 @@ pub struct Fetch {
     pub account: usize,
     /// Its source of credentials.
     pub source: usize,
-    /// Who wants to know.
+    /// The watches that share it.
     pub watches: Vec<WatchKey>,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// Since when a poll has been due.
     pub due_since: Instant,
@@ -24,13 +24,13 @@ pub struct Fetch {
     pub sent_at: Option<Instant>,
     /// When the last answer was decoded.
     pub full_at: Option<Instant>,
-    /// The hashes of the last answer: its body, and what it says.
+    /// The hashes of the last answer: that of its body, and that of the decoded answer.
     pub known: Option<(u64, u64)>,
     /// How many polls in a row have failed.
     pub failures: u32,
     /// The number of the last fault that was counted.
     pub counted: u64,
-    /// When a fault that is taken over counts as the next failed poll.
+    /// The earliest moment at which a fault that is taken over counts as the next failed poll.
     pub count_at: Instant,
     /// The newest outcome, until every watch has taken it over.
     pub outcome: Option<Outcome>,
@@ -42,10 +42,10 @@ pub struct Fetch {
     pub answered: Option<jiff::Timestamp>,
 }
 
-/// Where a fetch stands.
+/// The state of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum State {
-    /// Nothing to do until its timer rings.
+    /// Nothing is to be done until its timer fires at this moment.
     Idle(Instant),
     /// Waits for its credential.
     Resolving,
@@ -85,33 +85,33 @@ pub struct Watch {
     pub taken: u64,
     /// Whether the newest outcome answers its request.
     pub answered: bool,
-    /// Hash of the resourceVersion that the API server told last; 0 before the first.
+    /// Hash of the resourceVersion that the watch stream delivered last; 0 before the first.
     pub told: u64,
-    /// Hash of the one that was settled, or that the watch came with.
+    /// Hash of the resourceVersion that was settled last, or that the watch came with.
     pub settled: u64,
-    /// Hash of the status in it.
+    /// Hash of the status of that version.
     pub status: u64,
-    /// Whether the API server itself said so, and not a copy, which may be of an older moment.
+    /// Whether that version is from a reply of the API server, and not from the cached copy, which may be older.
     pub is_live: bool,
     /// When it was settled.
     pub settled_at: Option<Instant>,
-    /// Whether the API server told of another version since.
+    /// Whether the watch stream has delivered another version since.
     pub edited: bool,
 }
 
 /// An outcome that a watch waits for.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
-    /// The request for it must not have been sent before.
+    /// The request that brings it must not have been sent before this moment.
     pub since: Instant,
-    /// Whether a person asked.
+    /// Whether a person asked for it.
     pub forced: bool,
-    /// Whether the watch was never polled.
+    /// Whether the watch was not polled with its current spec yet.
     pub first: bool,
 }
 
 impl Watch {
-    /// Whether it must be told of the next answer, be it the same as the last one.
+    /// Whether it must be told of the next answer, even if that is the same as the last one.
     pub fn is_waiting(&self, now: Instant) -> bool {
         self.pending.is_some() || self.judge_at.is_some_and(|at| at <= now) || self.edited
     }
@@ -142,7 +142,7 @@ impl Fetch {
 
     /// The earliest moment at which a poll that nobody asked for may be sent.
     pub fn floor(&self, now: Instant) -> Instant {
-        /// Watches that come one after another share a request.
+        /// So that watches that join one shortly after another share a request.
         const SPACING: Duration = Duration::from_secs(1);
         self.sent_at.map_or(now, |sent| now.max(sent + SPACING))
     }

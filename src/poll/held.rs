@@ -1,4 +1,4 @@
-//! A fault that is held at the level it belongs to, for everybody below to take over.
+//! A fault that is held at the level that it belongs to, for the fetches below to take over.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,11 +10,11 @@ use crate::cloud::fault::Fault;
 pub struct Held {
     /// What went wrong.
     pub fault: Arc<Fault>,
-    /// Tells this occurrence from every other: a fetch counts each once, however often it meets it.
+    /// Identifies this occurrence: a fetch counts it once, however often it takes it over.
     pub number: u64,
-    /// When the request was sent that met it.
+    /// When the request that failed was sent.
     pub sent_at: Instant,
-    /// When it was met.
+    /// When it failed.
     pub met_at: Instant,
 }
 

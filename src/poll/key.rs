@@ -1,8 +1,8 @@
-//! How an access key stands with the cloud. Huawei locks a key for minutes after five refused requests, so a refusal holds
-//! for every fetch with the same key, wherever its copies are, and a key that nothing has proven makes two requests at a
-//! time at most.
+//! Whether the cloud accepts an access key. Huawei locks a key for minutes after five refused requests. So a refusal
+//! holds for every fetch with the same key, whichever Secrets have copies of it, and a key has at most two requests in
+//! flight until one of them proves it.
 //!
-//! Pure: the clock is a parameter. Keys are told apart by a keyed hash of their values ([`super::engine`]).
+//! Pure: the clock is a parameter. [`super::engine`] identifies a key by a keyed hash of its values.
 
 use std::time::{Duration, Instant};
 
@@ -10,19 +10,19 @@ use super::{backoff, held::Held};
 
 /// The wait after the first refusal, doubled with each further one, and the longest.
 const REFUSED: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
-/// How often a person's own request passes a refusal.
+/// How often a person's request may be sent with a refused key.
 const PASSAGE: Duration = Duration::from_mins(1);
 /// How many requests may be in flight before the first one proves the key.
 const UNPROVEN: usize = 2;
 
-/// Whether a request with this key may go out.
+/// Whether a request with this key may be sent.
 #[derive(Debug)]
 pub enum Standing<'a> {
     /// Yes.
     Free,
-    /// Not now: others are on their way to prove the key.
+    /// Not now: the requests in flight may prove the key.
     Busy,
-    /// No: the key was refused, and this is how.
+    /// No: the key was refused, with this fault.
     Refused(&'a Held),
 }
 
@@ -37,7 +37,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Whether a request may go out; one that is `forced`, asked for by a person, passes a refusal once a minute.
+    /// Whether a request may be sent; a `forced` one, asked for by a person, passes a refusal once a minute.
     pub fn standing(&self, forced: bool, now: Instant) -> Standing<'_> {
         let passes = forced && self.passed.is_none_or(|passed| now >= passed + PASSAGE);
         match &self.refused {
@@ -53,12 +53,12 @@ impl Key {
         self.proven
     }
 
-    /// When a refused key is tried again.
+    /// When the backoff of a refused key ends.
     pub fn refused_until(&self) -> Option<Instant> {
         self.refused.as_ref().map(|(_, until)| *until)
     }
 
-    /// A request went out.
+    /// A request was sent.
     pub fn sent(&mut self, forced: bool, now: Instant) {
         self.in_flight += 1;
         if forced && self.refused.is_some() {
@@ -66,12 +66,12 @@ impl Key {
         }
     }
 
-    /// A request ended, however.
+    /// A request ended, whatever its result.
     pub fn ended(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// A 200, 403 or 404: the cloud accepted the signature. Other statuses may come from in front of the check.
+    /// A 200, 403 or 404 proves that the cloud accepted the signature. Other statuses may come from before that check.
     pub fn prove(&mut self) {
         *self = Self { proven: true, in_flight: self.in_flight, ..Self::default() };
     }
@@ -83,7 +83,7 @@ impl Key {
         self.refused = Some((held, now + backoff(REFUSED.0, self.refusals, REFUSED.1)));
     }
 
-    /// Whether nothing would be lost by forgetting the key once nobody uses it.
+    /// Whether the key can be dropped once no source has it: no request is in flight, and any refusal is long over.
     pub fn is_idle(&self, now: Instant) -> bool {
         self.in_flight == 0 && self.refused_until().is_none_or(|until| now >= until + REFUSED.1)
     }

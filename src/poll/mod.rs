@@ -1,8 +1,9 @@
-//! The polling engine: which cluster is asked when, and what its watches learn of it.
+//! The polling engine: it decides when each cluster is polled, and hands the outcome to the watches of that cluster.
 //!
-//! Its unit is the *fetch*: one cluster, asked with one credential. All watches of a fetch share it. [`engine`] is a pure
-//! state machine: it takes what watches want and what requests brought, and returns what to do next. [`driver`] is the thin
-//! loop that does it; only there are a clock and I/O. What a fault means is decided at the level it belongs to:
+//! Its unit is the *fetch*: one cluster, polled with one credential source. All watches that want the same share the
+//! fetch. [`engine`] is a pure state machine: it takes the demands of watches and the results of requests, and returns
+//! what to do next. [`driver`] is the loop around it, with the clock; the I/O is that of a [`world`]. A fault is held
+//! at the level that it belongs to, and concerns every fetch below:
 //!
 //! ```text
 //! endpoint   breaker, a share of the requests in flight
@@ -11,8 +12,8 @@
 //!       fetch   everything else
 //! ```
 //!
-//! Who is below a fault takes it over when its own poll is due, without a request of its own. What an outcome means for a
-//! resource is left to [`crate::controller`].
+//! A fetch that such a fault blocks takes the fault over when its poll is due, and sends no request. What an outcome
+//! means for a resource is left to [`crate::controller`].
 
 pub mod account;
 mod breaker;
@@ -38,7 +39,7 @@ use crate::cloud::{
     target::{Region, Target},
 };
 
-/// How many polls in a row must fail before a watch counts as blind, when a later one may well succeed.
+/// How many polls in a row must fail before a watch counts as blind, if the fault may pass by itself.
 pub const FAILURES_TO_REPORT: u32 = 3;
 
 /// The namespace and name of a resource, as `namespace/name`.
@@ -54,25 +55,25 @@ pub enum Source {
         /// Its name.
         name: String,
     },
-    /// The operator's own identity, as it is in a region.
+    /// The operator's own identity in a region.
     Operator(Region),
 }
 
-/// What reading a credential brought.
+/// The result of reading a credential.
 #[derive(Debug)]
 pub enum Resolution {
     /// The credential.
     Resolved(ResolvedCredential),
-    /// There is none, until somebody acts.
+    /// There is none; the fault says why, and whether that may pass by itself.
     Missing(Fault),
-    /// Perhaps there is none. An API server that has just started refuses everything for a moment, so it is asked again
-    /// before this is believed.
+    /// The API server refused the read. One that has just started refuses everything for a moment, so a refusal is
+    /// believed only when it is repeated.
     Doubtful(Fault),
     /// The API server gave no answer, so nothing is known.
     Unknown,
 }
 
-/// How often a watch wants its cluster to be asked.
+/// How often a watch wants its cluster to be polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cadence {
     /// The time between two polls.
@@ -83,8 +84,8 @@ pub struct Cadence {
     pub running: bool,
 }
 
-/// What a resource is when outcomes are planned onto it. Where somebody else has written its status since, they may have seen
-/// more of the cloud than an outcome from before.
+/// The version of a resource that an outcome is planned onto. If somebody else has written the status since, that
+/// status may be of a later answer than the outcome, which must not replace it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Basis {
     /// `metadata.resourceVersion`
@@ -96,20 +97,20 @@ pub struct Basis {
 /// What a watch wants.
 #[derive(Clone, Debug)]
 pub struct Demand {
-    /// `metadata.uid`: a resource that is created anew under the same name is another.
+    /// `metadata.uid`: a resource that was deleted and created anew under the same name is another watch.
     pub uid: String,
     /// `metadata.generation`: a changed spec is polled at once.
     pub generation: Option<i64>,
-    /// The cluster to ask.
+    /// The cluster to poll.
     pub target: Target,
-    /// The credential to ask it with.
+    /// The source of the credential.
     pub source: Source,
-    /// How often.
+    /// How often to poll.
     pub cadence: Cadence,
-    /// Over how long the first poll of this process may be spread; none for a watch without a record, which is polled at
-    /// once.
+    /// The time over which the first poll by this process may be spread; `None` polls at once, because the status has
+    /// no verdict on the current spec.
     pub spread: Option<Duration>,
-    /// A person's request for a poll now that is not handled yet.
+    /// A person's request to poll now, while it is not handled yet.
     pub request: Option<String>,
     /// The resource as it was read.
     pub basis: Basis,
@@ -117,7 +118,7 @@ pub struct Demand {
     pub has_record: bool,
 }
 
-/// What the newest poll brought.
+/// The result of the newest poll.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// The cloud answered.
@@ -132,7 +133,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it decides how a watch stands: an answer, a fault that does not pass by itself, or the third in a row.
+    /// Whether it decides the condition Ready: an answer, a definite fault, or the third failed poll in a row.
     pub fn is_decisive(&self) -> bool {
         match self {
             Self::Answer(_) => true,
@@ -144,7 +145,7 @@ impl Outcome {
 /// An outcome that a watch has not taken over yet.
 #[derive(Clone, Debug)]
 pub struct News {
-    /// What it is.
+    /// The outcome.
     pub outcome: Outcome,
     /// Its number, for [`engine::Engine::settle`].
     pub number: u64,
@@ -152,27 +153,28 @@ pub struct News {
     pub for_request: bool,
 }
 
-/// What a watch learned, and what it wants from now on.
+/// The result of a successful reconcile: what the resource says now, and what its watch wants from now on.
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// The number of the outcome that was taken over, if there was one.
     pub number: Option<u64>,
     /// How often to poll from now on.
     pub cadence: Cadence,
-    /// When time alone would change the verdict: the cloud is asked then, since it may know more.
+    /// After how long time alone would change the verdict. The cluster is polled then, since the cloud may know of a
+    /// newer backup.
     pub judge_after: Option<Duration>,
-    /// Whether the resource had a request that was not handled.
+    /// Whether the resource that was planned from had a request that was not handled.
     pub has_request: bool,
-    /// The resource that says all of it.
+    /// The resource with the settled status.
     pub basis: Basis,
-    /// Whether that came from the API server just now, in a reply to a write or a read, and not from a copy.
+    /// Whether the basis is from the API server's reply to a read or a write, and not from the cached copy.
     pub is_live: bool,
 }
 
-/// What a request brought.
+/// The result of a request.
 #[derive(Debug)]
 pub enum Fetched {
-    /// The very answer that the request named as known.
+    /// The answer has the body whose hash the request named as known.
     Unchanged,
     /// An answer, and the hash of its body.
     Answer(Answer, u64),
@@ -199,11 +201,11 @@ pub enum Effect {
 pub struct Request {
     /// For [`engine::Engine::fetched`].
     pub id: usize,
-    /// The cluster to ask.
+    /// The cluster to poll.
     pub target: Target,
-    /// What to sign with.
+    /// The credential to sign with.
     pub credential: ResolvedCredential,
-    /// The hash of the body that is known; one that is the same need not be decoded.
+    /// The hash of the body that is known; an answer with the same body need not be decoded.
     pub known: Option<u64>,
     /// How long the fetch has been due.
     pub delay: Duration,
@@ -216,8 +218,8 @@ pub fn backoff(first: Duration, tries: u32, cap: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(cap)
 }
 
-/// The moment that so much time after another.
+/// The moment `by` after `time`, bounded so that the addition cannot overflow.
 fn later(time: Instant, by: Duration) -> Instant {
-    // A century is as good as never, and no platform's clock ends before.
+    // A century is as good as never, and every platform's clock can represent it.
     time + by.min(Duration::from_hours(100 * 365 * 24))
 }

@@ -1,7 +1,7 @@
-//! The queue of one account: a share of the account's rate for each class of polls, in the order of arrival within a class.
+//! The queue of one account: each class of polls has a share of the account's rate, and is served in arrival order.
 //!
-//! A class that goes first has the larger share, and what one class leaves goes to the others; so urgent polls that want
-//! more than there is hold up no other class for good. Pure.
+//! A more urgent class has a larger share, and what a class does not use goes to the others. So no class starves, even
+//! where urgent polls alone would need more than the account's rate. Pure.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -9,9 +9,9 @@ use std::ops::Bound;
 /// Why a poll is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    /// Its time has come, and nothing runs.
+    /// The poll is due by its schedule, and no backup runs.
     Idle,
-    /// The watch was never polled.
+    /// The watch was not polled with its current spec yet.
     First,
     /// A backup runs.
     Running,
@@ -43,27 +43,27 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: [BTreeSet<(u64, usize)>; 4],
-    /// What each class has used; the one that has used least is next.
+    /// The cost of the polls that each class has sent; the class with the least is next.
     used: [u64; 4],
     arrivals: u64,
 }
 
 impl Queue {
-    /// Whether nobody waits.
+    /// Whether no fetch waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.iter().all(BTreeSet::is_empty)
     }
 
-    /// Everybody who waits.
+    /// All fetches that wait.
     pub fn fetches(&self) -> impl Iterator<Item = usize> {
         self.waiting.iter().flatten().map(|(_, fetch)| *fetch)
     }
 
-    /// Comes to wait.
+    /// Adds a fetch at the end of a class.
     pub fn enter(&mut self, class: Class, fetch: usize) -> Place {
         let index = class as usize;
         if self.waiting[index].is_empty() {
-            // A class saves up no share while nobody of it waits.
+            // A class that was empty must not have saved up a share, with which it would then block the others.
             let least =
                 (0..4).filter(|other| !self.waiting[*other].is_empty()).map(|other| self.used[other]).min();
             self.used[index] = self.used[index].max(least.unwrap_or_default());
@@ -73,7 +73,7 @@ impl Queue {
         Place { class, arrival: self.arrivals }
     }
 
-    /// Leaves, served or not.
+    /// Removes a fetch, whether or not it is sent.
     pub fn leave(&mut self, place: Place, fetch: usize) {
         self.waiting[place.class as usize].remove(&(place.arrival, fetch));
     }
@@ -88,7 +88,7 @@ impl Queue {
         self.order().find_map(|class| self.after(class, 0))
     }
 
-    /// The next after this one, for when it cannot be served.
+    /// The next in the order of service, for when the one at `place` cannot be served.
     pub fn next(&self, place: Place) -> Option<(Place, usize)> {
         self.after(place.class, place.arrival).or_else(|| {
             let later = self.order().skip_while(|class| *class != place.class).skip(1);
@@ -102,7 +102,7 @@ impl Queue {
         Some((Place { class, arrival: *arrival }, *fetch))
     }
 
-    /// The classes, the one that has used least first, and of equals the more urgent one.
+    /// The classes in the order of service: by what they have used, and of equals the more urgent one first.
     fn order(&self) -> impl Iterator<Item = Class> + use<> {
         let mut classes = Class::ALL;
         classes.sort_by_key(|class| (self.used[*class as usize], std::cmp::Reverse(*class)));

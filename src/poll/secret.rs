@@ -1,5 +1,5 @@
-//! Reads a credential from a Secret: with `get` alone, never a list or a watch, and with every value wiped from what the
-//! API server sent. When to read is left to [`super::engine`].
+//! Reads a credential from a Secret: with `get` alone, never with a list or a watch. The values are wiped from memory
+//! once the credential is made of them. When to read is left to [`super::engine`].
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub fn credential(mut secret: Secret) -> Result<ResolvedCredential, Fault> {
     let name = secret.name_any();
     let mut values = secret.data.take().unwrap_or_default();
     let value = |key: &str| values.get(key).map(|ByteString(bytes)| bytes.trim_ascii()).unwrap_or_default();
-    // Templates leave an optional value empty where they have none.
+    // A Secret that is made from a template may have an empty securityToken instead of none.
     let token = Some(value("securityToken")).filter(|token| !token.is_empty());
     let read = Credential::from_bytes(value("accessKey"), value("secretKey"), token);
     for ByteString(bytes) in values.values_mut() {

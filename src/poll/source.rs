@@ -1,6 +1,5 @@
-//! What is known of one source of credentials: the credential that was read last, or why there is none.
-//!
-//! When it is read, and what its fetches do meanwhile, is decided by [`super::engine`].
+//! The state of one source of credentials: the resolved credential, or the fault that says why there is none, and when
+//! to read again. Pure: the clock is a parameter. What the fetches do meanwhile is decided by [`super::engine`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,26 +7,26 @@ use std::time::{Duration, Instant};
 use super::{Source, backoff, held::Held};
 use crate::cloud::credential::ResolvedCredential;
 
-/// How old a credential may be that is used without being read again. The operator's own is renewed by its source, well
-/// before its end; asking for it costs nothing.
+/// How old a credential may be before it is read again. The operator's own is cached and renewed by its source, so
+/// reading it often costs nothing.
 const SECRET_TTL: Duration = Duration::from_mins(5);
 const OPERATOR_TTL: Duration = Duration::from_secs(1);
-/// How often a source is read again over which a watch is stalled: first and longest wait.
+/// How often a source is read again while a watch is stalled because of it: the first and the longest wait.
 const RECHECK: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
-/// How often an API server that gives no answer is asked again. The longest wait is short: what happened meanwhile is to be
-/// caught up half a minute after its return.
+/// How often a read is repeated that the API server did not answer: the first and the longest wait. The longest is
+/// short, so that polls resume within half a minute after the API server's return.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
-/// How long an API server may hand out no Secret before its watches count that as failed polls.
+/// How long reads of a Secret may go unanswered before its watches count that as failed polls.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// How long a source that failed for a passing reason is left alone.
+/// How long a source is not read again after a fault that may pass by itself.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How soon a doubtful answer is asked for again.
+/// How soon the read is repeated after a refusal that may be a passing one.
 const CONFIRM: Duration = Duration::from_secs(5);
 
 /// The state of one source.
 #[derive(Debug)]
 pub struct SourceState {
-    /// Which one.
+    /// The source.
     pub source: Arc<Source>,
     /// The fetches that use it.
     pub fetches: Vec<usize>,
@@ -67,7 +66,7 @@ impl SourceState {
         }
     }
 
-    /// Whether it must be read before a poll that is due at `now`, or that somebody asked for at `forced`.
+    /// Whether it must be read before a poll that is due at `now`, or that a person asked for at `forced`.
     pub fn is_old(&self, forced: Option<Instant>, now: Instant) -> bool {
         let ttl = match *self.source {
             Source::Secret { .. } => SECRET_TTL,
@@ -80,7 +79,7 @@ impl SourceState {
                 forced.is_some_and(|at| read < at)
                     || match &self.fault {
                         None => age >= ttl,
-                        // What may pass by itself is tried again whenever a poll is due; what a person must mend, by the timer.
+                        // A fault that may pass is retried when a poll is due; a definite one, by the timer.
                         Some(held) => {
                             let ended = now.saturating_duration_since(held.met_at);
                             !held.fault.kind.is_definite() && ended >= PAUSE
@@ -90,18 +89,18 @@ impl SourceState {
         }
     }
 
-    /// It was read, whatever that brought, by a request of that moment.
+    /// The read that began at `begun` was answered, with a credential or with a fault.
     pub fn answered(&mut self, begun: Instant) {
         (self.read_at, self.unknown_since, self.retries, self.doubted) = (Some(begun), None, 0, false);
     }
 
-    /// Whether a doubtful answer is to be believed: the second in a row is.
+    /// Whether a refusal is to be believed: the second in a row is.
     pub fn believes(&mut self) -> bool {
         std::mem::replace(&mut self.doubted, true)
     }
 
-    /// It could not be read. Returns when to try again, and whether that has gone on for so long that it counts as a
-    /// failed poll.
+    /// The read was not answered, or was refused for the first time. Returns how long to wait before the next one, and
+    /// whether this has gone on for so long that it counts as a failed poll.
     pub fn unknown(&mut self, now: Instant) -> (Duration, bool) {
         if self.doubted {
             return (CONFIRM, false);
@@ -111,7 +110,8 @@ impl SourceState {
         (backoff(RETRY.0, self.retries, RETRY.1), now >= since + PATIENCE)
     }
 
-    /// How long until it is read again while a watch is stalled over it; ever longer while it stays the same.
+    /// How long to wait before it is read again while a watch is stalled because of it. The wait doubles while nothing
+    /// has changed.
     pub fn recheck(&mut self, changed: bool) -> Duration {
         self.rechecks = if changed { 1 } else { self.rechecks.saturating_add(1) };
         backoff(RECHECK.0, self.rechecks, RECHECK.1)

@@ -1,4 +1,5 @@
-//! What the engine's loop does outside: requests to the cloud, and reads of credentials.
+//! The I/O of the engine's loop: requests to the cloud, and reads of credentials. When they are made, and what follows
+//! from their results, is left to [`super::engine`].
 
 use std::hash::RandomState;
 
@@ -15,7 +16,7 @@ use crate::cloud::{
 };
 use crate::metrics::Metrics;
 
-/// The outside of the engine.
+/// The outside world, as a trait so that simulations and tests can make it up.
 pub trait World: Send + Sync + 'static {
     /// Sends one request. `now` dates its signature.
     fn fetch(&self, request: &Request, now: Timestamp) -> impl Future<Output = Fetched> + Send;
@@ -23,7 +24,7 @@ pub trait World: Send + Sync + 'static {
     fn resolve(&self, source: &Source, now: Timestamp) -> impl Future<Output = Resolution> + Send;
 }
 
-/// The real one.
+/// The real world.
 pub struct Outside {
     /// Huawei Cloud.
     pub cloud: Client,
@@ -31,9 +32,9 @@ pub struct Outside {
     pub kube: KubeClient,
     /// The operator's own identity in each region.
     pub identities: OperatorIdentities,
-    /// Clusters whose `clusterType` was looked into.
+    /// The clusters that were looked for under another `clusterType`.
     pub types: OtherTypes,
-    /// Hashes bodies; the engine's own.
+    /// Hashes bodies; the same as the engine's.
     pub hasher: RandomState,
     /// Where requests are counted.
     pub metrics: Metrics,
@@ -50,7 +51,7 @@ impl World for Outside {
         match news {
             Ok(News::Unchanged) => Fetched::Unchanged,
             Ok(News::Answer(answer, hash)) => {
-                // Told when an answer changes, and not at every poll.
+                // An unchanged answer is not decoded, so this line is not logged at every poll.
                 if answer.left_out > 0 {
                     let (region, cluster) = (&target.region, &target.cluster_id);
                     tracing::warn!(%region, %cluster, left_out = answer.left_out, "tasks without a usable uid are left out");
@@ -59,10 +60,10 @@ impl World for Outside {
             }
             Err(fault) => {
                 if fault.kind == FaultKind::AuthenticationFailed {
-                    // Heard only by the source that handed this credential out: a temporary one may have been revoked.
+                    // A temporary credential may have been revoked: only the source that issued it acts on this.
                     self.identities.refused(&credential.id, now);
                 }
-                // One request besides the account's rate, once for a cluster that is not found.
+                // For a cluster that is not found this sends one request, once, outside the account's rate limiter.
                 let credential = &credential.credential;
                 Fetched::Fault(self.types.explain(&self.cloud, target, credential, now, fault).await)
             }
@@ -78,13 +79,13 @@ impl World for Outside {
 }
 
 impl Outside {
-    /// The operator's own credential. Nobody waits for a renewal while the old one works.
+    /// The operator's own credential. A valid one is returned at once, and renewed in the background when it is aging.
     async fn own(&self, region: &Region, now: Timestamp) -> Resolution {
         let identity = self.identities.of(region);
         let read = match identity.held(now) {
             Some((current, is_aging)) => {
                 if is_aging {
-                    // What it brings is held for the next time; one renewal at a time is made.
+                    // The source keeps the result for the next read, and makes one renewal at a time.
                     tokio::spawn(async move { identity.credential(now).await });
                 }
                 Ok(current)
