@@ -112,7 +112,7 @@ impl Account {
         }
     }
 
-    /// Whether it is equal to a new one, so that it can be dropped once no fetch uses it.
+    /// Whether it is as good as a new one, so that it can be dropped once no fetch uses it.
     pub fn is_idle(&mut self, now: Instant) -> bool {
         self.fill(now);
         self.in_flight == 0

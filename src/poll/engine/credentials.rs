@@ -1,4 +1,4 @@
-//! Credentials: when a source is read, and what follows from what that brought.
+//! Credentials: when a source is read, and what its fetches do with the result.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,8 @@ impl Engine {
                 source.answered(begun);
                 source.credential = None;
                 if changed {
-                    // The same fault again is the same occurrence, unless it may pass: then each counts.
+                    // A definite fault that repeats is one occurrence. One that may pass is a new one each time,
+                    // because its occurrences are counted.
                     self.sources[id].fault = Some(self.hold(fault, now));
                 }
                 self.go_on(id, changed, now);
@@ -72,7 +73,7 @@ impl Engine {
         self.sources[source].fetches.iter().copied().filter(waits).collect()
     }
 
-    /// The fetches of a source go on; where it has changed, those that failed over it do so at once.
+    /// Advances the fetches that wait for a source; if it has changed, also those that are stalled because of it.
     pub(super) fn go_on(&mut self, source: usize, changed: bool, now: Instant) {
         let fetches = self.sources[source].fetches.clone();
         for id in fetches {
@@ -85,7 +86,7 @@ impl Engine {
         }
     }
 
-    /// Has a source read again soon while a watch is stalled over it.
+    /// Sets the timer that reads a source again, while it has a fault or a watch is stalled because of it.
     pub(super) fn watch_source(&mut self, id: usize, changed: bool, now: Instant) {
         let source = &mut self.sources[id];
         if source.reading.is_none()

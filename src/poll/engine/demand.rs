@@ -1,4 +1,4 @@
-//! What watches want: how they come, change, take over what is new, and go.
+//! The demands of watches: how a watch joins a fetch, changes, takes over outcomes, and leaves.
 
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use crate::poll::{
     later,
 };
 
-/// How long after its last reconcile a resource that somebody else writes is not corrected while polls fail.
+/// How long after its last reconcile a status that somebody else wrote is not corrected while polls fail.
 const REST: Duration = Duration::from_mins(1);
 
 impl Engine {
-    /// Takes what a watch wants; returns what it has not taken over yet.
+    /// Takes the demand of a watch; returns the outcome that the watch has not taken over yet.
     pub fn demand(&mut self, key: &WatchKey, demand: &Demand, now: Instant) -> Option<News> {
         let uid = self.config.hasher.hash_one(&demand.uid);
         if self.watches.get(key).is_some_and(|watch| watch.uid != uid) {
@@ -41,14 +41,14 @@ impl Engine {
         request: u64,
         now: Instant,
     ) {
-        // A watch with a record is told of the next answer that is asked for from now on: another process may have written
-        // that record, and have seen more than what is held here. One without is polled at once; an answer that is half
-        // a period old is new enough, so that watches that come together meet on one request.
+        // A watch with a record waits for the answer to a request that is sent from now on: another process may have
+        // written that record, from a later answer than the one held here. For a watch without a record an answer that
+        // is up to half a period old is new enough, so that watches that join together share one request.
         let first = demand.spread.is_none();
         let age = if demand.has_record { Duration::ZERO } else { demand.cadence.period / 2 };
         let since = now.checked_sub(age).unwrap_or(self.start);
         let held = &self.fetches[fetch];
-        // While a poll is under way, the outcome is that of one before, whose time is not known any more.
+        // While a request is in flight, `sent_at` is its time, and not that of the request which brought the outcome.
         let is_held = held.outcome.is_some() && !matches!(held.state, State::InFlight(_));
         let is_new = is_held && held.sent_at.is_some_and(|sent| sent >= since);
         let watch = Watch {
@@ -75,7 +75,7 @@ impl Engine {
         self.ask(key, demand, now);
     }
 
-    /// The same watch, perhaps with another spec or a request.
+    /// Updates a watch that keeps its fetch, but may have another spec or a new request.
     pub(super) fn renew(&mut self, key: &WatchKey, demand: &Demand, now: Instant) {
         let Some(watch) = self.watches.get_mut(key) else { return };
         let fetch = watch.fetch;
@@ -89,7 +89,7 @@ impl Engine {
         self.ask(key, demand, now);
     }
 
-    /// Polls now where a person asks for it.
+    /// Polls now if the demand has a new request of a person.
     pub(super) fn ask(&mut self, key: &WatchKey, demand: &Demand, now: Instant) {
         let Some(request) = &demand.request else { return };
         let request = self.config.hasher.hash_one(request);
@@ -100,7 +100,7 @@ impl Engine {
         let fetch = watch.fetch;
         match self.fetches[fetch].state {
             State::Idle(_) => self.advance(fetch, now),
-            // It moves forward, or has to read its credential anew.
+            // It moves to the class of requested polls, unless it has to read its credential anew first.
             State::Queued(_) => {
                 self.leave_queue(fetch);
                 self.advance(fetch, now);
@@ -109,7 +109,7 @@ impl Engine {
         }
     }
 
-    /// What a watch has not taken over yet.
+    /// The outcome that a watch has not taken over yet; none while it waits for another one.
     pub(super) fn news(&self, key: &WatchKey) -> Option<News> {
         let watch = self.watches.get(key)?;
         let fetch = &self.fetches[watch.fetch];
@@ -118,18 +118,19 @@ impl Engine {
         Some(News { outcome, number: fetch.number, for_request: watch.answered })
     }
 
-    /// A watch's resource says what was planned.
+    /// A reconcile succeeded: the resource of a watch says what was planned.
     pub fn settle(&mut self, key: &WatchKey, settled: &Settled, now: Instant) {
         let version = self.config.hasher.hash_one(&settled.basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
         watch.settled_at = Some(now);
         if settled.number.is_some() && watch.answered && !settled.has_request && !settled.is_live {
-            // The resource does not ask any more, or this copy is of a moment before it asked, and the answer was taken over
-            // without an echo. A request that is seen again is one to answer. Where the API server itself says that nothing is
-            // asked, only an older copy still shows the request, which would be answered again and again.
+            // The outcome answered a request that this copy of the resource does not have, so the status does not echo
+            // it: the request was withdrawn, or the copy is older than the request. If it is seen again, it must be
+            // answered. If a live resource does not have it, only an older copy still does, which would be answered
+            // again and again.
             (watch.request, watch.answered) = (0, false);
         }
-        // A copy may be of an older moment than what the API server itself said.
+        // A cached copy may be older than a version from the API server itself, and must not replace that.
         if settled.is_live || !watch.is_live {
             (watch.settled, watch.status) = (version, settled.basis.status);
             watch.is_live = settled.is_live;
@@ -145,7 +146,7 @@ impl Engine {
                 watch.taken = watch.taken.max(number);
                 watch.judge_at = judge_at;
             }
-            // What is due to be judged stays due until an answer is.
+            // Without an outcome nothing was judged, so an earlier moment stays.
             None => watch.judge_at = [watch.judge_at, judge_at].into_iter().flatten().min(),
         }
         let (id, judge_at) = (watch.fetch, watch.judge_at);
@@ -153,7 +154,7 @@ impl Engine {
         let fetch = &self.fetches[id];
         match fetch.state {
             State::Idle(_) if fetch.failures == 0 && fetch.sent_at.is_some() => self.schedule(id, now),
-            // The first poll of this process is spread, but a verdict is not kept waiting for it.
+            // The first poll by this process is spread, but not beyond the moment at which the verdict may change.
             State::Idle(_) if fetch.failures == 0 => {
                 let due = judge_at.unwrap_or_else(|| later(now, settled.cadence.period));
                 self.hasten(id, due, now);
@@ -162,8 +163,9 @@ impl Engine {
         }
     }
 
-    /// The API server told of a resource. Where somebody else has written it, its watch is told of the next answer, be it
-    /// the same as the last; and at once of the fault that keeps it from being answered, which the resource may hide now.
+    /// The watch stream delivered a resource. If somebody else wrote it, its watch is told of the next answer even if
+    /// that is the same as the last; and if polls fail, it is told of the fault at once, because the new status may
+    /// hide the fault.
     pub fn saw(&mut self, key: &str, resource_version: &str, now: Instant) {
         let version = self.config.hasher.hash_one(resource_version);
         let Some((key, _)) = self.watches.get_key_value(key) else { return };
@@ -180,13 +182,13 @@ impl Engine {
         }
     }
 
-    /// Whether a resource is not of the version that was settled last: then somebody else wrote it, or the copy lags.
+    /// Whether a resource has another version than the one settled last: somebody else wrote it, or the copy lags.
     pub fn is_behind(&self, key: &str, resource_version: &str) -> bool {
         let version = self.config.hasher.hash_one(resource_version);
         self.watches.get(key).is_some_and(|watch| watch.settled != version)
     }
 
-    /// Whether the API server itself has said that a resource is of this version.
+    /// Whether the version settled last is this one, and came from the API server itself.
     pub fn is_live(&self, key: &str, resource_version: &str) -> bool {
         let version = self.config.hasher.hash_one(resource_version);
         self.watches.get(key).is_some_and(|watch| watch.is_live && watch.settled == version)
@@ -197,14 +199,14 @@ impl Engine {
         self.watches.get(key).is_none_or(|watch| watch.status == status)
     }
 
-    /// What a watch was handed is void, because somebody else wrote its status: it wants a poll that is sent from now on. A
-    /// copy of another version than the basis is behind, so that the next plan is made from the resource itself, and not once
-    /// a second from a copy that a silent stream left behind.
+    /// Discards the outcome that a watch was handed, because somebody else wrote its status: the watch waits for a poll
+    /// that is sent from now on. The basis is settled as a live version. So a copy of another version counts as behind,
+    /// and the next plan is made from a live read, not once a second from a copy that a silent stream left stale.
     pub fn discard(&mut self, key: &str, basis: &Basis, now: Instant) {
         let version = self.config.hasher.hash_one(&basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
         (watch.settled, watch.status, watch.is_live) = (version, basis.status, true);
-        // A request of a person stays one, be it answered already or not.
+        // A person's request stays pending, even if the discarded outcome was the answer to it.
         let forced = (watch.request != 0 && watch.answered) || watch.pending.is_some_and(|p| p.forced);
         watch.answered = false;
         watch.pending = Some(Pending { since: now, forced, first: false });
@@ -212,7 +214,7 @@ impl Engine {
         self.hasten(fetch, now, now);
     }
 
-    /// Forgets a watch that is gone or suspended.
+    /// Forgets a watch that is not to be polled any more, and its fetch if no other watch shares it.
     pub fn forget(&mut self, key: &str) {
         let Some(watch) = self.watches.remove(key) else { return };
         let fetch = &mut self.fetches[watch.fetch];
@@ -227,16 +229,16 @@ impl Engine {
             }
             State::Queued(_) => self.leave_queue(watch.fetch),
             State::Resolving => {}
-            // Its end is awaited, for the sake of whatever its answer proves.
+            // The result still updates the breakers, the rate limiter and the key; `fetched` then removes the fetch.
             State::InFlight(_) => return,
         }
         self.remove(watch.fetch);
     }
 
-    /// Forgets the watches of a namespace, or of all, that `keep` does not name.
+    /// Forgets the watches for whose key `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         let mut gone: Vec<_> = self.watches.keys().filter(|key| !keep(key)).cloned().collect();
-        // The order of the map differs from run to run, and one seed makes one history.
+        // The order of the map differs from run to run, but a simulation must be reproducible from its seed.
         gone.sort_unstable();
         for key in gone {
             self.forget(&key);

@@ -1,4 +1,5 @@
-//! What may be sent now: endpoint by endpoint, account by account; and what those learn who may not send.
+//! Sends what the breakers, bulkheads, rate limiters and keys admit, endpoint by endpoint and account by account, and
+//! hands the fault of whatever blocks a fetch to that fetch.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +12,13 @@ use crate::poll::{
     later,
 };
 
-/// How often a fetch that something blocks looks whether it still does.
+/// How soon a fetch is tried again that an open breaker or an unproven key blocks.
 const BLOCKED: Duration = Duration::from_secs(3);
-/// How long an answer that does not change goes without being looked at in full.
+/// How long an unchanged answer is not decoded again.
 const FULL: Duration = Duration::from_hours(1);
 
 impl Engine {
-    /// How many requests an endpoint and an account may have in flight.
+    /// The bulkheads: how many requests an endpoint and an account may have in flight.
     pub(super) fn shares(&self) -> (usize, usize) {
         let endpoint = (self.config.concurrency / 4).max(1);
         (endpoint, (endpoint / 2).max(1))
@@ -26,15 +27,15 @@ impl Engine {
     pub(super) fn dispatch(&mut self, now: Instant) {
         let ids: Vec<_> =
             self.endpoints.iter().filter(|(_, e)| !e.ring.is_empty()).map(|(id, _)| id).collect();
-        // Endpoint by endpoint one request at a time, so that none takes all that is left.
+        // Round-robin, one request for each endpoint, so that none takes all requests that may still be sent.
         let mut active = ids;
         while !active.is_empty() {
             active.retain(|endpoint| self.serve_one(*endpoint, now));
         }
     }
 
-    /// Sends the next request of an endpoint, if there is one to send. The account with the fewest in flight goes first, and of
-    /// equals the one that was served longest ago: an account whose requests are answered gets ahead of those that hang.
+    /// Sends the next request of an endpoint, if there is one to send. The account with the fewest in flight goes
+    /// first, and of equals the one that was served longest ago: so accounts that are answered precede those that hang.
     pub(super) fn serve_one(&mut self, endpoint: usize, now: Instant) -> bool {
         let mut accounts: Vec<_> = self.endpoints[endpoint].ring.iter().copied().collect();
         accounts.sort_by_key(|account| self.accounts[*account].in_flight);
@@ -51,7 +52,7 @@ impl Engine {
         false
     }
 
-    /// Sends one request of an account, or hands the fault that blocks it to those who wait.
+    /// Sends one request of an account, or hands the fault that blocks the account to the fetches in its queue.
     pub(super) fn serve_account(&mut self, id: usize, now: Instant) -> bool {
         if let Some((held, until)) = self.accounts[id].shut(now).map(|(held, until)| (held.clone(), until)) {
             for fetch in self.queued(id) {
@@ -88,8 +89,9 @@ impl Engine {
         self.accounts[account].queue.fetches().collect()
     }
 
-    /// Whether the breakers let a request of an account out, and as whose probe. An account that was answered when it was last
-    /// asked may be well where its endpoint seems not to be, because others on it hang: it has one try of its own.
+    /// Whether the breakers admit a request of an account, and whether it is the probe of the account's breaker and of
+    /// the endpoint's. Where the endpoint's is open because other accounts hang, an account whose last request was
+    /// answered may still be well: it may send one request.
     pub(super) fn admit(&self, id: usize, now: Instant) -> Option<(bool, bool)> {
         let account = &self.accounts[id];
         let endpoint = &self.endpoints[account.endpoint];
@@ -109,14 +111,14 @@ impl Engine {
         }
     }
 
-    /// The breakers let nothing out: those who wait take over the newest fault, and look again soon.
+    /// The breakers admit nothing: the fetches in the queue take over the newest fault, and are tried again soon.
     pub(super) fn block(&mut self, id: usize, now: Instant) {
         let account = &self.accounts[id];
         let endpoint = &self.endpoints[account.endpoint];
         let faults = [account.breaker.fault(), endpoint.breaker.fault()];
         let Some(held) = faults.into_iter().flatten().max_by_key(|held| held.number).cloned() else { return };
         for fetch in self.queued(id) {
-            // What a person asked for waits for the end of a probe, and is the next one itself.
+            // A poll that a person asked for stays in the queue until the probe ends, and is then the next probe.
             if self.forced(fetch).is_some_and(|since| since > held.sent_at) {
                 continue;
             }
@@ -158,14 +160,14 @@ impl Engine {
         }
         self.leave_queue(id);
         let endpoint = self.accounts[account].endpoint;
-        // What failed while this fetch waited for others to prove its key counts, although it is its own turn now.
+        // A fault that the endpoint had while this fetch waited for the proof of its key counts for it too.
         let fetch = &self.fetches[id];
         if let Some(held) = self.endpoints[endpoint].breaker.fault().cloned()
             && !is_proven
             && (fetch.failures > 0 || fetch.due_since < held.met_at)
         {
             if probes != (false, false) {
-                // It could have taken this over before its own request ends.
+                // A blocked fetch takes the fault over every few seconds; the probe cannot before its request ends.
                 self.fetches[id].count_at = now;
             }
             self.take_over(id, &held, false, now);
@@ -196,7 +198,7 @@ impl Engine {
         true
     }
 
-    /// Others are on their way to prove the key. Where their endpoint does not answer at all, waiting is failing.
+    /// The fetch waits until other requests prove its key. If its endpoint does not answer, it takes over that fault.
     pub(super) fn wait_for_proof(&mut self, id: usize, now: Instant) {
         let endpoint = self.accounts[self.fetches[id].account].endpoint;
         let fault = self.endpoints[endpoint].breaker.fault().cloned();
@@ -208,7 +210,7 @@ impl Engine {
         }
     }
 
-    /// The hash of the body that need not be looked at again; none where somebody waits for the answer in full.
+    /// The hash of the body that need not be decoded again; none if a watch waits for the decoded answer.
     pub(super) fn known(&self, id: usize, now: Instant) -> Option<u64> {
         let fetch = &self.fetches[id];
         let is_waiting = |key: &WatchKey| {

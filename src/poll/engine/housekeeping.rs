@@ -1,4 +1,4 @@
-//! What is dropped when nobody uses it, and what the engine shows to metrics.
+//! Drops state that no fetch uses any more, and takes the snapshot for the metrics.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use super::{Engine, Snapshot, Timer};
 use crate::poll::breaker::Breaker;
 
-/// How often what nobody uses any more is dropped.
+/// How often unused state is dropped.
 const SWEEP: Duration = Duration::from_mins(1);
 
 impl Engine {
-    /// Drops what no fetch uses, once nothing is lost with it: a new watch must not find a full bucket or an unknown key
-    /// where others have just used them up.
+    /// Drops the accounts, sources and keys that no fetch uses, once nothing is lost with them: otherwise a watch that
+    /// is created anew would get a full bucket again, or would try a key again that was just refused.
     pub(super) fn sweep(&mut self, now: Instant) {
         if now < self.swept + SWEEP {
             return;

@@ -1,10 +1,10 @@
-//! The state machine of polling. Pure: no I/O, no clock and no randomness of its own.
+//! The state machine of polling. Pure: no I/O and no clock, and all randomness comes from the configured seed.
 //!
-//! This file has the state and the timers. A fetch is idle until its timer rings. Then it needs a credential that is fresh
-//! enough (`credentials`) and a place in the queue of its account (`way`). `dispatch` sends what may be sent, account by
-//! account, and hands the fault of whatever blocks an account to those who wait there. What a request brought comes back
-//! through `outcome`, which tells the watches that learn something by it and sets the next timer. What watches want comes in
-//! by `demand`.
+//! This file has the state and the timers. `demand` takes what watches want. A fetch is idle until its timer fires.
+//! Then it needs a credential that is fresh enough (`credentials`) and a place in the queue of its account (`way`).
+//! `dispatch` sends what may be sent, account by account, and hands the fault of whatever blocks an account to the
+//! fetches in its queue. The result of a request comes back through `outcome`, which wakes the watches that have to be
+//! told and sets the next timer.
 
 mod credentials;
 mod demand;
@@ -35,21 +35,21 @@ use crate::cloud::{
 
 /// The longest wait between two tries.
 const LONGEST: Duration = Duration::from_mins(10);
-/// No timer rings sooner: nothing here can spin.
+/// The shortest time until a timer fires, so that the loop cannot spin.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// What an operator may choose about polling.
+/// The configuration of polling.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Requests in flight for the whole process.
     pub concurrency: usize,
     /// The rate of each account.
     pub limit: Limit,
-    /// Where the regions are.
+    /// The endpoints of the regions.
     pub endpoints: Endpoints,
-    /// For jitter.
+    /// The seed of the jitter.
     pub seed: u64,
-    /// For hashes that nobody outside can foresee.
+    /// The secret of the hashes, so that nobody outside can predict them.
     pub hasher: RandomState,
 }
 
@@ -130,7 +130,7 @@ impl Engine {
         }
     }
 
-    /// Everything that there is to do at `now`.
+    /// Fires the timers that are due, and returns everything that there is to do at `now`.
     pub fn next(&mut self, now: Instant) -> Vec<Effect> {
         while let Some(&(at, timer)) = self.timers.first() {
             if at > now {
@@ -152,12 +152,12 @@ impl Engine {
         std::mem::take(&mut self.effects)
     }
 
-    /// The watches that have something to take over.
+    /// The watches that have an outcome to take over, each time since the last call.
     pub fn woken(&mut self) -> Vec<WatchKey> {
         std::mem::take(&mut self.woken)
     }
 
-    /// When [`Engine::next`] has something to do again, if nothing happens before.
+    /// When [`Engine::next`] has something to do again, if nothing else happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(at, _)| *at);
         let share = self.shares().1;
@@ -180,20 +180,20 @@ impl Engine {
         if let State::Idle(planned) = self.fetches[id].state {
             self.timers.remove(&(planned, Timer::Fetch(id)));
         }
-        // What was never sent may be sent at once.
+        // The first request of a fetch may be sent at once.
         let due = if self.fetches[id].sent_at.is_none() { due } else { due.max(now + SHORTEST) };
         self.fetches[id].state = State::Idle(due);
         self.timers.insert((due, Timer::Fetch(id)));
     }
 
-    /// The moment of the oldest request of a person that a fetch has to answer.
+    /// The moment of the newest request of a person that a fetch has to answer.
     fn forced(&self, id: usize) -> Option<Instant> {
         let pending = |key: &WatchKey| self.watches.get(key)?.pending;
         let asked = self.fetches[id].watches.iter().filter_map(pending).filter(|pending| pending.forced);
         asked.map(|pending| pending.since).max()
     }
 
-    /// The most demanding wish of a fetch's watches.
+    /// The shortest cadence that a watch of the fetch wants.
     fn cadence(&self, id: usize) -> Option<Cadence> {
         let cadences = self.fetches[id].watches.iter().filter_map(|key| Some(self.watches.get(key)?.cadence));
         cadences.reduce(|a, b| Cadence {
@@ -203,7 +203,7 @@ impl Engine {
         })
     }
 
-    /// ±10 %, so that what was polled together drifts apart.
+    /// A wait with ±10 % of jitter, so that fetches that were polled together drift apart.
     pub fn jitter(&mut self, wait: Duration) -> Duration {
         wait.mul_f64(0.9 + 0.2 * self.random.f64())
     }

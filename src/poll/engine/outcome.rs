@@ -1,4 +1,4 @@
-//! What a request brought: at which level a fault belongs, who is told, and when the fetch is due again.
+//! The result of a request: at which level a fault is held, which watches are told, and when the fetch is due again.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::poll::{
 
 /// The first wait after a cluster denied access, doubled each time.
 const DENIED: Duration = Duration::from_mins(1);
-/// Over how long the fetches of an endpoint are spread that answers again.
+/// The time over which blocked fetches are spread once their endpoint answers again.
 const SPREAD: Duration = Duration::from_secs(10);
 
 impl Engine {
@@ -70,7 +70,8 @@ impl Engine {
         self.keys.entry(flight.key).or_default().prove();
     }
 
-    /// The endpoint answered, whatever it said: what waited because it did not is spread over a few seconds.
+    /// The endpoint answered, whatever the HTTP status. If that closes a breaker, the fetches that it blocked are
+    /// spread over a few seconds.
     pub(super) fn reached(&mut self, id: usize, now: Instant) {
         let account = self.fetches[id].account;
         let endpoint = self.accounts[account].endpoint;
@@ -96,7 +97,7 @@ impl Engine {
         }
     }
 
-    /// Decides at which level a fault belongs, and when the fetch is tried again.
+    /// Decides at which level a fault is held, and when the fetch is tried again.
     pub(super) fn failed(&mut self, id: usize, flight: Flight, fault: Fault, now: Instant) {
         let sent_at = self.fetches[id].sent_at.unwrap_or(now);
         let (kind, status, retry_after) = (fault.kind, fault.http_status, fault.retry_after);
@@ -136,13 +137,13 @@ impl Engine {
             }
             _ => retry_after.unwrap_or_else(|| backoff(retry, failures, LONGEST)),
         };
-        // The cloud is not asked before the time that it named.
+        // Jitter must not shorten the wait that the cloud asked for.
         let wait = self.jitter(wait).max(retry_after.unwrap_or_default());
         let due = if self.wants_more(id, sent_at) { now } else { later(now, wait) };
         self.set_timer(id, due, now);
     }
 
-    /// The wait of a fetch before its next try, by how often it has failed.
+    /// The backoff of a fetch, by how many polls in a row have failed.
     pub(super) fn retry_after(&mut self, id: usize) -> Duration {
         let retry = self.cadence(id).map_or(LONGEST, |cadence| cadence.retry);
         let wait = backoff(retry, self.fetches[id].failures, LONGEST);
@@ -154,8 +155,9 @@ impl Engine {
         Held { fault: Arc::new(fault), number: self.held, sent_at: now, met_at: now }
     }
 
-    /// A fetch takes over a fault: of its own, or of whatever blocks it. Each occurrence counts once, and no faster than the
-    /// fetch would have been polled.
+    /// A fetch takes over a fault, of its own request or of whatever blocks it. Each occurrence counts once, and no
+    /// faster than the fetch would have been polled. With `protects`, a person's request is answered with the fault and
+    /// not sent.
     pub(super) fn take_over(&mut self, id: usize, held: &Held, protects: bool, now: Instant) {
         let retry = self.cadence(id).map_or(LONGEST, |cadence| cadence.retry);
         let fetch = &mut self.fetches[id];
@@ -173,7 +175,7 @@ impl Engine {
         }
         let failures = fetch.failures.max(1);
         let differs = before.is_none_or(|before| before != (held.fault.kind, held.fault.message.clone()));
-        // A definite fault is told at once, and any other at the most three times.
+        // A fault that differs is told. One that may pass is told again until enough polls have failed to decide Ready.
         let changed =
             is_new && (differs || (!held.fault.kind.is_definite() && failures <= FAILURES_TO_REPORT));
         let may_heal = matches!(
@@ -206,8 +208,8 @@ impl Engine {
         }
     }
 
-    /// Tells the watches of a fetch if one of them learns something by it; `satisfies` says whether it is what a watch waits
-    /// for.
+    /// Stores an outcome and wakes the watches of the fetch, if the outcome has `changed` or one of them has to be told
+    /// of it; `satisfies` says whether it is the outcome that a watch waits for.
     pub(super) fn deliver(
         &mut self,
         id: usize,
@@ -221,7 +223,7 @@ impl Engine {
         let mut told = changed;
         for key in &fetch.watches {
             let Some(watch) = self.watches.get_mut(key) else { continue };
-            // A status that somebody else wrote may hide a fault as well.
+            // A status that somebody else wrote may hide a fault, so this watch is told of faults as well.
             told |= (is_answer && watch.is_waiting(now)) || watch.edited;
             if let Some(pending) = watch.pending.take_if(|pending| satisfies(pending)) {
                 watch.answered |= pending.forced;
@@ -230,7 +232,7 @@ impl Engine {
         }
         if told {
             if !is_answer {
-                // Whoever is told of a fault has to be told of the next answer, be it the one from before.
+                // Watches that are told of a fault must be told of the next answer, even if it is the one from before.
                 fetch.known = None;
             }
             self.woken.extend(fetch.watches.iter().cloned());
@@ -239,7 +241,7 @@ impl Engine {
         }
     }
 
-    /// A decoded answer is kept no longer than a watch needs to take it over.
+    /// Drops a decoded answer once every watch has taken it over, because it may be large.
     pub(super) fn drop_outcome(&mut self, id: usize) {
         let fetch = &mut self.fetches[id];
         let taken = |key: &WatchKey| self.watches.get(key).is_none_or(|watch| watch.taken == fetch.number);
@@ -248,20 +250,20 @@ impl Engine {
         }
     }
 
-    /// Whether a watch waits for another request than the one that was sent then.
+    /// Whether a watch waits for another request than the one that was sent at `sent_at`.
     pub(super) fn wants_more(&self, id: usize, sent_at: Instant) -> bool {
         let pending = |key: &WatchKey| self.watches.get(key)?.pending;
         let wants = |pending: Pending| pending.first || pending.since > sent_at;
         self.fetches[id].watches.iter().filter_map(pending).any(wants)
     }
 
-    /// The next poll after an answer.
+    /// Sets the timer for the next poll after an answer.
     pub(super) fn schedule(&mut self, id: usize, now: Instant) {
         let fetch = &self.fetches[id];
         let sent_at = fetch.sent_at.unwrap_or(now);
         let forced = self.forced(id).is_some_and(|since| since > sent_at);
         let period = self.cadence(id).map_or(LONGEST, |cadence| cadence.period);
-        // What came due before this request was sent is answered by it.
+        // A verdict that was due before this request was sent is made from its answer.
         let judge = |key: &WatchKey| self.watches.get(key)?.judge_at.filter(|at| *at > sent_at);
         let judge_at = self.fetches[id].watches.iter().filter_map(judge).min();
         let mut due = later(sent_at, self.jitter(period));

@@ -1,4 +1,4 @@
-//! The way of a fetch from its timer to the queue of its account.
+//! The way of a fetch from its timer, by way of its credential, to the queue of its account.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ impl Engine {
         let id = self.fetches.insert(Fetch::new(target, account, source, now));
         self.by_key.insert(key, id);
         self.sources[source].fetches.push(id);
-        // Whoever joins hastens it.
+        // The watch that joins brings it forward.
         self.set_timer(id, later(now, Duration::MAX), now);
         id
     }
@@ -60,7 +60,7 @@ impl Engine {
         id
     }
 
-    /// The poll of a fetch is due: reads its credential, or takes over why there is none, or queues.
+    /// The poll of a fetch is due: it waits for a credential, takes over the fault of its source, or is queued.
     pub(super) fn advance(&mut self, id: usize, now: Instant) {
         let forced = self.forced(id);
         let fetch = &mut self.fetches[id];
@@ -74,7 +74,7 @@ impl Engine {
             let source_id = fetch.source;
             self.read(source_id, now);
         } else if let Some(held) = source.fault.clone() {
-            // The timer of the source reads it again.
+            // The source is read again by its own timer.
             fetch.state = State::Resolving;
             self.take_over(id, &held, forced.is_some(), now);
             let wait = if held.fault.kind.is_definite() { LONGEST } else { self.retry_after(id) };

@@ -1,4 +1,4 @@
-//! The promises of the engine, told with a made-up clock, cloud and set of Secrets.
+//! The promises of the engine, tested with a simulated clock, cloud and set of Secrets.
 
 mod faults;
 mod sharing;
@@ -84,7 +84,7 @@ fn basis(resource_version: &str) -> Basis {
     Basis { resource_version: resource_version.to_owned(), status: 0 }
 }
 
-/// One watch of the story, and what it learned.
+/// One watch of a test, and what it took over.
 struct Story {
     demand: Demand,
     judge_after: Option<Duration>,
@@ -112,7 +112,7 @@ enum Event {
 type Cloud = Box<dyn FnMut(&Request, Instant) -> (Duration, Fetched)>;
 type Secrets = Box<dyn FnMut(&Source, Instant) -> (Duration, Resolution)>;
 
-/// The engine, and a world that is made up.
+/// The engine in a simulated world.
 struct Lab {
     engine: Engine,
     now: Instant,
@@ -124,7 +124,7 @@ struct Lab {
     watches: BTreeMap<WatchKey, Story>,
     sent: Vec<Sent>,
     reads: Vec<(Source, Instant)>,
-    /// How often the engine was asked what there is to do.
+    /// How often [`Engine::next`] was called.
     turns: usize,
 }
 

@@ -37,7 +37,7 @@ fn a_watch_that_joins_while_a_poll_is_under_way_has_its_answer_and_not_the_one_b
         (seconds(4), answer(polls))
     });
     lab.watch("prod/first", target("r", 1, 0), secret("prod"));
-    // Whose reconcile hangs: what it has not taken over is kept.
+    // The reconcile of this watch hangs, so that the outcome that it has not taken over is kept.
     lab.watches.clear();
     lab.run(seconds(5));
     while lab.sent.len() < 2 {
@@ -210,7 +210,7 @@ fn what_is_not_written_yet_is_kept_and_what_is_written_is_dropped() {
     lab.run(seconds(5));
     let (key, demand) = (WatchKey::from("prod/0"), lab.watches["prod/0"].demand.clone());
     assert!(lab.engine.demand(&key, &demand, lab.now).is_none(), "taken over");
-    // The next news cannot be written for a while.
+    // The next outcome cannot be written for a while.
     lab.watches.remove("prod/0");
     lab.cloud(|_, _| (Duration::from_millis(50), answer(2)));
     lab.run(seconds(40));

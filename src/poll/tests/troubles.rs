@@ -1,4 +1,4 @@
-//! One trouble stays one trouble: what was measured on the version before this engine, and what must be.
+//! Isolation: what a fault may cost the watches that it does not concern, and how many requests it may make.
 
 use super::*;
 
@@ -116,7 +116,7 @@ fn a_restart_without_egress_is_seen_by_all_watches_within_a_minute() {
             lab.run(seconds(60));
             let blind = lab.watches.keys().filter(|name| lab.blind(name).is_some()).count();
             assert_eq!(blind, count, "time-out {timeout} s, retry {retry} s");
-            // When it is back, everybody hears of it soon, without a herd.
+            // Once the cloud answers again, all watches are polled soon, but not all at once.
             lab.cloud(|_, _| (Duration::from_millis(50), answer(1)));
             let back = lab.now;
             lab.run(seconds(75));
@@ -217,7 +217,7 @@ fn a_watch_never_polled_goes_before_idle_ones_of_a_saturated_account() {
     let since = lab.now;
     lab.run(seconds(4));
     assert!(lab.requests(since, |cluster| *cluster == target(REGION, 1, 99)) == 1);
-    // Nobody starves all the same.
+    // The idle watches do not starve nevertheless.
     let since = lab.now;
     lab.run(minutes(4));
     assert!((0..40).all(|n| lab.requests(since, |cluster| *cluster == target(REGION, 1, n)) > 0));
@@ -226,7 +226,7 @@ fn a_watch_never_polled_goes_before_idle_ones_of_a_saturated_account() {
 #[test]
 fn no_endpoint_gets_more_than_a_quarter_of_the_requests_in_flight_and_no_account_more_than_an_eighth() {
     let mut lab = Lab::with(|config| config.concurrency = 32);
-    // Keys that are proven, so that only the shares bound them.
+    // The keys are proven first, so that only the shares bound the requests in flight.
     for (n, region) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
         for cluster in 0..30 {
             lab.watch(
