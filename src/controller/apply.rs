@@ -22,9 +22,9 @@ use crate::poll::Basis;
 /// How a status write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// The resource says what was planned.
+    /// The resource says what was planned, and this is its version.
     Done(Basis),
-    /// The resource is no longer what was planned from.
+    /// The resource was written since the version that was planned from.
     Conflict,
     /// The resource is gone.
     Gone,
@@ -43,7 +43,7 @@ pub async fn apply<A: ApiServer>(
             lost.push((event, error));
         }
     }
-    // An Event that was given up is lost only now that nothing else holds back the status: until then it is tried again.
+    // Only here is an Event that was given up lost: if another one holds back the status, both are tried again.
     for (event, error) in lost {
         tracing::warn!(
             namespace = view.namespace, name = view.name, reason = event.reason, %error,
@@ -54,7 +54,7 @@ pub async fn apply<A: ApiServer>(
     let Some(status) = &plan.status else { return Ok(Written::Done(view.basis())) };
     let mut written = view.watch.clone();
     let mut status = status.clone();
-    // Conditions of other types belong to others.
+    // Conditions of other types belong to other owners, so they are kept.
     let others =
         view.status.conditions.iter().filter(|condition| !types::ALL.contains(&condition.type_.as_str()));
     status.conditions.extend(others.cloned());
@@ -70,9 +70,9 @@ pub async fn apply<A: ApiServer>(
     written
 }
 
-/// Publishes one Event. "Already exists" is success: it was published before. A failure that may pass is returned as an error
-/// and holds back the status for a while. After that, and where it will not pass, the Event is given up, which the inner error
-/// says, and the status moves on: it is what verdicts and alerts are made from.
+/// Publishes one Event. "Already exists" is success, because the Event was published before. A failure that may pass is
+/// the outer error, which holds back the status for a while. After that, or if the failure is lasting, it is the inner
+/// error: the Event is given up and the status is written, because verdicts and alerts are made from the status.
 async fn publish<A: ApiServer>(
     context: &Context<A>,
     view: &View<'_>,
@@ -93,8 +93,8 @@ async fn publish<A: ApiServer>(
         if context.retries.holds_back(&key, &event.name, context.clock.instant()) {
             return created.map(Ok);
         }
-        // At the end of a long outage this request may have been the last to fail, and the status would be the first to
-        // be written. The Event is lost only where the API server answers and refuses the Event once more.
+        // At the end of a long outage this may be the last request that fails, and the status the first write that
+        // succeeds. So the Event is given up only if the API server answers a read and then refuses it again.
         context.api_server.watch(view.namespace, view.name).await?;
         created = context.api_server.create_event(&event_object).await;
     }
@@ -108,7 +108,7 @@ async fn publish<A: ApiServer>(
     Ok(Ok(()))
 }
 
-/// Whether an Event was published before.
+/// Whether the error says that the Event was published before.
 fn is_told(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_already_exists())
 }
@@ -120,7 +120,7 @@ fn object<A>(context: &Context<A>, view: &View<'_>, event: &Event, now: Timestam
             namespace: Some(view.namespace.to_owned()),
             ..Default::default()
         },
-        // Of the resource as it is, without the resourceVersion, which would change from try to try.
+        // The reference has no resourceVersion, which would differ from try to try.
         regarding: Some(ObjectReference { resource_version: None, ..view.watch.object_ref(&()) }),
         reason: Some(event.reason.to_owned()),
         action: Some("Poll".to_owned()),

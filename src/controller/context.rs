@@ -19,7 +19,7 @@ use crate::cloud::{
 use crate::metrics::Metrics;
 use crate::poll::{Basis, Demand, Outcome, WatchKey, driver::Poller};
 
-/// How soon after a restart a watch is polled over which a person has to act, and one whose polls failed.
+/// The longest spread of the first poll after a restart, for a stalled watch and for one whose polls fail.
 const STALLED: Duration = Duration::from_secs(30);
 const FAILING: Duration = Duration::from_mins(10);
 
@@ -27,7 +27,7 @@ const FAILING: Duration = Duration::from_mins(10);
 pub struct Context<A> {
     /// Access to Kubernetes.
     pub api_server: A,
-    /// Who we are in the Events: the pod's name.
+    /// The `reportingInstance` of the Events: the name of the pod.
     pub instance: String,
     /// The polling engine.
     pub poller: Poller,
@@ -35,15 +35,15 @@ pub struct Context<A> {
     pub ring: Option<Ring>,
     /// The namespaces that the operator's own identity serves; `*` is all of them.
     pub served: Vec<String>,
-    /// What could not be written, and since when.
+    /// What could not be written, and when it is retried.
     pub retries: Retries,
-    /// What of each resource made its last reconcile.
+    /// What each resource was when it last triggered a reconcile.
     pub triggers: Triggers,
-    /// Reconciles at a time, over all namespaces.
+    /// Limits the reconciles at a time, over all namespaces.
     pub slots: tokio::sync::Semaphore,
-    /// What is counted.
+    /// The counters of reconciles and writes.
     pub metrics: Metrics,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
@@ -69,7 +69,7 @@ impl<'a> View<'a> {
     /// The view of a resource; `nothing` stands in for a status that is not there.
     pub fn of(watch: &'a ClusterBackupWatch, nothing: &'a ClusterBackupWatchStatus) -> Self {
         let status = watch.status.as_ref().unwrap_or(nothing);
-        // While suspended a request waits for the end of the suspension.
+        // While polling is suspended, a request waits for the end of the suspension.
         let request = watch
             .annotations()
             .get(REQUESTED_AT)
@@ -97,7 +97,7 @@ impl<'a> View<'a> {
         self.watch.metadata.resource_version.as_deref().unwrap_or_default()
     }
 
-    /// What outcomes are planned onto.
+    /// The version of the resource that outcomes are planned onto.
     pub fn basis(&self) -> Basis {
         let mut hash = DefaultHasher::new();
         // A status is made of strings and numbers, so it can always be written as JSON.
@@ -105,7 +105,7 @@ impl<'a> View<'a> {
         Basis { resource_version: self.version().to_owned(), status: hash.finish() }
     }
 
-    /// What it wants of the engine; or why no request could be made for it at all.
+    /// What the watch wants from the engine, or the fault because of which no poll can be made for it.
     pub fn demand(&self, served: &[String], now: Timestamp) -> Result<Demand, Fault> {
         let cadence = plan::schedule::cadence(self.spec, self.status.tasks.as_deref(), now);
         let target = target(self.spec)?;
@@ -142,8 +142,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Over how long the first poll after a restart may be spread. A watch without a verdict on its spec is not kept
-    /// waiting, and one that failed is not left alone for an interval that may be a day.
+    /// The time over which the first poll after a restart may be spread; `None` polls a watch without a verdict on its
+    /// spec at once. A watch that is not Ready does not wait for its whole interval, which may be a day.
     fn spread(&self, period: Duration) -> Option<Duration> {
         let ready = condition::find(&self.status.conditions, types::READY)?;
         let unpolled = [Reason::NotYetPolled, Reason::Suspended, Reason::InvalidResource];

@@ -56,7 +56,7 @@ impl Ring {
         labels.get(&self.shard_label) == Some(&self.shard)
     }
 
-    /// Whether the sharder waits for the shard to give up a resource with these labels. The value means nothing.
+    /// Whether the sharder waits for the shard to give up a resource with these labels. The label's value is ignored.
     pub fn drains(&self, labels: &BTreeMap<String, String>) -> bool {
         self.has(labels) && labels.contains_key(&self.drain_label)
     }
@@ -75,8 +75,8 @@ pub fn is_asked_for<A>(object: &Guarded, context: &Context<A>) -> bool {
     context.ring.as_ref().is_some_and(|ring| ring.drains(object.labels()))
 }
 
-/// Gives the resource up if the sharder asks for it. Returns whether it did, and then nothing more is to be done with it:
-/// the stream tells that it is gone, or that it came back.
+/// Gives the resource up if the sharder asks for it. Returns whether it asks, and then the reconcile is done: the
+/// stream reports the resource as deleted, or delivers it again if it is still or again this shard's.
 pub async fn acknowledged<A: ApiServer>(object: &Guarded, context: &Context<A>) -> Result<bool, Error> {
     let Some(ring) = context.ring.as_ref().filter(|ring| ring.drains(object.labels())) else {
         return Ok(false);
@@ -100,7 +100,7 @@ async fn give_up(
     if acknowledge(ring, api_server, namespace, name, version).await? {
         return Ok(true);
     }
-    // Somebody has written it, perhaps this shard a moment ago: once more, from what is there now.
+    // Somebody has written the resource, perhaps this shard a moment ago, so one more try is made from a live read.
     match api_server.watch(namespace, name).await? {
         Some(live) if ring.drains(live.labels()) => {
             let is_done = acknowledge(ring, api_server, namespace, name, live.resource_version()).await?;
@@ -110,7 +110,7 @@ async fn give_up(
     }
 }
 
-/// Removes both labels from the resource of this version; false if there is none.
+/// Removes both labels from the resource of this version; false if it has another version or is gone.
 async fn acknowledge(
     ring: &Ring,
     api_server: &impl ApiServer,
@@ -205,7 +205,7 @@ mod tests {
         )
     }
 
-    /// What cannot be decoded is given up too.
+    /// A resource without a spec, because one that cannot be decoded is given up too.
     fn stored(version: &str, labels: &[(&str, &str)]) -> (u16, Value) {
         let metadata = json!({ "name": "prod", "resourceVersion": version, "labels": self::labels(labels) });
         let api_version = "cce.backupwatch.io/v1alpha1";

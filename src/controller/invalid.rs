@@ -1,5 +1,5 @@
-//! A resource that cannot be decoded, as when an older operator meets a newer definition: its conditions say so, written
-//! without decoding the rest.
+//! Reports a resource that cannot be decoded, as when an older operator meets a newer definition: writes conditions
+//! that say so, without decoding the rest of the resource.
 
 use kube::core::error_boundary::InvalidObject;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::api::{
 use crate::cloud::text::clean;
 use crate::kubernetes::ApiServer;
 
-/// The longest message.
+/// The longest description of a decoding error, in characters.
 const MESSAGE: usize = 512;
 
 /// Writes the conditions of a resource that cannot be decoded, unless it has them already.
@@ -24,7 +24,7 @@ pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) 
     let (namespace, name) = (text(&object.metadata.namespace), text(&object.metadata.name));
     context.poller.forget(&key(Some(&namespace), Some(&name)));
     let Some(mut live) = context.api_server.raw_watch(&namespace, &name).await? else { return Ok(()) };
-    // Mended since the stream told of it, which will tell of that too.
+    // The resource was mended since the stream delivered it; the stream delivers the mended version too.
     if serde_json::from_value::<ClusterBackupWatch>(live.clone()).is_ok() {
         return Ok(());
     }

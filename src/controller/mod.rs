@@ -1,13 +1,13 @@
-//! The controller: a `ClusterBackupWatch` says what the cloud says of its cluster's backups.
+//! The controller: the status of a `ClusterBackupWatch` says what the cloud says of its cluster's backups.
 //!
 //! ```text
-//! watch event, or news of the polling engine
+//! watch event, or outcome of the polling engine
 //!   → newest outcome   of the cluster that the watch names            (poll; no I/O here)
 //!   → plan             what that means                                (pure)
 //!   → apply            Events, then the status                        (the only writes)
 //! ```
 //!
-//! [`reconcile`] is these lines; this file wires the streams that call it.
+//! [`reconcile`] is these steps; this file wires the streams that trigger it.
 
 pub mod apply;
 pub mod context;
@@ -47,22 +47,23 @@ use stream_backoff::{NoBackoff, StreamBackoff};
 /// Which resources to watch.
 #[derive(Clone)]
 pub struct Scope {
-    /// What to watch them with.
+    /// The client that watches them.
     pub client: Client,
-    /// The namespaces; none means all.
+    /// The namespaces; empty means all.
     pub namespaces: Vec<String>,
     /// The labels that a resource must have.
     pub labels: Option<String>,
 }
 
-/// The copy of the resources that a process keeps: kube's, without what nobody reads.
+/// The cached resources, one store for each watched scope: those of kube's reflector, with every resource pruned.
 pub type Stores = Vec<Store<Guarded>>;
 
-/// Requests to the API server at a time.
+/// How many reconciles run at a time.
 pub const RECONCILES: u16 = 16;
 
-/// The controllers, one a namespace, and the stores that they fill. Each fills its store at once, reconciles from the end of
-/// `lead` on, and ends when `stop` does and its reconciles under way are done. The waker calls a reconcile of one watch.
+/// The controllers, one for each namespace, the stores that they fill, and a function that triggers a reconcile of one
+/// watch. A controller fills its store from the start, reconciles once `lead` is done, and ends when `stop` is done and
+/// so are its reconciles under way.
 pub fn run<L, S>(
     context: &Arc<Context<Client>>,
     scope: &Scope,
@@ -102,7 +103,7 @@ where
                 .trigger_backoff(NoBackoff)
                 .with_config(controller::Config::default().concurrency(RECONCILES))
                 .reconcile_on(woken)
-                // What the stream has told of while this process stood by.
+                // The stream delivered these resources while this process stood by, so nothing has reconciled them.
                 .reconcile_all_on(stream::iter([()]))
                 .graceful_shutdown_on(stop)
                 .run(reconcile::reconcile, reconcile::on_error, context)
@@ -118,7 +119,7 @@ where
         let Some((namespace, name)) = key.split_once('/') else { return };
         let waker = wakers.get(&None).or_else(|| wakers.get(&Some(namespace.to_owned())));
         if let Some(waker) = waker {
-            // A controller that has ended wakes nobody any more.
+            // This fails only if the controller has ended, and then there is nothing to wake.
             let _ = waker.unbounded_send(ObjectRef::new(name).within(namespace));
         }
     };
@@ -134,7 +135,7 @@ async fn stand_by(trigger: &mut (impl Stream<Item = Result<Guarded, watcher::Err
     }
 }
 
-/// The resources that are to be reconciled, as the stream tells of them.
+/// The stream of the resources that are to be reconciled. It also fills the store and informs the engine.
 fn trigger(
     api: Api<Guarded>,
     namespace: Option<&str>,
@@ -158,7 +159,8 @@ fn trigger(
         .try_filter(move |watch| ready(triggers.triggers.is_new(watch, triggers.ring.as_ref())))
 }
 
-/// Tells the engine what the stream of a namespace told, after the store took it; `prefix` begins the keys of that namespace.
+/// Informs the engine of an event of the watch stream, after the store has applied it. The keys of the namespace that
+/// the stream watches begin with `prefix`.
 pub fn observe<A>(
     context: &Context<A>,
     store: &Store<Guarded>,
@@ -171,7 +173,7 @@ pub fn observe<A>(
             context.poller.saw(&key_of(watch), version);
         }
         watcher::Event::Delete(watch) => forget(context, &key_of(watch)),
-        // What was deleted while the stream was away.
+        // A resource may have been deleted while the stream was interrupted.
         watcher::Event::InitDone => {
             let known: HashSet<_> = store.state().iter().map(|watch| key_of(watch)).collect();
             let keep = |key: &str| !key.starts_with(prefix) || known.contains(key);
@@ -188,27 +190,27 @@ pub fn key_of(watch: &Guarded) -> WatchKey {
     context::key(meta.namespace.as_deref(), meta.name.as_deref())
 }
 
-/// Forgets a resource that is gone.
+/// Forgets a resource that was deleted.
 pub fn forget<A>(context: &Context<A>, key: &str) {
     context.poller.forget(key);
     context.triggers.forget(key);
     context.retries.ended(key);
 }
 
-/// Leaves out what nobody here reads, and what may be larger than all the rest.
+/// Removes metadata that the operator does not read, and that may be larger than the rest of the resource.
 pub fn prune(watch: &mut Guarded) {
     watch.managed_fields_mut().clear();
     watch.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
 }
 
-/// Errors of the streams. Those of a reconcile were logged where they happened.
+/// Logs the errors of the streams. Those of a reconcile were logged by [`reconcile::on_error`].
 fn log<E: std::error::Error>(
     context: &Context<Client>,
     result: Result<(ObjectRef<Guarded>, controller::Action), controller::Error<reconcile::Error, E>>,
 ) {
     match result {
         Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
-        // Its timer rang after it was deleted, perhaps while the watch was broken and nobody told.
+        // A requeue came due after the resource was deleted, perhaps while the stream was interrupted and did not tell.
         Err(controller::Error::ObjectNotFound(gone)) => {
             forget(context, &context::key(gone.namespace.as_deref(), Some(&gone.name)));
         }

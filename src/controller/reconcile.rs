@@ -1,7 +1,7 @@
 //! One reconcile of one watch: `newest outcome → plan → apply`. It never waits for the cloud.
 //!
-//! The outcome comes from [`crate::poll`], which calls again when there is another one. The plan is pure. An `Err` means
-//! that Kubernetes itself failed; [`super::retry`] says when to try again.
+//! The outcome comes from [`crate::poll`], which triggers another reconcile when there is a newer one. The plan is
+//! pure. An `Err` means that Kubernetes itself failed, not the cloud; [`super::retry`] says when to try again.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub enum Error {
     /// A request to the API server failed.
     #[error("a request to the API server failed: {0}")]
     Kubernetes(#[from] kube::Error),
-    /// Somebody else wrote the resource, twice while one reconcile wanted to.
+    /// Both tries of one reconcile to write the resource met a write of somebody else.
     #[error("the resource was changed by somebody else at the same time")]
     Conflict,
     /// A bug; it fails this one resource alone.
@@ -37,7 +37,7 @@ pub enum Error {
     Panic,
 }
 
-/// Ensures that a watch says what the cloud says, as kube's runtime calls it.
+/// Ensures that a watch says what the cloud says, with the signature that kube's runtime wants.
 pub async fn reconcile<A: ApiServer>(
     object: Arc<Guarded>,
     context: Arc<Context<A>>,
@@ -45,20 +45,20 @@ pub async fn reconcile<A: ApiServer>(
     attempt(&object, &context).await.map(|wait| wait.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Ensures that a watch says what the cloud says. News that comes while a failed attempt backs off waits for the next
-/// attempt: then how long to wait is returned.
+/// Ensures that a watch says what the cloud says. While the backoff of a failed attempt lasts, this does nothing and
+/// returns the rest of the wait, so that new outcomes do not cause extra attempts.
 pub async fn attempt<A: ApiServer>(
     object: &Guarded,
     context: &Context<A>,
 ) -> Result<Option<Duration>, Error> {
     let key = key_of(object);
-    // The sharder waits for a watch that it has asked for, whatever else could not be written.
+    // A watch that the sharder waits for is given up without regard to the backoff of other writes.
     if !drain::is_asked_for(object, context)
         && let Some(wait) = context.retries.backs_off(&key, context.clock.instant())
     {
         return Ok(Some(wait));
     }
-    // However many namespaces are watched, one number bounds the requests to the API server.
+    // One limit for all namespaces, so that more controllers do not make more concurrent requests to the API server.
     let _slot = context.slots.acquire().await;
     let begun = context.clock.instant();
     let work = async {
@@ -86,7 +86,7 @@ pub fn on_error<A: ApiServer>(object: Arc<Guarded>, error: &Error, context: Arc<
     Action::requeue(retry_after(&object, error, &context))
 }
 
-/// When to try again after an error. One line in the log for each watch that begins to fail, not for each try.
+/// When to try again after an error. Logs one error when a watch begins to fail, and not one for each try.
 pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Context<A>) -> Duration {
     let now = context.clock.instant();
     let is_passing = match error {
@@ -109,9 +109,9 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
     let view = View::of(watch, &nothing);
     let news = newest(context, &view);
     let plan = decide(context, &view, news.as_ref());
-    // Nothing is planned from a copy that lags behind our own last write, nor is an outcome taken over because such a copy
-    // says it already. And a transition that is about to be told, which a comparison with the copy has found, must not come
-    // from a copy of an older moment: no resourceVersion would stop the Event.
+    // Nothing is written from a copy that lags behind our own last write, and no outcome is taken over because such a
+    // copy says it already. Nor is a transition published that was found by comparison with a stale copy: an Event
+    // carries no resourceVersion by which the API server could refuse it.
     let tells = !plan.events.is_empty() && !view.status.conditions.is_empty();
     let (key, version) = (view.key(), view.version());
     if ((news.is_some() || !plan.is_empty()) && context.poller.is_behind(&key, version))
@@ -129,8 +129,8 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
     Ok(())
 }
 
-/// Reads the resource, once and live, and plans again from that. Where somebody else has written its status in between,
-/// they may have seen more of the cloud than we did: then what we saw is void, and the cloud is asked anew.
+/// Reads the resource live, once, and plans again from that. If somebody else has written its status since, that status
+/// may be of a later answer than ours: then our outcome is discarded, and the cluster is polled again.
 async fn from_live<A: ApiServer>(
     context: &Context<A>,
     view: &View<'_>,
@@ -144,7 +144,7 @@ async fn from_live<A: ApiServer>(
         {
             live
         }
-        // The stream tells of what is there now. Another shard's is not there for this one.
+        // It was deleted, created anew, moved to another shard, or cannot be decoded. The stream reports each of these.
         Some(_) | None => {
             context.poller.forget(&view.key());
             return Ok(());
@@ -153,7 +153,7 @@ async fn from_live<A: ApiServer>(
     let nothing = ClusterBackupWatchStatus::default();
     let live = View::of(&live, &nothing);
     let basis = live.basis();
-    // The reply to a write of our own may have been lost.
+    // A status that is equal to the planned one counts as ours: the reply to our write may have been lost.
     let is_ours =
         context.poller.is_ours(&view.key(), basis.status) || Some(live.status) == planned.status.as_ref();
     if !is_ours {
@@ -169,7 +169,7 @@ async fn from_live<A: ApiServer>(
     Ok(())
 }
 
-/// What the watch has not taken over yet.
+/// The outcome that the watch has not taken over yet.
 fn newest<A>(context: &Context<A>, view: &View<'_>) -> Option<News> {
     if view.spec.suspend {
         context.poller.forget(&view.key());
@@ -177,7 +177,7 @@ fn newest<A>(context: &Context<A>, view: &View<'_>) -> Option<News> {
     }
     match view.demand(&context.served, context.clock.now()) {
         Ok(demand) => context.poller.demand(&view.key(), &demand),
-        // No request could be made for it at all.
+        // No poll can be made for this spec, so the fault stands in for the outcome of one.
         Err(fault) => {
             context.poller.forget(&view.key());
             let outcome = Outcome::Fault { fault: Arc::new(fault), failures: 1 };
@@ -191,7 +191,7 @@ fn decide<A>(context: &Context<A>, view: &View<'_>, news: Option<&News>) -> Plan
     plan::plan(&view.input(news.map(|news| &news.outcome), for_request, context.clock.now()))
 }
 
-/// The resource says what was planned.
+/// Logs the change, and tells the engine that the resource says what was planned.
 fn settle<A>(
     context: &Context<A>,
     view: &View<'_>,
@@ -212,11 +212,11 @@ fn settle<A>(
     context.poller.settle(&view.key(), &settled);
 }
 
-/// One line for each change of what a watch says; faults that changed nothing at debug.
+/// Logs one line for each change of the status; a fault that changed nothing is logged at debug.
 fn report(view: &View<'_>, plan: &Plan, outcome: Option<&Outcome>) {
     let (namespace, name) = (view.namespace, view.name);
     if let Some(Outcome::Fault { fault, .. }) = outcome {
-        // A level is part of what tracing makes at compile time, so it cannot be a value.
+        // tracing fixes the level of a log line at compile time, so the level cannot be a variable.
         macro_rules! tell {
             ($level:ident) => {
                 tracing::$level!(

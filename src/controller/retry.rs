@@ -1,7 +1,7 @@
-//! What could not be written to the API server: how often it was tried, when it is tried again, which Events need no further
-//! try, and how long one may hold back the status of its watch.
+//! The state of watches whose writes to the API server fail: their backoff, which Events already exist, and how long an
+//! Event that cannot be published holds back the status.
 //!
-//! A watch is forgotten as soon as all is written. The time is a parameter.
+//! A watch is forgotten as soon as all is written. No I/O; the time is a parameter.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 
 use crate::poll::{WatchKey, backoff};
 
-/// The first wait, and the longest where the API server gives no answer or is at fault itself: short, so that all is caught
-/// up soon after its return.
+/// The first backoff, and the longest for errors that may pass by themselves, such as an API server that does not
+/// answer: short, so that all is written soon after its return.
 const PASSING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
-/// The longest where it refuses the request, which only a person can change, and how many such tries a second there may be of
-/// all watches together: a few are tried as soon as after an outage, so that a permission that comes back is used at
-/// once, and ten thousand do not storm an API server that refuses them.
+/// The longest backoff for a request that the API server refuses, which only a person can change, and how many such
+/// tries a second all watches together may make. So a few watches are retried as often as in an outage, and soon use a
+/// permission that comes back; and ten thousand do not storm an API server that refuses them.
 const LASTING: (Duration, f64) = (Duration::from_mins(5), 20.0);
-/// How long after its last fault an API server may still be starting, and refuse what it will allow.
+/// How long after its last fault an API server may still be starting, and refuse requests that it will allow later.
 const STARTING: Duration = Duration::from_mins(1);
-/// How long an Event may hold back a status, from its own first try: an Event of a later transition in the same trouble has a
-/// minute of its own, or its first try would be its last.
+/// How long an Event may hold back a status, counted from its own first failure: an Event of a later transition in the
+/// same outage would otherwise be given up at its first try.
 const EVENTS: Duration = Duration::from_mins(1);
 
-/// All watches in trouble.
+/// All watches with something that is not written yet.
 #[derive(Default)]
 pub struct Retries {
     troubles: Mutex<HashMap<WatchKey, Trouble>>,
@@ -30,14 +30,14 @@ pub struct Retries {
     outage: Mutex<Option<Instant>>,
 }
 
-/// One watch in trouble.
+/// One watch with something that is not written yet.
 struct Trouble {
     tries: u32,
-    /// Until when news waits for the next try.
+    /// Until when a new outcome waits for the next try.
     until: Instant,
     /// The Events that exist, by name: while the status cannot be written, they are not published with each try.
     published: HashSet<String>,
-    /// When each Event was first tried in vain, by name.
+    /// When each Event first failed, by name.
     failing: HashMap<String, Instant>,
 }
 
@@ -53,7 +53,7 @@ impl Retries {
         let mut outage = lock(&self.outage);
         match error {
             kube::Error::Api(status) if matches!(status.code, 409 | 429 | 500..) => {}
-            // An API server that starts refuses everybody until it has read its rules.
+            // An API server that is starting refuses every request until it has loaded its authorization rules.
             kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
                 return outage.is_some_and(|last| now.saturating_duration_since(last) < STARTING);
             }
@@ -91,8 +91,8 @@ impl Retries {
         let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
         trouble.tries += 1;
         let longest = if is_passing { PASSING.1 } else { lasting(others + 1) };
-        // A tenth less than the shortest wait that jitter makes of it, so that the next try itself is never held up. What a
-        // person has to change may be tried at every poll, since it may have been changed.
+        // Less than the shortest wait that jitter makes of it, so that the next try itself is never held up. The cap is
+        // that of passing errors: after a refusal too, a new outcome tries whether somebody restored the permission.
         let held = backoff(PASSING.0, trouble.tries, PASSING.1).mul_f64(0.8);
         trouble.until = now + held;
         (backoff(PASSING.0, trouble.tries, longest), trouble.tries == 1)
@@ -110,13 +110,13 @@ impl Retries {
     }
 }
 
-/// The longest wait for a refused request, where so many watches are in trouble.
+/// The longest backoff for a refused request, while so many watches have something to write.
 fn lasting(watches: usize) -> Duration {
     let watches = u32::try_from(watches).unwrap_or(u32::MAX);
     Duration::from_secs_f64(f64::from(watches) / LASTING.1).clamp(PASSING.1, LASTING.0)
 }
 
-/// A panic elsewhere leaves the maps whole: each change of them is one call.
+/// Ignores poisoning: each change of the maps is one call, so a panic elsewhere leaves them consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

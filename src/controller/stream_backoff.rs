@@ -1,4 +1,4 @@
-//! How long to wait before a watch stream that failed begins anew.
+//! The backoff of a watch stream that failed, before it is restarted.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::poll::{backoff, driver::Poller};
 
 /// The waits of a watch stream that fails: the first and the longest.
 const STREAM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-/// How long after its last failure a stream is as good as one that never failed.
+/// How long after its last failure the backoff of a stream begins with the first wait again.
 const CALM: Duration = Duration::from_secs(30);
 
-/// The waits of a stream that fails. Its longest is short: what happened meanwhile is to be caught up soon after the API
+/// The backoff of a watch stream. Its longest wait is short, so that missed changes are caught up soon after the API
 /// server's return.
 pub struct StreamBackoff {
     poller: Poller,
@@ -21,7 +21,7 @@ pub struct StreamBackoff {
 }
 
 impl StreamBackoff {
-    /// The waits of a stream that has not failed yet.
+    /// The backoff of a stream that has not failed yet.
     pub fn new(poller: Poller) -> Self {
         Self { poller, tries: 0, failed: None }
     }
@@ -41,12 +41,12 @@ impl Iterator for StreamBackoff {
 }
 
 impl Backoff for StreamBackoff {
-    /// Does nothing: this is called when a list begins, and would make the first wait of every wait for a list that fails.
+    /// Does nothing: kube calls this when a list begins, so a list that always fails would always have the first wait.
     fn reset(&mut self) {}
 }
 
-/// The controller waits no longer than its stream does. Its own backoff would hold up what polls have found as well, because
-/// it pauses every trigger of a reconcile after an error of one, for up to a minute.
+/// No backoff for the controller, because its stream has one. kube's default would also hold up the outcomes of polls:
+/// after an error of one trigger it pauses every trigger of reconciles, for up to a minute.
 pub struct NoBackoff;
 
 impl Iterator for NoBackoff {

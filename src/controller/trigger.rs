@@ -1,5 +1,5 @@
-//! Which change of a resource makes a reconcile: a new spec, a request, a shard that is asked to give it up, a resource that is new here. A status write does
-//! not, or each would trigger itself.
+//! Which change of a resource triggers a reconcile: a new spec, a request, the sharder's request to give the resource
+//! up, or a resource that is new to this process. A status write does not, or each reconcile would trigger another one.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,20 +11,20 @@ use super::{drain::Ring, key_of};
 use crate::api::{Guarded, REQUESTED_AT};
 use crate::poll::WatchKey;
 
-/// What each resource was when it last made a reconcile.
+/// What each resource was when it last triggered a reconcile, as a hash.
 ///
-/// A resource that is forgotten makes one again when it is told of, though it be the same as before: an API server that
-/// lists an older moment leaves out what is created since, and tells of it afterwards.
+/// A resource that was forgotten triggers one again, even if it is unchanged: an API server whose list is stale leaves
+/// out the resources that were created since, and its watch delivers them afterwards.
 #[derive(Default)]
 pub struct Triggers(Mutex<HashMap<WatchKey, u64>>);
 
 impl Triggers {
-    /// Whether a resource differs from what last made a reconcile, which it does from now on.
+    /// Whether a resource differs from what last triggered a reconcile, and remembers it as what did.
     pub fn is_new(&self, watch: &Guarded, ring: Option<&Ring>) -> bool {
         let mut hash = DefaultHasher::new();
         let meta = watch.meta();
         let request = watch.annotations().get(REQUESTED_AT);
-        // No poll looks after a resource that cannot be decoded, so every change of it is looked at.
+        // A resource that cannot be decoded is not polled, so nothing else would notice a change of it.
         let version = meta.resource_version.as_ref().filter(|_| watch.0.is_err());
         let is_drained = ring.is_some_and(|ring| ring.drains(watch.labels()));
         (&meta.uid, meta.generation, request, version, watch.0.is_ok(), is_drained).hash(&mut hash);
@@ -32,17 +32,17 @@ impl Triggers {
         self.all().insert(key_of(watch), hash) != Some(hash)
     }
 
-    /// A resource is gone.
+    /// Forgets a resource that was deleted.
     pub fn forget(&self, key: &str) {
         self.all().remove(key);
     }
 
-    /// Forgets all that `keep` does not name.
+    /// Forgets the resources for whose key `keep` is false.
     pub fn retain(&self, keep: impl Fn(&str) -> bool) {
         self.all().retain(|key, _| keep(key));
     }
 
-    /// A panic elsewhere leaves the map whole: each change of it is one call.
+    /// Ignores poisoning: each change of the map is one call, so a panic elsewhere leaves it consistent.
     fn all(&self) -> MutexGuard<'_, HashMap<WatchKey, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! The Events of one look: what changed between the old status and the new one.
+//! The Events of one plan: what changed between the old status and the new one.
 //!
 //! The name of an Event is derived from what it reports, so publishing it twice makes one Event. Its note holds no request
 //! id and no duration, so that repeated Events have equal notes. Pure; publishing is left to [`crate::controller::apply`].
@@ -21,7 +21,7 @@ use crate::poll::Outcome;
 
 /// The longest note in bytes; the API server takes 1 kB.
 const NOTE_BYTES: usize = 1000;
-/// The shares of progress that are reported.
+/// The progress, in percent, at which an Event is published.
 const MILESTONES: [u8; 3] = [75, 50, 25];
 
 /// An Event to publish.
@@ -37,7 +37,7 @@ pub struct Event {
     pub note: String,
 }
 
-/// The Events of this look, in the order in which things happened.
+/// The Events of a plan, in the order in which things happened.
 pub fn events(input: &Input<'_>, record: &Record, new: &ClusterBackupWatchStatus) -> Vec<Event> {
     let mut events = Vec::new();
     if input.spec.suspend {

@@ -48,7 +48,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record after this look.
+    /// The record after the outcome in `input`.
     pub fn of(input: &Input<'_>) -> Self {
         match input.outcome {
             Some(Outcome::Answer(answer)) if !input.spec.suspend => {

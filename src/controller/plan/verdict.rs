@@ -90,7 +90,7 @@ pub fn is_outdated(input: &Input<'_>, record: &Record) -> bool {
         })
 }
 
-/// What the resource says now.
+/// The verdict that the status has on record.
 fn recorded(input: &Input<'_>, type_: &str) -> Option<Verdict> {
     let old = condition::find(&input.status.conditions, type_)?;
     let truth = match old.status.as_str() {
@@ -101,7 +101,7 @@ fn recorded(input: &Input<'_>, type_: &str) -> Option<Verdict> {
     Some(Verdict { truth, reason: old.reason.clone(), message: old.message.clone() })
 }
 
-/// What the rules look at.
+/// The input of the rules.
 struct Case<'a> {
     spec: &'a ClusterBackupWatchSpec,
     created: Option<Timestamp>,
@@ -239,7 +239,7 @@ fn no_backup(case: &Case<'_>) -> Verdict {
     Verdict::new(truth, Reason::NoBackup, message)
 }
 
-/// A time and a duration later; the end of time where that is beyond it.
+/// `duration` after `time`, or the latest time that can be represented if that is out of range.
 pub fn after(time: Timestamp, duration: Duration) -> Timestamp {
     time.saturating_add(signed(duration)).unwrap_or(Timestamp::MAX)
 }
