@@ -220,7 +220,7 @@ fn log<E: std::error::Error>(
 
 fn warn_of(error: &impl std::error::Error) {
     let cause = error.source().map(ToString::to_string);
-    tracing::warn!(%error, cause, "the stream of ClusterBackupWatches failed; it begins anew");
+    tracing::warn!(%error, cause, "the watch stream of ClusterBackupWatches failed; it is restarted after a backoff");
 }
 
 #[cfg(test)]
