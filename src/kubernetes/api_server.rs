@@ -1,7 +1,7 @@
-//! The requests that one reconcile or one poll makes of the API server.
+//! The requests that one reconcile or one poll makes to the API server, each with a time limit.
 //!
-//! A trait, so that the histories (the deterministic simulation) run the real reconcile against an API server that they
-//! make up. Lists and watches are kube's and are not here. Every request has a time limit.
+//! A trait, so that the histories (the deterministic simulation) run the real reconcile against a simulated API server.
+//! Lists and watches are made by kube's runtime and are not here. When to retry is left to the callers.
 
 use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
@@ -37,7 +37,7 @@ pub trait ApiServer: Clone + Send + Sync + 'static {
         watch: &ClusterBackupWatch,
     ) -> impl Future<Output = Result<ClusterBackupWatch, Error>> + Send;
 
-    /// The same for a resource that cannot be decoded.
+    /// Replaces the status of a resource that cannot be decoded, with the same check of the resourceVersion.
     fn replace_raw_status(&self, watch: &Value) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Changes the metadata of a resource by a merge patch, which names the resourceVersion that it is made for.
@@ -99,8 +99,8 @@ impl ApiServer for Client {
         in_time(api.create(&params(), event)).await.map(drop)
     }
 
-    /// As [`Api`] does, but for two things: what was received is wiped, and nothing of it is logged or told where it is no
-    /// Secret (kube's client logs the whole text then).
+    /// Differs from [`Api::get`] in two ways: the received text is wiped, and nothing of it is logged or put into the
+    /// error if it is no Secret (kube's client would log the whole text).
     async fn secret(&self, namespace: &str, name: &str) -> Result<Secret, Error> {
         let request = Request::new(Secret::url_path(&(), Some(namespace)))
             .get(name, &GetParams::default())
@@ -110,7 +110,7 @@ impl ApiServer for Client {
     }
 }
 
-/// How this operator writes.
+/// The parameters of a write, which name this operator as the field manager.
 fn params() -> PostParams {
     PostParams { field_manager: Some(CONTROLLER.to_owned()), ..PostParams::default() }
 }

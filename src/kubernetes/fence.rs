@@ -1,9 +1,9 @@
 //! The fence: whether this process may write, at the moment of writing.
 //!
-//! A process that was frozen, or cut off, does not know that its Lease has passed to another one. Its clock does: the
-//! fence stands open until a moment that each renewal of the Lease moves forward, and closed from then on.
-//! [`crate::kubernetes::fenced`] asks it before each write. What was handed to the HTTP client before that moment may still
-//! arrive.
+//! A process that was frozen or partitioned does not know that its Lease has passed to another one. So the fence is
+//! open only until a deadline, which each renewal of the Lease moves forward; no message is needed to close it. The
+//! clients of [`crate::kubernetes::fenced`] check it before each write. A write that was handed to the HTTP client
+//! before the deadline may still arrive after it.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub struct Fence(Mutex<Option<Instant>>);
 pub struct Closed;
 
 impl Fence {
-    /// Allows writes until so long after the beginning of a renewal that succeeded.
+    /// Allows writes until `validity` after the beginning of a renewal that succeeded.
     pub fn open(&self, renewal: Instant, validity: Duration) {
         *self.until() = renewal.checked_add(validity);
     }
@@ -34,7 +34,7 @@ impl Fence {
     }
 
     fn until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        // Each change is one assignment, so a panic elsewhere leaves it whole.
+        // Ignores poisoning: each change is one assignment, so a panic elsewhere leaves it consistent.
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Access to the API server, with a limit on every wait: a connection that has gone silent holds nothing up for ever.
+//! Access to the API server, with a limit on every wait, so that a silent connection blocks nothing for ever.
 
 mod api_server;
 pub mod fence;
@@ -16,23 +16,23 @@ use kube::{
 
 use fence::Fence;
 
-/// How long a connection may take.
+/// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the API server keeps a watch open, in seconds: it is asked to end each after this time, so that a connection that
 /// has gone silent can be told from one on which nothing happens.
 pub const WATCH: u32 = 20;
 /// How long a connection of watches may be silent: a little longer than a watch on which nothing happens.
 const SILENCE: Duration = Duration::from_secs(25);
-/// How long one request may take, but for lists and watches.
+/// How long one request may take, except for lists and watches.
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// A client as `KUBECONFIG`, `~/.kube/config` or the service account says.
+/// A client that is configured by `KUBECONFIG`, `~/.kube/config` or the service account.
 pub async fn client() -> Result<Client, kube::Error> {
     Client::try_from(config().await?)
 }
 
-/// The same for watches. A connection on which nothing arrives is given up: one that waits for its next request, too, so
-/// that no other requests are made with this client, which could meet that moment.
+/// A client for watches. It closes a connection on which nothing arrives, even an idle one that waits for its next
+/// request. So nothing else uses this client: another request could be sent just when its connection is closed.
 pub async fn streams() -> Result<Client, kube::Error> {
     let mut config = config().await?;
     config.read_timeout = Some(SILENCE);
@@ -47,16 +47,16 @@ pub struct Fenced {
     pub lease: Client,
 }
 
-/// The same access, with a fence before every write.
+/// Clients with the same configuration, and with a fence before every write.
 pub async fn fenced(fence: Arc<Fence>) -> Result<Fenced, kube::Error> {
     let mut config = config().await?;
     let namespace = config.default_namespace.clone();
     let reads = Client::try_from(config.clone())?;
-    // A write that the client itself sent again, seconds after the fence was asked, would pass it unseen. Writes are
-    // repeated by those who make them.
+    // A retry by the client itself would be sent seconds after the fence was checked, and not be checked again. So
+    // writes are retried by their callers.
     config.default_retry = false;
     let writes = Client::try_from(config.clone())?;
-    // It watches, and its writes are too close to each other for a connection to be silent so long.
+    // This client watches the Lease, and renews it so often that no connection in use is silent for that long.
     config.read_timeout = Some(SILENCE);
     let lease = Client::try_from(config)?;
     Ok(Fenced { work: behind(fence, reads, writes, namespace), lease })
@@ -82,12 +82,12 @@ async fn config() -> Result<Config, kube::Error> {
     Ok(config)
 }
 
-/// The answer of the API server, if it comes in time.
+/// The result of a request, or an error if it takes longer than [`REQUEST`].
 async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
     within(REQUEST, request).await
 }
 
-/// The same with a limit of its own.
+/// The result of a request, or an error if it takes longer than `limit`.
 pub async fn within<T>(
     limit: Duration,
     request: impl Future<Output = Result<T, kube::Error>>,
