@@ -1,8 +1,8 @@
-//! `/metrics`, `/livez` and `/readyz`, on a thread of their own: a scrape of ten thousand watches delays no poll, and a
-//! process whose work stands still can still say so.
+//! `/metrics`, `/livez` and `/readyz`, on a thread of their own: so a scrape of ten thousand watches delays no poll,
+//! and a process whose polling loop is stuck still answers its probes.
 //!
-//! `/livez` says that due polls are sent: the polling loop turns. It never depends on the cloud or on Kubernetes, whose
-//! faults a restart would not mend. `/readyz` says that the caches are filled, or that this process stands by.
+//! `/livez` is good while the polling loop turns. It never depends on the cloud or on Kubernetes, because a restart
+//! would not mend their faults. `/readyz` is good once the caches are filled, also in a process that stands by.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,26 +23,26 @@ use crate::poll::driver::Poller;
 /// How long the polling loop may stand still. It turns every few seconds.
 const STILL: Duration = Duration::from_mins(1);
 
-/// How the process is.
+/// The health of the process.
 #[derive(Clone, Default)]
 pub struct Health(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
     is_ready: AtomicBool,
-    /// Of a process that works.
+    /// Set once this process polls.
     poller: OnceLock<Poller>,
 }
 
 impl Health {
-    /// The caches are filled, or this process stands by.
+    /// Sets whether the caches are filled.
     pub fn ready(&self, is_ready: bool) {
         self.0.is_ready.store(is_ready, Ordering::Release);
     }
 
     /// From now on this process polls.
     pub fn polls(&self, poller: Poller) {
-        // A process begins to work once.
+        // This cannot fail: a process starts to poll at most once.
         let _ = self.0.poller.set(poller);
     }
 
@@ -59,7 +59,7 @@ impl Health {
 pub fn serve(listener: TcpListener, metrics: Metrics, health: Health) -> impl Future<Output = ()> {
     let (ends, ended) = tokio::sync::oneshot::channel::<()>();
     let server = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
-        // Dropped when the thread ends, however it does.
+        // Dropped when the thread ends, also by a panic, which completes `ended`.
         let _ends = ends;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let served = runtime.and_then(|runtime| runtime.block_on(routes(listener, metrics, health)));

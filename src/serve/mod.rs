@@ -1,4 +1,4 @@
-//! What those who run the operator need: metrics, probes and logs, and what lets one of several processes work.
+//! What running the operator needs: metrics, probes, logs, and the Lease of a leader or a shard.
 
 pub mod http;
 pub mod lease;

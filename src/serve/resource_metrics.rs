@@ -1,5 +1,5 @@
-//! The metrics of each watch, read off its status at every scrape: so they are there as soon as the cache is, and gone
-//! with the watch.
+//! The metrics of each watch, made from its cached status at every scrape. So they appear as soon as the cache is
+//! filled, and disappear with the watch.
 
 use std::fmt;
 
@@ -21,14 +21,14 @@ use crate::poll::driver::Poller;
 
 /// The phases that Huawei documents (of a task's items; those of tasks it does not).
 const PHASES: [&str; 6] = ["Init", "Queuing", "Running", "Pause", "Success", "Failed"];
-/// Stands for every other phase, and for none.
+/// Stands for every other value, and for none.
 const UNKNOWN: &str = "Unknown";
 
 /// Collects the metrics of the watches in the stores.
 pub struct Watches {
     /// The caches to read.
     pub stores: Stores,
-    /// Knows when each watch was last answered.
+    /// The engine, for the time of the last answer to each watch.
     pub poller: Poller,
 }
 
@@ -198,7 +198,7 @@ fn identity(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
 fn reasons(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
     let reason_of = |type_| {
         let condition = status(watch, |s| condition::find(&s.conditions, type_).cloned());
-        // A status that somebody else wrote must not make labels without end.
+        // Reasons that somebody else wrote must not make an unbounded number of label values.
         let reason = condition.map_or(Reason::NotYetPolled.as_str(), |condition| {
             Reason::parse(&condition.reason).map_or(UNKNOWN, Reason::as_str)
         });

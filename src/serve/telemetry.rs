@@ -15,11 +15,11 @@ pub enum LogFormat {
     Text,
 }
 
-/// What is hidden unless the filter names it: kube's span around each reconcile says twice what our lines say once, and its
+/// What is hidden unless the filter names it. kube's span around each reconcile repeats what our lines say, and its
 /// client logs every try of a request that fails, where we log the first.
 const QUIET: &str = "kube_runtime=warn,kube_client=off";
 
-/// Starts logging; `filter` is in the syntax of tracing-subscriber's `EnvFilter`, and was checked to be.
+/// Starts logging; `filter` is in the syntax of tracing-subscriber's `EnvFilter`, which the caller has checked.
 pub fn start(format: LogFormat, filter: &str) {
     let registry = tracing_subscriber::registry().with(EnvFilter::new(format!("{QUIET},{filter}")));
     match format {

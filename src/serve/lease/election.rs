@@ -1,8 +1,8 @@
 //! The rules of a Lease, as a state machine: what was seen of it, what to do next and when. No I/O and no clock.
 //!
 //! The rules are those of Kubernetes' own controllers. A Lease is free when it has no holder, or when its spec has not
-//! changed for its duration by the clock of who looks: two machines need not agree on the time. Whoever holds it gives up
-//! some seconds before it can be free for another.
+//! changed for its duration, by the clock of the process that looks: so the clocks of two machines need not agree. A
+//! holder that cannot renew the Lease gives it up some seconds before another process can take it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ const RENEW: Duration = Duration::from_secs(5);
 /// How long after a failed request the next one begins.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Who wants a Lease, and what else it says.
+/// What this process writes into a Lease to hold it.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The name of the Lease.
@@ -60,22 +60,22 @@ pub struct Election {
     due: Option<Instant>,
 }
 
-/// What makes a Lease ours.
+/// The tenure of this process, while it holds the Lease.
 #[derive(Clone, Debug)]
 struct Tenure {
-    /// As the Lease says it. It tells two processes of one name apart.
+    /// The acquireTime of the Lease. It tells apart two processes with the same name.
     acquired: Option<MicroTime>,
     /// When the last renewal that succeeded began.
     renewed: Instant,
 }
 
 impl Election {
-    /// Of a Lease that nothing is known of.
+    /// The state before anything is known of the Lease.
     pub fn new(claim: Claim, now: Instant) -> Self {
         Self { claim, lease: None, since: now, is_watched: true, tenure: None, due: None }
     }
 
-    /// When [`Election::step`] is due; `None`: not before the watch tells something.
+    /// When [`Election::step`] is due; `None` until the watch reports something.
     pub fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -96,7 +96,7 @@ impl Election {
             Some(deadline) if now >= deadline => Step::Expired,
             Some(_) => self.write(|spec| spec.renew_time = Some(MicroTime(time))),
             None if self.free_at(now) > now => Step::Look,
-            // Also where nothing is known of it yet: if there is one, its creation says so.
+            // Also if nothing is known of the Lease yet: if it exists, its creation fails with a 409.
             None => self.write(|spec| {
                 let is_new = spec.holder_identity.as_ref() != Some(&self.claim.identity);
                 spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0) + i32::from(is_new));
@@ -106,7 +106,7 @@ impl Election {
         }
     }
 
-    /// What gives the Lease back. It expires at once for who looks at its times, and has no holder for the others.
+    /// The step that gives the Lease back, without a holder, and with a duration of 1 s for clients that look at times.
     pub fn release(&self, time: Timestamp) -> Option<Step> {
         self.tenure.as_ref()?;
         let mut step = self.write(|spec| spec.renew_time = Some(MicroTime(time)));
@@ -118,8 +118,8 @@ impl Election {
         Some(step)
     }
 
-    /// The watch told of the Lease; `None`: there is none. It may be behind what is known already, so that a holder only
-    /// takes it as a reason to renew, which proves who holds the Lease.
+    /// The watch reported the Lease, or `None` if there is none. The report may be older than what is known already, so
+    /// a holder takes a foreign Lease only as a reason to renew at once, which proves who holds it.
     pub fn told(&mut self, lease: Option<Lease>, now: Instant) {
         self.is_watched = true;
         match &self.tenure {
@@ -129,7 +129,7 @@ impl Election {
         }
     }
 
-    /// The watch broke off. Returns whether that is news.
+    /// The watch failed. Returns whether it worked until now.
     pub fn went_blind(&mut self, now: Instant) -> bool {
         if self.tenure.is_none() {
             self.due = Some(self.due.map_or(now + RETRY, |due| due.min(now + RENEW)));
@@ -145,12 +145,12 @@ impl Election {
         self.due = Some(begun + RENEW);
     }
 
-    /// The Lease was read, perhaps because a write met another one's. Returns false if it was lost.
+    /// The Lease was read, perhaps because a write had a conflict. Returns false if this process has lost it.
     pub fn read(&mut self, lease: Option<Lease>, now: Instant) -> bool {
         if self.tenure.is_none() {
             self.see(lease, now);
         } else if self.is_ours(lease.as_ref()) {
-            // Somebody has changed a label, say.
+            // Something else was changed, such as a label, so the renewal is repeated from this version.
             self.lease = lease;
             self.due = Some(now);
         } else {
@@ -176,7 +176,7 @@ impl Election {
         self.due = Some(if self.is_watched { free_at } else { free_at.min(now + RENEW) });
     }
 
-    /// When this process may take the Lease, unless it changes until then.
+    /// When this process may take the Lease, unless its spec changes before.
     fn free_at(&self, now: Instant) -> Instant {
         let Some(spec) = self.lease.as_ref().and_then(|lease| lease.spec.as_ref()) else { return now };
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
@@ -194,7 +194,7 @@ impl Election {
         spec.holder_identity.as_ref() == Some(&self.claim.identity) && spec.acquire_time == tenure.acquired
     }
 
-    /// The Lease in our name, with what others wrote into it.
+    /// The step that writes the Lease with this process as its holder, and keeps what others wrote into it.
     fn write(&self, change: impl FnOnce(&mut LeaseSpec)) -> Step {
         let mut lease = self.lease.clone().unwrap_or_default();
         lease.metadata.name = Some(self.claim.name.clone());

@@ -1,8 +1,9 @@
 //! A Lease, held by this process for as long as it works: that of the leader among replicas, or that of a shard.
 //!
-//! [`election`] has the rules; this file carries them out with the API server. A watch of the one Lease tells a standby at
-//! once when it is given back or deleted. Every write carries the resourceVersion of what it replaces, so that of two that
-//! want a Lease one gets it. Each renewal opens the [`Fence`], through which all other writes of the process go.
+//! [`election`] has the rules; this file carries them out with the API server. A standby watches the Lease, so it knows
+//! at once when the Lease is given back or deleted. Every write carries the resourceVersion that it replaces, so only
+//! one of two processes gets a Lease that both want. Each renewal opens the [`Fence`], which guards all other writes of
+//! the process.
 
 mod election;
 #[cfg(test)]
@@ -38,7 +39,7 @@ const RELEASE: Duration = Duration::from_secs(1);
 /// Why a Lease is no longer held.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// Another process holds it, or nobody.
+    /// Another process holds it, or no process does.
     #[error("the Lease {0} was lost: {1}")]
     Lost(String, String),
     /// It could not be renewed in time.
@@ -63,7 +64,8 @@ pub struct Tenure {
 }
 
 impl Tenure {
-    /// Begins to stand by for a Lease, and to keep it once it is held. The client is not behind the fence.
+    /// Begins to stand by for a Lease, and to keep it once it is held. The client must not be behind the fence, which
+    /// only a renewal opens.
     pub fn seek(client: Client, namespace: &str, claim: Claim, fence: Arc<Fence>) -> Self {
         let Claim { name, identity, .. } = claim.clone();
         tracing::info!(namespace, name, identity, "standing by for the Lease");
@@ -71,7 +73,7 @@ impl Tenure {
         let (stop, stopped) = oneshot::channel();
         let keeper = Keeper {
             leases: Api::namespaced(client, namespace),
-            // Of its own for each process, so that managedFields say who wrote what.
+            // Each process is its own field manager, so that managedFields say which one wrote what.
             params: PostParams {
                 field_manager: Some(format!("{CONTROLLER}-{identity}")),
                 ..PostParams::default()
@@ -90,7 +92,7 @@ impl Tenure {
         let mut held = self.held.clone();
         async move {
             if held.wait_for(|held| *held).await.is_err() {
-                // It ended before it was held, which `ended` tells.
+                // The keeper ended before it held the Lease; `ended` returns why.
                 std::future::pending::<()>().await;
             }
         }
@@ -104,13 +106,13 @@ impl Tenure {
         }
     }
 
-    /// Gives the Lease back, so that a standby gets it at once. An API server that is out of reach must not keep this
-    /// process from ending.
+    /// Gives the Lease back, so that a standby gets it at once. The wait is short, because an API server that is out of
+    /// reach must not keep this process from ending.
     pub async fn release(self) {
         if self.keeping.is_finished() {
             return;
         }
-        // A task that has ended in between holds nothing.
+        // This fails only if the keeper has ended in between, and then there is no Lease to give back.
         let _ = self.stop.send(());
         if tokio::time::timeout(RELEASE, self.keeping).await.is_err() {
             tracing::warn!(name = self.name, "cannot give the Lease back in time; it ends by itself");
@@ -118,7 +120,7 @@ impl Tenure {
     }
 }
 
-/// What keeps the Lease.
+/// Keeps the Lease, in a task of its own.
 struct Keeper {
     leases: Api<Lease>,
     params: PostParams,
@@ -143,7 +145,7 @@ impl Keeper {
                 }
             };
             let done = tokio::select! {
-                // A process that ends without a word gives the Lease back, too.
+                // The result is ignored: the Lease is given back also if the sender was dropped without a message.
                 _ = &mut stopped => {
                     self.fence.close();
                     self.release().await;
@@ -186,7 +188,7 @@ impl Keeper {
                 }
                 self.failures = 0;
             }
-            // It is not as it was thought to be.
+            // The Lease has to be read, because the step says so or because the write met another version.
             Ok(None) => match within(limit, self.leases.get_opt(&self.name)).await {
                 Ok(lease) => {
                     let holder = holder(lease.as_ref());
@@ -212,7 +214,7 @@ impl Keeper {
         match written {
             Ok(lease) => Ok(Some(lease)),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
-            // It was deleted. A creation that finds no namespace is a failure.
+            // The Lease was deleted. A 404 for a creation means that the namespace is missing, which is a failure.
             Err(kube::Error::Api(status)) if status.code == 404 && matches!(step, Step::Replace(_)) => {
                 Ok(None)
             }
@@ -230,9 +232,9 @@ impl Keeper {
         }
     }
 
-    /// Gives the Lease back; false if it is not ours to give.
+    /// Gives the Lease back; false if this process does not hold it.
     async fn given_back(&mut self) -> Result<bool, kube::Error> {
-        // Twice, since somebody may have changed a label.
+        // A second try, because the first may have met a harmless change such as that of a label.
         for _ in 0..2 {
             let Some(step) = self.election.release(Timestamp::now()) else { return Ok(false) };
             if self.carry_out(&step, REQUEST).await?.is_some() {
@@ -246,7 +248,7 @@ impl Keeper {
         Ok(false)
     }
 
-    /// One warning for each time that requests begin to fail, not for each try.
+    /// Logs one warning when requests begin to fail, and not one for each try.
     fn failed(&mut self, error: &kube::Error) {
         self.failures += 1;
         if self.failures == 1 {

@@ -108,7 +108,7 @@ fn a_standby_takes_a_lease_only_when_it_was_not_renewed_for_its_whole_duration()
     assert_eq!(leader.due(), Some(renewed));
     assert!(server.serve(&mut leader, renewed));
     standby.told(server.lease.clone(), renewed);
-    // Somebody else's label is no renewal.
+    // A label that somebody else sets is no renewal.
     let mut labelled = server.lease.clone().unwrap();
     labelled.metadata.labels.get_or_insert_default().insert("state".into(), "ready".into());
     standby.told(Some(labelled), renewed + SECOND);
