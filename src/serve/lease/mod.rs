@@ -115,7 +115,7 @@ impl Tenure {
         // This fails only if the keeper has ended in between, and then there is no Lease to give back.
         let _ = self.stop.send(());
         if tokio::time::timeout(RELEASE, self.keeping).await.is_err() {
-            tracing::warn!(name = self.name, "cannot give the Lease back in time; it ends by itself");
+            tracing::warn!(name = self.name, "cannot give the Lease back in time; it expires by itself");
         }
     }
 }
@@ -227,7 +227,7 @@ impl Keeper {
             Ok(true) => tracing::info!(name = self.name, "gave the Lease back"),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(name = self.name, %error, "cannot give the Lease back; it ends by itself");
+                tracing::warn!(name = self.name, %error, "cannot give the Lease back; it expires by itself");
             }
         }
     }
