@@ -34,7 +34,7 @@ pub struct Account {
     tokens: f64,
     filled: Instant,
     shut: Option<(Held, Instant)>,
-    /// After a 429 one request is sent at a time, until one ends in something else than a 429.
+    /// After a 429 one request is sent at a time, until one is answered with something else than a 429.
     cautious: bool,
     throttled: u32,
 }

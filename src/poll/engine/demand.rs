@@ -100,7 +100,7 @@ impl Engine {
         let fetch = watch.fetch;
         match self.fetches[fetch].state {
             State::Idle(_) => self.advance(fetch, now),
-            // It moves to the class of requested polls, unless it has to read its credential anew first.
+            // It moves to the class of requested polls, unless it has to read its credential first.
             State::Queued(_) => {
                 self.leave_queue(fetch);
                 self.advance(fetch, now);

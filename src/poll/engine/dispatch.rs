@@ -167,7 +167,7 @@ impl Engine {
             && (fetch.failures > 0 || fetch.due_since < held.met_at)
         {
             if probes != (false, false) {
-                // A blocked fetch takes the fault over every few seconds; the probe cannot before its request ends.
+                // Blocked fetches take the fault over every few seconds. A probe cannot until it ends: it counts now.
                 self.fetches[id].count_at = now;
             }
             self.take_over(id, &held, false, now);

@@ -1,4 +1,4 @@
-//! What a fault means for the fetch itself: how often it is tried again, and who is told.
+//! What a fault means for the fetch itself: how often it is tried again, and which watches are told.
 
 use super::*;
 
