@@ -42,7 +42,8 @@ impl Engine {
                 let fetch = &mut self.fetches[id];
                 let changed = fetch.failures > 0 || fetch.known.is_none_or(|(_, before)| before != says);
                 (fetch.known, fetch.full_at) = (Some((body, says)), Some(now));
-                fetch.failures = 0;
+                // The wait until the next fault counts was that of the faults that this answer ends.
+                (fetch.failures, fetch.count_at) = (0, now);
                 let sent_at = fetch.sent_at.unwrap_or(now);
                 self.set_stalled(id, false, now);
                 self.deliver(
@@ -175,9 +176,10 @@ impl Engine {
         }
         let failures = fetch.failures.max(1);
         let differs = before.is_none_or(|before| before != (held.fault.kind, held.fault.message.clone()));
-        // A fault that differs is told. One that may pass is told again until enough polls have failed to decide Ready.
-        let changed =
-            is_new && (differs || (!held.fault.kind.is_definite() && failures <= FAILURES_TO_REPORT));
+        // A fault that differs is told. One that may pass is told again until enough polls have failed to decide Ready. A
+        // status that somebody else wrote may hide any fault.
+        let decides = !held.fault.kind.is_definite() && failures <= FAILURES_TO_REPORT;
+        let changed = is_new && (differs || decides || self.is_edited(id));
         let may_heal = matches!(
             held.fault.kind,
             FaultKind::SecretNotFound
@@ -195,6 +197,11 @@ impl Engine {
             |pending| !pending.forced || protects || pending.since <= held.sent_at,
             now,
         );
+    }
+
+    /// Whether somebody else wrote one of its resources.
+    fn is_edited(&self, id: usize) -> bool {
+        self.fetches[id].watches.iter().any(|key| self.watches.get(key).is_some_and(|watch| watch.edited))
     }
 
     pub(super) fn set_stalled(&mut self, id: usize, stalled: bool, now: Instant) {
@@ -223,8 +230,7 @@ impl Engine {
         let mut told = changed;
         for key in &fetch.watches {
             let Some(watch) = self.watches.get_mut(key) else { continue };
-            // A status that somebody else wrote may hide a fault, so this watch is told of faults as well.
-            told |= (is_answer && watch.is_waiting(now)) || watch.edited;
+            told |= is_answer && watch.is_waiting(now);
             if let Some(pending) = watch.pending.take_if(|pending| satisfies(pending)) {
                 watch.answered |= pending.forced;
                 told = true;

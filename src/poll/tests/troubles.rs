@@ -246,3 +246,34 @@ fn no_endpoint_gets_more_than_a_quarter_of_the_requests_in_flight_and_no_account
         |account| lab.sent.iter().rev().take(32).filter(|s| account_of(&s.target) == account).count();
     assert!((0..10).all(|account| of_account(account) <= 4));
 }
+
+#[test]
+fn a_fault_that_blocks_a_cluster_counts_though_another_one_has_just_ended() {
+    let mut lab = Lab::new();
+    for name in ["prod/hangs", "prod/well"] {
+        lab.watch(name, target("r", 1, 0), secret("prod"));
+    }
+    lab.run(seconds(5));
+    let broken = || Fetched::Fault(fault(FaultKind::CloudUnavailable, Some(500)));
+    lab.cloud(move |_, _| (Duration::from_millis(50), broken()));
+    lab.run(minutes(20));
+    lab.cloud(|_, _| (Duration::from_millis(50), answer(1)));
+    lab.request("prod/well", "now");
+    lab.run(seconds(5));
+    assert!(lab.is_answered("prod/well"));
+    // The reconcile of the one hangs, and somebody else wrote its status.
+    lab.engine.saw("prod/hangs", "of somebody else", lab.now);
+    lab.watches.remove("prod/hangs");
+    lab.cloud(|_, _| {
+        let throttled = Fault { retry_after: Some(minutes(2)), ..fault(FaultKind::Throttled, Some(429)) };
+        (Duration::from_millis(50), Fetched::Fault(throttled))
+    });
+    lab.watch("prod/other", target("r", 1, 1), secret("prod"));
+    let wakes = lab.watches["prod/well"].wakes;
+    lab.run(minutes(1));
+    let wakes = lab.watches["prod/well"].wakes - wakes;
+    assert!(
+        (1..=4).contains(&wakes),
+        "{wakes}: it is told of the fault, no more often than it would be polled"
+    );
+}
