@@ -52,7 +52,9 @@ impl Retries {
     pub fn is_passing(&self, error: &kube::Error, now: Instant) -> bool {
         let mut outage = lock(&self.outage);
         match error {
-            kube::Error::Api(status) if matches!(status.code, 409 | 429 | 500..) => {}
+            // A conflict and a throttled request are answers of an API server that works.
+            kube::Error::Api(status) if matches!(status.code, 409 | 429) => return true,
+            kube::Error::Api(status) if status.code >= 500 => {}
             // An API server that is starting refuses every request until it has loaded its authorization rules.
             kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
                 return outage.is_some_and(|last| now.saturating_duration_since(last) < STARTING);
@@ -135,8 +137,11 @@ mod tests {
     fn a_refusal_passes_by_itself_only_while_the_api_server_may_be_starting() {
         let (retries, start) = (Retries::default(), Instant::now());
         let passes = |code, at| retries.is_passing(&api(code), at);
+        for code in [409, 429] {
+            assert!(passes(code, start), "{code}");
+        }
         assert!(!passes(403, start) && !passes(422, start));
-        for code in [429, 500, 503] {
+        for code in [500, 503] {
             assert!(passes(code, start), "{code}");
         }
         assert!(passes(403, start) && !passes(422, start));
