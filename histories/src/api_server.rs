@@ -1,5 +1,6 @@
-//! The made-up API server: the rules that matter to the operator. Every write has a resourceVersion; a write that was planned
-//! from an older one is a conflict; an Event of a name is created once; the watch stream tells of every change, in order.
+//! The simulated API server, in memory, with the rules that matter to the operator. Every write gets a resourceVersion;
+//! a status write that was planned from an older one is a conflict; an Event name can be created once. The log holds
+//! every change in order, and `history` serves the watch streams from it and decides when a request is answered.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -21,17 +22,17 @@ use serde_json::{Value, json};
 
 use crate::script::Verb;
 
-/// A request under way.
+/// A request in flight.
 pub struct Call {
-    /// The process that made it.
+    /// The operator process that sent it.
     pub process: u64,
-    /// What it asks.
+    /// The request itself.
     pub request: Request,
-    /// Where its reply goes.
+    /// The channel on which the process awaits the reply.
     pub reply: oneshot::Sender<Result<Reply, Error>>,
 }
 
-/// What is asked.
+/// A request to the API server.
 pub enum Request {
     /// Reads a resource.
     Get(WatchKey),
@@ -39,7 +40,7 @@ pub enum Request {
     GetRaw(WatchKey),
     /// Replaces a status.
     Put(Box<ClusterBackupWatch>),
-    /// Replaces a status of a resource that was not decoded.
+    /// Replaces the status of a resource that was not decoded.
     PutRaw(Value),
     /// Creates an Event.
     Post(Box<Event>),
@@ -48,7 +49,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Its verb.
+    /// The verb by which a script makes requests fail.
     pub fn verb(&self) -> Verb {
         match self {
             Self::Get(_) | Self::GetRaw(_) => Verb::Get,
@@ -59,26 +60,26 @@ impl Request {
     }
 }
 
-/// What a request brings.
+/// The result of a request that succeeded.
 pub enum Reply {
-    /// A resource.
+    /// A resource, if it exists.
     Watch(Box<Option<Guarded>>),
-    /// A resource that was not decoded.
+    /// A resource that was not decoded, if it exists.
     Raw(Option<Value>),
-    /// A resource that was written.
+    /// A resource as it is stored after the write.
     Written(Box<ClusterBackupWatch>),
-    /// It is done.
+    /// Success of a request whose result is not used.
     Done,
     /// A Secret.
     Secret(Box<Secret>),
 }
 
-/// The API server as one process sees it: requests that the history takes from here.
+/// The API server as one process sees it: it queues requests, which the history takes and answers later.
 #[derive(Clone)]
 pub struct Access {
     /// The process.
     pub process: u64,
-    /// What it has asked.
+    /// The requests that the history has not taken yet.
     pub calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -137,32 +138,32 @@ impl ApiServer for Access {
     }
 }
 
-/// No connection, or no answer in time.
+/// The error of a request that found no connection or got no answer in time.
 pub fn no_answer() -> Error {
     Error::Service("the API server did not answer in time".into())
 }
 
-/// What the name of an Event that exists is answered with.
+/// The error for an Event whose name exists already.
 pub fn already_exists() -> Error {
     let status = Status { code: 409, reason: "AlreadyExists".into(), ..Status::default() };
     Error::Api(Box::new(status))
 }
 
-/// An answer with this code.
+/// The error for an answer with this status code.
 pub fn refusal(code: u16) -> Error {
     Error::Api(Box::new(Status { code, ..Status::default() }))
 }
 
-/// A change that the watch stream tells of.
+/// A change of a resource, which watch streams report.
 #[derive(Clone)]
 pub struct Change {
-    /// The resourceVersion that it made.
+    /// The resourceVersion that the change created.
     pub version: u64,
-    /// When it was made.
+    /// When the change was made, since the beginning of the history.
     pub at: Duration,
-    /// The resource.
+    /// The resource that changed.
     pub key: WatchKey,
-    /// What it is now; none when it was deleted.
+    /// The resource after the change; `None` if it was deleted.
     pub watch: Option<Stored>,
 }
 
@@ -171,12 +172,12 @@ pub struct Change {
 pub struct Stored {
     /// The resource.
     pub watch: ClusterBackupWatch,
-    /// Whether it has something that the operator cannot decode.
+    /// Whether its spec has a value that the operator cannot decode.
     pub is_undecodable: bool,
 }
 
 impl Stored {
-    /// As JSON.
+    /// The resource as JSON.
     fn raw(&self) -> Value {
         let mut raw = serde_json::to_value(&self.watch).expect("it is JSON");
         if self.is_undecodable {
@@ -185,7 +186,7 @@ impl Stored {
         raw
     }
 
-    /// As the operator gets it.
+    /// The resource as the operator receives it: decoded, or the error and the metadata.
     pub fn guarded(&self) -> Guarded {
         DeserializeGuard(if self.is_undecodable {
             let error = "unknown variant `Turbo`".to_owned();
@@ -196,23 +197,23 @@ impl Stored {
     }
 }
 
-/// What is stored.
+/// Everything that the API server stores.
 #[derive(Default)]
 pub struct Store {
     /// The newest resourceVersion.
     pub version: u64,
     /// The resources.
     pub watches: BTreeMap<WatchKey, Stored>,
-    /// Every change of a resource.
+    /// Every change of a resource, oldest first.
     pub log: Vec<Change>,
     /// The Events by name, and when they were created.
     pub events: BTreeMap<String, (Duration, Event)>,
-    /// The Secrets: the resourceVersion of each and its key.
+    /// The Secrets: the resourceVersion of each and the access key in it.
     pub secrets: BTreeMap<WatchKey, (u64, String)>,
 }
 
 impl Store {
-    /// Stores a resource, or deletes it.
+    /// Stores a resource, or deletes it if `watch` is `None`.
     pub fn write(&mut self, key: &WatchKey, watch: Option<Stored>, at: Duration) {
         self.version += 1;
         let watch = watch.map(|mut stored| {
@@ -226,14 +227,14 @@ impl Store {
         self.log.push(Change { version: self.version, at, key: key.clone(), watch });
     }
 
-    /// Changes a resource that exists.
+    /// Changes a resource; does nothing if it does not exist.
     pub fn edit(&mut self, key: &WatchKey, at: Duration, change: impl FnOnce(&mut Stored)) {
         let Some(mut stored) = self.watches.get(key).cloned() else { return };
         change(&mut stored);
         self.write(key, Some(stored), at);
     }
 
-    /// All resources, as they were at a moment, and the resourceVersion of the list.
+    /// All resources as they were at a given time, and the resourceVersion of that list.
     pub fn list(&self, at: Duration) -> (u64, BTreeMap<WatchKey, Stored>) {
         let mut version = 0;
         let mut watches = BTreeMap::new();
@@ -253,7 +254,7 @@ impl Store {
         self.secrets.insert(key.clone(), (self.version, access_key.to_owned()));
     }
 
-    /// Carries out a request that changes nothing.
+    /// Carries out a read; refuses a write with 405.
     pub fn read(&self, request: &Request) -> Result<Reply, Error> {
         match request {
             Request::Get(key) => Ok(Reply::Watch(Box::new(self.watches.get(key).map(Stored::guarded)))),
@@ -275,7 +276,8 @@ impl Store {
         }
     }
 
-    /// The resource whose status a request replaces, with that status in it; or why it cannot be replaced.
+    /// The stored resource with the status that the request puts into it, or the error that refuses the request. Stores
+    /// nothing, so that the promises can be checked before the write.
     pub fn replaced(&self, request: &Request) -> Result<(WatchKey, Stored), Error> {
         let wanted = match request {
             Request::Put(watch) => (**watch).clone(),

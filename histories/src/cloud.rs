@@ -1,7 +1,7 @@
-//! The made-up cloud: clusters whose lists of tasks change, keys that are accepted or not, and what goes wrong.
+//! The simulated cloud, in memory: clusters whose task lists change, access keys that are accepted or not, and faults.
 //!
-//! Every change of a list makes a new version, and the answer states its number as `latestBackupTime`: so a status tells
-//! which version it shows.
+//! Every change of a task list makes a new version, and the answer carries the version number as `latestBackupTime`, so
+//! that a status shows which version it was made from.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,9 +20,9 @@ use crate::{
     time,
 };
 
-/// How long the operator waits for an answer.
+/// How long the operator waits for an answer of the cloud.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
-/// The newest tasks, which are never dropped from a list.
+/// How many of the newest tasks are never dropped from a list.
 const KEPT: usize = 3;
 
 /// A snapshot task.
@@ -40,7 +40,7 @@ pub struct Task {
     pub updated: Duration,
     /// When it ended.
     pub completed: Option<Duration>,
-    /// Whether it puts a backup back.
+    /// Whether it is a rollback, which restores a backup, and no backup.
     pub rollback: bool,
 }
 
@@ -58,13 +58,13 @@ pub struct Cluster {
     pub account: usize,
     /// All its tasks, oldest first.
     pub tasks: Vec<Task>,
-    /// Whether a task takes steps now: CCE makes one backup at a time.
+    /// Whether a task is in progress. No second one begins meanwhile, because CCE makes one backup at a time.
     pub is_busy: bool,
-    /// Whether the list is empty for now.
+    /// Whether the answer lists no tasks for now, although there are some.
     pub is_empty: bool,
-    /// What was listed in each version; the last is what is listed now.
+    /// The tasks listed in each version; the last version is the current one.
     pub versions: Vec<Vec<Task>>,
-    /// The answer that lists it.
+    /// The body of the answer for the current version.
     body: Vec<u8>,
 }
 
@@ -82,7 +82,7 @@ impl Cluster {
         cluster
     }
 
-    /// What is listed now.
+    /// The tasks of the current version.
     pub fn listed(&self) -> &[Task] {
         self.versions.last().expect("there is a first")
     }
@@ -96,7 +96,8 @@ impl Cluster {
         }
     }
 
-    /// Drops the oldest task, unless it is one of those that decide.
+    /// Drops the oldest task, unless it is unfinished, one of the newest, or the newest success or failure: those
+    /// decide the verdict.
     pub fn drop_oldest(&mut self) {
         let newest = |phase: &str| self.tasks.iter().rposition(|task| task.phase == phase && !task.rollback);
         let decide = [newest("Success"), newest("Failed")];
@@ -106,21 +107,21 @@ impl Cluster {
     }
 }
 
-/// The number of the version that a `latestBackupTime` stands for.
+/// The version number that a `latestBackupTime` carries.
 pub fn version(latest: Timestamp) -> usize {
     usize::try_from(latest.as_second()).unwrap_or_default()
 }
 
-/// All of the cloud.
+/// The whole cloud.
 #[derive(Debug)]
 pub struct Cloud {
     /// The clusters.
     pub clusters: Vec<Cluster>,
     /// The region of each account.
     pub accounts: Vec<usize>,
-    /// The keys that are accepted.
+    /// The access keys that are accepted.
     pub keys: BTreeSet<String>,
-    /// What goes wrong.
+    /// The faults that are active, and where.
     pub troubles: Vec<(Level, CloudTrouble)>,
 }
 
@@ -135,7 +136,7 @@ impl Cloud {
         }
     }
 
-    /// Whether something is wrong with a cluster, its account or its endpoint.
+    /// The first active fault that affects a cluster, its account or its endpoint.
     pub fn trouble(&self, cluster: usize) -> Option<CloudTrouble> {
         let account = self.clusters[cluster].account;
         let region = self.accounts[account];
@@ -147,7 +148,7 @@ impl Cloud {
         self.troubles.iter().find(|(level, _)| of(*level)).map(|(_, trouble)| *trouble)
     }
 
-    /// What a request brings that arrives now, and after how long if that is not the network's time.
+    /// The answer to a request that arrives now, with the delay that a fault adds to the network latency.
     pub fn answer(
         &self,
         cluster: usize,
@@ -181,12 +182,12 @@ impl Cloud {
     }
 }
 
-/// What a request brings.
+/// The answer to a request.
 #[derive(Debug)]
 pub struct Reply {
-    /// After how long, besides the network's time.
+    /// The delay before it, in addition to the network latency.
     pub after: Duration,
-    /// What.
+    /// The result that the operator sees.
     pub fetched: Fetched,
 }
 

@@ -1,4 +1,4 @@
-//! A broken promise.
+//! A broken promise, and the check that makes one. No I/O.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 /// A broken promise, when it was broken, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which promise.
+    /// The promise, as a sentence.
     pub promise: &'static str,
-    /// When, from the beginning of the history on.
+    /// When it was broken, since the beginning of the history.
     pub at: Duration,
-    /// What was seen.
+    /// What was observed instead.
     pub seen: String,
 }
 
@@ -20,7 +20,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Fails with a finding unless a promise is kept.
+/// Returns a finding unless the promise is kept; `seen` is evaluated only then.
 pub fn promise(
     is_kept: bool,
     promise: &'static str,

@@ -1,8 +1,9 @@
-//! Searches made-up histories of the operator for a broken promise: deterministic simulation.
+//! Deterministic simulation: searches generated histories of the operator for a broken promise.
 //!
-//! A history has the operator's own engine, plan and reconcile, and everything around them is made up: the time, the cloud,
-//! the API server, the users, and the machine that kills the process. [`script`] says what happens, from a seed;
-//! [`history`] runs it; [`promises`] are checked at every step; [`search`] runs many and shrinks what it finds.
+//! A history runs the operator's real engine, plan and reconcile; everything around them is simulated: the time, the
+//! cloud, the API server, the users, and the machine that kills the process. [`script`] generates what happens from a
+//! seed, [`history`] runs it, [`promises`] are checked at every step, and [`search`] runs many histories and shrinks
+//! the first that breaks a promise.
 
 pub mod api_server;
 pub mod cloud;

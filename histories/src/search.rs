@@ -1,4 +1,4 @@
-//! Runs histories of many seeds, and shrinks the first that breaks a promise.
+//! Runs histories of many seeds on several threads, and shrinks the first that breaks a promise.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,29 +10,30 @@ use crate::{
     script::Script,
 };
 
-/// What a history that broke a promise comes down to.
+/// A history that broke a promise, reduced to the acts that are needed to break it.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Its seed.
+    /// The seed of the history.
     pub seed: u64,
-    /// The acts that are needed.
+    /// The numbers of the acts that are needed.
     pub acts: BTreeSet<usize>,
     /// The broken promise.
     pub finding: Finding,
 }
 
-/// How a search went.
+/// The result of a search.
 #[derive(Debug)]
 pub struct Searched {
     /// How many histories were run.
     pub histories: u64,
     /// How many events they had.
     pub events: u64,
-    /// The first broken promise.
+    /// The first broken promise, if there was one.
     pub found: Option<Found>,
 }
 
-/// Runs histories on `threads` threads until `goes_on` says no or a promise is broken. The seeds are those from `first` on.
+/// Runs histories on `threads` threads until `goes_on` returns false for the number of the next history, or a promise
+/// is broken. The seeds are consecutive, beginning with `first`.
 pub fn search(first: u64, threads: usize, goes_on: impl Fn(u64) -> bool + Sync) -> Searched {
     let (next, events, histories) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let (stop, found) = (AtomicBool::new(false), Mutex::new(None));
@@ -67,7 +68,7 @@ pub fn check(seed: u64) -> Ending {
     run(&Script::new(seed), false)
 }
 
-/// Leaves out one act after the other, as long as the same promise is broken.
+/// Removes acts one by one as long as the same promise is still broken, until no single act can be removed.
 fn shrink(seed: u64, finding: Finding) -> Found {
     let script = Script::new(seed);
     let mut acts: BTreeSet<usize> = (0..script.acts.len()).collect();

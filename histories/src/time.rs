@@ -1,4 +1,4 @@
-//! The made-up time. One history runs on one thread, and the time of that thread is a number that the history sets.
+//! The simulated time. A history runs on one thread, so its time is a thread-local number, which the history sets.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use cce_backup_watch::clock::Clock;
 use jiff::Timestamp;
 
-/// When histories begin, by the wall clock: 2026-01-01T00:00:00Z.
+/// The wall-clock time at which every history begins: 2026-01-01T00:00:00Z.
 const EPOCH: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 thread_local! {
     static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// An `Instant` cannot be made up, so one is taken; nothing but the distance from it matters.
+/// The `Instant` at which every history begins. There is no constructor for a given `Instant`, so this one is derived
+/// from the real clock; only distances from it are used.
 static START: LazyLock<Instant> = LazyLock::new(|| Instant::now() + Duration::from_hours(10_000));
 
 /// Sets the time since the beginning of the history.
@@ -27,17 +28,17 @@ pub fn now() -> Duration {
     NOW.get()
 }
 
-/// The same, by the wall clock.
+/// The wall-clock time of a moment of the history.
 pub fn wall(at: Duration) -> Timestamp {
     EPOCH + at
 }
 
-/// When a monotonic moment is, from the beginning of the history on.
+/// The time from the beginning of the history to an `Instant`.
 pub fn of(instant: Instant) -> Duration {
     instant.saturating_duration_since(*START)
 }
 
-/// The clock for the operator.
+/// The clock that the operator gets: monotonic and wall-clock time of the current thread's history.
 pub fn clock() -> Clock {
     Clock { monotonic: || *START + NOW.get(), wall: || wall(NOW.get()) }
 }

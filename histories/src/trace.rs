@@ -1,10 +1,10 @@
-//! What happened, line by line: printed when somebody wants to read it, and always hashed, so that two runs of one seed can
-//! be compared.
+//! The trace of a history, line by line. Lines are always hashed, so that two runs of one seed can be compared, and
+//! printed to stdout on request.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The lines of a history.
+/// The hash of the lines so far. The lines themselves are not kept.
 #[derive(Debug)]
 pub struct Trace {
     hash: u64,
@@ -13,12 +13,12 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// An empty trace, which prints its lines as they come or not.
+    /// An empty trace; `prints` says whether it prints each line.
     pub fn new(prints: bool) -> Self {
         Self { hash: 0xcbf2_9ce4_8422_2325, prints, line: String::new() }
     }
 
-    /// One more line.
+    /// Adds a line.
     pub fn note(&mut self, at: Duration, what: fmt::Arguments<'_>) {
         use fmt::Write;
         self.line.clear();
