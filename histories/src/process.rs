@@ -1,5 +1,7 @@
-//! One process of the operator: the real engine, reconcile and plan, driven step by step. What kube's runtime does between
-//! them (the stream, the queue of reconciles, one reconcile of a resource at a time) is made up here as kube documents it.
+//! One process of the operator: the real engine, reconcile and plan, driven step by step. Takes what the watch stream
+//! tells and what the cloud and the API server answer, and returns the requests to send. What kube's runtime does
+//! between these parts (the reflector's events, the queue of reconciles, one reconcile of a resource at a time) is
+//! reimplemented here as kube documents it.
 
 use std::collections::BTreeMap;
 use std::hash::RandomState;
@@ -23,21 +25,21 @@ use crate::{
     time,
 };
 
-/// Requests to the cloud in flight: few, so that who hangs is felt.
+/// The limit of requests to the cloud in flight: low, so that a request that hangs takes a noticeable part of it.
 pub const CONCURRENCY: usize = 16;
 
-/// A reconcile under way.
+/// A reconcile that awaits the API server.
 type Reconcile = BoxFuture<'static, Result<Option<Duration>, reconcile::Error>>;
 
-/// A process.
+/// A process of the operator.
 pub struct Process {
-    /// Tells it from all that were before.
+    /// The number of the process; no two processes of a history share one.
     pub id: u64,
-    /// Until when it stands still.
+    /// Until when the process is frozen.
     pub frozen_until: Duration,
-    /// What the stream has told, up to this resourceVersion; none before the first list.
+    /// The resourceVersion up to which the stream has delivered; `None` before a list.
     pub position: Option<u64>,
-    /// When each resource is to be reconciled.
+    /// When each resource is to be reconciled next.
     due: BTreeMap<WatchKey, Duration>,
     running: BTreeMap<WatchKey, (Arc<Guarded>, Reconcile)>,
     reads: Vec<(usize, BoxFuture<'static, Resolution>)>,
@@ -47,14 +49,14 @@ pub struct Process {
     until: Duration,
 }
 
-/// What a step brought.
+/// The result of a step.
 #[derive(Default)]
 pub struct Stepped {
     /// Requests to send to the cloud.
     pub requests: Vec<Request>,
-    /// The resources that were reconciled.
+    /// The resources of which a reconcile began.
     pub reconciled: Vec<WatchKey>,
-    /// When there is something to do again.
+    /// When the next timer is due.
     pub until: Duration,
 }
 
@@ -95,12 +97,13 @@ impl Process {
         }
     }
 
-    /// The engine.
+    /// The polling engine.
     pub fn poller(&self) -> &Poller {
         &self.context.poller
     }
 
-    /// The stream tells of something.
+    /// Takes an event of the watch stream: updates the store, and queues a reconcile if the change is one to reconcile
+    /// for.
     pub fn tell(&mut self, mut event: watcher::Event<Guarded>) {
         if let watcher::Event::Apply(watch)
         | watcher::Event::InitApply(watch)
@@ -122,7 +125,7 @@ impl Process {
         *due = at.min(*due);
     }
 
-    /// Does all that there is to do now.
+    /// Runs reconciles, reads of Secrets and the engine until all of them wait for an answer or a timer.
     pub fn step(&mut self) -> Stepped {
         let now = time::now();
         let mut stepped = Stepped::default();
@@ -152,7 +155,7 @@ impl Process {
         stepped
     }
 
-    /// Begins the reconciles that are due.
+    /// Begins the reconciles that are due, and returns their resources. One that is running is not begun a second time.
     fn begin(&mut self, now: Duration) -> Vec<WatchKey> {
         let is_due = |(key, at): &(&WatchKey, &Duration)| **at <= now && !self.running.contains_key(*key);
         let due: Vec<_> = self.due.iter().filter(is_due).map(|(key, _)| key.clone()).collect();
@@ -171,7 +174,7 @@ impl Process {
         due
     }
 
-    /// Goes on with what waits for the API server; returns whether something ended.
+    /// Polls the reconciles and the reads of Secrets that await the API server; returns whether one of them ended.
     fn go_on(&mut self, now: Duration) -> bool {
         let mut waker = task::Context::from_waker(futures::task::noop_waker_ref());
         let mut ended = Vec::new();
@@ -210,7 +213,7 @@ impl Process {
     }
 }
 
-/// As many reconciles at a time as the operator allows.
+/// The semaphore for as many concurrent reconciles as the operator allows.
 fn tokio_slots() -> tokio::sync::Semaphore {
     tokio::sync::Semaphore::new(usize::from(controller::RECONCILES))
 }

@@ -1,4 +1,4 @@
-//! What happens in a history: who watches what, and everything that users, clouds, API servers and machines do. A pure
+//! The script of a history: the watches, and everything that users, the cloud, the API server and machines do. A pure
 //! function of a seed. A script can be run without some of its acts, which is how a finding is shrunk.
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub enum CloudTrouble {
     Garbage,
 }
 
-/// Where.
+/// What a trouble of the cloud affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// All accounts of a region.
@@ -72,7 +72,8 @@ pub enum End {
     Never,
 }
 
-/// Something that happens. Times are in seconds: `for_` is how long it lasts, `after`, `late` and `back` are waits.
+/// Something that happens. Times are in seconds: `for_` is how long it lasts, `after` and `late` are waits, and `back`
+/// is how old something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // the variant says what its fields are
 pub enum Act {
@@ -80,15 +81,15 @@ pub enum Act {
     Backup { cluster: usize, steps: u8, step: u64, end: End, rollback: bool, pauses: bool },
     /// The list is empty for a while.
     Empty { cluster: usize, for_: u64 },
-    /// The oldest task is no longer listed, unless it is the newest of its kind.
+    /// The oldest task is no longer listed, unless it is unfinished or the verdict depends on it.
     Drop { cluster: usize },
-    /// The newest finished task is unfinished again for a while.
+    /// The newest finished task becomes unfinished again for a while.
     Unfinish { cluster: usize, for_: u64 },
     /// The cloud fails.
     Cloud { level: Level, trouble: CloudTrouble, for_: u64 },
     /// A key is replaced in the cloud, and in the Secret `late` seconds afterwards.
     Rotate { secret: usize, late: u64 },
-    /// A Secret is away for a while.
+    /// A Secret does not exist for a while.
     NoSecret { secret: usize, for_: u64 },
     /// A user deletes a watch and creates it anew.
     Recreate { watch: usize, after: u64 },
@@ -98,7 +99,7 @@ pub enum Act {
     Suspend { watch: usize, for_: u64 },
     /// A user asks for a poll.
     Request { watch: usize },
-    /// Somebody restores the status of some time ago, with Stalled in it.
+    /// Somebody restores the status of some time ago, with a Stalled condition in it.
     Restore { watch: usize, back: u64 },
     /// The resource cannot be decoded for a while.
     Undecodable { watch: usize, for_: u64 },
@@ -106,24 +107,24 @@ pub enum Act {
     ApiDown { for_: u64 },
     /// The API server answers one verb with a code.
     ApiCode { verb: Verb, code: u16, for_: u64 },
-    /// Replies to one verb are lost: what was asked is done, and nobody is told.
+    /// Replies to one verb are lost: the request is carried out, and the operator times out.
     ApiLoses { verb: Verb, for_: u64 },
     /// The API server is slow: so many seconds for each request.
     ApiSlow { seconds: u64, for_: u64 },
-    /// The watch stream is silent; then it goes on, or it ends.
+    /// The watch stream is silent; afterwards it goes on, or it ends and the operator lists anew.
     Silence { for_: u64, ends: bool },
-    /// The watch stream ends with 410, and the list that follows is of so many seconds ago.
+    /// The watch stream ends with 410, and the list that follows returns the state of so many seconds ago.
     Relist { back: u64 },
     /// The process is killed, and started again.
     Kill { after: u64 },
-    /// The process stands still.
+    /// The process is frozen: it neither runs nor ends.
     Freeze { for_: u64 },
     /// A second process leads at the same time.
     Second { for_: u64 },
 }
 
 impl Act {
-    /// Whether it is only trouble: a history without it ends the same.
+    /// Whether the act is only trouble, so that a history without it ends with the same statuses.
     pub fn is_trouble(self) -> bool {
         matches!(
             self,
@@ -149,23 +150,23 @@ impl Act {
 /// A whole history, before it is run.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// What it was made from.
+    /// The seed that the script was made from.
     pub seed: u64,
     /// The region of each account.
     pub accounts: Vec<usize>,
     /// The account of each cluster.
     pub clusters: Vec<usize>,
-    /// The namespace of each Secret, and its key.
+    /// The namespace and the key of each Secret, by number; Secrets may share a key.
     pub secrets: Vec<(usize, usize)>,
     /// The watches.
     pub watches: Vec<WatchPlan>,
-    /// Polls a second for each account, and how many at once.
+    /// The rate limit of each account: polls a second, and the burst.
     pub rate: (f64, u32),
-    /// What happens, and when.
+    /// The acts, each with the time at which it begins, in order.
     pub acts: Vec<(Duration, Act)>,
-    /// When all trouble has ended.
+    /// The time by which all trouble has ended.
     pub calm: Duration,
-    /// When all must be well.
+    /// The end of the history, when every status must be right.
     pub end: Duration,
 }
 
@@ -191,7 +192,7 @@ impl Script {
             rate,
             acts: Vec::new(),
             calm,
-            // The longest wait is ten minutes and a tenth, and a poll or two must fit in after it.
+            // The longest backoff is ten minutes plus a tenth of jitter, and a poll or two must fit in after it.
             end: calm + Duration::from_mins(15),
         };
         for cluster in 0..script.clusters.len() {
@@ -208,14 +209,15 @@ impl Script {
         script
     }
 
-    /// The same without the acts that `keep` does not name.
+    /// The same script with only the acts for which `keep` returns true.
     #[must_use]
     pub fn only(&self, keep: impl Fn(usize, Act) -> bool) -> Self {
         let acts = self.acts.iter().enumerate().filter(|(n, (_, act))| keep(*n, *act));
         Self { acts: acts.map(|(_, act)| *act).collect(), ..self.clone() }
     }
 
-    /// Whether the cloud takes back what it said, so that what is on record depends on when it was asked.
+    /// Whether the cloud takes back a result that it had listed, so that the status depends on when the cloud was
+    /// polled.
     pub fn takes_back(&self) -> bool {
         self.acts.iter().any(|(_, act)| matches!(act, Act::Unfinish { .. }))
     }

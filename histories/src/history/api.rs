@@ -1,4 +1,5 @@
-//! What the made-up API server does with a request, and what of it comes back.
+//! How the simulated API server carries out a request, and what of its reply reaches the process: all of it, an error,
+//! or nothing before the time-out.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::{
     time,
 };
 
-/// How long the operator waits for an answer.
+/// How long the operator waits for an answer of the API server.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl History {
@@ -46,7 +47,7 @@ impl History {
             ),
         );
         let deliver = Box::new(move || {
-            // A process that was killed waits for nothing.
+            // This fails if the process was killed and nobody awaits the reply.
             let _ = reply.send(result);
         });
         self.after(wait, Event::Reply { process, deliver });
@@ -101,12 +102,12 @@ impl History {
     }
 }
 
-/// The watch of the script that a key stands for.
+/// The number of the watch in the script, from its key.
 fn watch_of(key: &str) -> Option<usize> {
     key.split_once("/w").and_then(|(_, n)| n.parse().ok())
 }
 
-/// The watch that a request is about.
+/// The key of the watch that a request is about; none for a Secret.
 fn key_of(request: &Request) -> Option<cce_backup_watch::poll::WatchKey> {
     match request {
         Request::Get(key) | Request::GetRaw(key) => Some(key.clone()),

@@ -1,5 +1,6 @@
-//! One history: the queue of what happens next, and everything that it happens to. One thread, one time, one source of
-//! randomness: the same script makes the same history, line for line.
+//! Runs one script: a queue of future events, and the processes, cloud and API server that they happen to. No real I/O
+//! and no real time: a history has one thread, one clock and one source of randomness, so that the same script makes
+//! the same history, line for line.
 
 mod acts;
 mod api;
@@ -32,58 +33,59 @@ use crate::{
 };
 use acts::Wrong;
 
-/// The most events of a history. The busiest has some ten thousand.
+/// The most events that a history may have before it counts as spinning. The busiest have some ten thousand.
 const EVENTS: usize = 400_000;
-/// Nothing may be written so long before the end.
+/// How long before the end of a history the last write must have been.
 const QUIET: Duration = Duration::from_mins(2);
-/// How often it is looked whether a blind watch says so.
+/// How often the history checks that a blind watch says so.
 const LOOK: Duration = Duration::from_secs(20);
-/// How long a watch may be blind before it must say so: an interval, three time-outs and the waits between them.
+/// How long a watch may be blind, that is, see only faults of its cluster, before it must say so: an interval, three
+/// time-outs and the waits between them.
 const BLIND: Duration = Duration::from_mins(5);
 
-/// Something that happens.
+/// An event of a history.
 enum Event {
     /// An act of the script begins.
     Act(usize),
-    /// It ends.
+    /// An act of the script ends.
     End(usize),
     /// A running backup takes a step.
     Step { cluster: usize, act: usize, step: u8 },
     /// A request arrives at the API server.
     Arrive { call: Call, sent_at: Duration },
-    /// Something comes back from it.
+    /// A reply of the API server reaches the process.
     Reply { process: u64, deliver: Box<dyn FnOnce()> },
     /// A request arrives at the cloud.
     Asked { sent: Sent, id: usize, known: Option<u64> },
-    /// Something comes back from it.
+    /// An answer of the cloud, or a fault, reaches the process.
     Fetched { sent: Sent, id: usize, fetched: Box<Fetched> },
-    /// A process has something to do.
+    /// A timer of a process is due.
     Wake(u64),
-    /// The watch stream of a process tells of what it has not told yet.
+    /// The watch stream of a process delivers the changes that it has not delivered yet.
     Stream(u64),
     /// A process starts.
     Start,
-    /// It is looked whether blind watches say so.
+    /// The history checks that blind watches say so.
     Look,
 }
 
 /// A task as a status shows it: its uid, phase and progress.
 pub type Shown = (String, Option<String>, Option<u8>);
 
-/// How a history went.
+/// The result of a history.
 #[derive(Clone, Debug)]
 pub struct Ending {
     /// The broken promise, if one was.
     pub finding: Option<Finding>,
-    /// The hash of everything that happened.
+    /// The hash of the trace.
     pub hash: u64,
     /// How many events it had.
     pub events: usize,
-    /// What the watches showed at the end: the phases and progresses of their tasks.
+    /// The tasks that each watch showed at the end.
     pub shown: BTreeMap<String, Vec<Shown>>,
 }
 
-/// A history.
+/// A history that is running.
 struct History {
     script: Script,
     rng: Rng,
@@ -92,7 +94,7 @@ struct History {
     count: u64,
     cloud: Cloud,
     store: Store,
-    /// The key that each Secret holds, and the one that the cloud accepts for each key of the script.
+    /// The access key that each Secret holds, and the one that the cloud accepts for each key of the script.
     held_keys: Vec<String>,
     cloud_keys: Vec<String>,
     /// The access key of each version of a Secret, by the id of the credential.
@@ -198,13 +200,13 @@ impl History {
         self.at(time::now() + wait, event);
     }
 
-    /// The time that a message takes over the network.
+    /// A random latency for one message over the network.
     fn latency(&mut self) -> Duration {
         Duration::from_millis(self.rng.u64(1..20))
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Box<Finding>> {
-        // A process that stands still takes part in nothing until it goes on.
+        // A frozen process takes part in nothing: its events wait until it thaws.
         let of = match &event {
             Event::Wake(process) | Event::Stream(process) | Event::Reply { process, .. } => Some(*process),
             Event::Fetched { sent, .. } => Some(sent.process),
@@ -244,7 +246,7 @@ impl History {
         Ok(())
     }
 
-    /// A process does what it has to do.
+    /// Steps a process until it is idle, and schedules its requests and its next timer.
     fn step(&mut self, id: u64) -> Result<(), Box<Finding>> {
         let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
         let stepped = process.step();
@@ -267,7 +269,7 @@ impl History {
         Ok(())
     }
 
-    /// A watch that has been blind for minutes says so.
+    /// Checks that every watch that has been blind for [`BLIND`] says so.
     fn look(&mut self) -> Result<(), Box<Finding>> {
         let now = time::now();
         for (cluster, since) in self.blind_since.iter_mut().enumerate() {

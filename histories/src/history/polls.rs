@@ -1,4 +1,5 @@
-//! Requests to the made-up cloud: sent, asked, answered.
+//! Requests to the simulated cloud, in three steps: a process sends one, it arrives at the cloud, and the answer
+//! arrives at the process. The promises on load are checked on the first and the last.
 
 use std::hash::BuildHasher;
 
@@ -23,7 +24,8 @@ impl History {
 
     pub(super) fn asked(&mut self, sent: Sent, id: usize, known: Option<u64>) {
         let hasher = &self.hasher;
-        // The operator's own hash of the body must be the same from poll to poll, and nothing more.
+        // The operator compares the hash of a body only with that of its last answer, so any hasher will do that stays
+        // the same for a history.
         let hash = |body: &[u8]| hasher.hash_one(body);
         let Reply { after, fetched } = self.cloud.answer(sent.cluster, &sent.key, known, hash);
         if !matches!(fetched, Fetched::Fault(_)) {

@@ -1,4 +1,5 @@
-//! The watch stream: a list, then every change, late or silent or from an older moment.
+//! The watch stream of each process: a list, which may be of an older moment, and then every change in order, each a
+//! little later; nothing while streams are silent.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::{Event, History};
 use crate::{api_server::Stored, time};
 
 impl History {
-    /// The streams have something to tell, each a little later.
+    /// Schedules a delivery for every stream, each after a lag of its own.
     pub(super) fn told_stream(&mut self) {
         let processes: Vec<_> = self.processes.keys().copied().collect();
         for process in processes {
@@ -18,7 +19,7 @@ impl History {
         }
     }
 
-    /// A process hears what its stream has not told yet.
+    /// Delivers to a process what its stream has not delivered yet.
     pub(super) fn stream(&mut self, id: u64) {
         let now = time::now();
         if self.wrong.down > 0 {
@@ -62,7 +63,7 @@ impl History {
         }
     }
 
-    /// What a resource was before the change that deleted it.
+    /// The resource as it was before the change that deleted it, which is what a DELETED event carries.
     fn last(&self, at: usize) -> cce_backup_watch::api::Guarded {
         let key = &self.store.log[at].key;
         let before = self.store.log[..at].iter().rev().find(|change| change.key == *key);

@@ -1,5 +1,6 @@
-//! What a status must say once the trouble is over: worked out from the cloud's last list alone, by a second and much simpler
-//! reading of the contract than the operator's own.
+//! What a status must say once the trouble is over. The expectation comes from the cloud's last list alone, by a second
+//! and much simpler implementation of the contract than the operator's own, so that a bug in one does not hide in the
+//! other.
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub fn check(
     }
     promise(status.observed_generation == meta.generation, WELL, || seen("an old generation"))?;
     let requested = meta.annotations.as_ref().and_then(|annotations| annotations.get(REQUESTED_AT));
-    // A status that somebody restored may have lost the echo, and the request was answered before.
+    // A restored status may lack the echo of a request that the operator had already answered.
     let is_handled =
         was_restored || requested.is_none() || status.last_handled_reconcile_at.as_ref() == requested;
     promise(is_handled, WELL, || seen("a request that was not handled"))?;
@@ -63,7 +64,8 @@ pub fn check(
     promise(condition(types::BACKUP_HEALTHY).map(|found| found.1) == Some(reason), WELL, || seen(reason))
 }
 
-/// The reason of `BackupHealthy`. At the end nothing has moved for a quarter of an hour.
+/// The expected reason of `BackupHealthy`. At the end of a history no task has moved for a quarter of an hour, so an
+/// open one is stuck if `stuckAfter` is less than that.
 fn reason(plan: &WatchPlan, kept: &[&Task], success: Option<&Task>, failure: Option<&Task>) -> &'static str {
     let created = |task: Option<&Task>| task.map(|task| task.created);
     let last_end = created(success).max(created(failure));

@@ -1,4 +1,5 @@
-//! Promises on how much is asked: of each endpoint, account and key of the cloud, and of the API server.
+//! Promises on load: how many requests the cloud gets for each endpoint, account and key, and how many reconciles and
+//! requests to the API server there are for each watch.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::{
     time,
 };
 
-/// What a request to the cloud is about.
+/// A request to the cloud, by all that its load is counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sent {
     /// The process that sent it.
@@ -28,21 +29,21 @@ pub struct Sent {
     pub key: String,
 }
 
-/// How long a refused key rests at least: the first backoff, less a tenth of jitter.
+/// How long a key rests at least after the cloud refused it: the first backoff, less a tenth of jitter.
 const REST: Duration = Duration::from_secs(54);
 /// The window in which reconciles and requests are counted.
 const WINDOW: Duration = Duration::from_secs(10);
-/// The most reconciles of a watch in a window, and the most requests to the API server for it. A change of the resource, news,
-/// a conflict and the tries after it are a handful; what spins makes hundreds.
+/// The most reconciles of a watch in a window, and the most requests to the API server for it. A change of the
+/// resource, a new answer, a conflict and the retries after it are a handful; a loop without a backoff makes hundreds.
 const RECONCILES: usize = 16;
 const REQUESTS: usize = 40;
 
-/// What is counted.
+/// The counts so far, by process: a process knows nothing of the requests of another.
 #[derive(Default)]
 pub struct Load {
     endpoints: HashMap<(u64, usize), usize>,
     accounts: HashMap<(u64, usize), usize>,
-    /// The level of each account's bucket, and when it was so full.
+    /// The token bucket of each account: how full it was, and when.
     buckets: HashMap<(u64, usize), (f64, Duration)>,
     shut: HashMap<(u64, usize), Duration>,
     /// When each key was refused, and how often it was sent since.
@@ -52,8 +53,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// A request is sent, `delay` after it was due. `is_healthy` says that nothing has ever been wrong with its account, its
-    /// key and the API server.
+    /// Counts a request that is sent `delay` after it was due. `is_healthy` says that nothing is ever wrong with its
+    /// account, its key and the API server.
     pub fn sent(
         &mut self,
         sent: &Sent,
@@ -91,7 +92,7 @@ impl Load {
         )
     }
 
-    /// A request is answered, or is not.
+    /// Counts the end of a request, and remembers which keys were refused and which accounts asked for a pause.
     pub fn fetched(&mut self, sent: &Sent, fetched: &Fetched) {
         let now = time::now();
         *self.endpoints.entry((sent.process, sent.region)).or_default() -= 1;
@@ -106,7 +107,7 @@ impl Load {
                     self.shut.insert((sent.process, sent.account), now + after);
                 }
             }
-            // A 403 and a 404 prove that the key was accepted.
+            // A 403 or 404 proves that the signature was accepted.
             Fetched::Fault(fault)
                 if matches!(fault.kind, FaultKind::PermissionDenied | FaultKind::ClusterNotFound) =>
             {
@@ -119,13 +120,13 @@ impl Load {
         }
     }
 
-    /// A watch is reconciled.
+    /// Counts a reconcile of a watch.
     pub fn reconciled(&mut self, process: u64, key: &WatchKey) -> Result<(), Box<Finding>> {
         let times = count(self.reconciles.entry((process, key.clone())).or_default());
         promise(times <= RECONCILES, "reconciles do not spin", || format!("{key}: {times} in 10 s"))
     }
 
-    /// The API server is asked about a watch.
+    /// Counts a request to the API server about a watch.
     pub fn requested(&mut self, process: u64, key: &WatchKey) -> Result<(), Box<Finding>> {
         let times = count(self.requests.entry((process, key.clone())).or_default());
         promise(times <= REQUESTS, "requests to the API server do not storm", || {

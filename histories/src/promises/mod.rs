@@ -1,5 +1,6 @@
-//! What is promised, checked at every step: how much is asked of the cloud and of the API server ([`load`]), what is written
-//! and told ([`told`]), and what the status must say once the trouble is over ([`afterwards`]).
+//! The promises. Two kinds are checked at every step: the load on the cloud and the API server ([`load`]), and the
+//! statuses and Events that are written ([`told`]). What the status must say once the trouble is over is checked at the
+//! end ([`afterwards`]). No I/O: a broken promise is returned as a finding.
 
 pub mod afterwards;
 pub mod load;

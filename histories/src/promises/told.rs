@@ -1,5 +1,5 @@
-//! Promises on every status that is written and every Event that is created: each is true, none goes backwards, each
-//! transition is told once.
+//! Promises on every status that is written and every Event that is created: each says what the cloud said, no status
+//! goes backwards, and each transition gets one Event, before the status that shows it.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -18,30 +18,30 @@ use crate::{
     time,
 };
 
-/// How long an Event that cannot be written holds back the status, less what a try takes.
+/// How long an Event that cannot be written holds back the status, less the time that a try takes.
 const HELD_BACK: Duration = Duration::from_secs(50);
 
-/// What an Event tells: the resource by its uid, the reason, and the task if it is about one.
+/// What identifies a transition: the uid of the resource, the reason of its Event, and the task if it is about one.
 type Transition = (String, String, String);
 
-/// What was told so far.
+/// What was told so far, and what excuses an Event that is missing.
 #[derive(Default)]
 pub struct Told {
-    /// By resource, reason, task, and what else tells one from another.
+    /// The Events that were created: resource, reason, task, and the milestone of a progress Event.
     events: HashSet<(String, String, String, String)>,
-    /// Since when the Event of each transition fails; and those that may have been lost.
+    /// Since when the Event of each transition could not be created, and the transitions whose Event may be lost.
     failing: HashMap<Transition, Duration>,
     lossy: HashSet<Transition>,
-    /// Failures and recoveries of a resource: told, and written.
+    /// For each resource, how many failures to poll were told as Events and how many were written into the status.
     failures: HashMap<String, (usize, usize)>,
-    /// When each condition Ready had begun that ended in a failure.
+    /// By resource, the transition times of the Ready conditions that a failure replaced.
     left: HashSet<(String, Option<jiff::Timestamp>)>,
-    /// Resources whose status somebody else wrote.
+    /// Resources whose status somebody else wrote: no Event is promised for what such a status says.
     restored: HashSet<String>,
 }
 
 impl Told {
-    /// Somebody else writes the status of a resource.
+    /// Notes that somebody else wrote the status of a resource.
     pub fn restored(&mut self, uid: &str) {
         self.restored.insert(uid.to_owned());
     }
@@ -51,13 +51,15 @@ impl Told {
         self.restored.contains(uid)
     }
 
-    /// A process stood still, perhaps for longer than an Event may hold back a status.
+    /// Notes that a process was frozen, perhaps for longer than an Event may hold back a status, so that Events that
+    /// were failing at that time may be lost.
     pub fn stood_still(&mut self) {
         self.lossy.extend(self.failing.keys().cloned());
     }
 
-    /// An Event could not be created: for a passing reason, or one that lasts. An outage of the whole API server excuses no
-    /// lost Event, however long it is; one that is refused after it may be lost at once.
+    /// Notes that an Event could not be created; `lasts` says that a retry would be refused as well. An outage of the
+    /// whole API server excuses no lost Event, however long it is; an Event that is refused after it may be lost at
+    /// once.
     pub fn not_created(&mut self, event: &Event, lasts: bool, is_outage: bool) {
         let transition = transition(event);
         let since = *self.failing.entry(transition.clone()).or_insert_with(time::now);
@@ -66,7 +68,7 @@ impl Told {
         }
     }
 
-    /// An Event is created.
+    /// Checks an Event that is created: it says what happened, and its transition was not told before.
     pub fn created(&mut self, key: &WatchKey, event: &Event, cluster: &Cluster) -> Result<(), Box<Finding>> {
         let transition = transition(event);
         self.failing.remove(&transition);
@@ -94,7 +96,7 @@ impl Told {
         promise(is_new, "a transition is told once", || format!("{key}: {reason}, {note}"))
     }
 
-    /// A status is written.
+    /// Checks a status that is written in place of an older one.
     pub fn written(
         &mut self,
         key: &WatchKey,
@@ -127,7 +129,7 @@ impl Told {
         self.tells(key, new, before, after)
     }
 
-    /// Every transition that is written was told before.
+    /// Checks that every transition that is written was told as an Event before.
     fn tells(
         &mut self,
         key: &WatchKey,
@@ -143,8 +145,9 @@ impl Told {
         let is = |status: &ClusterBackupWatchStatus, truth: &str| {
             condition::find(&status.conditions, types::READY).is_some_and(|ready| ready.status == truth)
         };
-        // Conditions have whole seconds: of two that began in one second, as where two processes disagree, the Events of their
-        // ends share a name, which is a known limit of the names.
+        // Transition times are whole seconds. If two Ready conditions began in the same second, as when two processes
+        // disagree, the Events of their failures share a name and only one is created. This is a known limit of the
+        // names, so the two count as one failure here.
         let left =
             condition::find(&before.conditions, types::READY).map(|ready| ready.last_transition_time.0);
         if is(after, "False") && !is(before, "False") && self.left.insert((uid.clone(), left)) {
@@ -177,7 +180,8 @@ impl Told {
     }
 }
 
-/// A status shows one version of the cloud's list, and never calls a backup good that the cloud did not call so.
+/// Checks that a status shows one version of the cloud's list, and is healthy only if the cloud listed a success that
+/// no failure followed.
 fn shows_what_was_answered(
     key: &WatchKey,
     status: &ClusterBackupWatchStatus,
@@ -215,7 +219,7 @@ fn transition(event: &Event) -> Transition {
     let reason = event.reason.clone().unwrap_or_default();
     let note = event.note.as_deref().unwrap_or_default();
     let task = note.strip_prefix("task ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-    // A failure is one of the watch, whichever task is the newest at that time.
+    // A failure to poll belongs to the watch, although the note may name the newest task.
     let task = if reason == "PollFailed" { "" } else { task };
     (resource, reason, task.to_owned())
 }

@@ -1,4 +1,5 @@
-//! What happens in the cloud: backups, lists that are empty or shorter, faults.
+//! The acts of the cloud: backups, task lists that become empty or shorter, tasks that become unfinished again, and
+//! faults.
 
 use std::time::Duration;
 
@@ -78,7 +79,8 @@ impl History {
         }
     }
 
-    /// The id of the task of an act: the same, whatever other acts are left out.
+    /// The id of the task that an act creates. It is made from the time of the act and not from its number, so that it
+    /// stays the same when a search leaves out other acts.
     fn task_uid(&self, n: usize) -> String {
         format!("task-{}", self.script.acts[n].0.as_millis())
     }
@@ -102,7 +104,7 @@ impl History {
         self.cloud.clusters[cluster].is_busy = !is_last;
         self.cloud.clusters[cluster].changed();
         if !is_last {
-            // All that runs has ended soon after the trouble.
+            // Faster steps after the calm, so that every backup that ends has ended well before the status is checked.
             let seconds = if now > self.script.calm { 1 } else { seconds };
             self.after(Duration::from_secs(seconds), Event::Step { cluster, act: n, step: step + 1 });
         }

@@ -1,4 +1,4 @@
-//! What happens to the API server, the streams and the processes.
+//! The acts on machines: trouble with the API server, the watch streams and the processes of the operator.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl History {
             }
             Act::Kill { .. } if self.processes.is_empty() => self.start(),
             Act::Freeze { .. } => self.told.stood_still(),
-            // The one that led before is told to go.
+            // The process that led before ends, so that one leads from here on.
             Act::Second { .. } if self.processes.len() > 1 => drop(self.processes.pop_first()),
             _ => {}
         }

@@ -1,4 +1,5 @@
-//! The acts of the script: how each begins and ends. Those of the cloud, of users and of machines have a file each.
+//! The acts of the script: how each begins and ends. The acts of the cloud, of users and of machines have a file each;
+//! here is what they share, and the bookkeeping of which troubles are active.
 
 mod cloud;
 mod machines;
@@ -16,31 +17,31 @@ use crate::{
     time,
 };
 
-/// What is wrong with the API server and the processes for now.
+/// The active troubles of the API server and the processes.
 #[derive(Default)]
 pub struct Wrong {
-    /// Whether the API server is away; how often, since troubles overlap.
+    /// How many active acts take the API server away: a count, because acts overlap.
     pub down: usize,
-    /// Verbs that are answered with a code.
+    /// Verbs that are answered with a status code.
     pub codes: Vec<(Verb, u16)>,
     /// Verbs whose replies are lost.
     pub loses: Vec<Verb>,
-    /// Seconds that a request takes.
+    /// Seconds that each request takes, one entry for each active act; the longest counts.
     pub slow: Vec<u64>,
-    /// Whether the streams are silent.
+    /// How many active acts silence the watch streams.
     pub silent: usize,
-    /// How old the next list is.
+    /// The time in the past whose state the next list returns.
     pub stale: Option<Duration>,
-    /// When something of this last began or ended.
+    /// When an act that disturbs last began or ended.
     pub disturbed: Duration,
-    /// How many of these are under way.
+    /// How many acts that disturb are active: those that may keep the operator from saying what it sees.
     pub disturbing: usize,
     /// When each watch was last created, changed or suspended.
     pub created: HashMap<usize, Duration>,
 }
 
 impl Wrong {
-    /// What a request takes besides the network's time.
+    /// The delay of a request in addition to the network latency.
     pub fn slowness(&self) -> Duration {
         Duration::from_secs(self.slow.iter().copied().max().unwrap_or_default())
     }
@@ -51,15 +52,17 @@ impl Wrong {
     }
 }
 
-/// Within what time a resource that cannot be decoded says so.
+/// How soon the status of a resource that cannot be decoded must say so.
 const UNDECODABLE: Duration = Duration::from_secs(40);
 
-/// Whether a watch must say that it is blind when this lasts. A 429 may name any wait.
+/// Whether a watch must say that it is blind while this trouble lasts. A 429 is excepted: its Retry-After may be longer
+/// than the time that a blind watch has to say so.
 pub fn blinds(trouble: CloudTrouble) -> bool {
     !matches!(trouble, CloudTrouble::Throttle(_))
 }
 
-/// The accounts that nothing is ever wrong with, in a history in which nothing else is wrong either than other accounts.
+/// For each account, whether it must be polled on time: nothing is ever wrong with it, and the only trouble of the
+/// history is that of other accounts. A 401 counts against all accounts, because they may share the key.
 pub fn healthy_accounts(script: &Script) -> Vec<bool> {
     let others = script.acts.iter().all(|(_, act)| match act {
         Act::Cloud { trouble, .. } => *trouble != CloudTrouble::Status(401),
@@ -124,7 +127,7 @@ impl History {
     }
 }
 
-/// Takes one thing out of what is under way.
+/// Removes one entry that equals `one`: overlapping acts may have added more of them.
 fn drop_one<T: PartialEq>(of: &mut Vec<T>, one: &T) {
     if let Some(at) = of.iter().position(|other| other == one) {
         of.remove(at);

@@ -1,4 +1,4 @@
-//! What users and administrators do: to watches, to Secrets and their keys.
+//! The acts of users and administrators: on watches, on Secrets and on the keys in them.
 
 use std::time::Duration;
 
@@ -129,7 +129,8 @@ impl History {
         self.told_stream();
     }
 
-    /// Somebody restores the status of a moment, and says Stalled in it.
+    /// Somebody restores the status of an earlier time, with a Stalled condition added to it. Does nothing if there was
+    /// no such status of the same resource.
     fn restore(&mut self, watch: usize, moment: Duration) {
         let (now, key) = (time::now(), self.key(watch));
         let Some(uid) = self.store.watches.get(&key).and_then(|stored| stored.watch.uid()) else { return };
@@ -146,8 +147,8 @@ impl History {
             status.conditions.push(stalled);
         }
         self.told.restored(&uid);
-        // A status that is restored within a minute of our own write is corrected by the next poll, which may be ten minutes
-        // away while polls fail.
+        // A status that is restored within a minute of the operator's own write is corrected only by the next poll,
+        // which may be ten minutes away while polls fail.
         self.wrong.created.insert(watch, now + Duration::from_mins(8));
         self.store.edit(&key, now, |stored| stored.watch.status = Some(status));
         self.told_stream();
