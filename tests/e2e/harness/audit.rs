@@ -1,4 +1,4 @@
-//! What an operator asked of the API server, by the server's own audit log.
+//! Counts what an operator requested of the API server, by reading the server's audit log.
 
 use std::{collections::BTreeMap, fs};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{cluster::Cluster, scene::Scene};
 
-/// Everything that an operator without a Lease may ask for. A status is written with either of two verbs.
+/// Every kind of request that an operator without a Lease may make. A status is written with either of two verbs.
 pub const ALLOWED: [&str; 7] = [
     "create events",
     "get clusterbackupwatches",
@@ -17,7 +17,7 @@ pub const ALLOWED: [&str; 7] = [
     "watch clusterbackupwatches",
 ];
 
-/// What one of several operators may ask for besides: its Lease, and as a shard to remove labels.
+/// What one of several operators may request besides: its Lease, and as a shard the removal of labels.
 const ONE_OF_SEVERAL: [&str; 6] = [
     "create leases",
     "get leases",
@@ -53,8 +53,8 @@ pub fn status_codes(scene: &Scene) -> Vec<u64> {
     writes.filter_map(|line| line["responseStatus"]["code"].as_u64()).collect()
 }
 
-/// Who wrote a watch or its status, in order, each once for writes that follow each other. Operators are told apart by the
-/// tokens that they were started with.
+/// The operators that wrote a watch or its status, in order; consecutive writes of one operator count once. Operators
+/// are told apart by the tokens that they were started with.
 pub fn writers(scene: &Scene, name: &str) -> Vec<String> {
     let mut writers: Vec<_> = lines(&scene.cluster, &scene.namespace)
         .iter()
@@ -70,7 +70,7 @@ pub fn writers(scene: &Scene, name: &str) -> Vec<String> {
     writers
 }
 
-/// Fails if the operator of a namespace of the shared control plane asked for anything else than it may.
+/// Fails if the operator of a namespace of the shared control plane made a request of a kind that it may not.
 pub fn check(namespace: &str) {
     let unexpected: Vec<_> = lines(&Cluster::shared(), namespace)
         .iter()

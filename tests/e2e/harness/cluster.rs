@@ -1,4 +1,4 @@
-//! How a control plane is reached: the one that all tests share, or one of a test's own.
+//! Access to a control plane, by client and by kubectl: to the one that all tests share, or to one of a test's own.
 
 use std::{
     fmt::Write as _,
@@ -39,7 +39,7 @@ impl Cluster {
         Client::try_from(self.config().await).unwrap()
     }
 
-    /// Runs kubectl with an input; what it prints, or what it prints and says when it fails.
+    /// Runs kubectl with an input, and returns its stdout; on failure its stdout followed by its stderr.
     pub fn kubectl(&self, namespace: &str, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new("kubectl")
             .args(["--namespace", namespace])

@@ -1,8 +1,8 @@
 //! A control plane of a test's own, whose servers it may kill and start again.
 //!
-//! `hack/control-plane/run.sh` starts it, inside the run that all tests share, and ends it with everything that belongs
-//! to it once this process closes the pipe, on purpose or by dying. A server that is started again has the arguments,
-//! the environment, the data and the port of the one that was killed.
+//! `hack/control-plane/run.sh` starts it inside the run that all tests share. When this process closes the script's
+//! stdin, on purpose or by dying, the script ends the servers and everything that belongs to them. A server that is
+//! started again has the arguments, the environment, the data and the port of the one that was killed.
 
 use std::{
     ffi::OsString,
@@ -50,7 +50,7 @@ impl ControlPlane {
             .args(["--", "sh", "-c", "echo started; exec cat >/dev/null"])
             .stdin(Stdio::piped())
             .stdout(File::create(&started).unwrap())
-            // It has a word about every server that was killed.
+            // The script logs every server that was killed.
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
@@ -108,7 +108,7 @@ impl ControlPlane {
         until("the server has ended", START_LIMIT, async || {
             self.restarted.retain_mut(|child| child.try_wait().unwrap().is_none());
             let state = fs::read_to_string(process.join("stat")).unwrap_or_default();
-            // One that its parent has not waited for yet is a zombie, which holds no port and no file.
+            // A zombie, which its parent has not waited for yet, holds no port and no file and counts as ended.
             (state.is_empty() || state.contains(") Z ")).then_some(())
         })
         .await;

@@ -12,7 +12,8 @@ use super::scene::{Scene, healthy, ready, says};
 
 /// The request time-out of the operator: longer than any answer takes that is not late on purpose.
 pub const TIMEOUT: &str = "3s";
-/// A passing fault is told after three failures in a row, which takes 6 s; the rest is for a busy machine.
+/// How long a status may take to report a fault. A passing fault is reported after three failures in a row, which takes
+/// 6 s; the rest is for a busy machine.
 const TOLD: Duration = Duration::from_secs(90);
 
 /// Every fault: a name for it, the reason of Ready, and what the simulator does.
@@ -20,7 +21,8 @@ pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     let error = |status, code| Fault::error(status, code, "no");
     let body = |body: &str| Fault::body(200, body);
     let redirect = |status| FaultKind::Redirect { location: "http://127.0.0.1:1/".into(), status }.into();
-    // Five faults in a row without an HTTP status would be a trouble of the whole endpoint: those stand apart.
+    // Five faults in a row without an HTTP status would block the whole endpoint, so faults of that kind are spread
+    // out.
     vec![
         ("signature", "AuthenticationFailed", error(401, "APIGW.0301")),
         ("key", "AuthenticationFailed", error(401, "CCE.01401001")),
@@ -76,16 +78,17 @@ pub fn secret(credential: &Credential) -> Value {
     values
 }
 
-/// The access key of the n-th fault. It adds letters, because messages leave out words with digits, secret or not.
+/// The access key of the n-th fault: the base and two letters. Digits would not do, because messages leave out every
+/// word with digits, secret or not.
 pub fn access_key(base: &str, n: usize) -> String {
     let letter = |n: usize| char::from(b'A' + u8::try_from(n % 26).unwrap());
     format!("{base}{}{}", letter(n / 26), letter(n))
 }
 
 /// Plays faults side by side, each on a cluster, an account and a key of its own: a good answer, the fault until the
-/// watch tells it, a good answer again. Asserts each reason, that nothing known is lost, and the recovery.
+/// watch reports it, a good answer again. Asserts each reason, that the rest of the status stays, and the recovery.
 ///
-/// What is wrong with a key or with an account concerns all who use it, so the faults must not share one. The keys are
+/// A fault of a key or of an account affects every watch that uses it, so the faults must not share one. The keys are
 /// made from `credential` by [`access_key`].
 pub async fn play(scene: &Scene, credential: &Credential, faults: &[(&str, &str, Fault)]) {
     join_all(faults.iter().enumerate().map(async |(n, (name, reason, fault))| {
@@ -106,7 +109,7 @@ pub async fn play(scene: &Scene, credential: &Credential, faults: &[(&str, &str,
         };
         let before = shows("True Polled").await;
 
-        // The fault strikes no more often than it must to be told, so that a slow machine changes no count.
+        // The fault strikes only as often as it takes to be reported, so that a slow machine changes no count.
         let passes = ["Throttled", "CloudUnavailable", "InvalidResponse"].contains(reason);
         let needed = if passes { 3 } else { 1 };
         scene.cloud.set_fault(&cluster, fault.clone().times(needed)).unwrap();

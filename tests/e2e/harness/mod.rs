@@ -1,5 +1,6 @@
-//! What every end-to-end test uses and none of them tests: the control plane, the cloud and the operator, and ways to
-//! disturb, wait for and count what happens between them. The cases stand beside this folder.
+//! What the end-to-end tests share: the control plane, the cloud and the operator, and ways to disturb what happens
+//! between them, to wait for it and to count it. The cases are beside this folder; those of the harness itself are in
+//! `harness_works`.
 
 pub mod api_proxy;
 pub mod audit;

@@ -1,5 +1,5 @@
-//! The operator as a process, with the permissions of a service account. Dropping it kills the process, and shows the end
-//! of its log if the test fails.
+//! Runs the operator as a process with the permissions of a service account, and reads its log, metrics and probes.
+//! Dropping it kills the process, and prints the end of the log if the test fails.
 
 use std::{
     fs::{self, File},
@@ -20,7 +20,7 @@ use super::{
 /// How many lines of the log are shown when a test fails.
 const SHOWN: usize = 80;
 
-/// The metric of reconciles that could not read or write what they had to.
+/// The counter of reconciles that failed to read from the API server or to write to it.
 pub const FAILED_RECONCILES: &str = r#"reconcile_total{result="error"}"#;
 
 /// A running operator.
@@ -50,7 +50,7 @@ impl Operator {
 
     async fn launch(server: Option<&str>, scene: &Scene, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = folder();
-        // A scene may have more than one.
+        // A scene may have more than one operator.
         let mut names = (1..).map(|n| folder.join(format!("{}-{n}.log", scene.test)));
         let log = names.find(|name| !name.exists()).unwrap();
         File::create(&log).unwrap();
@@ -71,25 +71,25 @@ impl Operator {
         operator
     }
 
-    /// Kills it with SIGKILL, in the middle of whatever it does.
+    /// Kills the operator with SIGKILL, in the middle of whatever it does.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Starts it again, with the flags and the environment of the first start.
+    /// Starts the operator again with the flags and the environment of the first start, and waits until it has started.
     pub async fn restart(&mut self) {
         let before = self.starts().len();
         self.spawn();
         self.started(before).await;
     }
 
-    /// The same, but does not wait until it says that it has started.
+    /// Starts the operator again as [`Operator::restart`] does, but does not wait until it has started.
     pub fn spawn(&mut self) {
         self.child = spawn(&mut self.command, &self.log);
     }
 
-    /// How it has ended, if it has.
+    /// The exit status of the process, if it has ended.
     pub fn exit(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
@@ -100,7 +100,7 @@ impl Operator {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Waits for its end.
+    /// Waits until the process has ended.
     pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
         until("the operator has ended", limit, async || self.exit()).await
     }

@@ -1,13 +1,14 @@
-//! When clusters are polled, as the cloud sees it.
+//! Measures when clusters are polled, by the request counts of the simulated cloud.
 
 use std::time::{Duration, Instant};
 
 use super::scene::Scene;
 
-/// How often the cloud is looked at.
+/// How often the request counts are read.
 const SAMPLE: Duration = Duration::from_millis(20);
 
-/// The longest time without a poll of one of the clusters while something is done, and what came of that.
+/// Does some work, and returns the longest time in which one of the clusters was not polled meanwhile, and the result
+/// of the work.
 pub async fn gap_while<T>(scene: &Scene, clusters: &[&str], work: impl Future<Output = T>) -> (Duration, T) {
     let polls = |cluster: &&str| scene.cloud.requests(cluster);
     let mut work = std::pin::pin!(work);

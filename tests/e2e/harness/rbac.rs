@@ -1,4 +1,5 @@
-//! RBAC of the operator: roles that a scene binds to its service account before it starts, so that a test can revoke one.
+//! The RBAC of the operator: roles that a scene binds to the operator's service account before it starts, in parts, so
+//! that a test can revoke one part.
 
 use k8s_openapi::api::{
     authorization::v1::SubjectAccessReview,
@@ -17,7 +18,7 @@ use super::{
 
 /// The roles.
 pub const ROLES: &str = include_str!("rbac.yaml");
-/// The role for all but the status.
+/// The role for everything that one operator needs but writing the status.
 pub const READS: &str = "operator";
 /// The role for the status.
 pub const STATUS: &str = "operator-status";
@@ -27,7 +28,7 @@ pub const LEASES: &str = "operator-leases";
 /// The role for one of several shards.
 pub const SHARD: &str = "operator-shard";
 
-/// The role that is left by [`take`].
+/// The role of the permissions that [`take`] leaves.
 const REST: &str = "rest";
 
 /// Binds a role to the scene's own operator.
@@ -35,7 +36,7 @@ pub async fn grant(scene: &Scene, role: &str) {
     grant_to(scene, &scene.namespace, role).await;
 }
 
-/// Binds a role in the scene's namespace to the operator of a namespace, and waits until the API server goes by it.
+/// Binds a role in the scene's namespace to the operator of a namespace, and waits until the API server enforces it.
 pub async fn grant_to(scene: &Scene, operator: &str, role: &str) {
     let binding: RoleBinding = serde_json::from_value(json!({
         "metadata": { "name": format!("{role}-{operator}") },
@@ -47,14 +48,14 @@ pub async fn grant_to(scene: &Scene, operator: &str, role: &str) {
     in_force(scene, operator, role, true).await;
 }
 
-/// Removes the binding of a role to the scene's own operator, and waits until the API server goes by that.
+/// Removes the binding of a role to the scene's own operator, and waits until the API server enforces that.
 pub async fn revoke(scene: &Scene, role: &str) {
     let name = format!("{role}-{}", scene.namespace);
     scene.api::<RoleBinding>().delete(&name, &DeleteParams::default()).await.unwrap();
     in_force(scene, &scene.namespace, role, false).await;
 }
 
-/// Takes what [`READS`] allows for one kind of object, `secrets` or `events`, and leaves the rest.
+/// Takes the permissions of [`READS`] for one kind of object, `secrets` or `events`, and leaves the rest.
 pub async fn take(scene: &Scene, resource: &str) {
     let rules: Vec<_> = [
         json!({ "apiGroups": ["cce.backupwatch.io"], "resources": ["clusterbackupwatches"], "verbs": ["get", "list", "watch"] }),
@@ -78,7 +79,7 @@ pub async fn take(scene: &Scene, resource: &str) {
     allowed(scene, &scene.namespace, permission(resource), false).await;
 }
 
-/// Gives back what was taken.
+/// Gives back what [`take`] took.
 pub async fn give_back(scene: &Scene, resource: &str) {
     grant(scene, READS).await;
     allowed(scene, &scene.namespace, permission(resource), true).await;
@@ -86,7 +87,7 @@ pub async fn give_back(scene: &Scene, resource: &str) {
     scene.api::<Role>().delete(REST, &DeleteParams::default()).await.unwrap();
 }
 
-/// A verb on a kind of object, or on a part of it.
+/// A verb on a kind of object or on a subresource of it, as an access review asks for it.
 struct Permission {
     verb: &'static str,
     group: &'static str,
@@ -94,7 +95,7 @@ struct Permission {
     part: &'static str,
 }
 
-/// What a role allows, or one that is needed for a kind of object.
+/// A permission that a role grants, or the permission that the operator needs for a kind of object.
 fn permission(role: &str) -> Permission {
     let watches = "clusterbackupwatches";
     let (verb, group, resource, part) = match role {
@@ -111,7 +112,8 @@ async fn in_force(scene: &Scene, operator: &str, role: &str, granted: bool) {
     allowed(scene, operator, permission(role), granted).await;
 }
 
-/// The authorizer of the API server reads bindings from a cache, which hears of a change a moment later.
+/// Waits until a permission is granted or not. The authorizer of the API server reads bindings from a cache, which sees
+/// a change a moment later.
 async fn allowed(scene: &Scene, operator: &str, permission: Permission, granted: bool) {
     let Permission { verb, group, resource, part } = permission;
     let review: SubjectAccessReview = serde_json::from_value(json!({

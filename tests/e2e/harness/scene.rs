@@ -1,5 +1,5 @@
-//! A scene is what one test runs in: a namespace of a control plane, and a simulated cloud. It also holds the short ways
-//! to create and change watches, and to wait for what a status or the Events about it say.
+//! The scene that one test runs in: a namespace of a control plane, and a simulated cloud. It has helpers to create and
+//! change watches, and to wait for a status or for the Events about it.
 
 use std::{
     collections::BTreeMap,
@@ -199,7 +199,8 @@ impl Scene {
         }
     }
 
-    /// The reasons and notes of the Events about a watch, one for each time that an Event was counted.
+    /// The reasons and notes of the Events about a watch. An Event that stands for several occurrences is listed once
+    /// for each.
     pub async fn events(&self, name: &str) -> Vec<(String, String)> {
         let mut events = self.api::<Event>().list(&ListParams::default()).await.unwrap().items;
         events
@@ -235,7 +236,7 @@ impl Scene {
     }
 }
 
-/// A watch as a user writes it, with these changes to the usual spec; null removes a field.
+/// The manifest of a watch as a user writes it, with these changes to the usual spec; null removes a field.
 pub fn watch(name: &str, changes: &Value) -> Value {
     let mut spec = json!({
         "region": REGION, "projectID": PROJECT, "clusterID": CLUSTER, "interval": "10s", "activeInterval": "2s",

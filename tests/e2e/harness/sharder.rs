@@ -1,5 +1,5 @@
-//! The part of the sharder of `kubernetes-controller-sharding`, played as its documents say: it assigns what is assigned to
-//! nobody, drains what it wants to move from a shard that lives, and moves at once what a shard has left behind.
+//! Plays the sharder of `kubernetes-controller-sharding`, as its documents describe it: it assigns resources that have
+//! no shard, drains a resource before it moves it from a live shard, and moves the resources of a dead shard at once.
 
 use cce_backup_watch::api::ClusterBackupWatch;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -42,17 +42,19 @@ pub async fn take_lease(scene: &Scene, shard: &str) {
     scene.api::<Lease>().patch(shard, &PatchParams::default(), &Patch::Merge(lease)).await.unwrap();
 }
 
-/// Assigns a watch that is assigned to nobody, as the webhook does with every write of it.
+/// Assigns a watch that has no shard, as the sharder's webhook does on every write of such a resource.
 pub async fn assign(scene: &Scene, name: &str, shard: &str) {
     let watch = scene.api::<ClusterBackupWatch>().get(name).await.unwrap();
     assert!(!watch.labels().contains_key(SHARD), "{name} is assigned already");
     label(scene, name, json!({ SHARD: shard })).await;
 }
 
-/// Moves a watch whose shard lives: asks for it, waits until the shard has given it up, and assigns it anew.
+/// Moves a watch of a live shard: sets the drain label, waits until the shard has removed its labels, and assigns the
+/// watch to the other shard.
 pub async fn move_to(scene: &Scene, name: &str, shard: &str) {
     let watches = scene.api::<ClusterBackupWatch>();
-    // Of the version that was read, as the sharder does it; it tries again where somebody was faster.
+    // The patch names the resourceVersion that was read, as the sharder's does, so a concurrent write is a conflict and
+    // the patch is tried again.
     until("the watch is asked for", LIMIT, async || {
         let watch = watches.get(name).await.unwrap();
         let patch = json!({ "metadata": {
@@ -71,7 +73,7 @@ pub async fn move_to(scene: &Scene, name: &str, shard: &str) {
     assign(scene, name, shard).await;
 }
 
-/// Moves a watch whose shard is gone: nobody is asked.
+/// Moves a watch of a dead shard: no shard is there to be drained, so the labels are replaced at once.
 pub async fn move_left_behind(scene: &Scene, name: &str, shard: &str) {
     label(scene, name, json!({ SHARD: null, DRAIN: null })).await;
     assign(scene, name, shard).await;

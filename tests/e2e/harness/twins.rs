@@ -1,8 +1,9 @@
-//! The same watches twice: once with an operator that a test gets into trouble, once with one that is left alone. After the
-//! trouble both must say the same, so that a test of a trouble need not say again what is right without it.
+//! The same watches twice: once for an operator that a test gets into trouble, and once for an operator that is left
+//! alone. After the trouble both must have written the same statuses and Events, so that a test of a trouble need not
+//! repeat what is right without it.
 //!
-//! Every cluster has one backup, which [`Twins::moved`] moves for both at once. [`Twins::recovers`] and
-//! [`Twins::afterwards`] are what is checked after every trouble.
+//! Every cluster has one backup, which [`Twins::moved`] changes for both operators at once. [`Twins::recovers`] and
+//! [`Twins::afterwards`] are the checks after every trouble.
 
 use std::{
     collections::BTreeMap,
@@ -23,17 +24,17 @@ use super::{
     wait::{LIMIT, until},
 };
 
-/// How soon after the end of a trouble everything is as it is without it.
+/// How soon after the end of a trouble every status must be as it is without the trouble.
 pub const RECOVERY: Duration = Duration::from_secs(30);
 
-/// How many Events of a reason there are more, or fewer, than without the trouble.
+/// By how many the Events of a reason may exceed, or fall short of, those without the trouble.
 pub type Reasons<'a> = &'a [(&'a str, isize)];
 
 /// The two operators, and what they watch.
 pub struct Twins {
-    /// Where the operator gets into trouble.
+    /// The scene of the operator that gets into trouble.
     pub scene: Scene,
-    /// What that operator reaches the API server through.
+    /// The proxy through which that operator reaches the API server.
     pub proxy: ApiProxy,
     /// The operator that gets into trouble.
     pub operator: Operator,
@@ -43,13 +44,13 @@ pub struct Twins {
     /// When the backup of every cluster began.
     begun: Timestamp,
     clusters: usize,
-    /// How many of them there were before the trouble.
+    /// How many clusters there were before the trouble.
     first: usize,
 }
 
 impl Twins {
-    /// Starts both operators, the one that gets into trouble with these flags, and waits until each says that the backups of
-    /// so many clusters run.
+    /// Starts both operators, the one that gets into trouble with these flags, and waits until each shows the running
+    /// backups of so many clusters.
     pub async fn start(scene: Scene, clusters: usize, flags: &[&str]) -> Self {
         let calm = scene.neighbour().await;
         let (proxy, calm_proxy) = (ApiProxy::start(&scene).await, ApiProxy::start(&calm).await);
@@ -74,8 +75,8 @@ impl Twins {
         twins
     }
 
-    /// One more cluster, whose backup runs at 10 %, and a watch of it on either side. Waits until the operator that is left
-    /// alone says so.
+    /// Adds a cluster, whose backup runs at 10 %, and a watch of it on either side. Waits until the operator that is
+    /// left alone shows the backup.
     pub async fn joins(&mut self) -> String {
         let name = name(self.clusters);
         self.scene.cloud.set_tasks(&cluster(self.clusters), [self.task("Running", 10)]);
@@ -85,7 +86,7 @@ impl Twins {
         name
     }
 
-    /// Creates the watch of this name, which tells its cluster, on either side.
+    /// Creates the watch of this name on either side; the number in the name is that of its cluster.
     pub async fn watch(&self, name: &str) {
         let number: usize = name.trim_start_matches("watch-").parse().unwrap();
         for scene in [&self.scene, &self.calm] {
@@ -110,7 +111,7 @@ impl Twins {
         }
     }
 
-    /// Begins anew with the operator that is left alone, after a trouble that it could not be kept out of.
+    /// Restarts the operator that is otherwise left alone, after a trouble that it could not be kept out of.
     pub async fn calms(&mut self) {
         self.calm_operator.kill();
         self.calm_operator.restart().await;
@@ -123,7 +124,7 @@ impl Twins {
         }
     }
 
-    /// Moves the backup of every cluster, and waits until the operator that is left alone says so.
+    /// Moves the backup of every cluster, and waits until the operator that is left alone shows that.
     pub async fn moved(&self, phase: &str, progress: u8) {
         self.moves(phase, progress);
         for n in 0..self.clusters {
@@ -134,8 +135,8 @@ impl Twins {
         }
     }
 
-    /// Checks what must be so at the latest 30 s after the end of a trouble: each status is that of the watch that was
-    /// never in trouble.
+    /// Checks that within 30 s of the end of a trouble each status equals that of the same watch of the operator that
+    /// was left alone.
     pub async fn recovers(&self) {
         let begun = Instant::now();
         loop {
@@ -161,26 +162,27 @@ impl Twins {
         }
     }
 
-    /// How many Events and statuses the operator that gets into trouble has written, or tried to.
+    /// How many writes of Events and statuses the operator that gets into trouble has tried, successful or not.
     pub fn writes(&self) -> usize {
         let writes = ["create events", "update clusterbackupwatches/status"];
         writes.iter().map(|kind| self.proxy.requests(kind)).sum()
     }
 
-    /// Checks that the process lives and says so: nothing that a restart would not mend may have it restarted.
+    /// Checks that the process has not ended and that `/livez` is 200: trouble that a restart would not mend must not
+    /// cause one.
     pub async fn lives(&mut self) {
         assert_eq!(self.operator.exit(), None, "the process has ended");
         assert_eq!(self.operator.get("/livez").await, (200, "ok\n".to_owned()));
     }
 
-    /// Checks everything that must be so after a trouble that has just ended:
+    /// Checks everything that must be true after a trouble that has just ended:
     ///
-    /// - Each status is that of the watch that was never in trouble, within 30 s ([`Twins::recovers`]).
-    /// - The process lives, says that it is ready, and does what one does that is: for a backup that ends, for a watch that
-    ///   is new, and for a spec that changes.
-    /// - Each transition is one Event; `extra` says which differ for the watches that were there before the trouble.
-    /// - It made at most `allowed` requests to the API server more than the operator that was left alone, those that were
-    ///   struck included.
+    /// - Within 30 s each status equals that of the operator that was left alone ([`Twins::recovers`]).
+    /// - The process has not ended, is ready, and does the work of a ready one: it follows a backup that ends, a new
+    ///   watch, and a changed spec.
+    /// - Each transition is one Event; `extra` says which counts differ for the watches that existed before the trouble.
+    /// - The operator made at most `allowed` more requests to the API server than the one that was left alone, those
+    ///   that were struck included.
     pub async fn afterwards(mut self, extra: Reasons<'_>, allowed: usize) {
         self.recovers().await;
         self.lives().await;
@@ -206,7 +208,7 @@ impl Twins {
             let told = counted(&self.scene, &name).await;
             assert_eq!(told, expected, "the Events about {name}: {:#?}", self.scene.events(&name).await);
             let (ours, calm) = (self.scene.events(&name).await, self.calm.events(&name).await);
-            // Each says how far the backup was at the first sight of it, which may differ.
+            // BackupStarted notes how far the backup was when it was first seen, which may differ.
             let unknown = |(reason, note): &&(String, String)| {
                 reason != "BackupStarted"
                     && extra.iter().all(|(known, _)| known != reason)
@@ -236,7 +238,7 @@ fn name(n: usize) -> String {
     format!("watch-{n}")
 }
 
-/// What the watches of a namespace say, without the times at which their operator saw it.
+/// The statuses of the watches of a namespace, without the times at which their operator saw a change.
 async fn statuses(scene: &Scene) -> BTreeMap<String, Value> {
     let watches = scene.api::<ClusterBackupWatch>().list(&ListParams::default()).await.unwrap();
     let said = |watch: ClusterBackupWatch| {

@@ -1,8 +1,9 @@
-//! Waiting for conditions. No test sleeps in the hope that something has happened meanwhile.
+//! Waiting for conditions, so that no test sleeps in the hope that something has happened meanwhile.
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for something without a promised time: far longer than it takes, because the machine may be busy.
+/// How long a test waits for something that has no promised time: far longer than it takes, because the machine may be
+/// busy.
 pub const LIMIT: Duration = Duration::from_secs(40);
 
 /// Calls a function again and again until it returns something. Fails after the limit.

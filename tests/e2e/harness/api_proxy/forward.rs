@@ -1,4 +1,4 @@
-//! The HTTP side of the proxy: names and counts each request, then answers it as a fault says or forwards it.
+//! The HTTP side of the proxy: names and counts each request, then answers it as its fault says, or forwards it.
 
 use std::{io, sync::Arc};
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Effect, Http, Recorded, watches};
 
-/// Far above what the operator sends.
+/// The largest body that is forwarded, far above what the operator sends or a list holds in these tests.
 const MAX_BODY: usize = 8 << 20;
 
 pub(super) fn router(http: Arc<Http>) -> Router {
@@ -36,7 +36,8 @@ async fn handle(State(http): State<Arc<Http>>, request: Request<Body>) -> Respon
     }
 }
 
-/// Answers a list with what is, and records it; or with what was recorded.
+/// Answers a list with the recorded list while lists are replayed; otherwise forwards the request and records the
+/// answer.
 async fn list(http: &Arc<Http>, request: Request<Body>) -> Response {
     let recorded = Some(http.lock()).filter(|state| state.replays).and_then(|state| state.list.clone());
     if let Some(Recorded { status, headers, body }) = recorded {
@@ -51,7 +52,8 @@ async fn list(http: &Arc<Http>, request: Request<Body>) -> Response {
     (recorded.status, recorded.headers, recorded.body).into_response()
 }
 
-/// Such as `patch clusterbackupwatches/status`: the verb and the resource, as RBAC and the audit log name them.
+/// The kind of a request: the verb and the resource as RBAC and the audit log name them, such as
+/// `patch clusterbackupwatches/status`.
 fn kind(method: &Method, uri: &Uri) -> String {
     let mut segments = uri.path().split('/').filter(|segment| !segment.is_empty()).peekable();
     // /api/VERSION or /apis/GROUP/VERSION
@@ -81,13 +83,13 @@ fn kind(method: &Method, uri: &Uri) -> String {
     format!("{verb} {resource}")
 }
 
-/// What an API server says when it refuses a request.
+/// The response of an API server that refuses a request with this status code.
 fn refuse(code: u16) -> Response {
     let status = StatusCode::from_u16(code).unwrap();
     (status, [(header::CONTENT_TYPE, "application/json")], failure(code).to_string()).into_response()
 }
 
-/// The `Status` that says so.
+/// The `Status` object of a refusal with this status code.
 pub(super) fn failure(code: u16) -> Value {
     let reason = match code {
         401 => "Unauthorized",
@@ -116,7 +118,7 @@ async fn forward(http: &Arc<Http>, request: Request<Body>, is_watch: bool) -> Re
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else { return break_off() };
     let upstream = http.client.request(parts.method, format!("{}{path}", http.upstream));
-    // The connection to the API server is another one, with a host, a length and an end of its own.
+    // The host and the length belong to the operator's connection; the client sets its own for the API server.
     let headers = end_to_end(parts.headers, &[header::HOST.as_str(), header::CONTENT_LENGTH.as_str()]);
     let Ok(mut answer) = upstream.headers(headers).body(body).send().await else { return break_off() };
     let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
@@ -131,7 +133,7 @@ async fn forward(http: &Arc<Http>, request: Request<Body>, is_watch: bool) -> Re
     response
 }
 
-/// The headers that are not about one connection, and not among these.
+/// The headers without hop-by-hop headers, which describe only one connection, and without those given.
 fn end_to_end(mut headers: HeaderMap, without: &[&str]) -> HeaderMap {
     let hop_by_hop =
         [header::CONNECTION.as_str(), header::TRANSFER_ENCODING.as_str(), header::UPGRADE.as_str()];

@@ -33,7 +33,7 @@ pub struct ApiProxy {
     http: Arc<Http>,
 }
 
-/// What the HTTP side knows.
+/// The state of the HTTP side, which the test changes while requests are handled.
 struct Http {
     client: reqwest::Client,
     /// The URL of the API server, without a slash at the end.
@@ -63,7 +63,7 @@ struct Recorded {
 #[derive(Clone, Copy)]
 struct Fault {
     effect: Effect,
-    /// How many requests it strikes; `None`: all until it is cleared.
+    /// How many more requests it strikes; `None`: all until it is cleared.
     left: Option<usize>,
     /// How many it has struck.
     struck: usize,
@@ -109,8 +109,8 @@ impl ApiProxy {
         Self { server, link, http }
     }
 
-    /// From now on nothing reaches the server, and no connection ends before a [`ApiProxy::cut`]: what was opened until then
-    /// never works again.
+    /// From now on no byte reaches the server, and no connection ends before [`ApiProxy::cut`]. Connections that are
+    /// open then or opened before [`ApiProxy::reopen`] never work again.
     pub fn block(&self) {
         self.break_all(true);
     }
@@ -129,8 +129,8 @@ impl ApiProxy {
         self.link.send_modify(|link| *link = Link { open: false, breaks: link.breaks + 1, silent });
     }
 
-    /// From now on no watch tells anything: neither those that are open, which stay open and silent for ever, nor new
-    /// ones. Every other request works.
+    /// From now on no watch delivers anything: neither those that are open, which stay open and silent for ever, nor
+    /// new ones. Every other request works.
     pub fn silence_watches(&self) {
         self.http.watches.send_modify(|watches| watches.silent = true);
     }
@@ -140,24 +140,25 @@ impl ApiProxy {
         self.http.watches.send_modify(|watches| watches.silent = false);
     }
 
-    /// Ends every watch that is open, as an API server does that has compacted what the watch is to go on from.
+    /// Ends every open watch with a 410, as an API server does that has compacted the resourceVersion that the watch
+    /// resumes from.
     pub fn expire_watches(&self) {
         self.http.watches.send_modify(|watches| watches.expired += 1);
     }
 
-    /// From now on every list is answered with what the last one said.
+    /// From now on every list is answered with the answer to the last one.
     pub fn replay_lists(&self) {
         let mut state = self.http.lock();
         assert!(state.list.is_some(), "there was no list yet");
         state.replays = true;
     }
 
-    /// From now on lists say what is.
+    /// From now on lists are answered by the API server again.
     pub fn renew_lists(&self) {
         self.http.lock().replays = false;
     }
 
-    /// Strikes the next requests of one kind, such as `create events`, in place of an earlier fault of that kind.
+    /// Strikes the next `times` requests of one kind, such as `create events`. Replaces an earlier fault of that kind.
     pub fn strike(&self, kind: &str, effect: Effect, times: usize) {
         self.http.lock().faults.insert(kind.to_owned(), Fault { effect, left: Some(times), struck: 0 });
     }
@@ -167,22 +168,22 @@ impl ApiProxy {
         self.http.lock().faults.insert(kind.to_owned(), Fault { effect, left: None, struck: 0 });
     }
 
-    /// How many requests the present fault of one kind has struck.
+    /// How many requests the current fault of one kind has struck.
     pub fn struck(&self, kind: &str) -> usize {
         self.http.lock().faults.get(kind).map_or(0, |fault| fault.struck)
     }
 
-    /// Ends a fault. Requests that hang by it hang for ever.
+    /// Ends the fault of one kind. Requests that already hang because of it hang for ever.
     pub fn heal(&self, kind: &str) {
         self.http.lock().faults.remove(kind);
     }
 
-    /// How many requests of one kind have reached the proxy, whatever came of them.
+    /// How many requests of one kind have reached the proxy, struck or not.
     pub fn requests(&self, kind: &str) -> usize {
         self.http.lock().counts.get(kind).copied().unwrap_or_default()
     }
 
-    /// How many requests of all kinds have reached the proxy.
+    /// How many requests of each kind have reached the proxy, struck or not.
     pub fn all_requests(&self) -> BTreeMap<String, usize> {
         self.http.lock().counts.clone()
     }
@@ -193,7 +194,7 @@ impl Http {
         self.state.lock().unwrap()
     }
 
-    /// Counts a request, and gives what happens to it where a fault strikes it.
+    /// Counts a request, and returns the effect of the fault that strikes it, if one does.
     fn count(&self, kind: String) -> Option<Effect> {
         let mut state = self.lock();
         let fault = state.faults.get_mut(&kind);

@@ -1,4 +1,4 @@
-//! The TCP side of the proxy: it copies bytes, late, and can break or silence whole connections.
+//! The TCP side of the proxy: it copies bytes with a delay, and can break or silence whole connections.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,14 +11,15 @@ use tokio::{
 /// How long everything takes on its way to the server, so that a test can act between two requests.
 const DELAY: Duration = Duration::from_millis(150);
 
-/// What becomes of connections.
+/// What happens to connections.
 #[derive(Clone, Copy)]
 pub(super) struct Link {
     /// Whether new connections work.
     pub(super) open: bool,
-    /// How often all connections were broken. Each time ends those of before, even if new ones work again at once.
+    /// How often all connections were broken. Each break ends the connections opened before it, even if new ones work
+    /// again at once.
     pub(super) breaks: u32,
-    /// What a break does: connections stay open and carry nothing, for ever; or they end.
+    /// Whether the last break left connections open without carrying anything; otherwise it ended them.
     pub(super) silent: bool,
 }
 

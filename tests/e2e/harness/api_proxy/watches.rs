@@ -1,4 +1,4 @@
-//! Watches: what the API server tells is passed on until a test silences the watch or has it expire.
+//! The body of a watch: the API server's events are passed on until a test silences watches or has them expire.
 
 use axum::body::Bytes;
 use futures::{Stream, stream};
@@ -7,17 +7,17 @@ use tokio::sync::watch;
 
 use super::forward::failure;
 
-/// What becomes of watches.
+/// What happens to watches.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Watches {
-    /// Whether they tell nothing.
+    /// Whether watches deliver nothing.
     pub(super) silent: bool,
-    /// How often those that were open were ended because what they are to go on from is gone.
+    /// How often all open watches were ended because the resourceVersion that they resume from was compacted.
     pub(super) expired: u32,
 }
 
 /// The chunks of a watch until watches are silenced or this one expires. A silenced body neither goes on nor ends; an
-/// expired one ends with an error 410.
+/// expired one ends with an ERROR event of code 410.
 pub(super) fn carry(
     answer: reqwest::Response,
     mut watches: watch::Receiver<Watches>,
