@@ -1,4 +1,5 @@
-//! What a watch is to go on from is gone: the API server answers 410, and the operator has to list anew.
+//! The resourceVersion from which a watch resumes was compacted: the API server answers 410, and the operator has to
+//! list again.
 
 use crate::harness::{
     control_plane::ControlPlane,
@@ -10,7 +11,8 @@ use crate::harness::{
 
 tests![what_happened_before_the_oldest_that_the_api_server_still_knows_is_caught_up_with];
 
-/// How many requests more than without the trouble it may cost: a list, watches, a Secret, and what was tried in vain.
+/// How many more requests than without the trouble it may cost: a list, watches, a read of the Secret, and failed
+/// tries.
 const ALLOWED: usize = 10;
 
 async fn what_happened_before_the_oldest_that_the_api_server_still_knows_is_caught_up_with(scene: Scene) {
@@ -21,7 +23,7 @@ async fn what_happened_before_the_oldest_that_the_api_server_still_knows_is_caug
     twins.proxy.cut();
     twins.re_creates("watch-0").await;
     twins.joins().await;
-    // A new API server knows what happens from its start on, and nothing of what happened before.
+    // The watch cache of a new API server begins at its start, so that it cannot resume an older watch.
     control_plane.stop_api_server().await;
     control_plane.start_api_server().await;
     twins.proxy.reopen();

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition is deleted, with all resources, and installed again.
+//! The CustomResourceDefinition is deleted, which deletes all resources, and installed again.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ tests![a_definition_that_was_deleted_and_installed_again_finds_the_operator_at_w
 const DEFINITION: &str = "customresourcedefinitions/clusterbackupwatches.cce.backupwatch.io";
 
 async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at_work(scene: Scene) {
-    /// A wait that doubles from one second to ten makes five tries in this time, and jitter perhaps a sixth.
+    /// A backoff that doubles from one second to ten makes five tries in this time; jitter may add a sixth.
     const AWAY: Duration = Duration::from_secs(20);
     const TRIES: usize = 6;
     let control_plane = ControlPlane::start(scene.test).await;

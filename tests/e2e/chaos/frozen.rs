@@ -1,4 +1,5 @@
-//! The leader is frozen for longer than its Lease holds, as a node is that hangs, and goes on as if nothing had happened.
+//! The leader is frozen for longer than its Lease is valid, as on a node that hangs, and resumes while another one
+//! leads.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,13 @@ use crate::harness::{
 
 tests![a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_stands_by];
 
-/// Four times as long as the Lease holds.
+/// Four times as long as the Lease is valid.
 const FROZEN: Duration = Duration::from_mins(1);
 
 const STATUS: &str = "update clusterbackupwatches/status";
 
-/// How many requests more than without the trouble the frozen one and its successor may cost: those of the Lease, of two
-/// starts, and of a takeover.
+/// How many more requests than without the trouble the frozen operator and its successor may make: those for the Lease,
+/// two starts and a takeover.
 const ALLOWED: usize = 60;
 
 async fn leads(operator: &Operator) {
@@ -37,7 +38,7 @@ async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_s
     twins.moved("Init", 10).await;
     twins.recovers().await;
 
-    // What it could not write is due again a second later, as soon as it goes on.
+    // The status that was refused is due again after a second, so it is overdue when the operator resumes.
     twins.proxy.strike_all(STATUS, Effect::Answer(500));
     twins.moved("Queuing", 10).await;
     until("a status is refused", LIMIT, async || (twins.proxy.struck(STATUS) > 0).then_some(())).await;
@@ -77,7 +78,7 @@ async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_s
     .await;
     twins.recovers().await;
 
-    // It is good for something: it takes over in its turn.
+    // The operator that was frozen is a working standby: it takes over when the leader is killed.
     standby.kill();
     leads(&twins.operator).await;
     twins.afterwards(&[], ALLOWED).await;

@@ -13,7 +13,7 @@ use crate::harness::{
 
 tests![an_operator_killed_at_random_moments_tells_everything_once];
 
-/// The variable that repeats the moments of an earlier run.
+/// The environment variable that repeats the random moments of an earlier run.
 const SEED: &str = "CBW_CHAOS_SEED";
 
 /// What the backups do between the kills.
@@ -32,9 +32,10 @@ const STEPS: [(&str, u8); 12] = [
     ("Running", 99),
 ];
 const KILLS_A_STEP: usize = 3;
-/// In this time everything has happened that a step leads to, a start included.
+/// How long a start and everything that a step leads to take at most.
 const LIFE: Duration = Duration::from_millis(2500);
-/// How many requests a start may cost: a list, a watch, a Secret, and what repeats for four watches what was not finished.
+/// How many requests a start may cost: a list, a watch, a read of the Secret, and some to repeat the unfinished work of
+/// four watches.
 const A_START: usize = 6;
 
 async fn an_operator_killed_at_random_moments_tells_everything_once(scene: Scene) {
@@ -52,20 +53,21 @@ async fn an_operator_killed_at_random_moments_tells_everything_once(scene: Scene
         twins.moved(phase, progress).await;
         twins.recovers().await;
     }
-    // The last start may not have said yet where it listens.
+    // The process that was spawned last may not have logged yet where it listens, which the checks need to know.
     twins.operator.kill();
     twins.operator.restart().await;
     twins.afterwards(&[], A_START * STEPS.len() * KILLS_A_STEP).await;
 }
 
-/// Waits for a random moment: any in the life of the process, or one soon after it has written something.
+/// Waits for a random moment: any in the life of the process, or one within 300 ms of a write, when what belongs
+/// together may be half written.
 async fn moment(random: &mut Rng, twins: &Twins) {
     let life = LIFE.mul_f64(random.f64());
     let (after_a_write, soon) = (random.bool(), Duration::from_millis(random.u64(..300)));
     if after_a_write {
         let before = twins.writes();
         let written = until("a write", LIFE * 2, async || (twins.writes() > before).then_some(()));
-        // A process that has nothing left to write is killed all the same.
+        // A process that has nothing left to write is killed as well, after the time-out.
         let _ = tokio::time::timeout(LIFE, written).await;
         meanwhile(soon, async || {}).await;
     } else {

@@ -15,9 +15,9 @@ use crate::harness::{
 
 tests![a_leader_that_is_refused_its_lease_goes_on_or_ends_and_leads_again_within_half_a_minute];
 
-/// Longer than a Lease holds.
+/// Longer than a Lease is valid.
 const AWAY: Duration = Duration::from_secs(20);
-/// How many requests more than without the trouble it may cost: a minute of renewals, what is tried in vain, and a start.
+/// How many more requests than without the trouble it may cost: a minute of renewals, failed tries, and a start.
 const ALLOWED: usize = 60;
 
 async fn a_leader_that_is_refused_its_lease_goes_on_or_ends_and_leads_again_within_half_a_minute(

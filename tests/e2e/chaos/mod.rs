@@ -1,8 +1,8 @@
-//! Trouble between the operator and a real control plane, and what is so afterwards.
+//! Trouble between the operator and a real control plane, and the promises that hold after it.
 //!
-//! After each trouble of this folder [`Twins::afterwards`](crate::harness::twins::Twins::afterwards) checks the same against
-//! an operator that had none: within 30 s every status is the same; each transition is one Event; the requests to the API
-//! server are bounded; the process lives and says so, and one that says that it is ready does its work.
+//! After each trouble of this folder [`Twins::afterwards`](crate::harness::twins::Twins::afterwards) compares the
+//! operator with one that had no trouble: within 30 s every status is the same; each transition is one Event; the
+//! requests to the API server are bounded; the process is alive and ready, and does the work of a ready one.
 //!
 //! | trouble | shown by |
 //! |---|---|
@@ -25,7 +25,7 @@
 //! | the leader killed, told to stop, robbed of its Lease; two operators at once | `replicas` |
 //! | others write to the same resources; a status restored | `concurrent_writers`, `restored_status` |
 //!
-//! Names without a file here are files of the folder above.
+//! Files that are not in this folder are in the one above.
 
 mod compaction;
 mod definition_away;

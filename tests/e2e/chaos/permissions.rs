@@ -22,7 +22,7 @@ tests![
 async fn a_permission_for_secrets_that_was_taken_and_given_back_is_told_once_each_way(scene: Scene) {
     let mut twins = Twins::start(scene, 2, &[]).await;
     rbac::take(&twins.scene, "secrets").await;
-    // A Secret that was read serves for minutes; a request reads it anew.
+    // The operator uses a resolved credential for minutes; a requested poll reads the Secret again.
     twins.moved("Running", 30).await;
     twins.recovers().await;
     let request = json!({ "metadata": { "annotations": { "cce.backupwatch.io/requestedAt": "now" } } });
@@ -31,7 +31,7 @@ async fn a_permission_for_secrets_that_was_taken_and_given_back_is_told_once_eac
         let stalled = |status: &_| ready(status) == "False SecretNotFound";
         twins.scene.shows(name, "a Secret that may not be read", stalled).await;
     }
-    // It is read again 30 s after that, ±10 %.
+    // The Secret is read again 30 s after the failure, ±10 %, so the permission comes back well before that.
     meanwhile(Duration::from_secs(4), async || {}).await;
     twins.lives().await;
     rbac::give_back(&twins.scene, "secrets").await;
@@ -50,21 +50,22 @@ async fn a_permission_for_events_that_was_taken_and_given_back_cost_the_events_o
         .await;
     twins.lives().await;
     rbac::give_back(&twins.scene, "events").await;
-    // Nothing is tried again; a status may have needed one write more.
+    // A refused Event is not retried; each status may have needed one more write.
     twins.afterwards(&[("BackupPhaseChanged", -1)], 2).await;
 }
 
 async fn a_permission_for_statuses_that_was_taken_and_given_back_loses_nothing(scene: Scene) {
-    // A wait that doubles from one second makes four tries in this time, and jitter perhaps a fifth.
+    // A backoff that doubles from one second makes four tries in this time; jitter may add a fifth.
     without_statuses(scene, Duration::from_secs(10), 5).await;
 }
 
 async fn a_permission_for_statuses_that_comes_back_after_a_minute_is_used_within_half_a_minute(scene: Scene) {
-    // Waits that double from one second to fifteen make eight tries in this time, and jitter perhaps a ninth.
+    // A backoff that doubles from one second to fifteen makes eight tries in this time; jitter may add a ninth.
     without_statuses(scene, Duration::from_secs(72), 9).await;
 }
 
-/// Takes the permission for statuses for so long, in which there are at most so many tries.
+/// Takes the permission for statuses for the given time, in which the operator may try each of two writes `tries`
+/// times.
 async fn without_statuses(scene: Scene, time: Duration, tries: usize) {
     let mut twins = Twins::start(scene, 2, &[]).await;
     rbac::revoke(&twins.scene, rbac::STATUS).await;
@@ -72,6 +73,6 @@ async fn without_statuses(scene: Scene, time: Duration, tries: usize) {
     meanwhile(time, async || {}).await;
     twins.lives().await;
     rbac::grant(&twins.scene, rbac::STATUS).await;
-    // Each try has its Event, which is there already, and its status.
+    // Each try is two requests: the Event, which exists already, and the status. There are two watches.
     twins.afterwards(&[], 2 * tries * 2).await;
 }

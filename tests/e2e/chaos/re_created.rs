@@ -1,4 +1,5 @@
-//! A resource is deleted and created again under its name while the operator cannot hear of it.
+//! A resource is deleted and created again under the same name, while the operator sees it or is cut off from it. Each
+//! case promises that the operator takes it as a new resource.
 
 use crate::harness::{
     scene::Scene,
@@ -14,8 +15,7 @@ tests![
     a_resource_that_was_re_created_while_the_api_server_was_out_of_reach_is_a_new_one,
 ];
 
-/// How many requests more than without the trouble it may cost to begin anew: lists, watches and reads of Secrets, and
-/// what was tried in vain.
+/// How many more requests than without the trouble it may cost: lists, watches and reads of Secrets, and failed tries.
 const ALLOWED: usize = 12;
 
 async fn a_resource_that_was_re_created_before_the_operators_eyes_is_a_new_one(scene: Scene) {
@@ -37,7 +37,7 @@ async fn a_resource_that_was_re_created_while_watches_were_silent_is_a_new_one(s
     let twins = Twins::start(scene, 2, &[]).await;
     twins.proxy.silence_watches();
     twins.re_creates("watch-0").await;
-    // The operator still has the old one, and writes no status of it into the new one.
+    // The operator's cache still holds the old resource, whose status it must not write into the new one.
     twins.moved("Running", 11).await;
     let reads = || twins.proxy.requests("get clusterbackupwatches");
     until("it has looked", LIMIT, async || (reads() > 0).then_some(())).await;

@@ -12,8 +12,8 @@ tests![
     a_watch_whose_connection_went_silent_is_replaced_within_half_a_minute,
 ];
 
-/// How many requests more than without the trouble it may cost: lists, watches, and for each of two watches what was tried
-/// in vain or without an answer.
+/// How many more requests than without the trouble it may cost: a list and a watch, and for each of two resources the
+/// tries that failed or got no answer.
 const ALLOWED: usize = 2 + 2 * 2 * 4;
 
 async fn connections_that_went_silent_lose_nothing_that_the_cloud_said(scene: Scene) {
@@ -26,7 +26,7 @@ async fn connections_that_went_silent_lose_nothing_that_the_cloud_said(scene: Sc
     twins.lives().await;
     twins.proxy.reopen();
     twins.recovers().await;
-    // What is silent for good is given up after 90 s; here it ends.
+    // The operator gives up a silent connection after 90 s; the test ends it earlier.
     twins.proxy.cut();
     twins.proxy.reopen();
     twins.afterwards(&[], ALLOWED).await;

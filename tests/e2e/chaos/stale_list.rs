@@ -1,4 +1,4 @@
-//! The API server answers a list with what was a while ago.
+//! The API server answers a list with the state of an earlier moment, as one whose watch cache lags behind.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ tests![
     a_list_from_an_older_moment_tells_no_transition_that_did_not_happen,
 ];
 
-/// How many requests more than without the trouble it may cost: two starts with a list, a watch, a Secret, and for each of
-/// two watches a try with an Event, a status that is refused, a live read and a status that is not.
+/// How many more requests than without the trouble it may cost: two starts, each with a list, a watch and a read of the
+/// Secret, and for each of two resources an Event, a status that is refused, a live read and a status that is accepted.
 const ALLOWED: usize = 2 * (3 + 2 * 4);
 
-/// Two watches at 55 %, and an operator that has just begun with a list in which they are at 10 %.
+/// Two watches at 55 %, and an operator that has just started with a list in which they are at 10 %.
 async fn with_an_old_list(scene: Scene, watches_are_silent: bool) -> Twins {
     let mut twins = Twins::start(scene, 2, &[]).await;
-    // The proxy records each list, and this start makes one.
+    // The proxy records the last list, so this restart records one in which the watches are at 10 %.
     twins.operator.kill();
     twins.operator.restart().await;
     for (phase, progress) in [("Running", 30), ("Running", 55)] {
@@ -38,7 +38,7 @@ async fn with_an_old_list(scene: Scene, watches_are_silent: bool) -> Twins {
     twins
 }
 
-/// Checks that no status goes back in the time of a few polls.
+/// Checks that no status moves backwards in the time of a few polls.
 async fn keeps_what_is(twins: &Twins, progress: u8) {
     const POLLS: Duration = Duration::from_secs(7);
     meanwhile(POLLS, async || {
@@ -62,7 +62,7 @@ async fn a_list_from_an_older_moment_that_nothing_corrects_moves_no_status_backw
 ) {
     let mut twins = with_an_old_list(scene, true).await;
     keeps_what_is(&twins, 55).await;
-    // What happens meanwhile is told all the same.
+    // Progress that the cloud reports meanwhile is written all the same.
     twins.moved("Running", 80).await;
     twins.recovers().await;
     twins.lives().await;
@@ -84,9 +84,10 @@ async fn a_list_from_an_older_moment_tells_no_transition_that_did_not_happen(sce
     twins.operator.kill();
     twins.proxy.replay_lists();
     twins.proxy.silence_watches();
-    // By its copy the backup runs, and by the cloud it is queued; it was never both, one after the other.
+    // In the operator's cache the backup runs, and in the cloud it is queued. It never went from the one to the other:
+    // it was paused in between, so an Event of that transition would be wrong.
     twins.operator.restart().await;
-    // It notices by a live read, or by a conflict.
+    // The operator notices by a live read or by a conflict that its cache is behind.
     let kinds = ["get clusterbackupwatches", "update clusterbackupwatches/status"];
     let looks = || kinds.map(|kind| twins.proxy.requests(kind)).iter().sum::<usize>();
     let before = looks();

@@ -1,6 +1,7 @@
 //! Every verb that the operator uses is answered with an error for a while.
 //!
-//! Each is refused until the operator has tried in vain a few times. Then it works again, and everything must be told.
+//! Each verb fails until the operator has tried it a few times. Then it works again, and every transition must be
+//! reported.
 
 use std::time::Duration;
 
@@ -29,10 +30,10 @@ const SECRETS: &str = "get secrets";
 const LIST: &str = "list clusterbackupwatches";
 const WATCH: &str = "watch clusterbackupwatches";
 
-/// How often each verb is tried in vain.
+/// How many tries of each verb fail before it works again.
 const TRIES: usize = 3;
-/// How many requests more than without the trouble the whole may cost: of six verbs each is tried in vain as often as
-/// said and perhaps once more, and one more request of another verb repeats what led to it.
+/// How many more requests than without the trouble the whole may cost: each of six verbs fails [`TRIES`] times and
+/// perhaps once more, and each of these tries may repeat the request of another verb that led to it.
 const ALLOWED: usize = 6 * 2 * (TRIES + 1);
 
 async fn an_api_server_that_answers_each_verb_with_a_passing_error_for_a_while_loses_nothing(scene: Scene) {
@@ -40,7 +41,7 @@ async fn an_api_server_that_answers_each_verb_with_a_passing_error_for_a_while_l
     join_all(codes.into_iter().map(|(code, scene)| passing(code, scene))).await;
 }
 
-/// A scene for each code: what one operator gets into must not reach another.
+/// A scene for each code, so that the trouble of one operator does not reach another.
 async fn scenes<const N: usize>(codes: [u16; N], scene: &Scene) -> Vec<(u16, Scene)> {
     let mut scenes = Vec::new();
     for code in codes {
@@ -68,7 +69,8 @@ async fn an_api_server_that_refuses_each_verb_for_a_while_loses_only_events_that
 async fn refused(code: u16, scene: Scene) {
     let mut twins = Twins::start(scene, 1, &[]).await;
     let mut lost = 0;
-    // An Event that is refused for good is lost at once, and the status moves on. What a 409 means has a test of its own.
+    // An Event with a refusal that lasts is lost at once, and the status is written without it. A 409 has a test of its
+    // own.
     if code != 409 {
         twins.proxy.strike_all(EVENTS, Effect::Answer(code));
         twins.moved("Pause", 20).await;
@@ -95,7 +97,7 @@ async fn every_other_verb(twins: &mut Twins, code: u16) {
     twins.moved("Running", 55).await;
     tried(twins, LIVE, TRIES).await;
 
-    // A Secret is read anew where somebody asks for a poll.
+    // The Secret is read again when somebody requests a poll.
     twins.proxy.strike_all(SECRETS, Effect::Answer(code));
     let request =
         serde_json::json!({ "metadata": { "annotations": { "cce.backupwatch.io/requestedAt": "now" } } });
@@ -103,14 +105,14 @@ async fn every_other_verb(twins: &mut Twins, code: u16) {
     if code == 403 {
         let stalled = |status: &_| ready(status) == "False SecretNotFound";
         twins.scene.shows("watch-0", "a Secret that may not be read", stalled).await;
-        // It is read again 30 s after that, ±10 %.
+        // The Secret is read again 30 s after the failure, ±10 %, so the fault ends well before that.
         meanwhile(Duration::from_secs(4), async || {}).await;
         tried(twins, SECRETS, 0).await;
     } else {
         tried(twins, SECRETS, TRIES).await;
     }
 
-    // A list follows where the API server cannot go on with a watch, and a watch follows the list.
+    // The operator lists when the API server cannot resume a watch, and it watches from the list on.
     twins.proxy.strike_all(LIST, Effect::Answer(code));
     twins.proxy.expire_watches();
     twins.joins().await;
@@ -121,7 +123,7 @@ async fn every_other_verb(twins: &mut Twins, code: u16) {
     tried(twins, WATCH, 1).await;
 }
 
-/// Waits until requests of a kind were struck so often, then ends the fault and checks that all is well.
+/// Waits until a fault has struck requests of a kind so often, then ends it and checks that the statuses recover.
 async fn tried(twins: &mut Twins, kind: &str, times: usize) {
     tried_in_vain(twins, kind, times).await;
     twins.lives().await;
@@ -129,14 +131,14 @@ async fn tried(twins: &mut Twins, kind: &str, times: usize) {
     twins.recovers().await;
 }
 
-/// Waits until requests of a kind were struck so often.
+/// Waits until a fault has struck requests of a kind so often.
 async fn tried_in_vain(twins: &Twins, kind: &str, times: usize) {
     let what = format!("{times} tries to {kind}");
     until(&what, LIMIT, async || (twins.proxy.struck(kind) >= times).then_some(())).await;
 }
 
 async fn resources_that_can_be_neither_listed_nor_watched_hold_up_nothing_that_the_cloud_says(scene: Scene) {
-    /// A wait that doubles from one second is at its longest after so many tries.
+    /// After so many tries, a backoff that doubles from one second has reached its maximum.
     const MANY: usize = 5;
     let mut twins = Twins::start(scene, 1, &[]).await;
     for kind in [LIST, WATCH] {
@@ -158,7 +160,7 @@ async fn resources_that_can_be_neither_listed_nor_watched_hold_up_nothing_that_t
 }
 
 async fn an_event_that_is_refused_for_a_conflict_and_does_not_exist_is_told(scene: Scene) {
-    // Such as that of a quota that another request was counted in at the same time.
+    // A ResourceQuota answers so, for example, when another request was counted at the same time.
     let mut twins = Twins::start(scene, 1, &[]).await;
     twins.proxy.strike(EVENTS, Effect::Answer(409), TRIES);
     twins.moved("Pause", 20).await;

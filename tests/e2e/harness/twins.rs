@@ -180,7 +180,7 @@ impl Twins {
     /// - Within 30 s each status equals that of the operator that was left alone ([`Twins::recovers`]).
     /// - The process has not ended, is ready, and does the work of a ready one: it follows a backup that ends, a new
     ///   watch, and a changed spec.
-    /// - Each transition is one Event; `extra` says which counts differ for the watches that existed before the trouble.
+    /// - Each transition is one Event; `extra` says which counts differ for watches that existed before the trouble.
     /// - The operator made at most `allowed` more requests to the API server than the one that was left alone, those
     ///   that were struck included.
     pub async fn afterwards(mut self, extra: Reasons<'_>, allowed: usize) {
