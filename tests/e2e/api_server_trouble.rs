@@ -1,4 +1,5 @@
-//! An API server that is away, refuses, or goes silent in part: nothing is lost, nothing is told twice, and nothing storms.
+//! The API server is away, refuses requests, or goes silent in part: the operator loses nothing, reports nothing twice,
+//! and does not flood it with retries.
 
 use std::time::{Duration, Instant};
 
@@ -25,17 +26,17 @@ tests![
     a_status_that_may_not_be_written_is_tried_ever_more_rarely_and_logged_once,
 ];
 
-/// How soon everything is as it would be without the outage.
+/// How soon after an outage every status must be as it would be without it.
 const CAUGHT_UP: Duration = Duration::from_secs(30);
 
-/// Sets the task of each of so many clusters.
+/// Sets the task of each of the first `count` clusters.
 fn set_tasks(scene: &Scene, count: usize, phase: &str, progress: u8) {
     for n in 0..count {
         scene.cloud.set_tasks(&cluster(n), [Task::new("backup-1", phase).progress(progress)]);
     }
 }
 
-/// Waits until each of so many watches shows a progress.
+/// Waits until each of the first `count` watches shows a progress.
 async fn all_show(scene: &Scene, count: usize, limit: Duration, progress: u8) {
     let begun = Instant::now();
     for n in 0..count {
@@ -47,7 +48,7 @@ async fn all_show(scene: &Scene, count: usize, limit: Duration, progress: u8) {
     }
 }
 
-/// Creates so many watches, each of a cluster of its own whose backup runs at 10 %.
+/// Creates `count` watches, each of a cluster of its own whose backup runs at 10 %.
 async fn watches(scene: &Scene, count: usize) {
     set_tasks(scene, count, "Running", 10);
     for n in 0..count {
@@ -147,7 +148,7 @@ async fn a_silent_watch_connection_costs_one_live_read_a_write(scene: Scene) {
         conflicts <= steps && reads <= steps,
         "{conflicts} conflicts and {reads} live reads in {steps} steps"
     );
-    // From now on nothing changes. Each watch may make sure of its status once.
+    // From now on nothing changes. One live read for each watch is allowed, to check that its last status was written.
     meanwhile(Duration::from_secs(10), async || {}).await;
     let reads = proxy.requests("get clusterbackupwatches") - reads;
     assert!(reads <= 3, "{reads} live reads while nothing changed");
@@ -191,6 +192,6 @@ async fn a_status_that_may_not_be_written_is_tried_ever_more_rarely_and_logged_o
     }
 
     rbac::grant(&scene, rbac::STATUS).await;
-    // The longest wait so far was half of the time.
+    // The longest wait of a doubling backoff so far is half of TIME, so the next one is at most TIME.
     all_show(&scene, COUNT, 2 * TIME, 30).await;
 }

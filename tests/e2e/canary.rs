@@ -1,5 +1,5 @@
-//! Keys that must never be seen: not in the log at its most verbose, not in a status, an Event or a metric, whatever the
-//! cloud does and even where it answers with what it was sent.
+//! No key appears in the log at its most verbose, in a status, an Event or a metric, whatever the cloud answers, and
+//! even if it echoes what it was sent.
 
 use cce_backup_watch::api::ClusterBackupWatch;
 use cce_simulator::{Credential, Fault, FaultKind};
@@ -17,13 +17,13 @@ use crate::harness::{
 
 tests![no_key_is_anywhere_to_be_seen_whatever_the_cloud_does];
 
-// Without digits: words that hold one are left out of messages anyway. Each access key begins so; 18 characters, so that
-// this is the beginning in Base64 too.
+// The beginning of each access key. It has no digits, because messages leave out words with digits, which would hide a
+// leak. It has 18 characters, a multiple of three, so that its Base64 is the beginning of the Base64 of each key.
 const ACCESS: &str = "CANARYACCESSKEYABC";
 const SECRET: &str = "canary/secret+key/abcdefghijklmnopqrstu=";
 const TOKEN: &str = "canary/token+abcdefghijklmnopqrstuvwxyz/ABC==";
 
-/// All that each of the values may look like.
+/// The encodings in which a value could leak.
 fn spellings(value: &str) -> Vec<String> {
     let base64 = serde_json::to_value(ByteString(value.into())).unwrap();
     let base64 = base64.as_str().unwrap().trim_end_matches('=').to_owned();
@@ -39,7 +39,8 @@ fn spellings(value: &str) -> Vec<String> {
     ]
 }
 
-/// Faults and answers that carry the keys back in every place there is. `first` is the place of the first in the table.
+/// Faults and answers that echo the keys in every part of a response. `first` is the number of the first of them in the
+/// table of faults, from which their access keys are made.
 fn echoes(first: usize) -> Vec<(&'static str, &'static str, Fault)> {
     type Echo = fn(&str, &str) -> Fault;
     fn body(access: &str, status: u16, code: &str, message: &str) -> Fault {
@@ -73,7 +74,7 @@ fn echoes(first: usize) -> Vec<(&'static str, &'static str, Fault)> {
     echoes.into_iter().enumerate().map(echo).collect()
 }
 
-/// A credential as one text.
+/// All values of a credential as one text.
 fn all(access: &str) -> String {
     format!("{access} {SECRET} {TOKEN}")
 }
@@ -107,7 +108,7 @@ async fn no_key_is_anywhere_to_be_seen_whatever_the_cloud_does(scene: Scene) {
     scene.watch("good", json!({ "credentials": { "secretRef": { "name": "canary" } } })).await;
     let status = scene.shows("good", "an answer", |status| ready(status) == "True Polled").await;
     assert_eq!(status.tasks.unwrap().len(), 2);
-    // A key that cannot be used is not shown either.
+    // A key that cannot be used must not be shown either.
     let unusable = json!({ "accessKey": ACCESS, "secretKey": format!("{SECRET} {TOKEN}") });
     scene.secret("unusable", unusable).await;
     scene.watch("unusable", json!({ "credentials": { "secretRef": { "name": "unusable" } } })).await;

@@ -1,4 +1,4 @@
-//! Concurrent writers: somebody else writes to the same resources, by right or by mistake.
+//! Somebody else writes to the same resources, by right or by mistake: no write is lost, and none stops the operator.
 
 use std::time::Duration;
 
@@ -28,14 +28,15 @@ async fn a_stale_status_write_is_refused_and_tried_again(scene: Scene) {
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
 
-    // Our copy of the resource is behind: only its labels have changed, so what was seen still counts.
+    // The operator's cache is now behind. Only the labels have changed, so the answer of the cloud is still valid.
     proxy.silence_watches();
     scene.change("prod", json!({ "metadata": { "labels": { "changed": "by-somebody" } } })).await;
     scene.task("Running", 60);
     scene
         .shows_within(ACTIVE + Duration::from_secs(4), "prod", "60 %", |status| status.progress == Some(60))
         .await;
-    // The audit log is a little later than the answers. The first write after a start may be preceded by the live read.
+    // The audit log is written a little later than the answers. The operator may also read live before its first write
+    // after a start, and then there is no conflict.
     let written = async || {
         [&[200, 409, 200][..], &[200, 200]].contains(&&audit::status_codes(&scene)[..]).then_some(())
     };
@@ -88,7 +89,8 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
     scene.watch("prod", json!({})).await;
     scene.watch("broken", json!({})).await;
     scene.shows("broken", "10 %", |status| status.progress == Some(10)).await;
-    // The schema takes this time; no clock of the operator's goes that far.
+    // The schema accepts this time, but it is beyond the range of the operator's time type, so the resource cannot be
+    // decoded.
     let patch = json!({ "status": { "latestBackupTime": "9999-12-31T23:59:59Z" } }).to_string();
     let patch = ["patch", "cbw", "broken", "--subresource=status", "--type=merge", "-p", &patch];
     kubectl(&scene.namespace, &patch, "").unwrap();
@@ -98,7 +100,7 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
     let told = operator.log().iter().any(|line| line["level"] == "WARN" && line["name"] == "broken");
     assert!(told, "the log says which one");
 
-    // Neither the running operator nor a new one is held up.
+    // The resource holds up neither the running operator nor one that starts.
     for progress in [20, 30] {
         scene.task("Running", progress);
         scene.shows("prod", "the next step", |status| status.progress == Some(progress)).await;

@@ -1,4 +1,4 @@
-//! Credentials that are missing or wrong, and how a watch heals once they are right.
+//! Credentials that are missing or wrong stall a watch, and the watch heals once they are right.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ tests![
     a_secret_may_have_white_space_around_its_values,
 ];
 
-/// A Secret is read again every 30 s, ±10 %; the rest is for a busy machine.
+/// How soon a corrected Secret must be noticed: it is read again every 30 s, ±10 %; the rest is for a busy machine.
 const SECRET_RECHECK: Duration = Duration::from_secs(36);
 
 /// Creates a watch, and waits until it is stalled for a reason.
@@ -64,7 +64,7 @@ async fn a_wrong_secret_key_stalls_the_watch_with_one_request_until_it_is_correc
     heals(&scene).await;
     assert_eq!(scene.cloud.total().refused, 1, "Huawei locks a key that is refused five times");
 
-    // Neither of the keys is anywhere to be seen.
+    // Neither the wrong key nor the right one appears in the status, the Events or the log.
     let events = scene.notes("prod", "PollFailed").await.join(" ");
     let seen = format!("{:?} {:?} {events}", scene.status("prod").await, operator.log());
     assert!(!seen.contains(wrong) && !seen.contains(SECRET_KEY), "{seen}");

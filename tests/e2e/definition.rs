@@ -1,4 +1,5 @@
-//! The definition on a real server: what it refuses and in which words, what it fills in, and how it reads.
+//! The CustomResourceDefinition on a real API server: what it refuses and in which words, the defaults that it fills
+//! in, and what `kubectl explain` and selectors show of it.
 
 use cce_backup_watch::api::ClusterBackupWatch;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -21,9 +22,10 @@ tests![
     watches_are_selected_by_what_they_watch_and_by_phase,
 ];
 
-/// What the server says to a watch with these changes to the usual spec; the stored one where it takes it.
+/// Creates a watch with these changes to the usual spec. Returns the stored resource, or the message with which the API
+/// server refuses it.
 async fn create(scene: &Scene, name: &str, changes: &Value) -> Result<Value, String> {
-    // As JSON from end to end: our own types must not tidy it up on the way.
+    // Raw JSON, because the operator's own types could drop or mend a mistake before the API server sees it.
     let path =
         format!("/apis/cce.backupwatch.io/v1alpha1/namespaces/{}/clusterbackupwatches", scene.namespace);
     let body = serde_json::to_vec(&watch(name, changes)).unwrap();
@@ -108,7 +110,8 @@ async fn a_bad_resource_is_refused_in_words_that_name_the_field_and_the_rule(sce
     ];
     refuses(&scene, &cases).await;
 
-    // Strictly, as kubectl asks: a mistyped field, or a Secret of another namespace, is no silent nothing.
+    // With strict field validation, as kubectl requests it, a mistyped field or the namespace of a Secret is refused
+    // and not dropped silently.
     for (changes, field) in [
         (json!({ "maxage": "26h" }), "spec.maxage"),
         (
@@ -137,7 +140,7 @@ async fn one_mistake_is_one_error(scene: Scene) {
         json!({ "region": "" }),
     ] {
         let said = create(&scene, "bad", &changes).await.unwrap_err();
-        // Two errors and more are a list in brackets.
+        // The API server prints two or more errors as a list in brackets.
         assert!(said.matches("Invalid value").count() == 1 && !said.contains('['), "{changes}: {said}");
     }
 }
@@ -145,7 +148,7 @@ async fn one_mistake_is_one_error(scene: Scene) {
 async fn a_hostile_resource_cannot_be_stored(scene: Scene) {
     let names = |name: &str| json!({ "credentials": { "secretRef": { "name": name } } });
     let cases = [
-        // What would lead the operator to another host, path or object.
+        // Values that would lead the operator to another host, path or object.
         (json!({ "region": "evil.example.com/" }), "spec.region", "region must be"),
         (json!({ "region": "cn-north-4.evil" }), "spec.region", "region must be"),
         (json!({ "region": "a@evil" }), "spec.region", "region must be"),
@@ -163,9 +166,9 @@ async fn a_hostile_resource_cannot_be_stored(scene: Scene) {
         ),
         (names("../../kube-system/secrets/admin"), "secretRef.name", "name must be"),
         (names("huawei\n"), "secretRef.name", "name must be"),
-        // A mistake that would otherwise mean the operator's own identity.
+        // Without a Secret the watch would use the operator's own identity, which a null must not mean.
         (json!({ "credentials": { "secretRef": null } }), "spec.credentials.secretRef", "Required value"),
-        // What would fill the store.
+        // Values that would fill etcd.
         (json!({ "interval": "1s".repeat(1000) }), "spec.interval", "Too long"),
         (names(&"a".repeat(254)), "secretRef.name", "Too long"),
     ];
@@ -218,7 +221,7 @@ async fn what_a_watch_is_of_cannot_be_changed(scene: Scene) {
         ("projectID", json!("f".repeat(32))),
         ("clusterID", json!("99999999-2222-3333-4444-555555555555")),
         ("clusterType", json!("Standard")),
-        // Then the default would take its place.
+        // A null would be replaced with the default.
         ("clusterType", Value::Null),
     ] {
         let patch = json!({ "spec": { field: value } }).to_string();
@@ -238,7 +241,8 @@ async fn what_a_watch_is_of_cannot_be_changed(scene: Scene) {
 
 async fn every_field_is_explained(scene: Scene) {
     let explain = async |path: &str| {
-        // The server publishes what kubectl explains from a little after the definition is established.
+        // The API server publishes the OpenAPI schema, which kubectl explain reads, a little after the definition is
+        // established.
         let text = until(&format!("kubectl explains {path}"), LIMIT, async || {
             kubectl(&scene.namespace, &["explain", path], "").ok()
         })
@@ -284,7 +288,7 @@ async fn stored_version(scene: &Scene) -> Value {
     serde_json::to_value(&definition.spec.versions[0]).unwrap()
 }
 
-/// The text without its line breaks.
+/// The words of a text, without its line breaks.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -312,7 +316,7 @@ async fn watches_are_selected_by_what_they_watch_and_by_phase(scene: Scene) {
         kubectl(&scene.namespace, &["get", "cbw", "--field-selector", selector, format], "")
     };
     if stored_version(&scene).await["selectableFields"].is_null() {
-        // Kubernetes 1.30 drops the fields from the definition; all else works there as well.
+        // Kubernetes 1.30 drops selectable fields from a definition; everything else works there as well.
         let minor = scene.client.apiserver_version().await.unwrap().minor;
         assert_eq!(minor, "30", "this server knows selectable fields");
         let said = select("spec.region=cn-north-4").unwrap_err();

@@ -1,4 +1,4 @@
-//! Every transition is one Event, whatever happens to the operator on the way.
+//! Every transition makes exactly one Event, whatever happens to the operator meanwhile.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,7 +19,7 @@ tests![
     an_operator_killed_between_event_and_status_makes_no_second_event,
 ];
 
-/// A backup from its begin to its end, in steps that a poll sees one by one.
+/// A backup from its beginning to its end, in steps that a poll sees one by one.
 const STEPS: [(&str, u8); 13] = [
     ("Init", 0),
     ("Queuing", 0),
@@ -61,7 +61,7 @@ async fn a_full_backup_makes_each_event_once(scene: Scene) {
         }
         reaches(&scene, (phase, progress)).await;
     }
-    // What is polled once more is no news.
+    // A poll that finds nothing new makes no Event.
     let polls = scene.cloud.requests(CLUSTER);
     scene.request("prod", "once more").await;
     scene
@@ -86,7 +86,8 @@ async fn a_full_backup_makes_each_event_once(scene: Scene) {
 
 async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Scene) {
     scene.task("Init", 0);
-    // Its Event and its status are some 150 ms apart.
+    // The proxy delays requests, so that an Event and the status after it are some 150 ms apart and a kill can come
+    // between them.
     let proxy = ApiProxy::start(&scene).await;
     let mut operator = Operator::start_through(&proxy, &scene, &[]).await;
     scene.watch("prod", json!({})).await;
@@ -97,7 +98,7 @@ async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Sce
         let before = scene.status("prod").await;
         scene.task(step.0, step.1);
         match index % 3 {
-            // At the first sign of the step: its Event, if it makes one.
+            // Kill at the first sign of the step, which is its Event if it makes one.
             1 => {
                 until("a sign", LIMIT, async || {
                     (scene.reasons("prod").await != events || scene.status("prod").await != before)
@@ -105,9 +106,9 @@ async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Sce
                 })
                 .await;
             }
-            // In the midst of the poll.
+            // Kill in the middle of the poll.
             2 => until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await,
-            // Before it.
+            // Kill before the poll.
             _ => {}
         }
         operator.kill();
@@ -123,7 +124,7 @@ async fn an_operator_killed_between_event_and_status_makes_no_second_event(scene
     scene.watch("prod", json!({})).await;
     reaches(&scene, ("Running", 10)).await;
 
-    // Now its Events get through and its status does not.
+    // Now the operator can create Events and cannot write the status.
     rbac::revoke(&scene, rbac::STATUS).await;
     scene.task("Running", 60);
     let published = async || (!scene.notes("prod", "BackupProgressing").await.is_empty()).then_some(());

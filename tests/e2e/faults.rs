@@ -1,4 +1,5 @@
-//! A cloud that fails for a while: told after three polls in a row, and nothing that was known is forgotten.
+//! A cloud that fails for a while: the failure is reported after three polls in a row, and the rest of the status
+//! stays.
 
 use cce_simulator::{Fault, FaultKind, Task};
 use serde_json::json;
@@ -55,7 +56,7 @@ async fn a_cloud_that_fails_three_times_makes_the_watch_blind_and_forgets_nothin
     assert_eq!(known, before, "tasks, phase, progress and lastSuccess stay");
     assert_eq!(scene.notes("prod", "PollFailed").await.len(), 1);
 
-    // Further failures are no news.
+    // Further failures make no further Event.
     let fourth = async || (scene.cloud.counts(CLUSTER).faulted >= 4).then_some(());
     until("a fourth failure", LIMIT, fourth).await;
     assert_eq!(scene.status("prod").await, blind);

@@ -1,4 +1,4 @@
-//! A watch says what the cloud says, and soon.
+//! A watch shows what the cloud lists, soon after the cloud lists it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ tests![
     progress_and_success_are_followed_within_the_active_interval,
 ];
 
-/// The answer that the API page gives as its sample.
+/// The sample answer from Huawei's page on this API.
 const SAMPLE: &str = include_str!("sample.json");
 
 async fn a_new_watch_shows_the_sample_of_the_api_page(scene: Scene) {

@@ -1,4 +1,4 @@
-//! The harness itself: what other cases rely on has to work.
+//! Tests of the harness itself: the disturbances and counts that the other cases rely on work.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ async fn the_proxy_silences_watches_alone(scene: Scene) {
     let mut names = watcher(watches.clone(), config)
         .default_backoff()
         .applied_objects()
-        // A connection that breaks is an error once, and then another one is opened.
+        // A connection that breaks is one error, after which the watcher opens another one.
         .filter_map(async |event| event.ok()?.metadata.name)
         .boxed();
     let mut next = async || timeout(Duration::from_secs(3), names.next()).await.ok().flatten();
@@ -94,7 +94,7 @@ async fn the_proxy_silences_watches_alone(scene: Scene) {
     scene.watch("second", json!({})).await;
     assert_eq!(next().await, None);
     assert!(watches.get("second").await.is_ok(), "everything else works");
-    // A connection that was silenced stays so; a new one works.
+    // A watch that was silenced stays silent; a new one works.
     proxy.restore_watches();
     assert_eq!(next().await, None);
     proxy.cut();
@@ -142,7 +142,7 @@ async fn a_control_plane_of_a_tests_own_keeps_its_data_over_the_end_of_its_serve
     let stored = until("the resource is there", LIMIT, there).await;
     assert_eq!(stored.spec.cluster_id, watch("prod", &json!({}))["spec"]["clusterID"]);
 
-    // An API server without etcd is there and can do nothing; with etcd it works again.
+    // An API server without etcd accepts connections and fails requests; with etcd it works again.
     control_plane.stop_etcd().await;
     let params = PatchParams::default();
     let label = Patch::Merge(json!({ "metadata": { "labels": { "written": "yes" } } }));

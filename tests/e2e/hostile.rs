@@ -1,5 +1,5 @@
-//! A cloud that means harm: whatever it answers, the reason is right, what was known stays, and what is shown is fit to
-//! be shown.
+//! Hostile or broken answers of the cloud: whatever it answers, the reason is right, the rest of the status stays, and
+//! text from the cloud is cleaned before it is shown.
 
 use cce_backup_watch::api::ClusterBackupWatchStatus;
 use cce_simulator::{Credential, Fault, Item, Task};
@@ -32,12 +32,12 @@ async fn every_fault_is_told_as_what_it_is_forgets_nothing_and_passes_with_the_f
     assert!(memory < 200 << 20, "{memory} bytes, after answers of 50 MiB");
 }
 
-/// Controls, an escape sequence, bidirectional and invisible characters, and 5 kB of them.
+/// Some 5 kB of control characters, escape sequences, and bidirectional and invisible characters.
 fn hostile() -> String {
     "\u{1b}[31mno\u{202e}ecaps\u{0}left\u{200b}\r\n\u{7f}".repeat(200)
 }
 
-/// Whether a text holds nothing of the sort.
+/// Whether a text has no control, bidirectional or invisible character.
 fn is_clean(text: &str) -> bool {
     !text.contains(|c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'))
 }
@@ -70,7 +70,7 @@ async fn hostile_messages_are_cleaned_and_cut_in_status_and_events(scene: Scene)
         assert_eq!(notes.len(), 1);
         assert!(is_clean(&notes[0]) && notes[0].len() < 1024, "{notes:?}");
     }
-    // The log is read on terminals.
+    // The log is read on terminals, where an escape sequence would take effect.
     assert!(is_clean(&operator.text().replace('\n', "")));
 }
 
@@ -81,7 +81,7 @@ async fn a_thousand_tasks_are_as_good_as_the_newest_few(scene: Scene) {
         let phase = if n == 500 { "Failed" } else { "Success" };
         Task::new(format!("backup-{n}"), phase).progress(100).created(at).updated(at).completed(at)
     });
-    // In no order that helps.
+    // The list is not sorted by time, so the operator has to sort it.
     let mut tasks: Vec<_> = tasks.collect();
     tasks.rotate_left(333);
     scene.cloud.set_tasks(CLUSTER, tasks);
@@ -127,7 +127,7 @@ async fn a_list_that_is_null_is_an_empty_list_and_forgets_no_success(scene: Scen
     scene.watch("prod", json!({})).await;
     let before = scene.shows("prod", "a success", |status| healthy(status) == "True BackupSucceeded").await;
     scene.cloud.set_answer(CLUSTER, json!({ "kind": "List", "items": null }));
-    // As often as would be told, if it were no answer.
+    // Three polls, after which a failure would be reported.
     let mut after = None;
     for request in ["1", "2", "3"] {
         scene.request("prod", request).await;

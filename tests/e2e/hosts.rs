@@ -1,4 +1,5 @@
-//! Whom the operator calls: hosts come from its flags, and from nowhere else.
+//! The operator connects only to hosts from its flags: nothing in a spec, a Secret, a redirect or a proxy variable
+//! leads it to another host.
 
 use std::sync::{
     Arc,
@@ -22,7 +23,7 @@ tests![
     no_field_of_a_resource_leads_to_another_host,
 ];
 
-/// A host that nobody should call, and how often it was.
+/// A host that nobody should connect to, and how many connections it got.
 async fn stranger() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -57,7 +58,7 @@ async fn a_region_is_asked_at_its_own_endpoint_and_nowhere_else(scene: Scene) {
 async fn a_redirect_is_not_followed_and_no_proxy_is_used(scene: Scene) {
     let (address, calls) = stranger().await;
     let url = format!("http://{address}");
-    // The way to the API server is https, and is not what this is about.
+    // HTTPS_PROXY is not set: it would concern the connection to the API server, which is not the subject of this case.
     let variables = [("HTTP_PROXY", url.as_str()), ("http_proxy", url.as_str()), ("NO_PROXY", "")];
     scene.task("Success", 100);
     let _operator = Operator::start_with(&scene, &[], &variables).await;
@@ -102,7 +103,7 @@ async fn no_field_of_a_resource_leads_to_another_host(scene: Scene) {
         let refused = kubectl(&scene.namespace, &["create", "--filename", "-"], &resource).unwrap_err();
         assert!(refused.contains("is invalid"), "{spec}: {refused}");
     }
-    // Values that would break out of a header, and annotations that nobody reads.
+    // Values that would break out of a header, and annotations that the operator must not read.
     scene
         .secret("evil", json!({ "accessKey": format!("AK\r\nHost: {address}"), "secretKey": SECRET_KEY }))
         .await;

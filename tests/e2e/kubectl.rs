@@ -13,7 +13,7 @@ tests![kubectl_waits_for_ready_for_a_healthy_backup_and_for_a_phase, kubectl_sho
 
 async fn kubectl_waits_for_ready_for_a_healthy_backup_and_for_a_phase(scene: Scene) {
     scene.task("Running", 67);
-    // They wait from before the first poll on, and each ends on its own.
+    // The waits begin before the first poll, and each ends when its own condition is met.
     scene.watch("prod", json!({})).await;
     let waits =
         ["condition=Ready", "condition=BackupHealthy", "jsonpath={.status.phase}=Success"].map(|what| {
@@ -69,7 +69,7 @@ async fn kubectl_shows_a_watch_in_one_line(scene: Scene) {
         wide[1][..8],
         ["prod", CLUSTER, "Success", "100", "True", "BackupSucceeded", "True", "Polled"]
     );
-    // By its category, too.
+    // The category selects the resource as well.
     assert_eq!(table(&["cce"])[0], short[0]);
     let events = table(&["events.events.k8s.io", "--field-selector=reason=BackupSucceeded"]);
     assert_eq!(events.len(), 2, "{events:?}");

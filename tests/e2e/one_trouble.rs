@@ -1,5 +1,5 @@
-//! One trouble stays one trouble: what is wrong with one account, one key or one identity costs nobody else anything,
-//! and itself no more than it must. Counts of requests and reconciles show it.
+//! Bulkheads: trouble with one account, one key or one identity delays no other watch, and causes no more requests and
+//! reconciles than it must.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn project(n: usize) -> String {
     format!("{n:032x}")
 }
 
-/// Whether a cluster keeps being polled: the longest time between two of its requests so far.
+/// The longest time between two polls of a cluster so far.
 struct Gaps {
     cluster: String,
     requests: u64,
@@ -57,7 +57,7 @@ impl Gaps {
     }
 }
 
-/// Looks at the gaps until something else is done.
+/// Measures the gaps until `rest` is done.
 async fn measured(scene: &Scene, gaps: &mut [Gaps], rest: impl Future<Output = ()>) {
     let looks =
         meanwhile(Duration::from_hours(1), async || gaps.iter_mut().for_each(|gaps| gaps.look(scene)));
@@ -78,7 +78,7 @@ async fn eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each
         let spec = json!({ "clusterID": cluster, "projectID": project(9) });
         scene.watch(&format!("healthy-{n}"), spec).await;
     }
-    // Those that will hang have a namespace of their own, so that what all of them say can be awaited.
+    // The watches that will hang have a namespace of their own, so that the test can await the status of all of them.
     let others = scene.neighbour().await;
     for (n, cluster) in hanging.iter().enumerate() {
         scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Success")]);
@@ -150,7 +150,8 @@ async fn one_wrong_key_in_secrets_of_twelve_namespaces_is_refused_at_most_three_
     assert!(more <= 3, "{more} more refusals when all of them ask for a poll");
 }
 
-/// Watches of one account and one Secret, each of a cluster with a finished backup, polled well.
+/// Starts an operator with forty watches of one account and one Secret, each of a cluster with a finished backup, and
+/// waits until each was polled.
 async fn forty_watches(scene: &Scene, flags: &[&str]) -> Operator {
     for n in 0..40 {
         scene.cloud.set_tasks(&cluster(n), [Task::new("backup-1", "Success")]);
@@ -161,7 +162,7 @@ async fn forty_watches(scene: &Scene, flags: &[&str]) -> Operator {
     operator
 }
 
-/// Waits until the cloud was asked so many times more.
+/// Waits until the cloud has accepted `count` more requests.
 async fn more_polls(scene: &Scene, count: u64) {
     let enough = scene.cloud.total().accepted + count;
     until("more polls", LIMIT, async || (scene.cloud.total().accepted >= enough).then_some(())).await;
@@ -176,7 +177,8 @@ async fn forty_watches_are_seen_blind_within_a_minute_of_a_restart_without_egres
 }
 
 async fn a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is_over(scene: Scene) {
-    // The cloud heals a second before it said that it would, so that nobody is told to wait once more.
+    // The fault ends a second before Retry-After does, so that the first request after the pause is not answered 429
+    // again.
     const THROTTLED: Duration = Duration::from_secs(29);
     let _operator = forty_watches(&scene, &[]).await;
     let throttled = Fault::error(429, "APIGW.0308", "throttled").header("Retry-After", "30");
@@ -198,7 +200,7 @@ async fn a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is
 }
 
 async fn a_new_watch_of_an_account_with_more_to_do_than_its_rate_goes_before_idle_ones(scene: Scene) {
-    // Forty watches want four requests a second.
+    // At their interval of 10 s the forty watches need four requests a second, twice the rate.
     let _operator = forty_watches(&scene, &["--account-rate", "2", "--account-burst", "2"]).await;
     more_polls(&scene, 40).await;
     scene.watch("new", json!({ "clusterID": cluster(100) })).await;
@@ -207,7 +209,7 @@ async fn a_new_watch_of_an_account_with_more_to_do_than_its_rate_goes_before_idl
 }
 
 async fn an_identity_service_that_hangs_delays_no_watch_with_a_secret(scene: Scene) {
-    // The time that a request to the cloud may take is that of one to the identity service as well: 15 s.
+    // A request to the identity service has the same time-out as one to the cloud, 15 s.
     let pod_token = "pod-token-canary";
     scene.cloud.set_identity(Identity { pod_token: Some(pod_token.to_owned()), ..Identity::default() });
     scene.cloud.set_identity_fault(IdentityCall::PodIdentity, FaultKind::Hang {}).unwrap();
@@ -219,7 +221,7 @@ async fn an_identity_service_that_hangs_delays_no_watch_with_a_secret(scene: Sce
         ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap()),
     ];
     let flags = ["--operator-credentials-namespace", &scene.namespace];
-    // More than may be worked on at a time.
+    // More watches than may be reconciled at a time.
     for n in 0..80 {
         let spec = json!({ "clusterID": cluster(100 + n), "credentials": null });
         scene.watch(&format!("own-{n}"), spec).await;

@@ -30,7 +30,7 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
 
-    // The operator knows that it was written.
+    // Wait until the operator has the answer to its write, which the cut would otherwise lose.
     let written =
         async || operator.metric(r#"status_writes_total{result="success"}"#).await.filter(|n| *n >= 1.0);
     until("the answer to the write", LIMIT, written).await;
@@ -54,7 +54,7 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
     for (reason, count) in expected {
         assert_eq!(counts.get(reason).copied().unwrap_or_default(), count, "{reason}: {counts:?}");
     }
-    // New resources are heard of again.
+    // The watch of resources works again, so that new ones are seen.
     scene.watch("second", json!({})).await;
     scene.shows("second", "polled", |status| ready(status) == "True Polled").await;
 }
@@ -72,7 +72,7 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
         }
     };
     show(10).await;
-    // The operator has heard of its own writes too; what happens without that is another test.
+    // Wait until the operator's cache has its own writes; a cache that is behind is the subject of another test.
     for n in 0..3 {
         let heard = format!(r#"backup_progress_ratio{{namespace="{}",name="watch-{n}"}}"#, scene.namespace);
         until("it is in the cache", LIMIT, async || operator.metric(&heard).await.filter(|part| *part > 0.0))
@@ -82,14 +82,14 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
     for n in 0..3 {
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(20)]);
     }
-    // Once a request was given up the network works again, but not on the connections that there were.
+    // Once the operator has given up a request, the network works again, but not on the connections that were open.
     let given_up = async || operator.log().iter().any(|line| says(line, "cannot reconcile")).then_some(());
     until("a request is given up", LIMIT, given_up).await;
     proxy.reopen();
     show(20).await;
 }
 
-/// All that the operator may do, but for Events.
+/// All permissions of the operator except the one to create Events.
 const WITHOUT_EVENTS: &str = r"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role

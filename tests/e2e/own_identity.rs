@@ -1,4 +1,4 @@
-//! The operator's own identity: whom it serves, and how its temporary credentials come and go.
+//! The operator's own identity: which namespaces it serves, and how its temporary credentials are fetched and renewed.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -26,7 +26,7 @@ tests![
 const POD_TOKEN: &str = "pod-token-canary";
 const OTHER: &str = "22222222-2222-3333-4444-555555555555";
 
-/// A file of a test's own.
+/// Writes the token file of this test, and returns its path.
 fn file(scene: &Scene, content: &str) -> PathBuf {
     let path = folder().join(format!("{}.token", scene.test));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -34,7 +34,7 @@ fn file(scene: &Scene, content: &str) -> PathBuf {
     path
 }
 
-/// An operator with pod identity whose credentials live so long, for these namespaces.
+/// Starts an operator with pod identity for these namespaces, whose credentials have this lifetime.
 async fn pod_identity(scene: &Scene, lifetime: SignedDuration, namespaces: &str) -> Operator {
     let identity = Identity { pod_token: Some(POD_TOKEN.to_owned()), lifetime, ..Identity::default() };
     scene.cloud.set_identity(identity);
@@ -66,7 +66,7 @@ async fn the_operators_own_credential_serves_the_namespaces_that_are_named_and_n
     scene.task("Success", 100);
     scene.cloud.set_tasks(OTHER, [Task::new("theirs", "Success")]);
     scene.watch("own", json!({ "credentials": null })).await;
-    // Their own Secret serves them all the same.
+    // A watch with a Secret of its own namespace works whatever namespaces the operator's identity serves.
     other.watch("secret", json!({})).await;
     other.watch("own", json!({ "credentials": null, "clusterID": OTHER })).await;
     let variables = [("HUAWEICLOUD_SDK_AK", ACCESS_KEY), ("HUAWEICLOUD_SDK_SK", SECRET_KEY)];
@@ -85,7 +85,7 @@ async fn the_operators_own_credential_serves_the_namespaces_that_are_named_and_n
     assert_eq!(scene.cloud.requests(OTHER), 0, "no request has left");
     drop(operator);
 
-    // Names that only begin alike are others.
+    // Only a whole name serves a namespace: neither a longer name nor a prefix of its name does.
     let operator =
         start(&format!("{}0,{}", other.namespace, &other.namespace[..other.namespace.len() - 1])).await;
     scene.request("own", "still?").await;
@@ -139,7 +139,7 @@ async fn a_revoked_credential_is_fetched_anew_a_minute_after_it_was_fetched(scen
     is_served(&scene, "own").await;
     scene.cloud.revoke_issued();
     scene.shows("own", "refused", |status| ready(status) == "False AuthenticationFailed").await;
-    // The wait of a minute, and a look every 30 s.
+    // A refused credential rests for a minute, and its source is read again every 30 s, ±10 %.
     let healed = Duration::from_secs(60 + 33 + 7);
     scene.shows_within(healed, "own", "served again", |status| ready(status) == "True Polled").await;
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 1, "it is not tried again and again meanwhile");
@@ -157,7 +157,7 @@ async fn credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_d
     let token = file(&scene, "id-token-canary-1");
     let variables =
         [("HUAWEICLOUD_SDK_IDP_ID", "cluster"), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", token.to_str().unwrap())];
-    // No IAM is named, so it is that of the watch's region, which the simulator plays too.
+    // No flag names an IAM endpoint, so it is that of the watch's region, which the simulator plays as well.
     let flags = ["--operator-credentials", "oidc", "--operator-credentials-namespace", "*"];
     let flags = [&flags[..], &["--log-filter", "trace"]].concat();
     scene.task("Running", 10);
@@ -165,7 +165,7 @@ async fn credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_d
     scene.watch("own", json!({ "credentials": null })).await;
     is_served(&scene, "own").await;
 
-    // The platform replaces the token now and then.
+    // The platform rotates the token file.
     scene.cloud.set_identity(identity("id-token-canary-2"));
     fs::write(&token, "id-token-canary-2").unwrap();
     let issued = scene.cloud.identity_counts(IdentityCall::IamCredential).issued;
@@ -176,7 +176,7 @@ async fn credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_d
     assert_eq!(scene.notes("own", "PollFailed").await.len(), 0);
     assert!(!operator.text().contains("id-token-canary"));
 
-    // Without a right token there is a reason.
+    // With a token that IAM refuses, the status says why the watch is not polled.
     fs::write(&token, "id-token-canary-stale").unwrap();
     scene.shows("own", "refused", |status| ready(status) == "False AuthenticationFailed").await;
     let before = scene.cloud.requests(CLUSTER);

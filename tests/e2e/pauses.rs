@@ -1,4 +1,4 @@
-//! The cloud asks to be left alone for a while: it is, and by no means for ever.
+//! Retry-After: no request leaves before it is over, and an absurd value is clamped.
 
 use std::time::{Duration, Instant};
 
@@ -21,14 +21,14 @@ tests![
     an_absurd_retry_after_is_clamped,
 ];
 
-/// Between a request and its being seen here.
+/// How late this test may see a request.
 const LAG: Duration = Duration::from_millis(100);
 
 fn throttled(retry_after: &str) -> Fault {
     Fault::error(429, "APIGW.0308", "throttled").header("Retry-After", retry_after)
 }
 
-/// When the cloud has had so many requests for a cluster.
+/// Waits until the cloud has had `count` requests for a cluster, and returns the time.
 async fn requests(scene: &Scene, cluster: &str, count: u64) -> Instant {
     let seen = async || (scene.cloud.requests(cluster) >= count).then(Instant::now);
     until(&format!("{count} requests"), LIMIT, seen).await
@@ -38,7 +38,7 @@ async fn no_request_leaves_before_retry_after_is_over(scene: Scene) {
     const PAUSE: Duration = Duration::from_secs(6);
     scene.task("Running", 10);
     let _operator = scene.operator().await;
-    // Two watches of the cluster share the refusal too.
+    // Two watches of one cluster, which share a refusal as they share an answer.
     for name in ["one", "two"] {
         scene.watch(name, json!({})).await;
         scene.shows(name, "polled", |status| ready(status) == "True Polled").await;
@@ -54,11 +54,11 @@ async fn no_request_leaves_before_retry_after_is_over(scene: Scene) {
 
 async fn one_refusal_is_one_failure_however_long_it_holds(scene: Scene) {
     let _operator = scene.operator().await;
-    // As many as make it likely that some look early, if they do.
+    // Eight watches, so that a timer that sometimes fires early is likely to be caught.
     join_all((0..8).map(async |n| {
         let (name, cluster) = (format!("watch-{n}"), cluster(n));
         scene.cloud.set_tasks(&cluster, [cce_simulator::Task::new("backup-1", "Running").progress(10)]);
-        // Each in an account of its own, which is what a 429 is about.
+        // Each in an account of its own, because a 429 pauses the whole account.
         let spec = json!({ "clusterID": cluster, "projectID": format!("{n:032x}") });
         scene.watch(&name, spec).await;
         scene.shows(&name, "polled", |status| ready(status) == "True Polled").await;
@@ -106,7 +106,8 @@ async fn an_absurd_retry_after_is_clamped(scene: Scene) {
         scene.watch(&name, spec).await;
         let mut last = requests(&scene, &cluster, 1).await;
         if n > 2 {
-            // An hour is too long to wait for; that it is no more is shown where the header is read.
+            // These are clamped to an hour, which is too long to wait for here; unit tests of the parser show the
+            // clamp.
             meanwhile(Duration::from_secs(8), async || assert_eq!(scene.cloud.requests(&cluster), 1)).await;
             return;
         }

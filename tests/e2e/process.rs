@@ -29,7 +29,7 @@ tests![
     it_asks_the_api_server_for_five_things_and_lists_no_secret,
 ];
 
-/// How long the end may take.
+/// How soon after a signal the process must have ended.
 const END: Duration = Duration::from_secs(5);
 
 async fn ends(scene: &Scene, signal: &str) {
@@ -74,7 +74,8 @@ async fn ends_without_a_server(scene: &Scene, flags: &[&str]) {
     scene.task("Running", 10);
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
-    // A reply that is lost would leave it with the longer interval, in which a leader gives up its Lease before it polls.
+    // Without this reply the operator would wait for the longer interval, and a leader would give up its Lease before
+    // it polls.
     let written = r#"status_writes_total{result="success"}"#;
     until("it has the reply", LIMIT, async || operator.metric(written).await.filter(|count| *count >= 1.0))
         .await;
@@ -106,7 +107,7 @@ async fn the_metrics_of_a_watch_come_and_go_with_it(scene: Scene) {
     let labels = format!(r#"namespace="{}",name="prod""#, scene.namespace);
     let is = async |operator: &Operator, name: &str, more: &str, value: Option<f64>| {
         let metric = format!("{name}{{{labels}{more}}}");
-        // Metrics are read off the cache, which hears of the status a little later.
+        // Metrics are computed from the cache, which sees a status a little after it was written.
         until(&format!("{metric} is {value:?}"), LIMIT, async || {
             (operator.metric(&metric).await == value).then_some(())
         })
@@ -130,7 +131,7 @@ async fn the_metrics_of_a_watch_come_and_go_with_it(scene: Scene) {
     is(&operator, "backup_phase", r#",phase="Running""#, Some(0.0)).await;
     is(&operator, "backup_healthy", r#",status="True""#, Some(1.0)).await;
 
-    // They are rebuilt from the status, with the cloud out of reach.
+    // After a restart the metrics are rebuilt from the status, even if the cloud is out of reach.
     scene.cloud.set_fault("*", FaultKind::Hang {}).unwrap();
     operator.kill();
     operator.restart().await;
@@ -170,7 +171,7 @@ async fn it_asks_the_api_server_for_five_things_and_lists_no_secret(scene: Scene
     let _operator = scene.operator().await;
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;
-    // The end of every other test checks that there is nothing else.
+    // The runner checks at the end of every test that there is no request of another kind.
     let mut requests = audit::requests(&scene);
     assert!(audit::status_writes(&requests) > 0, "{requests:?}");
     requests.retain(|kind, _| !kind.ends_with("/status"));

@@ -31,9 +31,10 @@ tests![
 const LEASE: &str = "cce-backup-watch";
 /// How soon a standby leads after a clean stop, as the documentation promises.
 const HANDOVER: Duration = Duration::from_secs(2);
-/// The same after the leader was killed: its Lease has to run out.
+/// How soon a standby leads after the leader was killed: the Lease of the leader has to expire.
 const TAKEOVER: Duration = Duration::from_secs(20);
-/// For how long a leader works without a renewal, and some seconds for its end.
+/// How soon a leader that cannot renew its Lease must have ended: it works for 10 s without a renewal, and has 5 s to
+/// end.
 const DEADLINE: Duration = Duration::from_secs(10 + 5);
 
 fn flags(scene: &Scene) -> [&str; 3] {
@@ -44,7 +45,7 @@ async fn leads(operator: &Operator) {
     leads_within(LIMIT, operator).await;
 }
 
-/// Waits until it leads, and says how long that took.
+/// Waits until the operator leads, and returns how long that took.
 async fn leads_within(limit: Duration, operator: &Operator) -> Duration {
     let begun = Instant::now();
     until("it leads", limit, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
@@ -69,7 +70,7 @@ async fn with_standby(scene: &Scene, leader: Operator) -> (Operator, Operator) {
     (leader, standby)
 }
 
-/// Waits until the watch shows a progress that only who leads now can have seen.
+/// Waits until the watch shows a progress that only the current leader can have seen.
 async fn goes_on(scene: &Scene, progress: u8) {
     scene.task("Running", progress);
     scene.shows("prod", "progress", |status| status.progress == Some(progress)).await;
@@ -123,7 +124,7 @@ async fn a_leader_that_is_told_to_stop_gives_the_lease_back(scene: Scene) {
     drop(standby);
     leader.signal("TERM");
     assert_eq!(leader.ended(Duration::from_secs(5)).await.code(), Some(0));
-    // A Lease that is not given back holds for 15 s.
+    // A Lease that is not released is valid for 15 s.
     let begun = Instant::now();
     let next = Operator::start(&scene, &flags(&scene)).await;
     leads(&next).await;
@@ -174,7 +175,7 @@ async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up(scene: Scene) 
     let leader = Operator::start_through(&proxy, &scene, &flags(&scene)).await;
     let (mut leader, standby) = with_standby(&scene, leader).await;
 
-    // It is frozen while an answer is on its way that would make an Event of its own.
+    // The leader is frozen while an answer is on its way that would make an Event: 25 % was reached.
     scene.cloud.set_latency(Duration::from_secs(2));
     scene.task("Running", 30);
     until("a poll", LIMIT, async || (leader.metric_sum("polls_in_flight").await > 0.0).then_some(())).await;

@@ -24,12 +24,12 @@ tests![
 /// How late this test may see a request, on a busy machine; one request too many is off by more.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// How long the cloud was not asked more than once an interval, at the least: timers are up to 10 % early.
+/// The shortest time that so many polls at an interval may take: timers are up to 10 % early.
 fn intervals(count: u32, interval: Duration) -> Duration {
     (count * interval).mul_f64(0.9)
 }
 
-/// Waits until the cloud was asked so many times more for each of these clusters; how long that took.
+/// Waits until the cloud has had `times` more requests for each of these clusters, and returns how long that took.
 async fn polled(scene: &Scene, clusters: &[&str], times: u64) -> Duration {
     let begun = Instant::now();
     let before: Vec<_> = clusters.iter().map(|cluster| scene.cloud.requests(cluster)).collect();
@@ -58,7 +58,8 @@ async fn thirty_watches_of_one_cluster_cost_one_request_an_interval(scene: Scene
     let took = polled(&scene, &[CLUSTER], 8).await;
     assert!(took + BEAT >= intervals(8, ACTIVE), "8 requests in {took:?}");
 
-    // All of them see each answer, and so does who waits for the longer interval.
+    // All watches see each answer of the shared poll, and they share the polls at the longer interval of a finished
+    // backup as well.
     let requests = scene.cloud.requests(CLUSTER);
     all_show("Running", 41).await;
     assert!(scene.cloud.requests(CLUSTER) <= requests + 3);
@@ -70,7 +71,8 @@ async fn thirty_watches_of_one_cluster_cost_one_request_an_interval(scene: Scene
 }
 
 async fn watches_with_different_secrets_never_share_an_answer(scene: Scene) {
-    // The very same key in another Secret is another credential: who may read the one may not read the other.
+    // The same key in another Secret is another credential, because a user who may read one Secret may not be allowed
+    // to read the other.
     scene.secret("other", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
     scene.secret("wrong", json!({ "accessKey": ACCESS_KEY, "secretKey": "wrong" })).await;
     scene.task("Running", 40);
@@ -107,7 +109,7 @@ async fn fifty_unchanged_watches_over_ten_polls_write_nothing(scene: Scene) {
     for n in 0..50 {
         scene.shows(&format!("watch-{n}"), "40 %", |status| status.progress == Some(40)).await;
     }
-    // The first answers were written, and the counter sees it.
+    // The first answers were written, which shows that the audit log counts writes.
     let first = audit::requests(&scene);
     assert_eq!(first["create events"], 50);
     assert!(audit::status_writes(&first) >= 50, "{first:?}");
@@ -134,7 +136,7 @@ async fn an_account_with_more_to_do_than_its_rate_serves_every_watch_in_turn(sce
         scene.shows(&format!("watch-{n}"), "40 %", |status| status.progress == Some(40)).await;
     }
     drop(first);
-    // They want 20 requests a second together; with 8, each has its turn every 5 seconds.
+    // At their activeInterval the 40 watches need 20 requests a second; at a rate of 8 each is polled every 5 seconds.
     let _operator = Operator::start(&scene, &["--account-rate", "8", "--account-burst", "4"]).await;
     polled(&scene, &clusters, 1).await;
     let before = scene.cloud.total().accepted;

@@ -17,7 +17,7 @@ tests![
     a_request_waits_for_the_end_of_a_suspension,
 ];
 
-/// How soon a request is answered; a promise without a figure.
+/// How soon a request must be answered. The promise is "at once", without a figure.
 const SOON: Duration = Duration::from_secs(5);
 
 fn echoes(value: &str) -> impl Fn(&ClusterBackupWatchStatus) -> bool {
@@ -52,7 +52,7 @@ async fn a_request_waits_for_the_end_of_a_suspension(scene: Scene) {
     scene.watch("other", json!({ "interval": "24h" })).await;
     scene.shows("prod", "Suspended", |status| ready(status) == "True Suspended").await;
     scene.request("prod", "now").await;
-    // What is asked of another later is handled later.
+    // A later request to another watch is echoed, so the missing echo of the first is not a delay.
     scene.request("other", "now").await;
     scene.shows("other", "the echo", echoes("now")).await;
     assert_eq!(scene.status("prod").await.last_handled_reconcile_at, None);

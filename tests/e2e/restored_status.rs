@@ -1,5 +1,5 @@
-//! Statuses that somebody else wrote: restored from a backup of etcd or by Velero, edited by hand, or such as this operator
-//! cannot read. The status is the operator's own, so that it becomes right again, once and without further writes.
+//! Statuses that somebody else wrote: restored from a backup of etcd or by Velero, edited by hand, or of a form that
+//! this operator cannot decode. The operator owns the status, so it corrects it once, and then writes nothing more.
 
 use cce_backup_watch::api::{ClusterBackupWatch, condition::types};
 use kube::api::{Patch, PatchParams};
@@ -47,7 +47,7 @@ async fn a_restored_status_that_is_stalled_is_healed_by_the_next_poll_and_not_wr
     assert_eq!(scene.status("prod").await, healed);
 }
 
-/// The status and reason of a condition of a resource that is not decoded here either.
+/// The status and reason of a condition. It is read as JSON, because this test cannot decode the resource either.
 fn raw_condition(scene: &Scene, name: &str, type_: &str) -> String {
     let resource = kubectl(&scene.namespace, &["get", "cbw", name, "--output=json"], "").unwrap();
     let resource: Value = serde_json::from_str(&resource).unwrap();
@@ -73,7 +73,8 @@ async fn a_resource_that_cannot_be_decoded_says_so_and_heals_when_it_is_mended(s
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
 
-    // The schema takes this time; no clock of the operator's goes that far.
+    // The schema accepts this time, but it is beyond the range of the operator's time type, so the resource cannot be
+    // decoded.
     edit_status(&scene, "prod", "latestBackupTime", &json!("9999-12-31T23:59:59Z"));
     kubectl(&scene.namespace, &["annotate", "cbw", "prod", "wake=now"], "").unwrap();
     for (type_, expected) in [
@@ -90,7 +91,7 @@ async fn a_resource_that_cannot_be_decoded_says_so_and_heals_when_it_is_mended(s
     };
     gauge(Some(1.0)).await;
 
-    // It is woken by what mends it, and by nothing else.
+    // The edit that mends the status is all that triggers a reconcile.
     scene.task("Running", 40);
     edit_status(&scene, "prod", "latestBackupTime", &Value::Null);
     let healed = |status: &_| ready(status) == "True Polled" && says(status, types::STALLED).is_empty();

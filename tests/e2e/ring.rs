@@ -1,5 +1,5 @@
-//! Shards of a ring: each works on what the sharder assigns to it, and moves miss no poll, tell nothing twice and let no two
-//! shards write one resource.
+//! Shards of a ring: each works only on what the sharder assigns to it. A move makes a poll late by two intervals at
+//! most, repeats no Event, and lets no two shards write one resource.
 
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ tests![
     a_shard_that_was_killed_is_back_at_once,
 ];
 
-/// How late a poll may be because of a move, beside the 10 % of jitter: two intervals.
+/// The longest time between polls during a move: the interval, two more because of the move, and 10 % of jitter.
 const GAP: Duration = ACTIVE.saturating_mul(3).saturating_add(Duration::from_millis(600));
 
-/// Starts an operator as the shard of this name, and waits until the sharder would take it as available.
+/// Starts an operator as the shard of this name, and waits until the sharder would count it as available.
 async fn shard(scene: &Scene, name: &str) -> Operator {
     let flags = ["--sharding-ring", RING, "--lease-namespace", &scene.namespace];
     let operator = Operator::start_with(scene, &flags, &[("HOSTNAME", name)]).await;
@@ -38,7 +38,7 @@ async fn shard(scene: &Scene, name: &str) -> Operator {
     operator
 }
 
-/// Six watches of clusters of their own, whose backups run.
+/// Six watches, each of a cluster of its own with a running backup.
 struct Watches {
     names: Vec<String>,
     clusters: Vec<String>,
@@ -67,7 +67,7 @@ impl Watches {
         }
     }
 
-    /// Every poll sees another progress while something is done: each is a write.
+    /// Changes the progress while some work is done, so that every poll makes a write.
     async fn are_busy<T>(&self, scene: &Scene, from: u8, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         for progress in (from..from + 10).cycle() {
@@ -100,14 +100,14 @@ async fn two_shards_become_three_and_two_again_under_load(scene: Scene) {
 
     let clusters: Vec<_> = watches.clusters.iter().map(String::as_str).collect();
     let moves = async {
-        // One of each shard goes to the new one.
+        // The new shard gets one watch of each of the others.
         let mut third = shard(&scene, "shard-c").await;
         join_all(names[..2].iter().map(|name| sharder::move_to(&scene, name, "shard-c"))).await;
         until("the new shard writes", LIMIT, async || {
             names[..2].iter().all(|name| audit::writers(&scene, name).len() == 2).then_some(())
         })
         .await;
-        // It is told to stop, and what it leaves behind is moved at once.
+        // The new shard is told to stop, and the watches that it leaves behind are moved at once.
         third.signal("TERM");
         assert_eq!(third.ended(LIMIT).await.code(), Some(0));
         let lease = sharder::lease(&scene, "shard-c").await.unwrap().spec.unwrap();
@@ -171,7 +171,7 @@ async fn a_shard_that_was_killed_is_back_at_once(scene: Scene) {
     let before = sharder::available(&scene, "shard-a").await.spec.unwrap();
     first.kill();
     first.restart().await;
-    // Less than the 15 s for which the Lease of the killed one holds.
+    // Sooner than the 15 s for which the Lease of the killed process is valid.
     until("it works", Duration::from_secs(8), async || {
         (first.metric("leader").await == Some(1.0)).then_some(())
     })

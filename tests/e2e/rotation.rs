@@ -1,4 +1,4 @@
-//! Keys that change, and keys that are wrong: what a refusal costs, and whom it concerns.
+//! Keys that change, and keys that are wrong: how many requests a refusal costs, and which watches it affects.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ tests![
     a_wrong_key_is_tried_once_while_the_status_cannot_be_written,
 ];
 
-/// A Secret is read again every 30 s, ±10 %; the rest is for a busy machine.
+/// How soon a changed Secret must be noticed: it is read again every 30 s, ±10 %; the rest is for a busy machine.
 const SECRET_RECHECK: Duration = Duration::from_secs(36);
 
 async fn a_wrong_key_used_by_twenty_watches_is_refused_less_than_five_times_in_its_first_minute(
@@ -66,12 +66,12 @@ async fn a_wrong_key_never_sees_what_another_s_fetched_in_any_order(scene: Scene
         assert_eq!(other.reasons("prod").await, [("PollFailed".to_owned(), 1)].into());
     };
 
-    // The right one first: its answer is there to be taken.
+    // The right key first, so that there is an answer that the wrong key must not get.
     scene.watch("prod", json!({})).await;
     sees(10).await;
     other.watch("prod", json!({})).await;
     sees_nothing().await;
-    // Asked for side by side.
+    // Both keys at the same time.
     for n in 0..3_u8 {
         scene.task("Running", 20 + n);
         let request = n.to_string();
@@ -82,7 +82,7 @@ async fn a_wrong_key_never_sees_what_another_s_fetched_in_any_order(scene: Scene
         sees(20 + n).await;
         sees_nothing().await;
     }
-    // The wrong one first: its refusal stops nobody else.
+    // The wrong key first: its refusal must not stop polls with the right key.
     for there in [&scene, &other] {
         there.api::<ClusterBackupWatch>().delete("prod", &DeleteParams::default()).await.unwrap();
     }
@@ -145,7 +145,7 @@ async fn a_wrong_key_is_tried_once_while_the_status_cannot_be_written(scene: Sce
     let failures = async |operator: &Operator| operator.metric(FAILED_RECONCILES).await.unwrap_or_default();
     until("two failures to write", LIMIT, async || (failures(&operator).await >= 2.0).then_some(())).await;
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 1);
-    // A request is one more try, and stays one for as long as it cannot be echoed.
+    // A request is one more try of the key, and no further one while its echo cannot be written.
     scene.request("prod", "now").await;
     let before = failures(&operator).await;
     until("one more", LIMIT, async || (failures(&operator).await > before).then_some(())).await;

@@ -1,4 +1,4 @@
-//! Which resources an operator takes on.
+//! Which resources an operator works on: those that match its label selector.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What makes a backup good or bad, with the real clock.
+//! The verdicts on a backup, as time passes by the real clock.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ async fn a_backup_without_progress_is_stuck_until_it_moves(scene: Scene) {
     scene.shows("prod", "a running backup", |status| healthy(status) == "Unknown BackupRunning").await;
     let seen = Instant::now();
     let status = scene.shows("prod", "a stuck backup", |status| healthy(status) == "False BackupStuck").await;
-    // Times in the status are whole seconds.
+    // Times in the status are whole seconds, so the verdict may come up to a second early.
     let took = seen.elapsed().as_secs_f64();
     assert!((8.5..15.0).contains(&took), "stuck after {took} s");
     assert_eq!(ready(&status), "True Polled");
