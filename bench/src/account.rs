@@ -1,4 +1,5 @@
-//! Many watches in one account, at the rate and interval that an operator has by default: the account's rate is the limit.
+//! The start of an operator with default flags on many watches of one account, which takes as long as the account's
+//! rate limit makes it take.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ pub fn shape() -> Shape {
     Shape { accounts: 1, interval: INTERVAL }
 }
 
-/// From the start of an operator with default flags until each of the bench's watches has a phase.
+/// Measures the time from the start of an operator with default flags until each of the bench's watches has a phase.
 pub async fn measure(bench: &mut Bench, command: &Command) -> Result<Sample> {
     let watches = bench.watches.count();
     let limit = Duration::from_mins(2) + Duration::from_secs(u64::try_from(watches)? / SLOWEST);

@@ -1,5 +1,5 @@
-//! The API server: the definition, a namespace with the Secret, and an account of the operator's own, by which its
-//! requests are told from ours in the audit log.
+//! Prepares the API server: installs the definition, and creates a namespace with the Secret and a ServiceAccount for
+//! the operator, which tells its requests from those of the bench in the audit log.
 
 use std::{fs, path::PathBuf};
 
@@ -38,11 +38,11 @@ const ACCOUNT: &str = "operator";
 
 /// A prepared API server.
 pub struct ApiServer {
-    /// With all rights.
+    /// The bench's own client, which may do everything.
     pub client: Client,
-    /// For the operator.
+    /// The kubeconfig for the operator.
     pub kubeconfig: PathBuf,
-    /// What the operator asks.
+    /// The reader that counts the operator's requests.
     pub audit: AuditLog,
     /// The process of kube-apiserver.
     pub process: Process,
@@ -51,7 +51,7 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Makes everything that a run needs but for the definition.
+    /// Creates everything that a run needs except the definition.
     pub async fn prepare() -> Result<Self> {
         let audit_log = std::env::var_os("CBW_AUDIT_LOG")
             .map(PathBuf::from)
@@ -84,7 +84,8 @@ impl ApiServer {
         Ok(())
     }
 
-    /// Installs the definition that an operator prints. One that prints none gets the definition of the one before.
+    /// Installs the definition that an operator prints. An operator that prints none gets the definition that is
+    /// installed.
     pub async fn define(&self, operator: &Operator) -> Result<()> {
         let printed = operator.run(&["crd"]).await?;
         if !printed.status.success() {

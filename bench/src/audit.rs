@@ -10,11 +10,11 @@ use serde::Deserialize;
 
 use crate::Result;
 
-/// A reader of the log.
+/// A reader that counts one user's requests in the log.
 pub struct AuditLog {
     reader: BufReader<File>,
     user: String,
-    /// A line whose end is not written yet.
+    /// The beginning of a line that the server has not written to its end.
     begun: Vec<u8>,
     requests: u64,
 }
@@ -49,8 +49,8 @@ struct User<'a> {
     username: &'a str,
 }
 
-/// Whether a line is about a request of the user that no other line counts: a watch has a line when it starts and one when it
-/// ends.
+/// Whether a line is the one that counts for a request of the user. A watch has a line when it starts and one when it
+/// ends, and the first counts.
 fn is_request(line: &[u8], user: &str) -> bool {
     serde_json::from_slice::<Line>(line).is_ok_and(|line| {
         line.user.username == user && (line.verb != "watch" || line.stage == "ResponseStarted")

@@ -36,7 +36,8 @@ impl Bench {
         Ok(self.api_server.process.cpu_seconds()? + self.api_server.etcd.cpu_seconds()?)
     }
 
-    /// The most memory that each part had so far. Their sum is more than there ever was at a time, if anything.
+    /// Adds the peak memory of each part so far to a sample. The parts may have peaked at different times, so the sum
+    /// is an upper bound.
     pub fn peaks(&self, operator: Process, sample: &mut Sample) -> Result<()> {
         let parts = [
             ("etcdPeakBytes", self.api_server.etcd),
@@ -54,7 +55,7 @@ impl Bench {
     }
 }
 
-/// The processor, its number of cores, and how busy they are: what a reader needs to know of a figure of time.
+/// The processor, its number of cores and how busy they are, which a reader needs to judge a figure of time.
 pub fn machine() -> Result<String> {
     let processors = fs::read_to_string("/proc/cpuinfo")?;
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -1,5 +1,5 @@
-//! What a run must keep to: growth, the memory of everything, the figures of a record, and those of another build in the same
-//! run. Pure.
+//! Judges the figures of a run: their growth with the number of watches, the memory of everything together, and the
+//! comparison with a record and with another build of the same run. Pure.
 //!
 //! A record comes from another machine or another hour, so only what hardly depends on either is compared with it: bytes,
 //! requests, series. Times are compared between two builds of one run.
@@ -11,13 +11,14 @@ use crate::{
     report::{Build, Point},
 };
 
-/// How much more than the power it may have a figure may seem to grow with: what the spread of three runs amounts to between 1,000
-/// and 10,000 watches.
+/// By how much a measured power of growth may exceed the allowed one: as much as the spread of three runs changes it
+/// between 1,000 and 10,000 watches.
 const TOLERANCE: f64 = 0.1;
-/// From how many watches on growth is judged: below, what a process costs without any outweighs them, and times are a few
-/// milliseconds.
+/// The fewest watches from which growth is judged. With fewer, the base cost of a process outweighs that of the
+/// watches, and times are a few milliseconds.
 const JUDGED: usize = 1000;
-/// How many runs there must be of a time: of fewer, all of one build are quicker than all of another too often by chance.
+/// The fewest runs by which a time is judged. With fewer, it happens too often by chance that all runs of one build are
+/// quicker than all runs of another.
 const RUNS: usize = 3;
 
 /// One comparison.
@@ -29,7 +30,7 @@ pub struct Finding {
     pub holds: bool,
 }
 
-/// Growth is linear or better, and everything together stays within its memory.
+/// Checks that growth is linear or better, and that everything together stays within its memory.
 pub fn bounds(build: &Build) -> Vec<Finding> {
     let mut findings = Vec::new();
     for figure in &figures::ALL {
@@ -73,8 +74,8 @@ pub fn with_record(build: &Build, record: &Build) -> Vec<Finding> {
     })
 }
 
-/// Compares with another build of the same run: times and the rest. A time is judged only where there are some runs to judge by, and
-/// is broken only where the runs of the two do not even overlap.
+/// Compares with another build of the same run, including times. A time is judged only with enough runs, and is broken
+/// only if the values of the two builds do not overlap.
 pub fn side_by_side(build: &Build, other: &Build) -> Vec<Finding> {
     compare(build, other, |figure, ours, theirs| match figure.comparison {
         Comparison::Record(most, slack) => Some((ours.median <= theirs.median * most + slack, most)),
@@ -89,7 +90,8 @@ pub fn side_by_side(build: &Build, other: &Build) -> Vec<Finding> {
     })
 }
 
-/// Every figure at every number of watches that both have; the rule says whether it holds, and the bound.
+/// Compares every figure at every number of watches that both builds have. The rule returns whether it holds, and the
+/// bound.
 fn compare(
     build: &Build,
     other: &Build,

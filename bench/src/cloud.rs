@@ -18,13 +18,14 @@ pub const SECRET_KEY: &str = "bench-secret-key";
 
 /// A running cloud.
 pub struct Cloud {
-    /// To steer it.
+    /// The simulator, by which the bench sets tasks and faults and counts polls.
     pub simulator: Simulator,
-    /// Where it is reached by TLS.
+    /// The URL of its TLS endpoint.
     pub url: String,
     /// The certificate to trust, in PEM.
     pub ca_file: PathBuf,
-    /// When the newest finished backup of each cluster ended a day ago, so that a list that is set again is the same.
+    /// The time from which the times of finished backups are counted back. It is fixed, so that a list that is set
+    /// again is the same.
     epoch: Timestamp,
 }
 
@@ -46,7 +47,7 @@ impl Cloud {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
-                // A connection that fails is the operator's to notice.
+                // An error needs no handling here: the operator sees that the connection failed.
                 tokio::spawn(async move {
                     client.set_nodelay(true)?;
                     let mut client = acceptor.accept(client).await?;
@@ -59,7 +60,8 @@ impl Cloud {
         Ok(Self { simulator, url, ca_file, epoch: Timestamp::now() })
     }
 
-    /// Lists so many finished backups for a cluster, one a day. Those of another generation are other backups.
+    /// Lists so many finished backups for a cluster, one a day. Another generation gives them other ids, so that they
+    /// are new to an operator.
     pub fn set_finished(&self, cluster: &str, generation: usize, finished: usize) {
         self.simulator.set_tasks(cluster, self.finished(cluster, generation, finished));
     }

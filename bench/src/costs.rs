@@ -1,7 +1,7 @@
-//! The main scenario: one build at one number of watches, from a fresh start over a restart to quiet polling.
+//! The main scenario: measures one build at one number of watches.
 //!
 //! It starts the operator on watches that were never polled, starts it again once all have a phase, waits until each is polled
-//! once more, and then measures polls that find nothing new, scrapes and a backup.
+//! once more, and then measures polls that find nothing new, scrapes and backups.
 
 use std::time::{Duration, Instant};
 
@@ -19,34 +19,34 @@ use crate::{
 const LIMIT: Duration = Duration::from_mins(10);
 /// How long an operator without a watch is left alone before its memory is read.
 const IDLE: Duration = Duration::from_secs(10);
-/// After all watches have a phase, until the last write is done.
+/// How long the operator is left alone after all watches have a phase, so that its last writes are done.
 const SETTLE: Duration = Duration::from_secs(2);
-/// The shortest interval that the resource allows, in seconds. With a longer one it would take too long until a backup is seen, and
-/// what it costs is the same at each size.
+/// The shortest interval that the resource allows, in seconds. Backups are measured at it, because they would be seen
+/// too late at a longer one, and the cost of a backup does not depend on the number of watches.
 const SHORTEST: u64 = 10;
-/// How many scrapes the time of one is the median of.
+/// How many scrapes are timed; the figure is their median.
 const SCRAPES: usize = 5;
 
 /// What the runs have in common.
 pub struct Load {
-    /// Polls a second of all watches together, as far as the shortest interval allows. The same at each size, so that what changes
-    /// between the sizes is the number of watches alone.
+    /// Polls a second of all watches together, as far as the shortest interval allows. It is the same at each size, so
+    /// that only the number of watches differs between the sizes.
     pub polls_per_second: u32,
-    /// Over how many accounts they are spread.
+    /// Over how many accounts the watches are spread.
     pub accounts: usize,
     /// How long unchanged polls are measured.
     pub window: Duration,
 }
 
 impl Load {
-    /// Of so many watches.
+    /// The shape of so many watches that makes this load.
     pub fn shape(&self, watches: usize) -> Shape {
         let interval = watches.div_ceil(usize::try_from(self.polls_per_second).unwrap_or(usize::MAX));
         Shape { accounts: self.accounts, interval: u64::try_from(interval).unwrap_or(u64::MAX).max(SHORTEST) }
     }
 }
 
-/// The operator without a watch.
+/// Measures the operator without a watch.
 pub async fn idle(bench: &Bench, command: &Command) -> Result<Sample> {
     let operator = Operator::start(command, &bench.cloud, &bench.api_server, &LIFTED).await?;
     tokio::time::sleep(IDLE).await;
@@ -58,7 +58,7 @@ pub async fn idle(bench: &Bench, command: &Command) -> Result<Sample> {
     Ok(sample)
 }
 
-/// The operator with the watches that the bench has.
+/// Measures the operator with the watches that the bench has.
 pub async fn with_watches(bench: &mut Bench, command: &Command, load: &Load) -> Result<Sample> {
     let mut sample = Sample::new();
     start(bench, command, &mut sample).await?;
@@ -74,14 +74,14 @@ pub async fn with_watches(bench: &mut Bench, command: &Command, load: &Load) -> 
     let files = operator.process.files()?;
     sample.insert("files", count(files.sockets + files.others));
     sample.insert("threads", count(status.threads));
-    // Of the fresh start or of the process that took over, whichever needed more.
+    // The peak of the fresh start or that of the process after the restart, whichever is higher.
     sample.entry("peakMemoryBytes").and_modify(|peak| *peak = peak.max(count(status.peak)));
     bench.peaks(operator.process, &mut sample)?;
     operator.stop().await?;
     Ok(sample)
 }
 
-/// From the start of the process until each watch has a phase.
+/// Measures from the start of the process until each watch has a phase.
 async fn start(bench: &mut Bench, command: &Command, sample: &mut Sample) -> Result<()> {
     let (requests, servers) = (bench.api_server.audit.requests()?, bench.servers_cpu()?);
     let all_have_a_phase = bench.watches.have_a_phase(LIMIT);
@@ -97,7 +97,7 @@ async fn start(bench: &mut Bench, command: &Command, sample: &mut Sample) -> Res
     operator.stop().await
 }
 
-/// From the start of a process that takes over, until each watch was polled once more.
+/// Measures from the start of a process that takes over until each watch was polled once more.
 async fn restart(bench: &mut Bench, command: &Command, sample: &mut Sample) -> Result<Operator> {
     bench.cloud.simulator.reset_counts();
     let requests = bench.api_server.audit.requests()?;
@@ -125,7 +125,7 @@ async fn restart(bench: &mut Bench, command: &Command, sample: &mut Sample) -> R
     Ok(operator)
 }
 
-/// Polls whose answer is the one before.
+/// Measures polls whose answer is the same as the one before.
 async fn unchanged_polls(
     bench: &mut Bench,
     operator: &Operator,
@@ -165,7 +165,8 @@ async fn scrapes(operator: &Operator, sample: &mut Sample) -> Result<()> {
     Ok(())
 }
 
-/// Backups of some clusters, each seen in three steps. A poll that finds nothing new makes no request, so all requests are theirs.
+/// Measures backups of some clusters, each seen in three steps. A poll that finds nothing new makes no request to the
+/// API server, so all requests in this time are for the backups.
 async fn backups(bench: &mut Bench, sample: &mut Sample) -> Result<()> {
     let requests = bench.api_server.audit.requests()?;
     let clusters = bench.watches.run_backups(&bench.cloud).await?;

@@ -1,4 +1,4 @@
-//! The text that `/metrics` serves: how many series it has, and what a histogram says about quantiles. Pure.
+//! Parses the text that `/metrics` serves: counts its series, and estimates quantiles from a histogram. Pure.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ pub fn series(metrics: &str) -> usize {
     lines(metrics).count()
 }
 
-/// The series of the process itself, with their labels: those that are of no watch.
+/// The series that belong to no watch but to the process itself, with their labels.
 pub fn own_series(metrics: &str) -> BTreeSet<String> {
     let own = lines(metrics).filter(|line| !line.contains(",name=\"") && !line.contains("{name=\""));
     own.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
@@ -21,7 +21,7 @@ fn lines(metrics: &str) -> impl Iterator<Item = &str> {
 /// The cumulative counts of a histogram without labels.
 #[derive(Debug, PartialEq)]
 pub struct Histogram {
-    /// The upper bound of each bucket and how many observations were not above it, in order.
+    /// The upper bound of each bucket and the number of observations up to it, in order.
     buckets: Vec<(f64, f64)>,
 }
 
@@ -38,21 +38,20 @@ impl Histogram {
         (!buckets.is_empty()).then_some(Self { buckets })
     }
 
-    /// What was observed since an earlier reading.
+    /// The histogram of what was observed since an earlier reading.
     pub fn since(&self, before: &Self) -> Self {
         let pairs = self.buckets.iter().zip(&before.buckets);
         Self { buckets: pairs.map(|((bound, now), (_, then))| (*bound, now - then)).collect() }
     }
 
-    /// The bound that so large a part of the observations is not above, interpolated as Prometheus does it; `None` without
-    /// an observation.
+    /// The quantile of the observations, interpolated as Prometheus does it; `None` without an observation.
     pub fn quantile(&self, part: f64) -> Option<f64> {
         let total = self.buckets.last().map(|(_, count)| *count).filter(|count| *count > 0.0)?;
         let rank = part * total;
         let (mut lower, mut below) = (0.0, 0.0);
         for (bound, count) in &self.buckets {
             if *count >= rank {
-                // Nothing is known about what lies above the last finite bound.
+                // In the bucket of infinity there is no upper bound to interpolate to.
                 let upper = if bound.is_finite() { *bound } else { return Some(lower) };
                 return Some(lower + (upper - lower) * (rank - below) / (count - below));
             }

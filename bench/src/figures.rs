@@ -1,4 +1,5 @@
-//! The figures: each with its name, its unit, and what a check may expect of it. No measuring here.
+//! The table of figures: the name and unit of each, how it may grow, and what it is compared with. Nothing is measured
+//! here.
 
 /// How a figure is shown.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +28,7 @@ impl Unit {
         }
     }
 
-    /// A value in this unit, with as many digits as tell something.
+    /// A value as text in this unit, with its significant digits.
     pub fn show(self, value: f64) -> String {
         let shown = match self {
             Self::Bytes | Self::Seconds | Self::Count => value,
@@ -68,21 +69,22 @@ fn grouped(number: &str) -> String {
 /// How a figure may grow with the number of watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
-    /// It is a sum over all watches: linearly.
+    /// Linearly, because the figure is a sum over all watches.
     Linear,
-    /// It is of one watch, of one poll, or of the process: not at all.
+    /// Not at all, because the figure is per watch, per poll, or of the process.
     Constant,
-    /// It says something about the run.
+    /// In any way, because the figure describes the run.
     Unjudged,
 }
 
 /// What a figure is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Comparison {
-    /// It hardly depends on the machine: with a record, too. The largest ratio that passes, and what is added to that, for
-    /// figures near zero.
+    /// With a record and with another build, because the figure hardly depends on the machine. The largest ratio that
+    /// passes, and a constant that is added to that for figures near zero.
     Record(f64, f64),
-    /// It depends on the machine: only with another build in the same run. The largest ratio that passes.
+    /// Only with another build in the same run, because the figure depends on the machine. The largest ratio that
+    /// passes.
     SameRun(f64),
     /// With nothing.
     Nothing,

@@ -1,10 +1,11 @@
-//! What the kernel says of a process: memory, CPU time, threads, open files. The parsing is pure; [`Process`] reads `/proc`.
+//! Memory, CPU time, threads and open files of a process, as the kernel accounts for them. The parsing is pure;
+//! [`Process`] reads `/proc`.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use crate::Result;
 
-/// The unit in which the kernel tells times to programs, on x86-64 and arm64 alike.
+/// The unit of times in `/proc/PID/stat` (`USER_HZ`), which is the same on x86-64 and arm64.
 const TICK: Duration = Duration::from_millis(10);
 
 /// A process by its id.
@@ -29,7 +30,7 @@ impl Process {
         Ok(Status::parse(&text).ok_or("/proc/PID/status has no VmRSS, VmHWM or Threads")?)
     }
 
-    /// The size of the program that it runs, whatever started that.
+    /// The size of the executable that it runs, also if a script has started it.
     pub fn program_bytes(self) -> Result<u64> {
         Ok(fs::metadata(self.path("exe"))?.len())
     }
@@ -50,7 +51,7 @@ impl Process {
     pub fn files(self) -> Result<Files> {
         let mut files = Files::default();
         for entry in fs::read_dir(self.path("fd"))? {
-            // One that was closed in the meantime is none.
+            // A file that was closed since the directory was read does not count.
             let Ok(target) = fs::read_link(entry?.path()) else { continue };
             if target.to_string_lossy().starts_with("socket:") {
                 files.sockets += 1;
@@ -66,12 +67,12 @@ impl Process {
     }
 }
 
-/// Of `/proc/PID/status`.
+/// The values of `/proc/PID/status` that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Resident memory, in bytes.
     pub resident: u64,
-    /// The most that it was since the start, or since [`Process::forget_peak`].
+    /// The peak of the resident memory since the start, or since [`Process::forget_peak`], in bytes.
     pub peak: u64,
     /// How many threads there are.
     pub threads: u64,

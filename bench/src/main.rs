@@ -67,7 +67,7 @@ async fn measure(sizes: &Sizes, load: &Load, builds: &Builds) -> Result<Report> 
     let mut bench = Bench::new(builds.latency(), load.shape(0)).await?;
     for size in sizes.ascending() {
         for run in 1..=sizes.runs {
-            // In turn, so that a machine that becomes slower does so for all of them.
+            // The builds take turns, so that a machine that becomes slower does so for all of them.
             for (command, build) in commands.iter().zip(&mut measured) {
                 eprintln!("bench: {size} watches, run {run} of {}, `{command}`", sizes.runs);
                 bench.api_server.define(command).await?;
@@ -92,7 +92,7 @@ async fn measure(sizes: &Sizes, load: &Load, builds: &Builds) -> Result<Report> 
     Ok(Report { machine, builds: measured })
 }
 
-/// Prints what was measured, keeps it, and judges it.
+/// Prints the report, judges it, and writes it into a record if asked to.
 fn finish(report: &Report, record: Option<&Report>, output: &Output) -> Result<ExitCode> {
     if output.json {
         println!("{}", serde_json::to_string_pretty(report)?);

@@ -17,7 +17,7 @@ use crate::{Result, api_server::ApiServer, cloud::Cloud, kernel::Process, watche
 
 /// How long the operator may take to start or to end.
 const LIMIT: Duration = Duration::from_mins(1);
-/// Between two looks at a condition of the operator.
+/// How long to wait between two checks of a condition of the operator.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// How an operator is started: a program and its first arguments.
@@ -40,7 +40,7 @@ impl fmt::Display for Command {
 }
 
 impl Command {
-    /// Runs it with more arguments until it ends.
+    /// Runs the program with more arguments until it ends, and returns its output.
     pub async fn run(&self, arguments: &[&str]) -> Result<Output> {
         Ok(self
             .with(arguments)
@@ -63,13 +63,13 @@ impl Command {
     }
 }
 
-/// Flags that lift the rate of an account: what is measured is the operator, not the limit that an account is given.
+/// Flags that lift the rate limit of an account, so that the operator is measured and not its limit.
 pub const LIFTED: [&str; 4] = ["--account-rate", "100000", "--account-burst", "100000"];
 
 /// A running operator.
 pub struct Operator {
     child: Child,
-    /// What the kernel says of it.
+    /// The process, to read what the kernel accounts for.
     pub process: Process,
     url: String,
     client: reqwest::Client,
@@ -77,7 +77,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts it with the flags that every operator gets and some more, and waits until it serves.
+    /// Starts an operator with the flags that every operator gets and some more, and waits until it serves HTTP.
     pub async fn start(
         command: &Command,
         cloud: &Cloud,
@@ -85,7 +85,7 @@ impl Operator {
         flags: &[&str],
     ) -> Result<Self> {
         let log = folder()?.join("operator.log");
-        // Nobody else on this machine takes the port of the loopback interface in the meantime, or the start fails and says so.
+        // Another process could take this port before the operator does; then the start fails and says so.
         let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut child = command
             .with(&["controller", "--listen", &address.to_string()])
@@ -111,7 +111,7 @@ impl Operator {
         Ok(Self { child, process, url: format!("http://{address}"), client, log })
     }
 
-    /// Waits until it says that its caches are filled.
+    /// Waits until `/readyz` says that the caches are filled.
     pub async fn ready(&self) -> Result<()> {
         let ready = async {
             while !self.get("readyz").await?.status().is_success() {
@@ -122,12 +122,12 @@ impl Operator {
         tokio::time::timeout(LIMIT, ready).await.map_err(|_| "the operator does not become ready")?
     }
 
-    /// Whether it says that it works.
+    /// Whether `/livez` says that the process works.
     pub async fn is_alive(&self) -> Result<bool> {
         Ok(self.get("livez").await?.status().is_success())
     }
 
-    /// Ends it.
+    /// Ends the process by SIGTERM, and waits for its end.
     pub async fn stop(mut self) -> Result<()> {
         process::Command::new("kill").arg(self.process.0.to_string()).status().await?;
         tokio::time::timeout(LIMIT, self.child.wait()).await??;

@@ -1,5 +1,5 @@
-//! The parts of the documentation that come from `bench/record.json`: `make generate` writes them, and these tests fail where a part
-//! is not what the record says. It is compiled for tests alone.
+//! Tests of the parts of the documentation that are generated from `bench/record.json`: they fail if a part is not what
+//! the record says, and write it if `UPDATE` is set, as `make generate` does.
 
 use std::{fs, path::PathBuf};
 
@@ -16,7 +16,7 @@ fn record() -> Report {
     serde_json::from_str(&fs::read_to_string(path("bench/record.json")).unwrap()).unwrap()
 }
 
-/// The page with another text between its two comments.
+/// The page with another text between its two marker comments.
 fn filled(page: &str, text: &str) -> String {
     let (before, rest) = page.split_once(BEGIN).expect("the page has the first comment");
     let (_, after) = rest.split_once(END).expect("the page has the second comment");

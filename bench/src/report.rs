@@ -1,5 +1,5 @@
-//! What a run measured, as JSON: the builds, and of each build every figure at every number of watches. A record that is
-//! checked in has the same form. Pure.
+//! The report of a run, in the form of its JSON: the builds, and for each build every figure at every number of
+//! watches. The record that is checked in has the same form. Pure.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub type Sample = BTreeMap<&'static str, f64>;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// What it ran on.
+    /// The machine that it ran on.
     pub machine: String,
     /// The builds, the one that is judged first.
     pub builds: Vec<Build>,
@@ -27,9 +27,9 @@ pub struct Report {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Build {
-    /// How it was started.
+    /// The command that started it.
     pub command: String,
-    /// What it says that it is.
+    /// The version that it prints.
     pub version: String,
     /// The figures by their keys.
     pub figures: BTreeMap<String, Series>,
@@ -41,10 +41,10 @@ pub struct Build {
 pub struct Series {
     /// Ordered by the number of watches.
     pub points: Vec<Point>,
-    /// How much it grows with one watch more; absent for a single size.
+    /// By how much the figure grows with each further watch; absent for a single size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slope: Option<f64>,
-    /// The power of the number of watches with which it grows.
+    /// The power of the number of watches with which the figure grows; absent if it cannot be computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growth: Option<f64>,
 }
@@ -55,9 +55,9 @@ pub struct Series {
 pub struct Point {
     /// How many watches there were.
     pub watches: usize,
-    /// Of the values.
+    /// The median of the values.
     pub median: f64,
-    /// What each run measured.
+    /// The value of each run.
     pub values: Vec<f64>,
 }
 
@@ -100,14 +100,15 @@ impl Series {
         self.growth = self.growth_from(1);
     }
 
-    /// The line through the medians. What is measured without a watch is left out: an operator without work has no connection to
-    /// the cloud, for example, so the first watch costs more than the next.
+    /// The line through the medians. The point without a watch is left out, because the first watch costs more than the
+    /// next: an operator without work has no connection to the cloud, for example.
     pub fn line(&self) -> Option<Line> {
         let points: Vec<_> = self.with_watches().map(|point| (count(point.watches), point.median)).collect();
         Line::through(&points)
     }
 
-    /// The power with which what the watches add grows, between the fewest that are at least so many, and the most.
+    /// The power with which the part of the figure grows that the watches add to that without a watch. It is taken
+    /// between the smallest size of at least so many watches and the largest size.
     pub fn growth_from(&self, watches: usize) -> Option<f64> {
         let base = self.points.first().filter(|point| point.watches == 0).map_or(0.0, |point| point.median);
         let added = |point: &Point| (count(point.watches), point.median - base);
@@ -128,7 +129,7 @@ impl Point {
 }
 
 impl Report {
-    /// Replaces the figures of an earlier report that this one has, too, and adds those that it has not.
+    /// The earlier report with the figures of this one: figures that both have are replaced, and new ones are added.
     pub fn merged_into(self, mut earlier: Self) -> Self {
         earlier.machine = self.machine;
         for build in self.builds {

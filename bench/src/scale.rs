@@ -1,4 +1,4 @@
-//! What other numbers of watches cost, from the lines through what was measured. Pure.
+//! Estimates what other numbers of watches cost, from the lines through the measured points. Pure.
 
 use std::fmt::Write as _;
 
@@ -41,7 +41,7 @@ pub fn table(build: &Build) -> Result<String> {
 struct Row {
     name: String,
     unit: Unit,
-    /// Of a number of watches.
+    /// The value at a number of watches.
     value: Box<dyn Fn(f64) -> f64>,
 }
 
@@ -50,7 +50,8 @@ fn rows(build: &Build) -> Result<Vec<Row>> {
         let figure = figures::by_key(key).ok_or("no such figure")?;
         let series = build.figures.get(key).ok_or_else(|| format!("{key} is not in the record"))?;
         let line = series.line().ok_or_else(|| format!("{key} is there for one size alone"))?;
-        // Between the sizes and beyond them. The smallest that was measured may lie off the line, and nothing is below zero.
+        // A measured size has its measured value, because the smallest may lie off the line. The line gives the values
+        // between and beyond the sizes, but never one below zero.
         let measured: Vec<_> =
             series.points.iter().map(|point| (count(point.watches), point.median)).collect();
         let value = move |watches: f64| {
@@ -80,8 +81,8 @@ fn rows(build: &Build) -> Result<Vec<Row>> {
         of(
             "requests to the API server a second",
             Unit::Count,
-            // Unchanged polls make no request. What was counted beside them renews the process's own watches, and depends on the
-            // time alone.
+            // Unchanged polls make no request to the API server. The requests counted during them renew the operator's
+            // watch connections, and depend only on the time.
             Box::new(move |watches| requests / 1000.0 * MEASURED_POLLS + watches * backup / DAY),
         ),
         of("resources in etcd, MiB", Unit::Mebibytes, Box::new(move |watches| watches * resource)),

@@ -1,6 +1,6 @@
-//! What a few numbers say together: the middle, the spread, the straight line through points, and how fast they grow. Pure.
+//! Median, range, least-squares line, and power of growth of a few numbers. Pure.
 
-/// The middle of some numbers, or the mean of the two in the middle; `None` without a number.
+/// The median: the middle of some numbers, or the mean of the two in the middle; `None` without a number.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -29,7 +29,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// The line with the least squares of distances; `None` for fewer than two different x.
+    /// The least-squares line through points; `None` for fewer than two different x.
     pub fn through(points: &[(f64, f64)]) -> Option<Self> {
         let count = count(points.len());
         let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;

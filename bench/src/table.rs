@@ -1,4 +1,4 @@
-//! A report as Markdown tables: one for each build, and the ratios where there are several. Pure.
+//! Prints a report as Markdown tables: one for each build, and one of the ratios if there are several builds. Pure.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The watches: created side by side, set back to never polled, watched until each has a phase.
+//! The watches of a run: creates them, sets them back to never polled, and waits until each has a phase.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -28,7 +28,7 @@ const FINISHED: usize = 3;
 /// What all watches of a run have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
-    /// Over how many accounts they are spread.
+    /// Over how many accounts the watches are spread.
     pub accounts: usize,
     /// The time between two polls of a watch, in seconds.
     pub interval: u64,
@@ -42,7 +42,7 @@ impl Shape {
             "clusterID": cluster(n),
             "credentials": { "secretRef": { "name": SECRET } },
             "interval": format!("{}s", self.interval),
-            // Of no effect while no backup runs.
+            // This has no effect while no backup runs.
             "activeInterval": "2s",
         })
     }
@@ -50,9 +50,9 @@ impl Shape {
 
 /// The watches that exist, each of a cluster of its own.
 pub struct Watches {
-    /// To read and write them.
+    /// The interface to read and write the watches.
     pub api: Api<DynamicObject>,
-    /// Their names alone.
+    /// The interface to read only the metadata of the watches.
     metadata: Api<PartialObjectMeta<DynamicObject>>,
     resource: ApiResource,
     count: usize,
@@ -73,8 +73,8 @@ impl Watches {
         self.count
     }
 
-    /// Sees to it that there are so many of this shape, none of which was ever polled. Their clusters have backups that were never
-    /// seen, so that an operator has the same to write each time.
+    /// Makes sure that there are so many watches of this shape, none of which was ever polled. Their clusters get new
+    /// backups, so that an operator has the same to write each time.
     pub async fn renew(&mut self, cloud: &Cloud, count: usize, shape: Shape) -> Result<()> {
         self.generation += 1;
         if self.shape.accounts != shape.accounts {
@@ -105,7 +105,7 @@ impl Watches {
         Ok(())
     }
 
-    /// A watch stays in its account for good, so for other accounts there must be other watches.
+    /// Deletes all watches. The account of a watch is immutable, so another number of accounts needs other watches.
     async fn delete(&mut self) -> Result<()> {
         let gone = (0..self.count).map(async |n| {
             self.api.delete(&name(n), &DeleteParams::default()).await?;
@@ -116,12 +116,13 @@ impl Watches {
         Ok(())
     }
 
-    /// Waits until each of them has the phase of its newest backup. It begins to watch at once, before it is awaited.
+    /// Waits until each watch has the phase of its newest backup. The wait begins at once and not when the handle is
+    /// awaited.
     pub fn have_a_phase(&self, limit: Duration) -> JoinHandle<Result<()>> {
         let (api, count) = (self.metadata.clone(), self.count);
         tokio::spawn(async move {
             let all = async {
-                // The names alone, so that this takes little of the time that is measured.
+                // Metadata only, so that this takes little of the CPU time that is measured.
                 let finished = watcher::Config::default().fields("status.phase=Success");
                 let mut polled = HashSet::new();
                 let mut changes = watcher(api, finished).default_backoff().applied_objects().boxed();
@@ -136,8 +137,8 @@ impl Watches {
         })
     }
 
-    /// Runs a backup of the first clusters in three steps, each of which every watch has seen before the next; returns how many
-    /// clusters that were.
+    /// Runs a backup of the first clusters in three steps, and waits after each until every watch has seen it. Returns
+    /// the number of those clusters.
     pub async fn run_backups(&self, cloud: &Cloud) -> Result<usize> {
         const CLUSTERS: usize = 50;
         let clusters = self.count.min(CLUSTERS);

@@ -1,17 +1,18 @@
-//! What the operator may hold after the last cycle, compared with the first. Pure.
+//! Bounds on memory, files, threads and series after the last cycle, compared with those after the first. Pure.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::churn::Pace;
 use crate::{check::Finding, figures::Unit};
 
-/// How much more memory there may be.
+/// The largest ratio of memory that passes.
 const MEMORY: f64 = 1.1;
 /// How many more sockets there may be: connections come and go with the polls of the moment, up to an endpoint's share of
 /// `--concurrency`.
 const SOCKETS: u64 = 16;
 
-/// How many series of the process may be new: a counter of a rare result, such as a conflict, is there from its first time on.
+/// How many series of the process may be new: a counter of a rare result, such as a conflict, exists only once that has
+/// happened.
 const NEW_SERIES: usize = 10;
 
 /// The head of the table of the cycles.
@@ -22,10 +23,10 @@ pub const HEAD: &str = "\
 /// What the operator holds after a cycle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
-    /// The most resident memory within the cycle, in bytes. A leak raises it as much as what is left in the end, which depends on
-    /// whether the allocator has just given back the buffers of a scrape.
+    /// The peak of resident memory within the cycle, in bytes. A leak raises it as much as the memory at the end, which
+    /// is less steady: it depends on whether the allocator has just given back the buffers of a scrape.
     pub peak: f64,
-    /// Resident memory in the end, in bytes.
+    /// Resident memory at the end of the cycle, in bytes.
     pub memory: f64,
     /// Open sockets.
     pub sockets: u64,
@@ -33,9 +34,9 @@ pub struct Reading {
     pub files: u64,
     /// Threads, which are the kernel's tasks.
     pub threads: u64,
-    /// Series of `/metrics` that are of a watch.
+    /// The number of series of `/metrics` that belong to a watch.
     pub series: usize,
-    /// The other series.
+    /// The other series, which belong to the process.
     pub own_series: BTreeSet<String>,
 }
 
@@ -96,7 +97,7 @@ mod tests {
         Reading { peak: 100.0, memory: 90.0, sockets: 10, files: 12, threads: 4, series: 5000, own_series }
     }
 
-    /// What breaks a bound where the last reading is another.
+    /// The bounds that are broken if the last reading differs from the first by this change.
     fn broken(change: impl Fn(&mut Reading)) -> Vec<String> {
         let mut last = first();
         change(&mut last);

@@ -1,4 +1,5 @@
-//! One cycle of churn: what users, the cloud and its keys do to an operator in a bad quarter of an hour, in half a minute.
+//! The churn of a soak. Each cycle replaces and edits watches, rotates keys, strikes clusters with faults and runs
+//! backups within half a minute, and ends when every watch is well again.
 
 use std::{
     collections::BTreeSet,
@@ -31,7 +32,7 @@ const STRUCK: usize = 3;
 const PART: usize = 10;
 /// How many Secrets are rotated in a cycle.
 const ROTATED: usize = 2;
-/// How long a step may take, far above what it needs.
+/// How long one step of a cycle may take, far above what it needs.
 const LIMIT: Duration = Duration::from_mins(4);
 
 /// The watches of a soak, and how often each thing was done.
@@ -52,14 +53,14 @@ pub struct Churn<'a> {
 /// How long the steps of a cycle took, from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pace {
-    /// Until every struck cluster was told.
+    /// Until every watch of a struck cluster showed the fault.
     pub shown: Duration,
     /// Until every watch was well again.
     pub well: Duration,
 }
 
 impl<'a> Churn<'a> {
-    /// So many watches, none of which exists yet.
+    /// The churn of so many watches, none of which exists yet.
     pub fn new(cloud: &'a Cloud, api_server: &'a ApiServer, crowd: &'a Crowd, watches: usize) -> Self {
         let places = (0..watches).collect();
         Self {
@@ -92,7 +93,7 @@ impl<'a> Churn<'a> {
         self.crowd.until("every watch is well", LIMIT, self.places.len(), is_well).await
     }
 
-    /// Does all of it to so many times the usual number of watches, and returns when every watch is well again.
+    /// Runs one cycle on `strength` times the usual number of watches, and returns when every watch is well again.
     pub async fn cycle(&mut self, strength: usize) -> Result<Pace> {
         self.cycle += 1;
         self.strength = strength;
@@ -108,13 +109,13 @@ impl<'a> Churn<'a> {
         for place in &struck {
             self.cloud.simulator.clear_fault(&self.cluster(*place));
         }
-        // As a person does who has mended something: nobody waits for the end of a backoff.
+        // A request for a poll, as a person makes it after mending something, so that no backoff has to be waited for.
         self.ask("mended", struck.iter().copied()).await?;
         self.all_are_well().await?;
         Ok(Pace { shown, well: begun.elapsed() })
     }
 
-    /// The places of a part of the watches, another part each cycle.
+    /// The places of a part of the watches; each cycle takes another part.
     fn part(&self, offset: usize) -> impl Iterator<Item = usize> + use<> {
         let (count, cycle) = (self.places.len(), self.cycle);
         let size = count / PART;
@@ -142,7 +143,8 @@ impl<'a> Churn<'a> {
         self.at_a_time(self.part(3), async |place| self.patch(place, &edit).await).await
     }
 
-    /// Gives some accounts another key and ends the old one at once, which is the worst order.
+    /// Gives some accounts another key and ends the old one before the operator can read the new one, which is the
+    /// worst order.
     async fn rotate(&mut self) -> Result<()> {
         for n in 0..ROTATED {
             let account = (self.cycle * ROTATED + n) % ACCOUNTS;
@@ -167,7 +169,8 @@ impl<'a> Churn<'a> {
         for (number, fault) in faults().into_iter().enumerate() {
             let times = STRUCK * self.strength;
             for n in 0..times {
-                // A step that has no factor in common with the number of accounts or watches.
+                // The step shares no factor with the number of accounts or watches, so that the faults are spread over
+                // them.
                 let place = (self.cycle * 7 + (number * times + n) * 11) % self.places.len();
                 self.cloud.simulator.set_fault(&self.cluster(place), fault.clone())?;
                 struck.insert(place);
@@ -176,7 +179,7 @@ impl<'a> Churn<'a> {
         Ok(struck)
     }
 
-    /// Waits until each watch of a struck cluster shows that it is blind.
+    /// Waits until each watch of a struck cluster shows that it cannot be polled.
     async fn show_trouble(&self, struck: &BTreeSet<usize>) -> Result<()> {
         let names: BTreeSet<_> = struck.iter().map(|place| self.name(*place)).collect();
         let shown = |watch: &DynamicObject| {
@@ -189,7 +192,7 @@ impl<'a> Churn<'a> {
         self.part(5).for_each(|place| self.set_backup(place, "Running", 10));
     }
 
-    /// Two of three succeed.
+    /// Ends the backups of the cycle: two of three succeed.
     fn end_backups(&self) {
         for place in self.part(5) {
             let phase = if place % 3 == 0 { "Failed" } else { "Success" };
@@ -203,7 +206,7 @@ impl<'a> Churn<'a> {
         self.cloud.set_backup(&cluster, 0, FINISHED - 1, task);
     }
 
-    /// Asks for a poll now. The reason makes each request of a cycle another one.
+    /// Asks for a poll now. The reason becomes part of the annotation, so that two requests of a cycle differ.
     async fn ask(&self, reason: &str, places: impl Iterator<Item = usize>) -> Result<()> {
         let asked = format!("cycle {}, {reason}", self.cycle);
         let request = json!({ "metadata": { "annotations": { "cce.backupwatch.io/requestedAt": asked } } });

@@ -1,4 +1,4 @@
-//! The watches as the API server tells of them: a copy that a watch keeps, and conditions to wait for.
+//! A cache of all watches, which a watch of the API server keeps, and conditions on it to wait for.
 
 use std::{
     sync::Arc,
@@ -25,22 +25,22 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// All watches.
 pub struct Crowd {
-    /// To write them.
+    /// The interface to write the watches.
     pub api: Api<DynamicObject>,
-    /// What they are.
+    /// The kind of the watches.
     pub resource: ApiResource,
     store: Store<DynamicObject>,
     watch: JoinHandle<()>,
 }
 
 impl Crowd {
-    /// Watches them from now on.
+    /// Begins to watch the watches.
     pub fn new(api_server: &ApiServer) -> Self {
         let (api, resource) = watches::api(api_server);
         let writer = reflector::store::Writer::new(resource.clone());
         let store = writer.as_reader();
         let changes = watcher(api.clone(), watcher::Config::default()).default_backoff().reflect(writer);
-        // A stream that fails begins anew; a copy that stays behind makes a condition time out.
+        // A stream that fails begins again; if the cache stays behind, a condition on it times out.
         let watch = tokio::spawn(changes.for_each(|_| std::future::ready(())));
         Self { api, resource, store, watch }
     }

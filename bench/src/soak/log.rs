@@ -1,4 +1,4 @@
-//! The operator's log: warnings and errors that the churn explains, and those that nobody can explain. Pure.
+//! Judges the operator's log: each warning or error must be one that the churn explains. Pure.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ const EXPLAINED: [Explanation; 8] = [
     ),
 ];
 
-/// A finding for each kind of line, with its number: one that is explained holds.
+/// A finding for each kind of warning or error, with the number of such lines. A kind that the churn explains holds.
 pub fn judge(log: &str) -> Vec<Finding> {
     let mut kinds: BTreeMap<(String, String), (usize, &str)> = BTreeMap::new();
     for line in log.lines().filter(|line| is_warning(line)) {
@@ -61,7 +61,7 @@ pub fn judge(log: &str) -> Vec<Finding> {
     kinds.into_iter().map(finding).collect()
 }
 
-/// The message and the reason, or else the error, of a line; all of it, where it is no JSON.
+/// The message of a line, and its reason or else its error; the whole line if it is no JSON.
 fn kind(line: &str) -> (String, String) {
     let Ok(parsed) = serde_json::from_str::<Value>(line) else { return (line.to_owned(), String::new()) };
     let field = |name: &str| parsed[name].as_str().map(str::to_owned);

@@ -24,16 +24,17 @@ use bounds::Reading;
 use churn::Churn;
 use crowd::Crowd;
 
-/// What the cloud takes for each answer.
+/// The latency of the simulated cloud.
 const LATENCY: Duration = Duration::from_millis(20);
 /// How many cycles there are at least: one to warm up, since an allocator keeps what the busiest moment needed, and two to compare.
 const CYCLES: usize = 3;
-/// How much stronger the cycle to warm up is: no later one shall be the busiest.
+/// How much stronger the cycle to warm up is, so that no later one is the busiest.
 const WARM_UP: usize = 3;
-/// Short, so that a fault is over soon, and a rate that is no limit to so many watches.
+/// Flags of the operator: a short time-out, so that a fault is over soon, and a rate that does not limit so many
+/// watches.
 const FLAGS: [&str; 6] = ["--request-timeout", "2s", "--account-rate", "50", "--account-burst", "50"];
 
-/// Runs it, prints what it finds, and says whether every bound holds.
+/// Runs the soak, prints what it finds, and returns whether every bound holds.
 pub async fn run(command: &Command, watches: usize, length: Duration) -> Result<bool> {
     let cloud = Cloud::start(LATENCY).await?;
     let api_server = ApiServer::prepare().await?;
