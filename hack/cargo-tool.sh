@@ -16,7 +16,7 @@ esac
 cache=${CBW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cce-backup-watch}/cargo-tools/$name-$version
 if [[ ! -x $cache/bin/$name ]]; then
   echo "building $name $version, once" >&2
-  # The flags of whoever calls are for what the tool builds, not for the tool.
+  # The caller's flags are for what the tool builds and must not change the tool itself.
   env -u RUSTFLAGS -u CARGO_BUILD_TARGET cargo install --quiet --locked --root "$cache" --version "$version" "$crate" >&2
 fi
 exec "$cache/bin/$name" "$@"

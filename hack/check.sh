@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# For scripts that prove things: counts what holds and what does not, in $passed and $failed. And a wait for what takes a moment.
+# For scripts that check promises: check counts in $passed and $failed, and await waits for something that takes a moment.
 
 passed=0 failed=0
 check() { # WHAT COMMAND...
@@ -16,7 +16,7 @@ check() { # WHAT COMMAND...
   fi
 }
 
-# Waits until a command succeeds, for so long at most.
+# Waits until a command succeeds, for at most SECONDS.
 await() { # SECONDS COMMAND...
   local until=$((SECONDS + $1))
   shift

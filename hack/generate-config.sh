@@ -24,7 +24,7 @@ done
 scratch=$(mktemp -d)
 trap 'rm -rf -- "$scratch"' EXIT
 
-# What belongs to Helm would be wrong here. A document that is empty without it goes, too.
+# Labels and annotations of Helm would be wrong without Helm. A document that is empty without them is dropped.
 render() { # OPTION...
   printf '# Generated from %s by hack/generate-config.sh. Change the chart instead.\n' "$chart"
   helm template "$name" "$chart" --namespace "$name" --set crds.enabled=false --set test.enabled=false "$@" |
@@ -41,7 +41,7 @@ write() { # FILE
 
 render | write config/default/operator.yaml
 
-# The pod itself says which namespace it watches, so that an overlay may move it with "namespace:" alone.
+# The pod takes the namespace that it watches from its own, so that an overlay can move it with "namespace:" alone.
 render --set "watch.namespaces={$name}" --set rbac.aggregateRoles=false \
   --set-json 'extraEnv=[{"name":"CBW_WATCH_NAMESPACE","valueFrom":{"fieldRef":{"fieldPath":"metadata.namespace"}}}]' |
   sed '/--watch-namespace=/d' | write config/namespaced/operator.yaml

@@ -13,7 +13,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 readonly limit=$((25 * 1024 * 1024))
 readonly target=${CARGO_TARGET_DIR:-target}
 readonly context=$target/image/context
-# Debian's and Ubuntu's package ca-certificates. Not the machine's own bundle, to which somebody may have added authorities.
+# The authorities of the package ca-certificates, and not the machine's bundle, to which somebody may have added others.
 readonly authorities=/usr/share/ca-certificates/mozilla
 
 die() { printf 'image.sh: %s\n' "$*" >&2; exit 1; }
@@ -60,10 +60,10 @@ fi
 
 version=$("$CBW_BINARY" --version | cut -d ' ' -f 2)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-# The time of the commit, so that one commit makes one image.
+# The time of the commit, so that the same commit always makes the same image.
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 archive=$target/image/cce-backup-watch-$version-$arch.oci.tar
-# The name that the chart asks for, so that an image which is imported on a node needs no other.
+# The name that the chart uses, so that an image that was imported on a node is found without a tag of its own.
 reference=$(awk '/^image:/ { image = 1 } image && $1 == "registry:" { registry = $2 } image && $1 == "repository:" { print registry "/" $2; exit }' \
   charts/cce-backup-watch/values.yaml):$version
 rm -f -- "$archive"
@@ -76,7 +76,7 @@ if command -v buildah >/dev/null; then
   trap 'chmod -R u+w -- "$store" 2>/dev/null; rm -rf -- "$store"' EXIT
   buildah_here() { buildah --root "$store/root" --runroot "$store/run" --storage-driver vfs "$@"; }
   buildah_here build --isolation chroot --timestamp "$epoch" --tag "$reference" "${arguments[@]}" "$context" >&2
-  # vfs and an absent policy: nothing is pulled, so no policy is needed.
+  # No signature policy is needed, because nothing is pulled.
   printf '{"default":[{"type":"insecureAcceptAnything"}]}' >"$store/policy.json"
   buildah_here push --quiet --signature-policy "$store/policy.json" "$reference" "oci-archive:$archive:$reference" >&2
 elif docker buildx version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Prints what CHANGELOG.md says of one version, and nothing of the others.
+# Prints the section of CHANGELOG.md for one version.
 #
 #   release-notes.sh VERSION [FILE]
 #

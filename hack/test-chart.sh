@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Proves what stands between the binary and its users: the chart, the kustomize bases, alerts, dashboard, GitOps examples,
-# workflows and, on a real API server, installation, permissions and admission.
+# Tests everything around the binary that users install or run: the chart, the kustomize bases, alerts, dashboard, GitOps
+# examples and workflows; and on a real API server the installation, permissions and admission.
 #
 #   test-chart.sh
 #
@@ -19,7 +19,7 @@ readonly system=cce-backup-watch   # the namespace of the release, and its name
 
 # shellcheck source=hack/check.sh
 source hack/check.sh
-# Holds when the command fails and says so in the words of PATTERN.
+# Succeeds if the command fails with output that matches PATTERN.
 refused() { # PATTERN COMMAND...
   local pattern=$1 output
   shift
@@ -59,7 +59,7 @@ check_rendered_rules() { # VALUES
 
 same_crd() { cmp -- "$chart/files/crd.yaml" crds/clusterbackupwatches.yaml; }
 
-# The chart as it is packaged is installed by users; nothing in it may depend on what .helmignore leaves out.
+# Users install the packaged chart, so nothing in it may depend on files that .helmignore leaves out.
 packaged() {
   helm package "$chart" --destination "$scratch" >/dev/null &&
     helm template "$system" "$scratch"/cce-backup-watch-*.tgz --set prometheusRule.enabled=true --set dashboard.enabled=true \
@@ -69,7 +69,7 @@ packaged() {
     ! tar --list --file "$scratch"/cce-backup-watch-*.tgz | grep -E '/(ci|tests)/'
 }
 
-# A platform's own chart takes this one in with a condition, as most do.
+# A platform's chart that has this one as a dependency with a condition, as most of them do.
 as_subchart() { # true|false
   local parent=$scratch/parent
   mkdir -p "$parent"
@@ -106,7 +106,7 @@ outside() {
   done
 
   section 'What is shipped, read by the libraries of those who read it'
-  # One line for each test, since they are many promises.
+  # One line for each test, because each test is a promise of its own.
   local line
   while read -r line; do
     case $line in
@@ -129,7 +129,8 @@ outside() {
 
 server_accepts() { kubectl apply --server-side --force-conflicts --dry-run=server --validate=strict --filename "$1"; }
 
-# The pods of a Deployment, without the Deployment: admission of pods is what matters, and no controller makes them here.
+# Creates the pod of a Deployment without the Deployment, because no controller here would create it, and its admission is what
+# is tested.
 pod_of() { # FILE NAMESPACE NAME
   local json
   json=$(kubectl create --dry-run=client --output json --filename "$1" |
@@ -148,7 +149,7 @@ only() { # FILE TEMPLATE: the documents of one template
 rules_in() { # ACCOUNT NAMESPACE: what an account may do there, a line for each rule
   kubectl auth can-i --list --namespace "$2" --as="system:serviceaccount:$1" --no-headers | tr -s ' ' | sed 's/ $//' | sort
 }
-# Holds when an account may do exactly this, besides what every account may do.
+# Succeeds if an account may do exactly this besides what every account may do.
 may_exactly() { # ACCOUNT NAMESPACE RULES
   diff <(sort <<<"$3") <(comm -23 <(rules_in "$1" "$2") <(rules_in nobody:nobody "$2"); [[ -n $3 ]] || echo)
 }
@@ -186,7 +187,7 @@ has_no_crd() { refused NotFound kubectl get crd "$crd"; }
 crd_is_new() {
   kubectl get crd "$crd" --output jsonpath='{.spec.versions[0].additionalPrinterColumns[*].name}' | grep -w Changed
 }
-# Names, since a wait for a deletion that is already done fails.
+# "kubectl wait" fails if the deletion is already done, so an absent CRD counts as well.
 crd_goes() { kubectl wait --for=delete "crd/$crd" --timeout=30s || has_no_crd; }
 
 # --- The operator with the permissions of the chart ----------------------------------------------------
@@ -241,7 +242,7 @@ metrics_of() { # NAME
   exec 9<>"/dev/tcp/127.0.0.1/$port" && printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n' >&9 && sed '1,/^\r*$/d' <&9
   exec 9>&-
 }
-# The pod of "helm test", but for the name of the Service, which nobody resolves here.
+# Runs the pod of "helm test" without the name of the Service, because there is no DNS server here to resolve it.
 probed() { # NAME
   local arguments=()
   mapfile -t arguments < <(helm template "$1" "$chart" --namespace "$system" --show-only templates/test.yaml |
@@ -249,8 +250,8 @@ probed() { # NAME
   [[ ${arguments[1]} == "http://$1.$system.svc:8080/readyz" ]] || { printf 'it asks %s\n' "${arguments[1]}"; return 1; }
   "$CBW_BIN_DIR/cce-backup-watch" "${arguments[0]}" "http://127.0.0.1:$(<"$scratch/$1.port")/readyz"
 }
-# Every metric that tests/monitoring/metrics.txt promises, once there is a watch with a successful backup. Those after its empty line
-# are not there from the start.
+# Every metric that tests/monitoring/metrics.txt lists, once there is a watch with a successful backup. The metrics after the
+# empty line in that file do not exist from the start.
 exports_what_is_promised() { # NAME
   local metrics name missing=0
   metrics=$(metrics_of "$1") || return
@@ -284,7 +285,7 @@ inside() {
   kubectl create namespace shop >/dev/null
 
   section 'Install, upgrade, uninstall'
-  # A chart whose CRD has one column more.
+  # A changed chart whose CRD has one more column, which shows whether an upgrade changes the CRD.
   cp -R -- "$chart" "$scratch/changed"
   sed -i 's/^\( *\)- description: The CCE cluster that is watched\.$/\1- {name: Changed, type: string, jsonPath: .spec.region}\n&/' \
     "$scratch/changed/files/crd.yaml"
@@ -321,7 +322,7 @@ inside() {
   section 'The API server takes what the chart renders'
   for file in "$chart"/ci/*.yaml; do
     name=${file##*/}
-    # Not the release that is installed: a dry run must not depend on what is there.
+    # Another release than the installed one, because a dry run must not depend on what exists.
     helm template dry "$chart" --namespace "$system" --values "$file" --set serviceMonitor.renderMode=skipIfMissing \
       --set podMonitor.renderMode=skipIfMissing --set prometheusRule.renderMode=skipIfMissing >"$scratch/rendered-$name"
     check "server-side dry run, strictly, $name" server_accepts "$scratch/rendered-$name"
@@ -341,7 +342,7 @@ inside() {
     check "kubeconform, ${file##*/rendered-}" kubeconform -strict -summary \
       -schema-location "$scratch/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$file"
   done
-  # A check that refuses nothing would prove nothing.
+  # A change that must be refused, because a check that accepts everything would prove nothing.
   sed 's/^  replicas: 1$/  replicaz: 1/' "$scratch/rendered-default-values.yaml" >"$scratch/typo.yaml"
   check 'kubeconform refuses a field that there is not' refused replicaz kubeconform -strict \
     -schema-location "$scratch/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$scratch/typo.yaml"
@@ -483,7 +484,7 @@ no get leases --namespace cce-backup-watch
 EOF
 
   section 'The roles for people'
-  # What the controller of aggregated roles would make of the labels; it does not run here.
+  # The controller that aggregates roles by their labels does not run here, so this does its part.
   role_of_people() { # ROLE VERB...
     kubectl get clusterrole "$system-$1" --output jsonpath='{.rules[*].verbs[*]}' | tr ' ' '\n' | grep -x "$2"
   }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Proves what docs/gitops.md says of Flux, with Flux' own kustomize-controller and helm-controller, on a real API server with the
+# Tests what docs/gitops.md says about Flux, with Flux' own kustomize-controller and helm-controller, on a real API server with the
 # controllers of Kubernetes, the operator and a simulated cloud. The manifests are those of the documentation.
 #
 #   test-flux.sh
@@ -59,7 +59,7 @@ source hack/flux/checks.sh
 
 # --- In order ------------------------------------------------------------------------------------------
 
-# A step on the way to a check, which has a line of its own only when it fails.
+# Runs a step that a later check needs. It is reported only if it fails.
 given() { # WHAT COMMAND...
   local line counted=$failed
   line=$(check "$@")
@@ -148,7 +148,7 @@ check 'the next reconcile leaves that annotation' requested prod
 
 section 'A bad backup blocks'
 given 'the watch knows of no backup' anew none Ready=True
-# Each reconcile is asked for here, so that none comes at a time of its own.
+# The test requests each reconcile, and long intervals keep Flux from reconciling at other times.
 check 'the API server takes the documented gate' applies backups-are-good '.spec.interval = "1h"'
 check 'while there is no backup the gate waits' gate_waits
 check 'what depends on the gate waits as well' upgrade_waits_for_gate

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Proves the gates of docs/backup.md, the chart's scheduled backups and `discover | kubectl apply` on a real API server, with the
+# Tests the gates of docs/backup.md, the chart's scheduled backups and `discover | kubectl apply` on a real API server, with the
 # Job controller, the operator and a simulated cloud. There is no kubelet: this script runs the command of each pod as the pod has
 # it, and reports its exit code to the API server as a kubelet would.
 #
@@ -55,7 +55,7 @@ readonly cloud
 admin() { # METHOD PATH [BODY]
   curl --fail-with-body --silent --show-error --request "$1" "$cloud/admin/$2" ${3+--data-binary "$3"}
 }
-# What is listed from now on. Started backups end after two seconds, in PHASE.
+# Sets the tasks that the cloud lists from now on. Backups that are started end after two seconds in PHASE.
 cloud_is() { # SITUATION [PHASE]
   local tasks
   case $1 in
@@ -83,8 +83,8 @@ started() { # N: so many requests for a backup were made
 
 # --- Pods without a kubelet ----------------------------------------------------------------------------
 
-# Runs the command of a pod's one container, with its arguments and variables. What it needs to find the simulator stands in the
-# environment, so that no argument is changed.
+# Runs the command of a pod's only container with its arguments and variables. The simulator's address is added by environment
+# variables, so that no argument of the pod is changed.
 run_container() { # POD.json
   local key name arguments=() variables=()
   mapfile -t arguments < <(jq --raw-output '.spec.containers[0].args[]' "$1")
@@ -114,16 +114,16 @@ run_pod_of_job() { # JOB
 job_is() { kubectl wait "job/$1" --namespace "$namespace" --for="condition=$2" --timeout=30s; }
 is_pending() { ! kubectl wait "job/$1" --namespace "$namespace" --for=condition=Complete --timeout=1s; }
 
-# A Job from a file: whether it lets the upgrade begin, and how many backups were started for it.
+# Runs a Job from a file, and checks whether it lets the upgrade begin and how many backups were started for it.
 gate_job() { # FILE SITUATION PHASE CONDITION STARTED
   local job
   cloud_is "$2" "$3" || return
   kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null 2>&1
-  # The namespace refuses what the restricted Pod Security Standard does not allow, and so would the Job controller's pod be.
+  # The namespace enforces the restricted Pod Security Standard, so it would refuse a pod of the Job that violates it.
   job=$(kubectl create --namespace "$namespace" --validate=strict --filename "$1" --output json | jq --raw-output .metadata.name) || return
   is_pending "$job" || { echo 'it passed before its pod had run'; return 1; }
   if [[ $4 == Failed ]]; then
-    # As often as the Job tries again.
+    # Without retries, because this script runs only the first pod.
     kubectl patch "job/$job" --namespace "$namespace" --type=merge --patch '{"spec": {"backoffLimit": 0}}' || return
   fi
   run_pod_of_job "$job" && job_is "$job" "$4" && started "$5"
@@ -153,7 +153,8 @@ cron_runs() { # NAME CONDITION STARTED
 
 # --- Pipelines -----------------------------------------------------------------------------------------
 
-# What the step of the workflow runs; `docker run` is played by the binary, which gets the arguments after the image.
+# Extracts the command of the workflow's step. In its place of `docker run` a stub calls the binary with the arguments that follow
+# the image.
 github_step() {
   mkdir -p "$scratch/bin"
   cat >"$scratch/bin/docker" <<'EOF'
@@ -198,7 +199,7 @@ newer_than() { # SITUATION CODE
 watch_gate() { # SITUATION CODE TIMEOUT
   local code=0
   if [[ $1 != - ]]; then
-    # A watch that knows nothing yet: what it has seen of another situation it would rightly keep.
+    # A new watch, because an existing one would rightly keep what it saw in an earlier situation.
     cloud_is "$1" && kubectl delete clusterbackupwatches --all --namespace "$namespace" && applies || return
   fi
   docs/gates/watch.sh "$namespace/prod" 2h "$3" || code=$?

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 #
-# Runs what is in the image, read-only and as its user, against a control plane and the simulator behind TLS.
+# Runs the binary from the image, with a read-only root and as the image's user, against a control plane and the simulator behind
+# TLS.
 #
 #   test-image.sh [ARCHIVE]      default: the archive that hack/image.sh builds
 #
@@ -13,7 +14,7 @@ set -uo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
 readonly self=$PWD/hack/test-image.sh
-# A name that nothing but our DNS server, or our hosts file, knows.
+# A host name that only the DNS server or the hosts file of this test resolves.
 readonly cloud=cce.image.test resolver=127.0.0.54
 
 # shellcheck source=hack/check.sh
@@ -58,15 +59,15 @@ has_sbom() { LC_ALL=C readelf --sections --wide -- "$scratch/root/cce-backup-wat
 # The group that a runtime finds for the image's user when the kubelet passes the user alone: that of the image's /etc/passwd, or else root.
 group() { awk -F : -v user="${1%%:*}" '$3 == user { print $4; found = 1; exit } END { if (!found) print 0 }' "$scratch/root/etc/passwd" 2>/dev/null || echo 0; }
 no_root() { [[ $(group "$(jq --raw-output .config.User "$scratch/config.json")") == 65532 ]]; }
-# containerd names an imported image by the one annotation, podman and skopeo by the other.
+# containerd takes the name of an imported image from one annotation, podman and skopeo from the other.
 is_named() { # REFERENCE
   jq --exit-status --arg name "$1" '.manifests[0].annotations | .["org.opencontainers.image.ref.name"] == $name or .["io.containerd.image.name"] == $name' \
     "$scratch/image/index.json"
 }
 as_the_chart_asks() { helm template x charts/cce-backup-watch --show-only templates/deployment.yaml | sed -n 's/^ *image: "\(.*\)"$/\1/p'; }
 
-# As the kubelet would run it: a root that cannot be written, no privileges, and the files that every container gets. The
-# network is this machine's, since the control plane listens on loopback.
+# Runs the binary as a kubelet would: with a read-only root, no privileges, and the files that every container gets. The network
+# is this machine's, because the control plane listens on loopback.
 in_container() { # HOSTS RESOLV ARGUMENT...
   local hosts=$1 resolv=$2
   shift 2
@@ -105,7 +106,7 @@ spec:
 EOF
 }
 
-# The main job, with the cloud's name from the hosts file or by DNS.
+# Runs the controller until a watch shows Success, with the cloud's host name resolved by the hosts file or by DNS.
 main_job() { # CASE HOSTS RESOLV
   local pid status=0
   kubectl apply --filename <(a_watch "$1") >/dev/null

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 #
-# A real Prometheus scrapes the running operator and evaluates every alert and every query of the dashboard: each must return
-# data in the state that it is for.
+# Runs a Prometheus that scrapes the operator and evaluates every alert and every query of the dashboard: each must return data
+# in the state that it is for.
 #
 #   test-monitoring.sh
 #
-# Alerts wait for minutes and hours. Here a minute is a second: the windows of the expressions and "for" are shortened by rules
-# that are checked, so the expressions are otherwise those that are shipped. promtool tests them at their own pace.
+# Alerts wait for minutes and hours, so here a minute becomes a second: sed shortens the windows of the expressions and "for", and
+# a check shows that nothing else differs from what is shipped. promtool tests the alerts with their real times.
 #
 # The tools are taken from hack/control-plane/provision.sh. CBW_BIN_DIR may name a directory with cce-backup-watch and
 # cce-simulator; otherwise cargo builds them. The last line is "N passed, N failed".
@@ -45,7 +45,7 @@ answers() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; } # PORT
 cluster_id() { printf '%08d-2222-3333-4444-555555555555' "$1"; } # NUMBER
 project_id() { printf '%032d' "$1"; }                           # NUMBER
 
-# What the simulator answers for a cluster.
+# Sets what the simulator answers for a cluster.
 simulate() { # NUMBER tasks|fault JSON
   local path
   path="/admin/clusters/$(cluster_id "$1")/$2"
@@ -95,19 +95,19 @@ states() {
   simulate 6 tasks '[]' && a_watch 6 missing
   simulate 7 tasks '[]' && a_watch 7 refused 'maxAge: 1h'
   simulate 8 fault '{"status": 429, "code": "APIGW.0308", "message": "slow down"}' && a_watch 8 throttled 'maxAge: 1h'
-  # Enough of them to be a quarter of all requests, as long as they are tried again soon.
+  # So many failing watches that they make a quarter of all requests while their backoff is still short.
   for number in {40..49}; do
     simulate "$number" fault '{"status": 500, "code": "CCE.01500001", "message": "internal error"}' && a_watch "$number" "broken-$number" 'maxAge: 1h'
   done
   a_watch 9 unreachable 'maxAge: 1h'
   a_watch 10 paused 'maxAge: 1h' 'suspend: true'
-  # More watches than the rate of their account allows: each is polled once in a minute instead of every 10 s.
+  # More watches than the rate of their account allows, so that each is polled once a minute instead of every 10 s.
   for number in {20..31}; do
     simulate "$number" tasks "$success" && a_watch "$number" "crowd-$number" 'maxAge: 1h'
   done
 }
 
-# The shape that only a CRD lets through that somebody has edited.
+# Removes rules from the CRD, because only an edited CRD accepts a resource that the operator cannot decode.
 loosen_crd() {
   kubectl get crd clusterbackupwatches.cce.backupwatch.io --output json |
     jq '.spec.versions[0].schema.openAPIV3Schema.properties.spec |= (del(."x-kubernetes-validations") | .properties.interval = {type: "string"})' |
@@ -117,12 +117,12 @@ unreadable() { a_watch 11 unreadable 'interval: soon' | kubectl apply --filename
 
 # --- Prometheus ----------------------------------------------------------------------------------------
 
-# A minute becomes a second, and what stands for minutes in the thresholds of seconds becomes less too.
+# Makes a second of each minute, and shortens thresholds in seconds accordingly.
 shortened() {
   sed -E -e 's/\[[16]h(\]|:)/[60s\1/g' -e 's/(\[|:)([0-9]+)m(\]|:)/\1\2s\3/g' -e 's/:([0-9]+)m\]/:\1s]/g' -e 's/offset ([0-9]+)m/offset \1s/' \
     -e 's/^( +for:) .*/\1 1s/' -e 's/ \+ 600$/ + 5/' -e 's/^( *> )60$/\11/' "$chart/files/alerts.yaml"
 }
-# Shortening must have changed nothing but times: without its numbers and units a line is what it was.
+# Checks that shortening has changed only times: without numbers and units, each line is the same as before.
 only_times_differ() {
   local plain='s/[0-9]+[smhd]?//g'
   diff <(sed -E "$plain" "$chart/files/alerts.yaml") <(sed -E "$plain" "$scratch/rules.yaml") &&
@@ -137,11 +137,11 @@ returns_data() { # QUERY
     return 1
   fi
 }
-# A panel that shows 0 where there is nothing proves nothing by a 0.
+# For panels that show 0 without data: only a value above 0 proves that the query works.
 returns_more_than_zero() { returns_data "($1) > 0"; } # QUERY
 
 fires() { returns_data "ALERTS{alertname=\"$1\", alertstate=\"firing\"${2:+, $2}}"; } # ALERT [MATCHERS]
-# Some states pass: what fails is asked less and less often, so the share of failing requests falls.
+# Looks back, because some states pass: failing clusters are polled ever less often, so their share of the requests falls.
 fired() { # ALERT [MATCHERS]
   returns_data "last_over_time(ALERTS{alertname=\"$1\", alertstate=\"firing\"${2:+, $2}}[3m])" && return
   printf 'firing are:\n'
@@ -197,13 +197,14 @@ inside() {
   check 'and one that the operator cannot read' eval 'loosen_crd && await 20 unreadable'
 
   operator=$(free_port)
-  # A slow account, so that a crowd of watches is late.
+  # A low rate for each account, so that many watches of one account are late.
   start operator "$CBW_BIN_DIR/cce-backup-watch" controller --listen "127.0.0.1:$operator" --account-rate 0.2 --account-burst 1 \
     --region-endpoint "cn-north-4=http://127.0.0.1:$simulator" --region-endpoint "cn-south-1=http://127.0.0.1:$(free_port)"
 
   shortened >"$scratch/rules.yaml"
   check 'the shortened rules differ from those that are shipped in times only' only_times_differ
-  # As a ServiceMonitor makes it: the labels of the metrics are kept, so that of info hides the one that is added for the hub.
+  # Scrapes as a ServiceMonitor of the chart does: honor_labels keeps the labels of the metrics, so that the label "cluster" of the
+  # info metric hides the one that is added for the hub.
   prometheus=$(free_port)
   cat >"$scratch/prometheus.yaml" <<EOF
 global: {scrape_interval: 1s, evaluation_interval: 1s}
@@ -219,7 +220,7 @@ EOF
     --web.listen-address="127.0.0.1:$prometheus" --log.level=warn
   check 'Prometheus starts' await 20 answers "$prometheus"
 
-  # One wait for all, then a line for each.
+  # Wait for all of them together, then check each.
   await "$limit" all_fired >/dev/null
   while read -r name; do
     case $name in
@@ -245,7 +246,7 @@ EOF
   check 'a good watch raises none' silent_about good
   check 'a paused watch raises none' silent_about paused
 
-  # Every query of the dashboard, with what Grafana puts in for its variables.
+  # Every query of the dashboard, with the values that Grafana inserts for its variables.
   while IFS=$'\t' read -r title expr; do
     case $title in
       'Events not written '* | 'Status writes that failed '*) check "panel $title" returns_data "$expr" ;;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# Puts each fault of histories/mutations.tsv back, one at a time, into a copy of the committed sources, and searches histories until a
-# promise is broken. A fault that no search finds in time fails the script: then the histories would not see it either if it came
-# back by itself.
+# Puts each fault of histories/mutations.tsv back, one at a time, into a copy of the committed sources, and searches histories until
+# a promise is broken. A fault that is not found in time fails the script, because the histories would not catch it as a regression
+# either.
 #
 #   test-mutations.sh [TROUBLE]     all, or those whose text holds TROUBLE
 #
@@ -14,7 +14,7 @@ hack/programs.sh perl
 readonly only=${1-} minutes=${MINUTES:-3} copy=target/mutations
 found=0 missed=0
 
-# Replaces a text that stands once in a file.
+# Replaces a text that occurs exactly once in a file.
 replace() { # FILE OLD NEW
   OLD=$2 NEW=$3 perl -0777 -pi -e '
     my $count = () = /\Q$ENV{OLD}\E/g;
@@ -25,7 +25,7 @@ replace() { # FILE OLD NEW
 mkdir -p "$copy/sources"
 while IFS=$'\t' read -r trouble file old new; do
   [[ -z $trouble || $trouble == \#* || $trouble != *"$only"* ]] && continue
-  # Files that are as before keep their time, so that cargo builds what the fault touches and no more.
+  # Unchanged files keep their modification time, so that cargo rebuilds only what the fault touches.
   git archive --format=tar --output "$copy/sources.tar" HEAD
   mkdir -p "$copy/fresh" && tar -C "$copy/fresh" -xf "$copy/sources.tar"
   replace "$copy/fresh/$file" "$old" "$new"

@@ -14,7 +14,7 @@
 set -uo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
-# Root's PATH need not have them.
+# The PATH of root may lack these directories.
 PATH=$PATH:/usr/sbin:/sbin
 
 # shellcheck source=hack/check.sh
@@ -30,7 +30,7 @@ scratch=$(mktemp -d)
 clean_up() {
   local status=$?
   trap '' HUP INT TERM
-  # Should a signal have ended us, this ends every process of the node with it.
+  # This ends every process of the node, also if a signal ended this script early.
   [[ -z ${node-} ]] || kill -KILL "$node" 2>/dev/null
   wait 2>/dev/null
   remove_cgroups $$ || status=1
@@ -61,7 +61,7 @@ fi
 NODE_BIN=$(hack/control-plane/provision.sh kubelet kube-scheduler kube-proxy containerd containerd-shim-runc-v2 ctr ptp host-local) ||
   die 'the programs of the node are missing'
 
-# The image of the container that holds a pod's namespaces. No registry is asked for it.
+# The image of the container that holds a pod's namespaces. It is built here, so that no registry is needed.
 NODE_PAUSE=localhost/pause:node
 make_pause() { # ARCHIVE
   local store=$scratch/store container
@@ -82,13 +82,13 @@ make_pause "$scratch/pause.tar" || die 'the image pause could not be made'
 NODE_STATE=$(readlink -m -- "${CARGO_TARGET_DIR:-target}/node")
 rm -rf -- "$NODE_STATE"
 mkdir -p -- "$NODE_STATE"
-# An address for documentation: no machine has it.
+# An address that is reserved for documentation, so that no machine has it.
 NODE_ADDRESS=192.0.2.1
 NODE_CGROUP=$cgroup_prefix$$
 export CBW_BIN_DIR NODE_ADDRESS NODE_BIN NODE_CGROUP NODE_PAUSE NODE_STATE
 
 make_cgroup || die 'this machine cannot run a node: its cgroup could not be made'
-# The first process of the namespaces dies with unshare, and unshare with us, even if nothing of ours can run any more.
+# The first process of the namespaces dies with unshare, and unshare dies with this script, even if it is killed and no trap runs.
 setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc -- \
   hack/node/enter.sh hack/node/checks.sh "$archive" "$scratch/pause.tar" &
 node=$!

@@ -38,7 +38,7 @@ survivors() {
 # Nothing is ever written to the pipe: this returns when it closes.
 cat >/dev/null
 
-# Again and again, for a process may have forked while the list was made.
+# Kills repeatedly, because a process may have forked while the list was made.
 for ((try = 0; try < 200; try++)); do
   mapfile -t pids < <(survivors)
   if ((${#pids[@]} == 0)); then

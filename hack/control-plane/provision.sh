@@ -52,7 +52,7 @@ read_table() {
   done <"$here/tools.txt"
 }
 
-# Takes the tools of Kubernetes from another module than tools.txt says.
+# Takes the tools of Kubernetes from another module than the one in tools.txt.
 use_kubernetes() { # MINOR
   local dir=modules/kubernetes-$1 name
   [[ $release != "v$1".* ]] || return 0
@@ -86,8 +86,8 @@ linker_flags() { # TOOL
   printf '%s' "-s -w $flags"
 }
 
-# Where the cache keeps the tools of one module. Whatever changes a binary is in the name, so that another
-# checkout with other versions has its own directory, and an edit that changes nothing here costs no build.
+# The directory of the cache for the tools of one module. Its name contains everything that changes a binary, so that a
+# checkout with other versions has its own directory, and an edit that changes no binary costs no build.
 declare -A store_of_module
 find_store() { # TOOL
   local dir=${module_dir[$1]} name version=${pinned[$1]} other hash
@@ -156,7 +156,7 @@ look_around() { # TOOL
       found[$1]=$candidate
       return
     fi
-    # Not worth a line in every run, but whoever set the variable or now waits for a build wants to know.
+    # This is reported only if the variable was set or a build follows, because then the user needs to know why.
     if [[ -n ${KUBEBUILDER_ASSETS-} || ! -x "$(store "$1")/$1" ]]; then
       say "not using $candidate: ${version:-no version} where ${pinned[$1]} is wanted"
     fi
@@ -179,7 +179,7 @@ clean_up() {
   [[ -z $scratch ]] || rm -rf -- "$scratch"
 }
 
-# Runs a command with its output in a log, and says every now and then that it is still at it.
+# Runs a command with its output in a log, and reports regularly that it is still running.
 attend() { # WHAT LOG COMMAND...
   local what=$1 log=$2 began=$SECONDS told=$SECONDS status=0 doing
   shift 2
@@ -221,7 +221,8 @@ keep() { # TOOL PATH
   found[$1]="$(store "$1")/$1"
 }
 
-# Fetches what the prebuilt archives have of the missing tools. It is no fault where they cannot be had.
+# Fetches the missing tools that the prebuilt archives have. It is no error if the archives cannot be fetched, because the tools
+# are then built.
 fetch_prebuilt() { # TOOL...
   local name directory minor version setup
   if [[ -z ${found[setup-envtest]-} ]]; then build setup-envtest; fi
@@ -251,14 +252,14 @@ fetch_prebuilt() { # TOOL...
 provide_missing() { # TOOL...
   local name missing=() wanted_prebuilt=() waited=0
   mkdir -p -- "$cache"
-  # One lock for all, since two builds at once would only make each other slow. The build inherits it:
-  # should this script be killed, the next run waits for the orphan to end.
+  # One lock for all tools, because two builds at once would only slow each other down. The build inherits the lock, so
+  # that the next run waits for an orphaned build if this script is killed.
   exec 9>"$cache/lock"
   until flock -w "$tell_every" 9; do
     waited=$((waited + tell_every))
     say "waiting for another run that is providing tools, $(elapsed "$waited") so far"
   done
-  # The run that had the lock before may have made them, or may have been killed half-way.
+  # The run that held the lock before may have made the tools, or may have been killed and left a scratch directory.
   for name; do look_in_cache "$name"; done
   rm -rf -- "$cache"/scratch.*
   for name; do
@@ -304,7 +305,7 @@ print_directory() { # TOOL...
     temporary=$(mktemp -d "$cache/links.XXXXXX")
     chmod 755 "$temporary"
     for name; do ln -sf -- "${found[$name]}" "$temporary/$name"; done
-    # Where another run was first, its directory is the same.
+    # If another run was first, mv fails and the directory of that run is the same.
     mv -T -- "$temporary" "$view" 2>/dev/null || rm -rf -- "$temporary"
   fi
   printf '%s\n' "$view"

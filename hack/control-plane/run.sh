@@ -50,8 +50,8 @@ done
 
 # --- What belongs to the run ---------------------------------------------------------------------------
 
-# Keys and tokens lie in the state directory. COMMAND, whose files are none of our business, gets back the
-# mask that we were started with.
+# The mask protects the keys and tokens in the state directory. COMMAND gets back the mask that this script was
+# started with, because its files are its own.
 inherited_umask=$(umask)
 readonly inherited_umask
 umask 077
@@ -74,8 +74,8 @@ fi
 # A variable's name, so that a run inside of a run carries both marks.
 mark=CBW_RUN_$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 
-# The guard has the only clean-up there is. It goes by the pipe on descriptor 8, so that even a run that is
-# killed with SIGKILL is cleaned up. In a session of its own, it outlives whatever the terminal does to us.
+# Only the guard cleans up. It waits for the pipe on descriptor 8 to close, so that even a run that is killed with
+# SIGKILL is cleaned up. It has a session of its own, so that it outlives a signal of the terminal to this script.
 exec 8> >(exec setsid "$here/guard.sh" "$mark" "$throw_away" 7>&- 8>&- >/dev/null)
 readonly guard=$!
 
@@ -84,19 +84,19 @@ finish() {
   local status=$?
   trap '' HUP INT TERM
   exec 8>&-
-  # The second wait takes the killed children off the process table; they are gone if the guard says so. The
-  # shell has a word about each of them, which nobody needs.
+  # The second wait reaps the children that the guard has killed. The shell's message about each of them is
+  # discarded.
   if wait "$guard"; then wait 2>/dev/null; fi
   exit "$status"
 }
 trap finish EXIT
 
-# Lets what is running end by itself for a while; the guard kills the rest.
+# Gives COMMAND some seconds to end by itself after a signal; the guard kills what is left.
 interrupted() { # SIGNAL NUMBER
   local group terminal_group tenths status=$((128 + $2))
   trap '' HUP INT TERM
   if [[ -n $running ]]; then
-    # Ctrl-C reaches the whole foreground process group without us; passing it on would make it two.
+    # The terminal sends Ctrl-C to the whole foreground process group; passing it on would send it twice.
     read -r _ _ group _ _ terminal_group _ <<<"$(sed 's/.*) //' "/proc/$$/stat")"
     [[ $1 == INT && $group == "$terminal_group" ]] || kill -s "$1" "$running" 2>/dev/null || true
     for ((tenths = 0; tenths < grace * 10; tenths++)); do
@@ -119,15 +119,15 @@ attend() { # COMMAND...
   local status=0
   env --default-signal=INT,QUIT "$mark=1" "$@" <&0 7>&- 8>&- &
   running=$!
-  # Without the shell's own remark where it was killed: the exit code tells.
+  # The shell's message about a command that was killed is discarded, because the exit code says it.
   wait "$running" 2>/dev/null || status=$?
   running=''
   return "$status"
 }
 
-# Starts a server in the background, with its output in the state directory. Its pid is then in
-# server[NAME], and in NAME.pid for a COMMAND that wants to stop a server. Should this script die, the kernel kills the server at once, guard or no guard; and the
-# server does not start if the script died before that was arranged.
+# Starts a server in the background, with its output in the state directory. Its pid is then in server[NAME],
+# and in NAME.pid for a COMMAND that wants to stop a server. If this script dies, the kernel kills the server at
+# once, even without the guard; if the script died before the kernel was told to, the server does not start.
 declare -A server
 start() { # NAME ARGUMENT...
   local name=$1 leash=()
@@ -155,7 +155,7 @@ not_ready() { # NAME
   exit "$no_control_plane"
 }
 
-# Tries a condition until it holds. False when the server is gone or takes too long.
+# Tries a condition until it holds; fails if the server has ended or takes too long.
 await() { # NAME COMMAND...
   local name=$1 until=$((SECONDS + start_limit))
   shift
@@ -182,7 +182,7 @@ certify() { # NAME SUBJECT EXTENSIONS
 
 make_pki() {
   mkdir "$pki"
-  # Complete, for the extensions that a system's openssl.cnf adds differ from one system to the next.
+  # A complete configuration, because the extensions that openssl.cnf adds differ between systems.
   cat >"$pki/openssl.cnf" <<'EOF'
 [req]
 distinguished_name = nothing
@@ -213,7 +213,7 @@ EOF
   openssl pkey -in "$pki/service-accounts.key" -pubout -out "$pki/service-accounts.pub"
 }
 
-# Everything inline, so that the file works from anywhere and may be copied.
+# All data is inline, so that the file works from anywhere and may be copied.
 write_kubeconfig() { # FILE CERTIFICATE-NAME
   cat >"$1" <<EOF
 apiVersion: v1
@@ -238,9 +238,9 @@ EOF
 # --- The servers ---------------------------------------------------------------------------------------
 
 start_etcd() {
-  # On sockets in the state directory, where no other user gets at them and no port can be taken. Nobody
-  # dials the advertised addresses, since a single member has no peers and the server is told the socket. The
-  # data is not worth a single fsync.
+  # etcd listens on sockets in the state directory, which no other user can reach and which need no free port. The
+  # advertised addresses are not used, because a single member has no peers and the API server is given the socket.
+  # The data is thrown away, so it needs no fsync.
   start etcd \
     --name=control-plane --data-dir="$state/etcd" --unsafe-no-fsync \
     --listen-client-urls=unix://etcd.sock --advertise-client-urls=http://localhost:1 \
@@ -267,10 +267,10 @@ start_apiserver() { # PORT
   if [[ -n $address ]]; then
     arguments+=(--bind-address=0.0.0.0 --advertise-address="$address")
   else
-    # A loopback address is no valid endpoint of the "kubernetes" service, and nobody needs that one here.
+    # A loopback address is not valid as an endpoint of the "kubernetes" Service, which is not needed here.
     arguments+=(--bind-address=127.0.0.1 --advertise-address=127.0.0.1 --endpoint-reconciler-type=none)
   fi
-  # Nobody but the controller manager makes the ServiceAccounts without which the plugin refuses every pod.
+  # Without the controller manager, no ServiceAccount "default" is created, and the plugin would refuse every pod.
   $controller_manager || arguments+=(--disable-admission-plugins=ServiceAccount)
   start kube-apiserver "${arguments[@]}"
 }
@@ -280,7 +280,7 @@ free_port() {
   while :; do
     # Below the range from which the kernel takes the ports of outgoing connections.
     port=$((20000 + (RANDOM << 15 | RANDOM) % 10000))
-    # A refused connection means that nobody listens.
+    # A refused connection means that the port is free.
     if ! (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
       printf '%s' "$port"
       return
@@ -294,10 +294,10 @@ kubectl() {
 }
 
 ready() {
-  # Asking costs the starting server time, so wait until it says that it listens.
+  # Requests slow the start of the server down, so wait until it logs that it listens.
   grep -q 'Serving securely on' "$state/kube-apiserver.log" &&
     kubectl get --raw /readyz &&
-    # The one namespace that everybody expects is made after the server has called itself ready.
+    # The namespace "default" is created only after the server has reported that it is ready.
     kubectl get namespace default
 }
 
@@ -321,7 +321,7 @@ EOF
     url=https://127.0.0.1:$port
     write_kubeconfig "$state/kubeconfig" admin
     start_apiserver "$port"
-    # Another's server on this port would not have a certificate of our authority.
+    # A server of somebody else on this port would not have a certificate of this run's authority.
     ! await kube-apiserver ready || break
     # Somebody may have taken the port in the meantime.
     if ((try < port_tries)) && ! alive kube-apiserver && grep -q 'address already in use' "$state/kube-apiserver.log"; then

@@ -27,6 +27,6 @@ done
 hack/cargo-tool.sh term-transcript capture --out "$scratch/picture.svg" --pure-svg --window cce-backup-watch \
   --hard-wrap "$columns" --width 760 --font 'ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono' \
   'make demo' <"$scratch/shown"
-# Programs other than browsers keep the columns apart only with this.
+# Without this, programs other than browsers collapse the spaces between the columns.
 sed '0,/<svg /s//<svg xml:space="preserve" /' "$scratch/picture.svg" >"$picture"
 printf '\npicture.sh: wrote %s\n' "$picture" >&2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# From nothing to protected, shown: the list of clusters becomes watches, a backup is started, and it runs from 0 to 100 % in
-# `kubectl get clusterbackupwatch`.
+# Runs the demo: the list of clusters becomes watches, a backup is started, and `kubectl get clusterbackupwatch` shows it run from
+# 0 to 100 %.
 #
 #   hack/demo/run.sh                   on a control plane of its own, gone afterwards
 #   KEEP=1 hack/demo/run.sh            the same, left running until Ctrl-C
@@ -33,9 +33,9 @@ created=()
 clean_up() {
   status=$?
   trap '' INT TERM
-  # A watch that is stopped half-way says so; nobody needs to read it.
+  # bash reports a kubectl watch that is killed; the report is discarded.
   exec 2>"$work/clean-up"
-  # Ended by the user, who has seen enough.
+  # A signal, such as that of Ctrl-C, is an expected end and no failure.
   ((status < 130)) || status=0
   ((status == 0)) || cat "$work"/*.log
   if [[ ${CLUSTER:-} == current ]]; then
@@ -100,7 +100,7 @@ show cce-backup-watch discover --output table
 
 say "The last backup of prod is too old, so another is started"
 export CBW_CLUSTER_ID=11111111-2222-3333-4444-555555555555
-# Its table would list what the watch shows next. What it says besides goes where the rest of the demo goes.
+# stdout is discarded, because the watch shows the same next; stderr goes to the output of the demo.
 printf '$ cce-backup-watch backup --if-older-than 24h --no-wait >/dev/null\n'
 # shellcheck disable=SC2069
 cce-backup-watch backup --if-older-than 24h --no-wait --interval 1s 2>&1 >/dev/null
@@ -110,7 +110,7 @@ printf '$ kubectl get clusterbackupwatch --watch\n'
 kubectl --namespace "$namespace" get clusterbackupwatch --watch &
 watcher=$!
 children+=("$watcher")
-# Until then the condition is False, because of the age of the last success.
+# Before this backup ends, the condition is False, because the last success is too old.
 kubectl --namespace "$namespace" wait clusterbackupwatch/prod --for=condition=BackupHealthy --timeout=90s >/dev/null
 { kill "$watcher" && wait "$watcher"; } 2>/dev/null || true
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# For hack/test-flux.sh: what lies in Git, and the questions that the checks ask.
+# For hack/test-flux.sh: the content of the Git repository, and the conditions that the checks test.
 
 free_port() {
   local port
@@ -9,7 +9,7 @@ free_port() {
   done
 }
 
-# The operator's two resources as documented; only addresses are of this machine.
+# Writes the operator's two resources as they are documented; only addresses are those of this machine.
 release_manifests() {
   example OCIRepository cce-backup-watch | jq --arg registry "$registry" '
     .spec.url |= sub("ghcr.io/cce-backup-watch"; $registry) | .spec.insecure = true' >"$git_dir/operators/source.yaml" &&
@@ -18,7 +18,8 @@ release_manifests() {
       >"$git_dir/operators/release.yaml"
 }
 
-# The Kustomization that the documentation calls "operators" and does not show, and the repository that both are taken from.
+# Prints the Kustomization "operators", which the documentation names without showing it, and the repository that both
+# Kustomizations use.
 sources() {
   cat <<'EOF'
 apiVersion: source.toolkit.fluxcd.io/v1
@@ -47,7 +48,7 @@ commit_watch() { a_watch "$@" >"$git_dir/backup-watches/$1.yaml" && publish_git 
 drop_watch() { rm -- "$git_dir/backup-watches/$1.yaml" && publish_git "no watch $1"; }                # NAME
 of_watch() { kubectl get clusterbackupwatch "$1" --namespace platform --output jsonpath="{$2}"; }     # NAME PATH
 has_no_watch() { is_absent "clusterbackupwatch/$1" platform; }
-# An API server that does not answer must not look like an object that is gone.
+# kubectl get must succeed with no output, so that an API server that does not answer does not look like an absent object.
 is_absent() { # RESOURCE NAMESPACE
   local name
   name=$(kubectl get "$1" --namespace "$2" --ignore-not-found --output name) && [[ -z $name ]]
@@ -60,7 +61,7 @@ is_another() {
   uid=$(of_watch "$1" .metadata.uid) && [[ $uid != "$(<"$scratch/uid-$1")" ]]
 }
 
-# The watch prod as if it had never seen another situation: what it has seen it rightly keeps.
+# Creates the watch prod again in a situation, because the old one would rightly keep what it saw in an earlier situation.
 anew() { # SITUATION CONDITION=STATUS [REASON]
   cloud_is "$1" && kubectl delete clusterbackupwatch prod --namespace platform && reconcile kustomization/backup-watches && watch_is prod "${@:2}"
 }
@@ -97,7 +98,7 @@ crd_belongs_to_release() {
   [[ $(jq --raw-output '."meta.helm.sh/release-name" // "none"' <<<"${annotations:-{\}}") == "$1" ]]
 }
 
-# A chart whose CRD has one column more.
+# Publishes a chart whose CRD has one more column.
 upgrades() {
   cp -R -- "$chart" "$scratch/changed" &&
     sed -i 's/^\( *\)- description: The CCE cluster that is watched\.$/\1- {name: Changed, type: string, jsonPath: .spec.region}\n&/' \
@@ -106,7 +107,7 @@ upgrades() {
 crd_is_new() { kubectl get crd "$crd" --output jsonpath='{.spec.versions[0].additionalPrinterColumns[*].name}' | grep -w Changed; }
 release_is_at() { kubectl get helmrelease cce-backup-watch --namespace flux-system --output jsonpath='{.status.history[0].chartVersion}' | grep "^$1"; }
 
-# The documented commands, in the namespace of the watch, and the echo of the operator.
+# Runs a documented command in the namespace of the watch, and waits until the operator has echoed the request.
 poll_command() { # LINE
   sed -n '/^### Poll now$/,/^## /s/^kubectl annotate .*/&/p' docs/gitops.md | sed -n "$1p" >"$scratch/command" && [[ -s $scratch/command ]] || return
   cp -- "$KUBECONFIG" "$scratch/platform.kubeconfig" &&
@@ -135,7 +136,7 @@ gate_waits() {
   local request
   request=$(date +%s.%N)
   kubectl annotate kustomization/backups-are-good --namespace flux-system --overwrite "reconcile.fluxcd.io/requestedAt=$request" || return
-  # Longer than the five seconds after which Flux looks again.
+  # The time-out is longer than the five seconds between two health checks of Flux.
   ! kubectl wait kustomization/backups-are-good --namespace flux-system --for=jsonpath='{.status.lastHandledReconcileAt}'="$request" --timeout=12s &&
     says kustomization/backups-are-good | tee /dev/stderr | grep '^Unknown'
 }
@@ -165,7 +166,7 @@ remembers_no_failure() {
   uid=$(of_watch prod .status.lastFailure.uid) && [[ -z $uid ]]
 }
 
-# The two files of docs/gates: the Kustomizations, and the Job in the folder ./backup.
+# Applies the two files of docs/gates for Flux: the Kustomizations, and the Job in the directory ./backup.
 gate_of_job() { # NAME
   mkdir -p "$git_dir/backup" && sed "s/^  name: backup-before-.*/  name: $1/" docs/gates/flux-job.yaml >"$git_dir/backup/job.yaml" &&
     kubectl apply --server-side --validate=strict --filename docs/gates/flux.yaml && publish_git "the Job $1" &&
@@ -174,7 +175,7 @@ gate_of_job() { # NAME
 pod_of_job() { # JOB
   kubectl get pods --namespace platform --selector "batch.kubernetes.io/job-name=$1" --output name | grep .
 }
-# What a kubelet would report: hack/test-gates.sh has the command itself run.
+# Reports the end of the Job's pod as a kubelet would. The command does not run here; hack/test-gates.sh runs it.
 job_ends() { # JOB PHASE CODE
   kubectl patch "$(pod_of_job "$1")" --namespace platform --subresource=status --type=merge --patch "{\"status\": {\"phase\": \"$2\",
     \"containerStatuses\": [{\"name\": \"backup\", \"image\": \"x\", \"imageID\": \"x\", \"ready\": false, \"restartCount\": 0,

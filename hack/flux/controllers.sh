@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 #
-# For hack/test-flux.sh: kustomize-controller and helm-controller as processes of this machine, and what is asked of them.
+# For hack/test-flux.sh: runs kustomize-controller and helm-controller as processes of this machine, requests reconciles of them,
+# and reads the results.
 
 # The directory of a pinned module of Flux in Go's cache, after its checksum was verified.
 flux_module() { # DIRECTORY-OF-GO.MOD NAME
@@ -20,7 +21,7 @@ definitions_serve() {
     is_established "$name.toolkit.fluxcd.io" || return
   done
 }
-# Tried again, since "kubectl wait" fails on a CRD whose conditions are not there yet.
+# Retries, because "kubectl wait" fails on a CRD that has no conditions yet.
 is_established() { await 60 kubectl wait "crd/$1" --for=condition=Established --timeout=30s; } # CRD
 
 # A kubeconfig with the token of a ServiceAccount.
@@ -35,13 +36,15 @@ kubeconfig_of() { # NAMESPACE SERVICE-ACCOUNT FILE
     kubectl --kubeconfig "$3" config use-context it >/dev/null
 }
 
-# Each is a ServiceAccount that may do everything, as "flux install" has it, and known in the audit log by its name.
+# Starts a controller with a ServiceAccount of its own that may do everything, as "flux install" makes it. The account identifies
+# the controller's requests in the audit log.
 controller_starts() { # NAME
   kubectl create serviceaccount "$1" --namespace flux-system >/dev/null &&
     kubectl create clusterrolebinding "flux-$1" --clusterrole=cluster-admin --serviceaccount="flux-system:$1" >/dev/null &&
     kubeconfig_of flux-system "$1" "$scratch/$1.kubeconfig" || return
   mkdir -p "$scratch/$1"
-  # What depends on something is looked at again after a second, not after half a minute: that delay is Flux' own and no promise here.
+  # A resource that waits for a dependency is checked again after a second and not after 30, because that delay of Flux is not
+  # tested here.
   env "KUBECONFIG=$scratch/$1.kubeconfig" RUNTIME_NAMESPACE=flux-system "HOME=$scratch/$1" "TMPDIR=$scratch/$1" \
     "$1" --metrics-addr=127.0.0.1:0 --health-addr=127.0.0.1:0 --requeue-dependency=1s --log-encoding=console \
     >"$scratch/$1.log" 2>&1 </dev/null &
@@ -50,12 +53,12 @@ controller_starts() { # NAME
   await 30 grep -q 'Starting workers' "$scratch/$1.log" || { tail -n 20 "$scratch/$1.log"; return 1; }
 }
 
-# What a Kustomization or a HelmRelease says of itself: True, False or Unknown, and its message.
+# Prints the status of a resource's condition Ready, which is True, False or Unknown, and its message.
 says() { # RESOURCE
   kubectl get "$1" --namespace flux-system --output jsonpath='{.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}'
 }
 
-# Asks for a reconcile and waits for its end.
+# Requests a reconcile and waits for its end.
 reconcile() { # RESOURCE [SECONDS]
   local request
   request=$(date +%s.%N)
@@ -69,7 +72,7 @@ is_ready() { # RESOURCE [SECONDS]
   return 1
 }
 
-# Waits for the verdict on the newest commit.
+# Waits until a Kustomization is Ready or not, as wanted, on the newest commit.
 comes_to() { # NAME True|False [PATTERN [SECONDS]]
   local revision until=$((SECONDS + ${4:-60})) said
   revision=$(<"$scratch/revision")
@@ -88,8 +91,8 @@ comes_to() { # NAME True|False [PATTERN [SECONDS]]
   return 1
 }
 
-# How often the controllers of Flux have written to objects since a line of the audit log, and how often they only asked what a write
-# would change. Their own resources, whose status they keep, do not count.
+# Prints how many writes the controllers of Flux have made since a line of the audit log, and how many dry runs. Requests for their
+# own resources, whose status they maintain, do not count.
 flux_requests() { # LINE
   tail -n "+$(($1 + 1))" "$CBW_AUDIT_LOG" | jq --slurp --raw-output '
     map(select((.user.username | startswith("system:serviceaccount:flux-system:"))
@@ -100,11 +103,12 @@ flux_requests() { # LINE
     | "\(if .[0].requestURI | contains("dryRun=All") then "asked" else "written" end) \(length) \(map("\(.verb) \(.objectRef.resource)/\(.objectRef.name)") | unique | join(", "))"'
 }
 
-# Reconciles that find nothing new: the API server is asked at least once for each where ASKS is true, and nothing is written.
+# Checks that reconciles which find nothing new write nothing. If ASKS is true, there must be at least one dry run for each of the
+# TIMES.
 writes_nothing() { # TIMES ASKS RESOURCE...
   local times=$1 asks=$2 line resource requests i
   shift 2
-  # What the reconciles before have left to do is done by the end of the next.
+  # One reconcile of each first, so that nothing is left to do from earlier changes.
   for resource; do reconcile "$resource" || return; done
   line=$(wc -l <"$CBW_AUDIT_LOG")
   for ((i = 0; i < times; i++)); do

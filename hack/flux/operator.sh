@@ -13,7 +13,7 @@ cloud_starts() {
   cloud=$(grep -o 'http://[^ ]*' "$scratch/simulator.out" | head -n 1)
 }
 
-# What the cloud lists of the cluster prod from now on. The cluster staging always has a success.
+# Sets the tasks that the cloud lists for the cluster prod from now on. The cluster staging always has a success.
 cloud_is() { # none|running|stale|failed|fresh
   local tasks=''
   case $1 in
@@ -44,7 +44,7 @@ spec:
 EOF
 }
 
-# Polls a watch now and waits until the operator has.
+# Requests a poll of a watch, and waits until the operator has echoed the request.
 poll() { # NAME
   local request
   request=$(date +%s.%N)
@@ -66,8 +66,8 @@ pod_of_operator() {
     jq --exit-status '.items | map(select(.metadata.deletionTimestamp | not)) | sort_by(.metadata.creationTimestamp) | last | select(. != null)'
 }
 
-# There is no kubelet: runs the container of the release's pod, with its arguments and its ServiceAccount, and tells the API server
-# that it is ready, as a kubelet would, once it is.
+# Does the part of a kubelet: runs the container of the release's pod with its arguments and its ServiceAccount, and reports to the
+# API server that the pod is ready once it is.
 operator_starts() {
   local account arguments=() pod
   await 30 pod_of_operator || { kubectl get all --namespace cce-backup-watch; return 1; }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 #
-# For hack/test-flux.sh: a Git repository and an OCI registry on this machine, and what source-controller would make of them.
+# For hack/test-flux.sh: a Git repository and an OCI registry on this machine, and the artifacts that source-controller would make
+# from them.
 #
 # source-controller itself does not run. publish_git and publish_chart do its part: they take an artifact out of the repository or
 # the registry as the resource asks for it, and write it into the status, from which the other controllers read it. The artifacts
@@ -17,7 +18,7 @@ registry_starts() {
   registry=localhost:$(sed -n 's/.*serving on port //p' "$scratch/registry.log")
 }
 
-# The example of docs/gitops.md with this kind and name, as JSON.
+# Prints the example of docs/gitops.md with this kind and name as JSON.
 example() { # KIND NAME
   awk -v kind="kind: $1" -v name="  name: $2" '
     function finish() { if (is_kind && is_named) printf "%s", text; text = ""; is_kind = is_named = 0 }
@@ -58,7 +59,7 @@ publish_git() { # MESSAGE
   local digest commit repository
   git -C "$git_dir" add --all && git -C "$git_dir" commit --quiet --allow-empty --message "$1" || return
   commit=$(git -C "$git_dir" rev-parse HEAD)
-  # A tree, since the archive of a commit begins with a header that only Git knows.
+  # The archive of a tree, because that of a commit begins with a header that only Git understands.
   git -C "$git_dir" archive --format=tar.gz --output "$scratch/git.tar.gz" 'HEAD^{tree}' || return
   digest=$(upload "$scratch/git.tar.gz") || return
   printf 'main@sha1:%s' "$commit" >"$scratch/revision"
@@ -72,7 +73,7 @@ push_chart() { # DIRECTORY VERSION
     helm push --plain-http "$scratch/cce-backup-watch-$2.tgz" "oci://$registry/charts"
 }
 
-# The newest chart in the range of the OCIRepository, by the layer that it selects.
+# Publishes the newest chart in the version range of the OCIRepository, as the layer that its layerSelector selects.
 publish_chart() {
   local name range media_type operation tag manifest digest layer
   kubectl get ocirepository cce-backup-watch --namespace flux-system --output json >"$scratch/source.json" || return

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 #
-# For hack/test-node.sh: the cgroups of the node's pods. A namespace takes its mounts, processes and networks along when it ends,
-# but not its cgroups; so the pods get a cgroup of their own, named after our pid, that is removed with all that is in it.
+# For hack/test-node.sh: the cgroups of the node's pods. When a namespace ends, its mounts, processes and networks go, but its
+# cgroups stay. So the pods get a cgroup of their own, named after the pid of the script, which is removed with all that is in it.
 
 readonly cgroup_prefix=cbw-node.
-# What the kubelet uses, where the machine has it.
+# The controllers that the kubelet uses where the machine has them.
 readonly controllers='cpu cpuset hugetlb memory pids'
 
-# Whether there is one hierarchy for all controllers, version 2, or one for each.
+# Succeeds if there is one hierarchy for all controllers (version 2), and fails if each has its own.
 unified() { [[ $(stat --file-system --format %T /sys/fs/cgroup 2>/dev/null) == cgroup2fs ]]; }
 
 hierarchies() {
@@ -18,7 +18,7 @@ hierarchies() {
   fi
 }
 
-# Prints, a line each, why the machine's cgroups will not do.
+# Prints the reasons why the machine's cgroups cannot be used, one a line.
 cgroup_obstacles() {
   local directory name found=0
   while read -r directory; do
@@ -36,7 +36,7 @@ cgroup_obstacles() {
   done
 }
 
-# Those that a single hierarchy did not pass on to its children before.
+# The controllers that make_cgroup enabled for the children of a single hierarchy.
 added=()
 make_cgroup() {
   local directory name
@@ -58,13 +58,13 @@ make_cgroup() {
 
 left_over_cgroups() { hierarchies | while read -r; do find "$REPLY" -depth -type d -path "$REPLY/$cgroup_prefix$1*"; done; } # PID
 
-# Again and again, for the last processes are still ending.
+# Tries repeatedly, because a cgroup cannot be removed while its last processes are still ending.
 remove_cgroups() { # PID
   local try directories name
   for ((try = 0; try < 100; try++)); do
     mapfile -t directories < <(left_over_cgroups "$1")
     if ((${#directories[@]} == 0)); then
-      # Another child may use one by now; then it stays.
+      # If another child uses a controller by now, this fails and the controller stays enabled.
       for name in "${added[@]}"; do echo "-$name" >/sys/fs/cgroup/cgroup.subtree_control; done 2>/dev/null
       added=()
       return 0
@@ -76,7 +76,7 @@ remove_cgroups() { # PID
   return 1
 }
 
-# Those of runs that were killed.
+# Removes the cgroups of runs that were killed.
 remove_stale_cgroups() {
   local directory pid
   while read -r directory; do

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# For hack/node/checks.sh: the chart, the watches, and what the API server and the kernel say of the pods.
+# For hack/node/checks.sh: installs the chart and the watches, and reads the state of the pods from the API server and the kernel.
 #
 # Some of the variables are those of cloud.sh.
 # shellcheck disable=SC2154
@@ -9,7 +9,7 @@ readonly namespace=backup release=cce-backup-watch chart=charts/cce-backup-watch
 readonly project=0123456789abcdef0123456789abcdef
 
 in_namespace() { kubectl --namespace "$namespace" "$@"; }
-# The API server refuses a pod that does not keep to the standard.
+# In this namespace the API server refuses a pod that violates the restricted Pod Security Standard.
 make_namespace() {
   kubectl create namespace "$namespace" && kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted
 }
@@ -31,7 +31,7 @@ install() { # ARGUMENT...
 }
 pods() { in_namespace get pods --selector app.kubernetes.io/component=controller --field-selector status.phase=Running --output name; }
 
-# Our processes see those of the pods: the pids of the operator, one a line.
+# Prints the pids of the operator's processes, one a line. The pods' processes are visible here, in the parent pid namespace.
 operators() {
   local process
   for process in /proc/[0-9]*; do
@@ -45,7 +45,7 @@ operator_of() { # POD
   done
   return 1
 }
-# What the kernel says of the operator.
+# Prints a field of /proc/PID/status of the operator.
 status_of() { # FIELD
   awk -v field="$1:" '$1 == field { $1 = ""; print substr($0, 2) }' "/proc/$(operators | head -n 1)/status"
 }
@@ -91,7 +91,7 @@ has_events() { # REASON...
 none_was_blind() {
   reaches ends condition=Ready 10 && reaches lasts condition=Ready 10 && ! in_namespace get events.events.k8s.io | grep PollFailed
 }
-# The audit log has who wrote the status, and the token has the pod that it was made for. The last line may be half written.
+# The audit log names the user that wrote the status and the pod that the token was issued for. Its last line may be incomplete.
 wrote_as_pod() {
   local pod
   pod=$(pods) && jq --exit-status --slurp --arg user "system:serviceaccount:$namespace:$release" --arg pod "${pod#pod/}" 'map(select(

@@ -74,10 +74,10 @@ drain() {
   printf '%s\n' $? >"$NODE_STATE/drain.status"
 }
 refused_by_budget() { grep -qF "violate the pod's disruption budget" "$NODE_STATE/drain.log"; }
-# There is no other node for the pod that is evicted first, so the other one must not be.
+# The pod that is evicted first cannot start on another node, so the budget must refuse the eviction of the second.
 drain_until_refused() { await 60 refused_by_budget || { cat "$NODE_STATE/drain.log"; return 1; }; }
 one_stays() { (($(operators | wc -l) == 1)) && [[ $(in_namespace get deployment "$release" --output jsonpath='{.status.readyReplicas}') == 1 ]]; }
-# With the node open again, the first has a successor, and the second may go.
+# Once the node is schedulable again, the first pod gets a successor, and the second may be evicted.
 drain_ends() {
   kubectl uncordon node && await 180 test -s "$NODE_STATE/drain.status" || return
   [[ $(<"$NODE_STATE/drain.status") == 0 ]] || { cat "$NODE_STATE/drain.log"; return 1; }
@@ -94,7 +94,7 @@ end() {
   printf '%s %s\n' "$passed" "$failed" >"$NODE_STATE/counts"
   exit 0
 }
-# For what everything after it needs.
+# Ends the run if a check has failed that everything after it needs.
 or_end() { ((failed == 0)) || end; }
 
 start_node

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 #
-# For hack/node/checks.sh: the cloud that the pods poll, and when they did.
+# For hack/node/checks.sh: the simulated cloud that the pods poll, and the times of their polls.
 
-# A backup that ends, one that never does and so is polled all the time, and a cluster that has none until one is started.
+# Three clusters: one whose backup ends, one whose backup never ends and so is polled all the time, and one without a backup
+# until one is started.
 readonly ends=11111111-2222-3333-4444-555555555555 lasts=22222222-2222-3333-4444-555555555555 waits=33333333-2222-3333-4444-555555555555
 readonly longest_wait=60   # seconds without a poll that no check lets pass, far above what they take
 
@@ -23,7 +24,7 @@ goes_on() { # SECONDS
   before=$(polls) && await "$1" polled_since "$before"
 }
 
-# Writes down when the cluster that is polled all the time is polled, until it is stopped.
+# Records the times at which the cluster with the endless backup is polled, until it is killed.
 watch_polls() { # FILE
   local now last=''
   while now=$(polls); do
@@ -35,7 +36,7 @@ watch_polls() { # FILE
 longest_gap() { # FILE
   awk '{ if (NR > 1 && $1 - last > most) most = $1 - last; last = $1 } END { if (NR < 2) exit 1; printf "%.1f", most }' "$1"
 }
-# Runs a command, and writes down the polls from its start until two polls after its end.
+# Runs a command, and records the polls from its start until two polls after its end.
 with_gap() { # NAME COMMAND...
   local file=$NODE_STATE/polls-$1 watching status=0
   shift
@@ -44,7 +45,7 @@ with_gap() { # NAME COMMAND...
   "$@" && goes_on "$longest_wait" || status=$?
   kill "$watching"
   wait "$watching" 2>/dev/null
-  # A time without a poll may not have ended yet.
+  # The present time closes a gap that has not ended with a poll.
   printf '%s\n' "$EPOCHREALTIME" >>"$file"
   return "$status"
 }
@@ -64,7 +65,7 @@ start_cloud() {
   check 'a simulated cloud answers' await 30 simulate GET requests
   simulate PUT "clusters/$lasts/tasks" '[{"uid": "endless", "phase": "Running", "progress": 10}]'
 }
-# The first backup begins when the operator is there to see it.
+# Starts the scenario. It is called once the operator runs, so that the operator sees the backup begin.
 play() {
   simulate PUT scenario "
 clusters:

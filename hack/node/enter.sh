@@ -6,19 +6,20 @@
 #   enter.sh COMMAND [ARGUMENT...]
 set -euo pipefail
 
-# An address for documentation: no machine has it, and this one's network is not there.
+# The address is reserved for documentation, and this namespace has no network but its own, so nobody else can have it.
 : "${NODE_ADDRESS:?}" "${NODE_STATE:?}"
 
 # --- File systems --------------------------------------------------------------------------------------
 
-# What is written in these places goes with the namespace. The node's own directories are in /run/node, where file systems of images
-# can be stacked on what is there. /var/lib, of which the kubelet names one directory itself, keeps what is in it, for a cache may be there.
+# Everything that is written to these places goes when the namespace ends. The node's own directories are in /run/node, a tmpfs, on
+# which containerd can stack the overlays of images. /var/lib is an overlay that keeps the machine's content, because a cache may be
+# there and the kubelet writes to one of its directories whatever its flags are.
 mount -t tmpfs -o mode=755 node /run
 mount -t tmpfs -o mode=755 node /var/log
 mkdir -p /run/node/{upper,work,sysctl,cni}
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/node/upper,workdir=/run/node/work node /var/lib
 
-# The kubelet sets these for the whole machine. It gets files of its own, which have what it wants already.
+# The kubelet would set these for the whole machine. Bind mounts give it files that already hold the values it wants.
 while read -r name value; do
   [[ -e /proc/sys/$name ]] || continue
   printf '%s\n' "$value" >"/run/node/sysctl/${name//\//.}"
@@ -38,5 +39,5 @@ ip link set lo up
 ip address add "$NODE_ADDRESS/32" dev lo
 echo 1 >/proc/sys/net/ipv4/ip_forward
 
-# Through this process, which is the first of its namespace: when it ends, the kernel ends every other.
+# This process is the first of its pid namespace, so that the kernel ends every other process when it ends.
 hack/control-plane/run.sh --state-dir "$NODE_STATE/control-plane" --with-controller-manager --address "$NODE_ADDRESS" -- "$@"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 #
-# For hack/test-node.sh: whether this machine can run a node. Each thing that a node needs is tried, in namespaces that are gone
-# after it.
+# For hack/test-node.sh: checks whether this machine can run a node, by trying each thing that a node needs in namespaces that
+# end with the try.
 
 apart() { unshare --mount --net --pid --fork --mount-proc -- "$@"; } # COMMAND...
 
@@ -11,7 +11,7 @@ overlay_on_tmpfs() {
   apart sh -euc 'mount -t tmpfs tmpfs "$0" && cd "$0" && mkdir lower upper work merged &&
     mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged' "$1"
 }
-# What kube-proxy cannot do without.
+# Tries the iptables rules that kube-proxy needs.
 nat() {
   apart sh -euc 'iptables -t nat -A PREROUTING -m comment --comment test -m addrtype --dst-type LOCAL -p tcp -j DNAT --to-destination 192.0.2.1:80
     iptables -t nat -A POSTROUTING -m mark --mark 1 -j MASQUERADE
@@ -19,7 +19,7 @@ nat() {
 }
 veth() { apart ip link add veth0 type veth peer name veth1; }
 
-# Prints, a line each, why this machine cannot run a node; nothing where it can.
+# Prints the reasons why this machine cannot run a node, one a line; nothing if it can.
 obstacles() { # SCRATCH
   local program what
   [[ $(uname -s) == Linux ]] || { echo 'it is not Linux'; return; }
@@ -29,7 +29,7 @@ obstacles() { # SCRATCH
     command -v "$program" >/dev/null || printf '%s is not on PATH\n' "$program"
   done
   case $(readlink -f .)/ in
-    # They are hidden in the node's namespace.
+    # The node mounts its own file systems over these directories, which would hide the work tree.
     /run/* | /var/lib/* | /var/log/*) echo 'the work tree is in /run, /var/lib or /var/log, where the node has file systems of its own' ;;
   esac
   apart true || { echo 'it makes no namespaces'; return; }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 #
-# For hack/node/checks.sh: starts what a node consists of. The variables NODE_… are those of hack/test-node.sh.
+# For hack/node/checks.sh: starts the programs of a node. hack/test-node.sh sets the variables NODE_….
 
 readonly pod_network=10.88.0.0/24
 
@@ -40,8 +40,8 @@ EOF
 }
 
 start_kubelet() {
-  # Nothing is evicted and no image removed however full the machine is, and swap does no harm here. The pods' names are
-  # found by our own server, which asks nobody else.
+  # A full machine must not make the kubelet evict pods or remove images, and swap does no harm here. The pods resolve names by
+  # the DNS server that this script starts, which forwards to no other.
   cat >/run/node/kubelet.yaml <<EOF
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -65,7 +65,7 @@ makeIPTablesUtilChains: false
 volumePluginDir: /run/node/kubelet/volume-plugins
 EOF
   : >/run/node/resolv.conf
-  # As the control plane's admin: the chart's pod is what is tested, not the rights of nodes.
+  # The kubelet uses the admin's kubeconfig, because the chart's pod is tested here and not the permissions of nodes.
   serve kubelet kubelet --root-dir=/run/node/kubelet --config=/run/node/kubelet.yaml --kubeconfig="$KUBECONFIG" --hostname-override=node --node-ip="$NODE_ADDRESS"
 }
 
@@ -73,13 +73,13 @@ start_scheduler() {
   serve kube-scheduler kube-scheduler --kubeconfig="$KUBECONFIG" --leader-elect=false --secure-port=0
 }
 
-# Leaves the limits of connection tracking alone, which are the machine's.
+# The conntrack flags are 0, so that kube-proxy leaves the machine's limits of connection tracking alone.
 start_proxy() {
   serve kube-proxy kube-proxy --kubeconfig="$KUBECONFIG" --hostname-override=node --proxy-mode=iptables --cluster-cidr="$pod_network" \
     --conntrack-max-per-core=0 --conntrack-min=0 --conntrack-tcp-timeout-established=0 --conntrack-tcp-timeout-close-wait=0
 }
 
-# Knows the names that it is given, as NAME,ADDRESS, and none besides.
+# Starts a DNS server that knows only the given names, each as NAME,ADDRESS.
 start_dns() { # RECORD...
   serve dnsmasq dnsmasq --keep-in-foreground --log-facility=- --conf-file=/dev/null --user=root --pid-file= --no-resolv --no-hosts \
     --bind-interfaces --listen-address="$NODE_ADDRESS" --local=/local/ --local=/svc/ "${@/#/--host-record=}"
