@@ -4,7 +4,7 @@
 #
 #   release-notes.sh VERSION [FILE]
 #
-# A version without a section, or with an empty one, is an error: nobody would read what is new.
+# A version without a section, or with an empty one, is an error, because the release would say nothing about its changes.
 set -euo pipefail
 
 (($# > 0)) || { printf 'usage: release-notes.sh VERSION [FILE]\n' >&2; exit 2; }

@@ -9,7 +9,7 @@
 # is said where that cannot be done. CBW_BIN_DIR may name a directory with cce-backup-watch and cce-simulator; otherwise cargo builds
 # them. The last line is "N passed, N failed".
 #
-# source-controller does not run: hack/flux/sources.sh does its part. The watches' and the chart's way into the cluster is Flux' own.
+# source-controller does not run: hack/flux/sources.sh does its part. Flux' own controllers apply the watches and install the chart.
 #
 # Functions that only "check" calls look unreachable to shellcheck.
 # shellcheck disable=SC2317,SC2329

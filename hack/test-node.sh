@@ -6,8 +6,8 @@
 #   test-node.sh [ARCHIVE]      default: the archive that hack/image.sh builds
 #
 # Needed: Linux, root, runc, iptables, iproute2, dnsmasq, buildah, curl, jq, and Go for the programs that are not in the cache yet.
-# A machine that cannot run a node is told why, with the exit code 2. CBW_BIN_DIR may name a directory with cce-simulator. Nothing
-# is left behind but the logs, in target/node. The last line is "N passed, N failed".
+# If the machine cannot run a node, the script says why and exits with 2. CBW_BIN_DIR may name a directory with cce-simulator. Only
+# the logs are left behind, in target/node. The last line is "N passed, N failed".
 #
 # Functions that only "check" calls look unreachable to shellcheck.
 # shellcheck disable=SC2317,SC2329

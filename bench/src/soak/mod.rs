@@ -1,8 +1,9 @@
-//! `make soak`: hundreds of watches under churn, for as long as wanted. What the operator holds after the last cycle is what it held
-//! after the first, and its log has no warning that nobody can explain.
+//! `make soak`: hundreds of watches under churn, for a given time. Checks that the operator holds no more memory, files
+//! and series after the last cycle than after the first, and that the churn explains every warning in its log.
 //!
-//! A cycle replaces watches, edits others, rotates Secrets, strikes clusters with every fault that the cloud has, runs backups, and
-//! ends when every watch is well again. Cycle 0 is to warm up, and is not compared. [`churn`] does that, [`bounds`] and [`log`] judge, and [`crowd`] knows the watches.
+//! A cycle replaces watches, edits others, rotates Secrets, strikes clusters with every fault that the cloud has, runs
+//! backups, and ends when every watch is well again. Cycle 0 warms up and is not compared. [`churn`] runs the cycles,
+//! [`bounds`] and [`log`] judge, and [`crowd`] is the cache of the watches.
 
 mod bounds;
 mod churn;

@@ -27,7 +27,7 @@ use super::{
 /// How soon after the end of a trouble every status must be as it is without the trouble.
 pub const RECOVERY: Duration = Duration::from_secs(30);
 
-/// By how many the Events of a reason may exceed, or fall short of, those without the trouble.
+/// By how many the Events of a reason must differ from those without the trouble: more if positive, fewer if negative.
 pub type Reasons<'a> = &'a [(&'a str, isize)];
 
 /// The two operators, and what they watch.
