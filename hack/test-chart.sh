@@ -121,7 +121,7 @@ outside() {
   section 'Workflows and scripts'
   check 'the workflows are sound' actionlint -no-color
   if command -v shellcheck >/dev/null; then
-    check 'the scripts are sound' shellcheck --external-sources --check-sourced hack/*.sh hack/demo/*.sh hack/control-plane/*.sh .ci/run
+    check 'the scripts are sound' shellcheck --external-sources --check-sourced hack/*.sh hack/{demo,control-plane,node}/*.sh .ci/run
   fi
 }
 

@@ -169,8 +169,8 @@ impl<'a> Churn<'a> {
         for (number, fault) in faults().into_iter().enumerate() {
             let times = STRUCK * self.strength;
             for n in 0..times {
-                // The step shares no factor with the number of accounts or watches, so that the faults are spread over
-                // them.
+                // The step shares no factor with the number of accounts, nor with 500 watches, so that the faults are
+                // spread over them.
                 let place = (self.cycle * 7 + (number * times + n) * 11) % self.places.len();
                 self.cloud.simulator.set_fault(&self.cluster(place), fault.clone())?;
                 struck.insert(place);
