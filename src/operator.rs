@@ -169,8 +169,8 @@ async fn poll(parts: &Parts, health: &Health, stores: Stores, wake: impl Fn(Watc
     let _ = tokio::spawn(async move { poller.run(world, wake).await }).await;
 }
 
-/// Waits for the end of all controllers, which comes after they were told to stop. One that ends before takes the process
-/// with it: it would be missed by nobody else.
+/// Waits until all controllers have ended, which they do after they were told to stop. If one ends before, this is an error
+/// that ends the process, because nothing else would notice that its resources are no longer reconciled.
 async fn until_stopped(controllers: Vec<BoxFuture<'static, ()>>, stop: Signal) -> Result<(), Error> {
     let ((), _, others) = select_all(controllers).await;
     stop.now_or_never().ok_or(Error::Ended("a controller"))?;
