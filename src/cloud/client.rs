@@ -1,7 +1,8 @@
-//! Asks the snapshot-task API about one cluster: the only cloud I/O of a poll. The calls that the operator never makes are
-//! in [`super::start_backup`] and [`super::clusters`].
+//! Lists the snapshot tasks of one cluster, which is the request of each poll. The calls that only commands make are in
+//! [`super::start_backup`] and [`super::clusters`].
 //!
-//! One signed GET, one decoded answer or one fault. Nothing is retried and nothing is remembered here but connections.
+//! Each call sends one signed GET and returns a decoded answer or a fault. Only connections are kept between calls;
+//! retries are left to the caller.
 
 use std::hash::BuildHasher;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use super::{
 
 pub use super::http::HttpError;
 
-/// What an operator may choose about the calls to the cloud.
+/// The settings of the calls to the cloud.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// For a whole call, from the connection to the last byte of the body.
@@ -33,7 +34,7 @@ pub struct ClientConfig {
     pub ca_pem: Option<Vec<u8>>,
     /// The proxy on the way, if any.
     pub proxy: Option<Proxy>,
-    /// Where the regions are.
+    /// The endpoints of the regions.
     pub endpoints: Endpoints,
     /// Sent with each request.
     pub user_agent: String,
@@ -66,7 +67,8 @@ impl Client {
         Ok(Self { http, endpoints: config.endpoints })
     }
 
-    /// The snapshot tasks of a cluster. `now` dates the signature: more than 15 minutes off and the cloud refuses it.
+    /// The snapshot tasks of a cluster. `now` dates the signature, which the cloud refuses if it is more than 15
+    /// minutes off.
     pub async fn list_tasks(
         &self,
         target: &Target,
@@ -76,7 +78,7 @@ impl Client {
         decode(self.ask(target, credential, now).await, target, credential, now)
     }
 
-    /// The same, for who asks again and again: a body whose hash is `known` is not looked at.
+    /// The snapshot tasks of a cluster that is polled repeatedly: a body whose hash is `known` is not decoded again.
     pub async fn list_new_tasks(
         &self,
         target: &Target,
@@ -106,7 +108,7 @@ impl Client {
     }
 }
 
-/// What an exchange brought, without what the other side sent back of the credential.
+/// Decodes a reply and logs the outcome. Any echo of the credential in the reply is overwritten first.
 fn decode(
     reply: Result<Reply, Fault>,
     target: &Target,
@@ -132,10 +134,10 @@ fn decode(
     answer
 }
 
-/// What there is to know, for who asks again and again.
+/// The result of a repeated poll.
 #[derive(Debug)]
 pub enum News {
-    /// The body is the known one.
+    /// The body has the known hash.
     Unchanged,
     /// Another answer, and the hash of its body.
     Answer(Answer, u64),
@@ -152,7 +154,7 @@ fn answer(reply: &Reply, now: Timestamp) -> Result<Answer, Fault> {
         _ if reply.status != 200 => Err(refused()),
         _ if reply.is_encoded() => Err(invalid("the answer is compressed, which nobody asked for")),
         Body::Whole(body) => wire::decode(body).map_err(|error| match error {
-            // The table's own message names the code.
+            // The message of the fault table names the error code.
             wire::WireError::ErrorBody => refused(),
             error => invalid(&error.to_string()),
         }),

@@ -1,7 +1,8 @@
 //! Lists the clusters of a project: one signed GET for each of CCE's products.
 //!
-//! Decoded as leniently as the tasks (see [`super::wire`]), with one difference: a cluster without an id spoils the whole
-//! answer. Whoever compares the list with what is watched must not take an unreadable cluster for one that is gone.
+//! Decoded as leniently as the tasks (see [`super::wire`]), with one difference: a cluster without a usable id makes
+//! the whole answer invalid, because a caller that compares the list with the watches would take that cluster for one
+//! that is gone.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -97,7 +98,7 @@ fn clusters(reply: &Reply, cluster_type: ClusterType, now: Timestamp) -> Result<
         _ if reply.status != 200 => Err(refused()),
         _ if reply.is_encoded() => Err(invalid("the answer is compressed, which nobody asked for")),
         Body::Whole(body) => decode(body, cluster_type).map_err(|error| match error {
-            // The table's own message names the code.
+            // The message of the fault table names the error code.
             ListError::ErrorBody => refused(),
             error => invalid(&error.to_string()),
         }),
@@ -115,7 +116,7 @@ fn decode(body: &[u8], cluster_type: ClusterType) -> Result<Vec<Cluster>, ListEr
         return Err(ListError::NoList);
     };
     let of_type = |cluster: Cluster| Cluster {
-        // The Standard API might list Autopilot clusters too: what a cluster says of itself counts.
+        // The Standard API might list Autopilot clusters too, so the cluster's own field decides.
         cluster_type: if cluster_type == ClusterType::Autopilot {
             cluster_type
         } else {
@@ -134,7 +135,7 @@ struct Answer {
 }
 
 enum Items {
-    /// The clusters; none for one without a usable id.
+    /// The clusters, with `None` for an item without a usable id.
     Listed(Vec<Option<Cluster>>),
     /// Something that is no list.
     Other,

@@ -1,6 +1,7 @@
 //! The access key, secret key and token of an account: never printed, never serialised, wiped when dropped.
 //!
-//! Where they come from is left to whoever builds one: a Secret of the watch's namespace, or the operator's own identity.
+//! Where they come from is left to whoever builds one: a Secret of the watch's namespace, or the operator's own
+//! identity.
 
 use std::fmt;
 use std::hash::BuildHasher;
@@ -14,7 +15,7 @@ use super::redact;
 const MAX_KEY_BYTES: usize = 2 * 1024;
 /// Security tokens are long, and grow with the number of the agency's policies.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
-/// Shorter values are no secrets, and would be found inside ordinary words.
+/// Shorter values are not redacted: they are no real secrets, and would match inside ordinary words.
 const MIN_REDACTED_BYTES: usize = 8;
 
 /// A value that cannot be part of a credential. Messages name the key and never the value.
@@ -72,7 +73,7 @@ impl Credential {
         self.security_token.as_ref().map(SecretString::expose_secret)
     }
 
-    /// A keyed hash of the three values: copies of one key in many Secrets have the same.
+    /// A keyed hash of the three values: copies of one key in many Secrets have the same fingerprint.
     pub fn fingerprint(&self, hasher: &impl BuildHasher) -> u64 {
         hasher.hash_one((self.access_key(), self.secret_key(), self.security_token()))
     }
@@ -115,18 +116,18 @@ fn value(name: &'static str, bytes: &[u8], max: usize) -> Result<SecretString, C
     }
 }
 
-/// A credential, and which one it is.
+/// A resolved credential: what signs a request, and an id.
 #[derive(Clone, Debug)]
 pub struct ResolvedCredential {
     /// What signs a request.
     pub credential: Arc<Credential>,
-    /// Tells it from another.
+    /// Tells this credential from others, without revealing it.
     pub id: CredentialId,
 }
 
 /// Which credential this is, without saying anything about it: the uid and resourceVersion of a Secret, for example.
 ///
-/// A new id means a changed credential.
+/// A changed credential always has a new id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialId(pub String);
 

@@ -37,7 +37,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// The reason that Ready has while polls fail so.
+    /// The reason of Ready=False while polls fail with this kind of fault.
     pub const fn reason(self) -> Reason {
         match self {
             Self::Throttled => Reason::Throttled,
@@ -76,8 +76,8 @@ pub struct Fault {
     pub http_status: Option<u16>,
     /// The cloud's code, such as `APIGW.0301`; at most 64 letters, digits, dots, dashes and underscores.
     pub code: Option<String>,
-    /// The id of the request, for the log and a support case; no message holds it, because it differs with every request.
-    /// At most 128 characters, cleaned.
+    /// The id of the request, for the log and a support case; no message holds it, because it differs with every
+    /// request. At most 128 characters, cleaned.
     pub request_id: Option<String>,
     /// What happened and what to do, at most 256 characters, the same each time.
     pub message: String,

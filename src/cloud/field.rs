@@ -54,7 +54,7 @@ pub(super) fn progress(value: &Value) -> Option<u8> {
     let text = text.strip_suffix('%').map_or(text, str::trim_end);
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    // A sign is no digit, so -0.5 is outside too.
+    // A sign is not a digit, so -0.5 is refused here, although it would be cut to 0.
     (digits(whole) && digits(decimals)).then(|| whole.parse().ok())?.filter(|percent| *percent <= 100)
 }
 

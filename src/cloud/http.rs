@@ -1,7 +1,7 @@
-//! Plain, guarded HTTP: one exchange that is bounded in time and in size and never leaves the host it was meant for.
+//! One HTTP exchange that is bounded in time and in size and never leaves the host it was meant for.
 //!
-//! No redirects, no proxy but one that a flag names, no way to switch certificate checks off. What an answer means is left
-//! to [`super::refusal`] and [`super::wire`].
+//! Redirects are not followed, only a proxy that a flag names is used, and certificate checks cannot be switched off.
+//! What an answer means is left to [`super::refusal`] and [`super::wire`].
 
 use std::{error::Error as _, io, time::Duration};
 
@@ -17,7 +17,7 @@ use super::{
     proxy::Proxy,
 };
 
-/// The most that is read of an answer, but for those that are known to be larger. A good one has a few kilobytes.
+/// The most that is read of an answer, unless the caller allows more. A good one has a few kilobytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
 /// Why no HTTP client could be made.
@@ -26,7 +26,7 @@ pub enum HttpError {
     /// The certificates to trust are not PEM, or none.
     #[error("the CA file holds no PEM certificate: it needs at least one BEGIN CERTIFICATE block")]
     CaFile,
-    /// The proxy's URL cannot be used. It may hold a password, so it is not told.
+    /// The proxy's URL cannot be used. It may hold a password, so no message repeats it.
     #[error("--proxy is no URL of a proxy: write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")]
     Proxy,
     /// `rustls` has no crypto provider: the process forgot to install one.
@@ -37,7 +37,7 @@ pub enum HttpError {
     Setup(#[source] reqwest::Error),
 }
 
-/// A client for one purpose. `ca_pem` adds to the system's roots; without a proxy every host is reached directly, whatever the
+/// Builds a client. `ca_pem` adds to the system's roots; without a proxy every host is reached directly, whatever the
 /// environment says.
 pub(super) fn client(
     timeout: Duration,
@@ -45,7 +45,7 @@ pub(super) fn client(
     user_agent: &str,
     proxy: Option<Proxy>,
 ) -> Result<reqwest::Client, HttpError> {
-    // reqwest would panic on building.
+    // Without a provider, reqwest would panic when the client is built.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         return Err(HttpError::NoTlsProvider);
     }
@@ -70,7 +70,7 @@ pub(super) fn client(
     builder.build().map_err(HttpError::Setup)
 }
 
-/// An answer, read to its end or to the most that is wanted of it.
+/// An answer, read to its end or to the size limit.
 pub(super) struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
@@ -80,7 +80,7 @@ pub(super) struct Reply {
 /// How the reading of a body ended.
 pub(super) enum Body {
     Whole(Vec<u8>),
-    /// More than wanted; the rest was never read.
+    /// Larger than the limit; the rest was not read.
     TooLarge,
     /// The connection broke off, or the time was up.
     Broken(Fault),
@@ -92,7 +92,7 @@ impl Reply {
         self.headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity")
     }
 
-    /// What there is to classify a refusal by.
+    /// The part of the body that a refusal is classified by: all of it, or nothing if it was not read to its end.
     pub fn prefix(&self) -> &[u8] {
         match &self.body {
             Body::Whole(bytes) => bytes,
@@ -108,7 +108,7 @@ impl Reply {
         for value in self.headers.values_mut() {
             let mut bytes = value.as_bytes().to_vec();
             credential.redact(&mut bytes);
-            // Asterisks are as valid in a header as what they replace.
+            // This cannot fail, because asterisks are valid in a header.
             *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static(""));
         }
     }
@@ -119,7 +119,7 @@ pub(super) async fn exchange(request: RequestBuilder, whom: &str) -> Result<Repl
     exchange_within(request, whom, MAX_BODY).await
 }
 
-/// The same for an answer of at most `max` bytes.
+/// Like [`exchange`], for a body of at most `max` bytes.
 pub(super) async fn exchange_within(request: RequestBuilder, whom: &str, max: usize) -> Result<Reply, Fault> {
     let mut response = request.send().await.map_err(|error| unavailable(&error, whom))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -139,7 +139,7 @@ async fn read(response: &mut reqwest::Response, whom: &str, max: usize) -> Body 
     }
 }
 
-/// Only the sort of a transport error is told: its text names addresses and differs from try to try.
+/// The fault names only the kind of a transport error: its text holds addresses and differs from attempt to attempt.
 fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
     let message = if is_tls(error) {
         format!(
@@ -164,7 +164,7 @@ fn is_tls(error: &reqwest::Error) -> bool {
             return true;
         }
         next = match error.downcast_ref::<io::Error>() {
-            // rustls travels inside io::Errors, whose own source() skips what they hold.
+            // A rustls error is wrapped in an io::Error, whose source() skips the wrapped error itself.
             Some(error) => error.get_ref().map(|inner| -> &(dyn std::error::Error + 'static) { inner }),
             None => error.source(),
         };

@@ -1,6 +1,6 @@
 //! Huawei Cloud: where a cluster's API is, how a request is signed, and what an answer says.
 //!
-//! Everything here is free of Kubernetes. [`client`] polls; [`start_backup`] and [`clusters`] are the calls of commands.
+//! Nothing here talks to Kubernetes. [`client`] polls; [`start_backup`] and [`clusters`] are the calls of commands.
 //! When a cluster is polled is left to [`crate::poll`], and what an answer *means* for a resource to
 //! [`crate::controller::plan`].
 

@@ -1,5 +1,5 @@
-//! A cluster that the API of its `clusterType` does not know: the API of the other type is asked once, so that the message
-//! names the mistake.
+//! Recognizes a wrong `clusterType`: when a cluster is not found, the API of the other type is asked once, so that the
+//! message can name the mistake.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::api::ClusterType;
 
-/// The most clusters that are remembered; then all are forgotten, and asked about once more when they fail again.
+/// The most clusters that are remembered; then all are forgotten, and each is asked about once more when its poll fails
+/// again.
 const CLUSTERS: usize = 10_000;
 
 /// What the other API said of clusters that were not found.
@@ -22,8 +23,8 @@ const CLUSTERS: usize = 10_000;
 pub struct OtherTypes(Mutex<HashMap<(ClusterId, ClusterType), bool>>);
 
 impl OtherTypes {
-    /// The fault of a poll, with the mistake in its message where the cluster is of the other type. It makes one request at
-    /// most for each cluster, and none for any fault but [`FaultKind::ClusterNotFound`].
+    /// The fault of a poll, with the mistake in its message if the cluster is of the other type. It makes at most one
+    /// request for each cluster, and none for any fault but [`FaultKind::ClusterNotFound`].
     pub async fn explain(
         &self,
         cloud: &Client,
@@ -52,7 +53,7 @@ impl OtherTypes {
         if is_of_other_type { Fault { message: message(target.cluster_type), ..fault } } else { fault }
     }
 
-    /// A panic elsewhere leaves the map whole: each change of it is one call.
+    /// Ignores poisoning: each change of the map is one call, so a panic elsewhere leaves it consistent.
     fn all(&self) -> MutexGuard<'_, HashMap<(ClusterId, ClusterType), bool>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

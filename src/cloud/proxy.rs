@@ -1,14 +1,14 @@
-//! The proxy on the way to the cloud, where there is no direct one.
+//! The proxy for requests to the cloud, for networks that have no direct route to it.
 //!
-//! Only `https://` goes through it, as a tunnel (CONNECT), so the proxy sees host names and no content. Plain `http://` never
-//! does: that is the metadata service, the agent of pod identity and the simulator, all nearby. It is named by a flag and
-//! never taken from `HTTPS_PROXY`. Its URL may hold a password, so nothing here prints it.
+//! Only `https://` goes through it, as a tunnel (CONNECT), so the proxy sees host names and no content. Plain `http://`
+//! never does: that is the metadata service, the agent of pod identity and the simulator, all nearby. The proxy is
+//! named by a flag and never taken from `HTTPS_PROXY`. Its URL may hold a password, so nothing here prints it.
 
 use std::{fmt, str::FromStr};
 
 use super::http::HttpError;
 
-/// A proxy's URL as a user wrote it, not looked at yet: an argument parser would print what it cannot read.
+/// A proxy's URL as a user wrote it, not parsed yet: clap would print a value that it cannot parse, with its password.
 #[derive(Clone)]
 pub struct ProxyUrl(String);
 

@@ -1,14 +1,14 @@
 //! Overwrites the parts of a credential in what a service sent back, however JSON or a URL may spell them.
 //!
-//! This happens before the answer is decoded. Decoding turns `\\/` and `\\u002b` back into the `/` and `+` of a token, so a
-//! search for the plain value would miss it here and show it later.
+//! This happens before the answer is decoded. Decoding turns `\/` and `\u002b` back into the `/` and `+` of a token, so
+//! a search for the plain value alone would miss it here, and it would be shown later.
 
-/// The most backslashes before one character: enough for a JSON string within a string within a string. Without a limit,
-/// the time to search an answer of nothing but backslashes would grow with the square of its length.
+/// The most backslashes before one character: enough for a JSON string within a string within a string. Without a
+/// limit, the time to search an answer of nothing but backslashes would grow with the square of its length.
 const MAX_ESCAPES: usize = 7;
 
-/// Overwrites `value` with asterisks wherever it stands in `bytes`: as it is, with characters escaped as in a JSON string
-/// (once, or in a string within a string), or percent-encoded. What was JSON stays JSON.
+/// Overwrites `value` with asterisks wherever it stands in `bytes`: as it is, with characters escaped as in a JSON
+/// string (once, or in a string within a string), or percent-encoded. A body that was JSON stays JSON.
 pub(super) fn overwrite(bytes: &mut [u8], value: &[u8]) {
     let mut at = 0;
     while at < bytes.len() {

@@ -1,7 +1,8 @@
 //! Turns an answer other than a good 200 into a fault: the fault table, as one pure function.
 //!
-//! The cloud sends errors in several shapes of JSON, as HTML, or without a body, so the HTTP status and the error code alone
-//! decide. The cloud's own message is appended where it helps a person, without the words that differ in every answer.
+//! The cloud sends errors in several shapes of JSON, as HTML, or without a body, so the HTTP status and the error code
+//! alone decide. The cloud's own message is appended where it helps a person, without the words that differ in every
+//! answer.
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -162,7 +163,7 @@ struct ErrorBody {
 impl ErrorBody {
     fn read(body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
-        // IAM wraps its errors.
+        // IAM puts its errors into an object `error`.
         let body = body.get("error").filter(|error| error.is_object()).unwrap_or(&body);
         let first = |keys: &[&str]| {
             keys.iter().find_map(|key| match body.get(key)? {
@@ -182,8 +183,8 @@ impl ErrorBody {
     }
 }
 
-/// The cloud's message with `#` for the request id and for every word that holds a digit: ids, addresses, times and counts
-/// differ in every answer, or tell of other people's objects.
+/// The cloud's message with `#` for the request id and for every word that holds a digit: ids, addresses, times and
+/// counts differ in every answer, or tell of other people's objects.
 fn steady(words: &str, request_id: Option<&str>) -> String {
     let words = request_id.map_or_else(|| words.to_owned(), |id| words.replace(id, "#"));
     let in_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '#' | '+' | '=');

@@ -1,4 +1,4 @@
-//! Which host answers for a region.
+//! Maps a region to the base URLs of its CCE API and of its IAM. No I/O.
 //!
 //! Hosts come from Huawei's rule or from the operator's own `--region-endpoint` flags, and from nowhere else: no field
 //! of a resource can name one.
@@ -12,7 +12,7 @@ use super::target::{Region, TargetError};
 /// The global IAM: for regions without one of their own, and the SDK's default.
 pub const GLOBAL_IAM: &str = "https://iam.myhuaweicloud.com";
 
-/// The SDK's one exception: the only region under another domain.
+/// The only region that the SDK puts under another domain, `myhuaweicloud.eu`.
 const EUROPE: &str = "eu-west-101";
 
 /// The regions that the SDK (Go, `core/auth/internal/iam_endpoint.go`) gives an IAM of their own.
@@ -108,7 +108,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Huawei's rule, with these regions elsewhere.
+    /// The endpoints by Huawei's rule, except for the regions in `overrides`.
     pub fn new(overrides: impl IntoIterator<Item = RegionEndpoint>) -> Result<Self, EndpointError> {
         let mut endpoints = Self::default();
         for RegionEndpoint { region, base } in overrides {
@@ -127,8 +127,8 @@ impl Endpoints {
         })
     }
 
-    /// Where a region's IAM is. An overridden region has its IAM at the same address: it is a private cloud, whose identity
-    /// token must not be sent to the public one.
+    /// Where a region's IAM is. An overridden region has its IAM at the same address: it is a private cloud, whose
+    /// identity token must not be sent to the public one.
     pub fn iam(&self, region: &Region) -> String {
         self.overrides.get(region).cloned().unwrap_or_else(|| match region.as_str() {
             EUROPE => format!("https://iam.{region}.myhuaweicloud.eu"),

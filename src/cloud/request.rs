@@ -49,7 +49,7 @@ pub(super) fn signed(
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT_ENCODING, "identity");
     for (name, value) in signed {
-        // Sensitive values are not printed by the HTTP stack. A credential is visible ASCII, so that it converts.
+        // The HTTP stack does not print sensitive values. A credential is visible ASCII, so the conversion cannot fail.
         let Ok(mut value) = HeaderValue::try_from(value) else { continue };
         value.set_sensitive(true);
         request = request.header(name, value);
@@ -57,7 +57,7 @@ pub(super) fn signed(
     Ok(request)
 }
 
-/// As it must stand in the Host header: without the scheme's default port.
+/// The value of the Host header, which leaves out the scheme's default port.
 fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))

@@ -1,7 +1,7 @@
 //! Parses the header `Retry-After`: how long the cloud asks to wait before the next request.
 //!
-//! The result is always within bounds, so that no answer can make the operator poll in a tight loop, or stop polling for a
-//! day.
+//! The result is always within bounds, so that no answer can make the operator poll in a tight loop, or stop polling
+//! for a day.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
         if negative { 0 } else { digits.parse().unwrap_or(u64::MAX) }
     } else {
         let date = httpdate::parse_http_date(value).ok()?;
-        // So is a date after the year 9999.
+        // A date after the year 9999 is clamped too.
         let date = Timestamp::try_from(date).unwrap_or(Timestamp::MAX);
         u64::try_from(date.duration_since(now).as_secs()).unwrap_or(0)
     };

@@ -1,7 +1,7 @@
 //! Signs a request with SDK-HMAC-SHA256, the scheme of Huawei Cloud's API gateway.
 //!
-//! Pure: the same request, credential and time always give the same headers. The tests compare them with headers made by
-//! Huawei's own signer. [`super::client`] sends the request, and must send exactly the bytes that were signed.
+//! Pure: the same request, credential and time always give the same headers. The tests compare them with headers made
+//! by Huawei's own signer. `super::request` builds the request, which must hold exactly the bytes that were signed.
 
 use std::fmt::Write as _;
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(vectors.len(), 20);
         for vector in vectors {
             let query: Vec<_> = vector.query.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-            // These three `sign` adds by itself.
+            // Left out, because `sign` adds these three itself.
             let own = ["Host", "X-Sdk-Date", "X-Security-Token"];
             let headers: Vec<_> = vector
                 .request_headers

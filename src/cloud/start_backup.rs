@@ -1,7 +1,7 @@
 //! Starts a backup of one cluster: the only call that changes anything in the cloud. The operator never makes it.
 //!
-//! One signed POST. The API knows no idempotency key, so that an error says whether the cloud certainly refused, or may
-//! have started a backup whose answer is lost. Finding that backup is left to the caller; nothing is sent twice here.
+//! One signed POST. The API has no idempotency key, so an error says whether the cloud certainly refused, or may have
+//! started a backup whose answer is lost. Finding that backup is left to the caller; nothing is sent twice here.
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -45,7 +45,7 @@ impl Client {
         let request = request::signed(&self.http, Method::POST, (&base, &path), project, credential, now)
             .map_err(StartError::Refused)?;
         let whom = format!("the endpoint of region {}", target.region);
-        // What went wrong on the way may have gone wrong on the way back.
+        // After a transport error the request may have arrived, and only its answer be lost.
         let mut reply = http::exchange(request, &whom).await.map_err(StartError::Unknown)?;
         reply.redact(credential);
         started(&reply, now)

@@ -1,7 +1,8 @@
 //! The target of a poll: one cluster of one project in one region.
 //!
-//! The parts of a target go into a host name and a URL path. Each is parsed once, into a type that can only hold what Huawei
-//! Cloud accepts there, so that no later code has to escape or check it. [`super::region`] knows the host of a region.
+//! The parts of a target go into a host name and a URL path. Each is parsed once, into a type that can only hold what
+//! Huawei Cloud accepts there, so that no later code has to escape or check it. [`super::region`] knows the host of a
+//! region.
 
 use std::fmt;
 use std::sync::Arc;

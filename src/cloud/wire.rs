@@ -1,8 +1,8 @@
 //! Decodes an answer of the snapshot-task API leniently: every field may be absent or of any JSON type.
 //!
-//! A field of the wrong type is left out, and the rest of the answer is used. Only an answer without a list of tasks is an
-//! error, because taking it for an empty list would report that there is no backup. The result is bounded, however large
-//! the answer is. What the tasks mean is left to `controller::plan`.
+//! A field of the wrong type is left out, and the rest of the answer is used. Only an answer without a list of tasks is
+//! an error, because taking it for an empty list would report that there is no backup. The result is bounded, however
+//! large the answer is. What the tasks mean is left to `controller::plan`.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -26,7 +26,7 @@ const MAX_MESSAGE: usize = 256;
 /// An answer that is no list of tasks. No message repeats any of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
-    /// Not JSON, or nested absurdly deep, or not UTF-8.
+    /// Not JSON, or nested too deeply, or not UTF-8.
     #[error("the answer is not JSON")]
     NotJson,
     /// JSON, but no object.
@@ -92,8 +92,9 @@ fn tasks(items: &[Value]) -> (Vec<Task>, usize) {
     (tasks, left_out)
 }
 
-/// The key by which the later of two tasks with one uid is chosen. Nobody promises the order of the answer, so it must not
-/// matter: two tasks with the same times are told apart by phase and progress, and the one that is no success counts.
+/// The key by which the later of two tasks with one uid is chosen. The API promises no order of the answer, so the
+/// order must not matter: two tasks with the same times are told apart by phase and progress, and the one that is no
+/// success counts.
 fn last_change(task: &Task) -> (Option<Timestamp>, Option<Timestamp>, bool, Option<u8>) {
     (task.update_time, task.completion_time, task.phase.as_deref() != Some("Success"), task.progress)
 }
@@ -114,8 +115,8 @@ fn task(item: &Map<String, Value>) -> Option<Task> {
     })
 }
 
-/// The parts of a task in their order. Where there are too many, the rollbacks and the failed ones are kept: they decide
-/// whether the task is a backup, and say why it failed.
+/// The parts of a task in their order. Where there are too many, the rollbacks and the failed ones are kept: they
+/// decide whether the task is a backup, and say why it failed.
 fn items(parts: &[Value]) -> Vec<Item> {
     let mut items: Vec<Item> = parts.iter().filter_map(Value::as_object).map(part).collect();
     if items.len() > MAX_ITEMS {
