@@ -1,6 +1,6 @@
-//! The operator's identity in each region. An identity token is traded at the IAM of the region that a watch names, as
-//! Huawei's SDK does it: a private cloud or a partition of its own, such as eu-west-101, knows no other one, and the token
-//! of one must not travel to another. Every other source gives the same credential in all regions.
+//! The operator's identity in each region. An identity token is exchanged at the IAM of the region that a watch names,
+//! as in Huawei's SDK: a private cloud or a separate partition, such as eu-west-101, accepts no other one, and the
+//! token of one must not be sent to another. Every other source gives the same credential in all regions.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::cloud::{credential::CredentialId, http::HttpError, region::Endpoints,
 /// The operator's identities, one for each IAM.
 #[derive(Debug)]
 pub struct OperatorIdentities {
-    /// For regions without an IAM of their own, and for every region where no IAM is asked.
+    /// For regions without an IAM of their own, and for all regions if the credential does not come from IAM.
     global: Arc<OperatorIdentity>,
     endpoints: Endpoints,
     /// By the base URL of IAM. Those come from a fixed list and from flags, so there are never many.
@@ -23,7 +23,7 @@ pub struct OperatorIdentities {
 }
 
 impl OperatorIdentities {
-    /// Needs a rustls crypto provider installed in the process. Asks nobody yet.
+    /// Needs a rustls crypto provider installed in the process. Sends no request yet.
     pub fn new(config: SourceConfig, endpoints: Endpoints) -> Result<Self, HttpError> {
         let global = Arc::new(OperatorIdentity::new(config)?);
         Ok(Self { global, endpoints, regional: Mutex::default() })
@@ -39,7 +39,7 @@ impl OperatorIdentities {
         regional.entry(iam).or_insert_with_key(|iam| Arc::new(self.global.at(iam))).clone()
     }
 
-    /// To be told when the cloud refused a credential, whichever identity handed it out.
+    /// Call this when the cloud refused a credential, whichever identity handed it out.
     pub fn refused(&self, credential: &CredentialId, now: Timestamp) {
         self.global.refused(credential, now);
         for identity in self.regional.lock().unwrap_or_else(PoisonError::into_inner).values() {

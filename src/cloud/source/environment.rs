@@ -1,7 +1,7 @@
 //! A credential from environment variables: the SDK's own, or those of the API page's samples.
 //!
-//! The two families are never mixed: an access key with the secret key of another account is refused, and Huawei locks an
-//! access key after five refusals.
+//! The two families are never mixed: an access key with the secret key of another account is refused, and Huawei locks
+//! an access key after five refusals.
 
 use super::{Environment, Fetched};
 use crate::cloud::{
@@ -15,8 +15,8 @@ const FAMILIES: [(&str, &str, Option<&str>); 2] = [
     ("CLOUD_SDK_AK", "CLOUD_SDK_SK", None),
 ];
 
-/// Whether any of the variables is set. Half of a pair counts: it is a mistake to report, and another source must not hide
-/// it.
+/// Whether any of the variables is set. Half of a pair counts: it is a mistake to report, and another source must not
+/// hide it.
 pub(super) fn is_set_up(environment: &Environment) -> bool {
     FAMILIES.iter().any(|(ak, sk, _)| environment.get(ak).is_some() || environment.get(sk).is_some())
 }

@@ -1,7 +1,7 @@
 //! A temporary credential as IAM, the pod identity agent and the metadata service issue it.
 //!
-//! The three send one JSON shape with two sets of field names. No message repeats any of an answer: even one that cannot be
-//! read may hold a credential, or the token that was sent.
+//! The three send one JSON shape with two sets of field names. No message repeats any of an answer: even one that
+//! cannot be read may hold a credential, or the token that was sent.
 
 use std::{fs::File, io::Read};
 
@@ -17,7 +17,7 @@ use crate::cloud::{
     time::parse_go_time,
 };
 
-/// The longest token that is accepted.
+/// The most that is read of a token file.
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
 
 #[derive(Deserialize)]
@@ -87,7 +87,7 @@ fn refused(status: u16, whom: &str, advice: &str) -> Fault {
     }
 }
 
-/// The token in a file that the platform replaces now and then, so that it is read anew each time.
+/// The token in a file, which is read with each call because the platform rotates it.
 pub(super) fn token_file(path: &str, variable: &str) -> Result<SecretString, Fault> {
     let invalid = |what: &str| {
         Fault::new(FaultKind::SecretInvalid, format!("the token file named by {variable} {what}"))

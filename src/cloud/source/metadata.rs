@@ -22,7 +22,7 @@ const ADVICE: &str = "give the node an agency, or choose another source with --o
 
 pub(super) async fn fetch(http: &reqwest::Client, base: &str) -> Result<Fetched, Fault> {
     let mut reply = security_key(http, base).await?;
-    // A metadata token may end between the two requests.
+    // The metadata token may have expired between its request and this one.
     if reply.status == 401 {
         reply = security_key(http, base).await?;
     }
@@ -37,7 +37,7 @@ async fn security_key(http: &reqwest::Client, base: &str) -> Result<Reply, Fault
     exchange(request, WHOM).await
 }
 
-/// The token that newer metadata services ask for; older ones do not know it, and do without.
+/// The token that newer metadata services ask for; `None` from older ones, which have no tokens.
 async fn token(http: &reqwest::Client, base: &str) -> Result<Option<HeaderValue>, Fault> {
     let request = http
         .put(format!("{base}/meta-data/latest/api/token"))

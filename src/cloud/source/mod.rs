@@ -1,8 +1,8 @@
 //! The operator's own identity: where its credential comes from when a watch names no Secret.
 //!
-//! One source is chosen, in a fixed order, and its failure is reported rather than passed over: an operator must never
-//! slip from one account into another because the first had a bad minute. Which namespaces the identity serves is left
-//! to the observer of a watch.
+//! One source is chosen, in a fixed order. Its failure is reported and no other source is tried, because the operator
+//! must not switch to another account when the first source fails for a moment. Which namespaces the identity serves is
+//! left to `controller::identity`.
 
 mod by_region;
 mod environment;
@@ -44,19 +44,19 @@ pub enum OperatorCredentials {
     None,
 }
 
-/// Reads environment variables. One that is set to nothing counts as not set.
+/// Reads environment variables. One that is empty or white space counts as not set.
 #[derive(Clone)]
 pub struct Environment(Arc<Variables>);
 
 type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl Environment {
-    /// From any place that has them.
+    /// Variables that a function looks up, for tests.
     pub fn new(read: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
-    /// Of this process.
+    /// The variables of this process.
     pub fn of_process() -> Self {
         Self::new(|name| std::env::var(name).ok())
     }
@@ -78,20 +78,20 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// What an operator may choose about its own identity.
+/// The settings of the operator's own identity.
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
     /// The source.
     pub choice: OperatorCredentials,
-    /// Where the variables of the sources are read, each time anew.
+    /// Where the sources read their variables, with each fetch.
     pub environment: Environment,
     /// For one request to IAM or to the pod identity agent; the metadata service has 3 s.
     pub request_timeout: Duration,
     /// PEM certificates to trust besides the system's.
     pub ca_pem: Option<Vec<u8>>,
-    /// The proxy on the way to IAM, if any.
+    /// The proxy for requests to IAM, if any.
     pub proxy: Option<Proxy>,
-    /// IAM's base URL, unless `HUAWEICLOUD_SDK_IAM_ENDPOINT` names another; [`OperatorIdentities`] takes a region's own.
+    /// IAM's base URL, unless `HUAWEICLOUD_SDK_IAM_ENDPOINT` names another; [`OperatorIdentities`] uses a region's own.
     pub iam: String,
     /// Sent with each request.
     pub user_agent: String,
@@ -124,12 +124,12 @@ pub struct OperatorIdentity {
 }
 
 impl OperatorIdentity {
-    /// Needs a rustls crypto provider installed in the process. Asks nobody yet.
+    /// Needs a rustls crypto provider installed in the process. Sends no request yet.
     pub fn new(config: SourceConfig) -> Result<Self, HttpError> {
         Self::with_metadata_url(config, metadata::URL)
     }
 
-    /// The same with the metadata service elsewhere: for tests, since the real address is part of the platform.
+    /// The same with another address of the metadata service, for tests: the real one is fixed by the platform.
     pub fn with_metadata_url(config: SourceConfig, metadata: &str) -> Result<Self, HttpError> {
         Ok(Self {
             http: http::client(
@@ -146,15 +146,15 @@ impl OperatorIdentity {
         })
     }
 
-    /// The credential to use now, and which one it is: a changed credential has another identity.
+    /// The resolved credential to use now; a changed credential has another id.
     ///
-    /// A temporary credential is renewed well before its end by whoever asks first, while all others go on with the
-    /// old one; a renewal that fails leaves the old one in use until its end.
+    /// A temporary credential is renewed well before it expires. The first caller fetches, and all others get the old
+    /// credential meanwhile; if the renewal fails, the old one is used until it expires.
     pub async fn credential(&self, now: Timestamp) -> Result<ResolvedCredential, Fault> {
         self.renewing.get(now, self.fetch()).await
     }
 
-    /// The credential that is held and still works, and whether it is due for renewal; asks nobody.
+    /// The cached credential while it is valid, and whether it is due for renewal. Sends no request.
     pub fn held(&self, now: Timestamp) -> Option<(ResolvedCredential, bool)> {
         self.renewing.held(now)
     }
@@ -186,7 +186,7 @@ impl OperatorIdentity {
         federated && !oidc::names_iam(environment)
     }
 
-    /// To be told when the cloud refused a credential: the next call fetches anew what may have been revoked.
+    /// Call this when the cloud refused a credential: it may have been revoked, so it is soon fetched anew.
     pub fn refused(&self, identity: &CredentialId, now: Timestamp) {
         self.renewing.refused(identity, now);
     }

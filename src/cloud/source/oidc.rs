@@ -1,4 +1,4 @@
-//! OIDC federation: IAM trades a token of the cluster's own issuer for a temporary credential, in two steps.
+//! OIDC federation: IAM exchanges a token of the cluster's own issuer for a temporary credential, in two steps.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ const IDP_ID: &str = "HUAWEICLOUD_SDK_IDP_ID";
 const TOKEN_FILE: &str = "HUAWEICLOUD_SDK_ID_TOKEN_FILE";
 const IAM: &str = "HUAWEICLOUD_SDK_IAM_ENDPOINT";
 const WHOM: &str = "IAM";
-/// As long as the SDK asks for, in seconds.
+/// The lifetime that the SDK asks for, in seconds.
 const LIFETIME: u32 = 21_600;
 
 pub(super) fn is_set_up(environment: &Environment) -> bool {
@@ -66,8 +66,8 @@ pub(super) async fn fetch(
     read(exchange(request, WHOM).await?, WHOM, advice)
 }
 
-/// As the SDK, a host alone means `https://`. Plain HTTP would show the token to the network, so it may not leave
-/// this host.
+/// As in the SDK, a host alone means `https://`. Plain HTTP would show the token to the network, so it is allowed for
+/// the loopback interface only.
 fn endpoint(text: &str) -> Result<String, Fault> {
     let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url = Url::parse(&text).ok().filter(|url| match url.scheme() {

@@ -1,4 +1,4 @@
-//! CCE pod identity: an agent beside the pod trades the pod's token for a temporary credential.
+//! CCE pod identity: an agent beside the pod exchanges the pod's token for a temporary credential.
 
 use reqwest::{
     Url,

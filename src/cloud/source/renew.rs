@@ -1,6 +1,8 @@
-//! Keeps one credential and renews it in time: single flight, and never at the cost of one that still works.
+//! Caches one credential and renews it before it expires. Concurrent callers share one fetch, and a failed renewal
+//! never discards a credential that still works.
 //!
-//! The clock is passed in, and so is the fetch: a future that is only polled when it is this caller's turn to fetch.
+//! No I/O of its own: the time is passed in, and so is the fetch, a future that is polled only if this caller is the
+//! one to fetch.
 
 use std::{
     fmt,
@@ -14,14 +16,14 @@ use crate::cloud::{
     fault::{Fault, FaultKind},
 };
 
-/// How long before the end a renewal is due; the SDK's number. Of a short life it is half.
+/// How long before its expiry a credential is renewed, as in the SDK; at most half of the time that it has left.
 const LEAD: SignedDuration = SignedDuration::from_mins(40);
-/// Between two renewals while the old credential still works.
+/// The pause between two renewals while the old credential still works.
 const RETRY: SignedDuration = SignedDuration::from_secs(60);
-/// Between two fetches while there is none: long enough that thousands of watches cost one request.
+/// The pause between two fetches while no credential works: long enough that thousands of watches cost one request.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
-/// A credential fresh from its source; without an end it is kept for good.
+/// A credential from its source; one that does not expire is never renewed.
 pub(super) struct Fetched {
     pub credential: Credential,
     pub expires: Option<Timestamp>,
@@ -30,18 +32,18 @@ pub(super) struct Fetched {
 #[derive(Default)]
 pub(super) struct Renewing {
     state: Mutex<State>,
-    /// Held by whoever fetches.
+    /// Held by the caller that fetches.
     turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
     held: Option<Held>,
-    /// The last failure, and until when it answers for a next try.
+    /// The last failure, and until when it is returned without another fetch.
     failed: Option<(Fault, Timestamp)>,
-    /// How many different credentials there were.
+    /// How many different credentials there were: the number in the id of the newest.
     count: u64,
-    /// Tells the credentials of one IAM from those of another.
+    /// The part of each id that tells the credentials of one IAM from those of another.
     place: String,
 }
 
@@ -74,7 +76,7 @@ impl Renewing {
     ) -> Result<ResolvedCredential, Fault> {
         let mut turn = None;
         loop {
-            // Looked at again once it is our turn: somebody else may have renewed while we waited.
+            // Checked again once this caller has the turn: another one may have renewed while it waited.
             match self.with(|state| state.look(now)) {
                 Look::Fresh(current) => return Ok(current),
                 Look::Failed(fault) => return Err(fault),
@@ -91,7 +93,7 @@ impl Renewing {
         }
     }
 
-    /// The credential that is held and still works, and whether it is due for renewal.
+    /// The cached credential while it is valid, and whether it is due for renewal.
     pub fn held(&self, now: Timestamp) -> Option<(ResolvedCredential, bool)> {
         match self.with(|state| state.look(now)) {
             Look::Fresh(current) => Some((current, false)),
@@ -110,7 +112,7 @@ impl Renewing {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        // Nothing in here panics half-way, so that a poisoned state is as good as any.
+        // Ignores poisoning: no change of the state panics half-way, so it is consistent.
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -160,9 +162,9 @@ impl State {
         current
     }
 
-    /// The old credential for as long as it lasts.
+    /// Records a failed fetch, and returns the old credential if it is still valid.
     fn keep(&mut self, fault: Fault, now: Timestamp) -> Result<ResolvedCredential, Fault> {
-        // One line per change, not one per try.
+        // Logs each new failure once, not once per attempt.
         if self.failed.as_ref().is_none_or(|(known, _)| known.message != fault.message) {
             tracing::warn!(reason = %fault.kind, "cannot fetch the operator's own credential, will try again: {fault}");
         }
@@ -295,7 +297,7 @@ mod tests {
         let old = renewing.get(at(90), slow("c", 200)).await.unwrap();
         assert_eq!((old.credential.access_key(), fetches.get()), ("a", 2));
         assert_eq!(first.await.unwrap().credential.access_key(), "b");
-        // One who gives up half-way leaves the turn to the next.
+        // A caller that is dropped while it fetches releases the turn to the next one.
         let mut dropped = Box::pin(renewing.get(at(300), slow("d", 400)));
         assert!(futures::poll!(&mut dropped).is_pending());
         drop(dropped);
