@@ -1,4 +1,5 @@
-//! What to do about what the cloud lists. Pure: a list of tasks in, a decision out.
+//! Decides from the listed tasks whether to start a backup, and finds one whose answer was lost. Pure: no I/O, and the
+//! time is passed in.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ pub enum Decision {
 /// Decides by what is listed. Without `if_older_than` a backup is started whatever there is.
 pub fn decide(report: &Report, if_older_than: Option<Duration>, now: Timestamp) -> Decision {
     let Some(limit) = if_older_than else { return Decision::Start };
-    // As everywhere, an unfinished backup counts only while it is the newest: an older one never ends.
+    // An unfinished backup counts only while it is the newest, as in the status: one that a newer backup has overtaken
+    // may never finish.
     if let Some(running) = report.newest_backup().filter(|task| !is_finished(task)) {
         return Decision::Follow(running.uid.clone());
     }
@@ -34,7 +36,7 @@ pub fn decide(report: &Report, if_older_than: Option<Duration>, now: Timestamp) 
     }
 }
 
-/// The backup that a request started whose answer was lost.
+/// The result of [`find`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// None is listed that could be it.
@@ -45,8 +47,9 @@ pub enum Found {
     Several(Vec<String>),
 }
 
-/// Looks for it: a backup that was not listed `before` the request and is younger than all that were. Times are compared
-/// with each other and never with this host's clock, which may differ from the cloud's by minutes.
+/// Looks for the backup that a request started whose answer was lost: one that was not listed `before` the request and
+/// is younger than all that were. Times are compared with each other and never with this host's clock, which may differ
+/// from the cloud's by minutes.
 pub fn find(before: &Report, after: &Report) -> Found {
     let youngest = backups(before).filter_map(born).max();
     let is_new = |task: &&TaskStatus| {
@@ -73,7 +76,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    /// All times are seconds after the epoch; `report` looks at second 100, this test at second 10,000.
+    /// All times are seconds after the epoch. The report is built at second 100, the decision is made at second 10,000.
     fn decided(tasks: &[Task], if_older_than: Option<Duration>) -> Decision {
         decide(&report(&mut builder(), tasks), if_older_than, Timestamp::from_second(10_000).unwrap())
     }
@@ -119,7 +122,7 @@ mod tests {
             (vec![old(), task("new", "Init", 60)], Found::One("new".into())),
             (vec![task("new", "Failed", 60)], Found::One("new".into())),
             (vec![old(), untimed("new")], Found::One("new".into())),
-            // Such as one that an earlier answer left out.
+            // Created before the listed one, so not by the request: an earlier answer may have left it out.
             (vec![old(), task("older", "Success", 40)], Found::None),
             (vec![old(), rollback(task("new", "Running", 60))], Found::None),
             (

@@ -35,7 +35,7 @@ impl From<PollError> for Error {
 }
 
 impl Error {
-    /// The exit code of the contract.
+    /// The exit code that `--help` documents.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Tasks(error) => error.exit_code(),
@@ -43,7 +43,7 @@ impl Error {
         }
     }
 
-    /// Whether who runs the command knows it already.
+    /// Whether the command ends without a message: the user ended it, or the reader of its output did.
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::Tasks(error) if error.is_silent())
     }

@@ -1,5 +1,5 @@
-//! `cce-backup-watch backup`: starts one backup and follows it to its end. The only command that changes anything in the
-//! cloud.
+//! `cce-backup-watch backup`: starts one backup and follows it to its end. The only command that changes anything in
+//! the cloud.
 //!
 //! ```text
 //! args → look      the tasks before the request, with the poll of `tasks`
@@ -8,7 +8,8 @@
 //!      → follow    the loop of `tasks --wait`, for this one backup
 //! ```
 //!
-//! The request is never sent twice: after it, whatever happens, this process only looks.
+//! The request is never sent twice, since a second one could start a second backup: once it is sent, this process only
+//! reads.
 
 mod decide;
 pub mod error;
@@ -84,7 +85,8 @@ enum Request {
 }
 
 impl Backup<'_> {
-    /// Everything up to the verdict. May be dropped at any point: `request` says how far it came.
+    /// Everything up to the verdict. A time-out or a signal may drop this future at any point; `request` then says how
+    /// far it came.
     async fn steps(&mut self) -> Result<Verdict, Error> {
         let before = self.follow.answer().await?;
         let decision = decide(&before, self.args.if_older_than, Timestamp::now());
@@ -149,7 +151,7 @@ impl Backup<'_> {
         });
     }
 
-    /// The verdict as it is returned, after the result is written and what goes on is said.
+    /// Writes the result, says what goes on without this process, and returns the verdict.
     fn end(mut self, outcome: Result<Option<Verdict>, Error>) -> Result<Verdict, Error> {
         let mode = Mode::Wait { timeout: self.args.timeout, watch: self.args.watch };
         let is_signalled =
@@ -159,7 +161,7 @@ impl Backup<'_> {
             self.follow.note(&self.left_behind());
         }
         let outcome = match (outcome, &mut self.request) {
-            // Its end is known to nobody: that is worse than a time-out.
+            // Not a plain time-out: whether a backup was started is not known.
             (Ok(None), Request::Sent(lost)) => {
                 let lost = lost.take().unwrap_or_else(|| start::unanswered(&self.target));
                 Err(Error::Unknown { lost, found: "the time is up".to_owned() })
@@ -175,7 +177,7 @@ impl Backup<'_> {
         }
     }
 
-    /// What goes on when this process is ended.
+    /// The message on what goes on after this process has ended.
     fn left_behind(&self) -> String {
         match &self.request {
             Request::NotSent => "ended before a backup was started".to_owned(),

@@ -14,11 +14,11 @@ use crate::cloud::{
 };
 use crate::tasks::{poll::told, report::Report};
 
-/// How often the tasks are looked at for a backup whose answer was lost: the cloud may list it a moment later.
+/// How many polls look for a backup whose answer was lost: the cloud may list it a moment later.
 const LOOKS: u32 = 5;
 
 impl Backup<'_> {
-    /// Starts a backup and returns its uid. `before` is what was listed before.
+    /// Starts a backup and returns its uid. `before` is the report before the request.
     pub(super) async fn start(&mut self, before: &Report) -> Result<String, Error> {
         let (client, target, credential) = self.follow.poll().ready().await?;
         self.request = Request::Sent(None);
@@ -41,7 +41,8 @@ impl Backup<'_> {
         }
     }
 
-    /// After a refusal: the backup that another process started in between, if one is as good.
+    /// After a refusal with `--if-older-than`: the uid of a backup that another process started in the meantime, if
+    /// there is one that serves as well.
     async fn instead(&mut self, fault: Fault) -> Result<String, Error> {
         if self.args.if_older_than.is_none() || fault.kind != FaultKind::RequestRejected {
             return Err(Error::Refused(fault));
@@ -56,7 +57,7 @@ impl Backup<'_> {
         }
     }
 
-    /// The backup that the request has started, as far as that can be told.
+    /// The uid of the backup that the request has started, if exactly one can be it.
     async fn search(&mut self, before: &Report, lost: Fault) -> Result<String, Error> {
         for look in 1..=LOOKS {
             let report = match self.follow.answer().await {
@@ -80,7 +81,7 @@ impl Backup<'_> {
     }
 }
 
-/// Why nothing is known of a request whose answer was still awaited.
+/// The fault of a request whose answer was still awaited when the time was up.
 pub(super) fn unanswered(target: &Target) -> Fault {
     let message = format!("the endpoint of region {} did not answer in time", target.region);
     Fault::new(FaultKind::CloudUnavailable, message)

@@ -1,4 +1,5 @@
-//! The live progress bar of `--watch` on a terminal, drawn on standard error, so that standard output holds results alone.
+//! The live progress bar of `--watch` on a terminal, drawn on standard error, so that standard output holds results
+//! alone.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::controller::plan::record::is_finished;
 /// How often the spinner moves, to show that the command is alive between two polls.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The bar; gone from the terminal when dropped.
+/// The bar, which is removed from the terminal when dropped.
 pub struct Bar {
     drawn: ProgressBar,
     running: ProgressStyle,

@@ -1,5 +1,5 @@
-//! Where the access key of a command comes from: this process's own identity, found as the operator finds its own, or a
-//! Secret.
+//! Gets the access key of a command: from a Secret, or as this process's own identity, which is found like the
+//! operator's. When to ask again after a failure is left to the caller.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub struct Own {
 }
 
 impl Credentials {
-    /// The source that the flags name. Reads nothing yet.
+    /// The source that the flags name. Reads no credential yet.
     pub async fn new(args: &CredentialArgs, region: &Region, http: &ClientConfig) -> Result<Self, Error> {
         if let Some(name) = args.secret.clone() {
             let client = KubeClient::try_default().await.map_err(Error::Access)?;
@@ -54,7 +54,7 @@ impl Credentials {
         Ok(Self::Own(Box::new(Own { identity, source: args.credentials, proven: false })))
     }
 
-    /// The credential as it is now: a wait may outlast a temporary one.
+    /// The credential as of now. It is asked for with each poll, because a wait may outlast a temporary one.
     pub async fn get(&mut self) -> Result<Arc<Credential>, PollError> {
         match self {
             Self::Own(own) => own.credential().await,
@@ -70,7 +70,8 @@ impl Own {
                 self.proven = true;
                 Ok(read.credential)
             }
-            // With `auto` there may be no source at all, and then none will appear: waiting would never end.
+            // With `auto` there may be no source at all. None will appear while the command runs, so waiting would
+            // never end.
             Err(fault) if self.source == CredentialSource::Auto && !self.proven => {
                 Err(PollError::NoCredential(fault))
             }

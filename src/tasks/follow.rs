@@ -1,7 +1,7 @@
 //! The loop: poll, show what changed, and go on until the newest backup is finished, the time is up, or a signal comes.
 //!
-//! After a fault that may pass it shows the fault and polls again; any other fault ends the loop. [`super::gate`] decides when
-//! the wait is over.
+//! After a fault that may pass it shows the fault and polls again; any other fault ends the loop. [`super::gate`]
+//! decides when the wait is over.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Follow {
         Self { poll, show, interval, report: None, trouble: None }
     }
 
-    /// Follows until the gate opens, or the error that ends the command.
+    /// Follows until the gate opens, the time is up, or an error ends the command; then writes the result.
     pub async fn run(mut self, mut gate: Gate, mode: Mode, output: Output) -> Result<Verdict, Error> {
         let timeout = timeout(mode);
         let outcome = bounded(self.until(&mut gate, timeout.is_some()), timeout).await;
@@ -83,22 +83,22 @@ impl Follow {
         Ok(())
     }
 
-    /// Says something on standard error.
+    /// Writes a message to standard error.
     pub fn note(&self, text: &str) {
         self.show.note(text);
     }
 
-    /// What polls, for another call to the cloud.
+    /// The [`Poll`], for another call with its client and credential.
     pub fn poll(&mut self) -> &mut Poll {
         &mut self.poll
     }
 
-    /// Ends the bar.
+    /// Removes the bar from the terminal.
     pub fn quiet(&mut self) {
         self.show.end();
     }
 
-    /// Writes the result, if each change was none already. Without an outcome the time was up.
+    /// Writes the result, unless each change was written as one. An outcome of `None` means that the time was up.
     pub fn end(
         mut self,
         outcome: Result<Option<Verdict>, Error>,
@@ -108,7 +108,7 @@ impl Follow {
     ) -> Result<Verdict, Error> {
         self.show.end();
         let outcome = outcome?;
-        // The last state is shown also where the wait was in vain.
+        // The last state is written after a time-out too.
         if let (Mode::Wait { watch: false, .. }, Some(report)) = (mode, &self.report) {
             show::result(report, output)?;
         }
@@ -146,7 +146,7 @@ fn timeout(mode: Mode) -> Option<Duration> {
     }
 }
 
-/// Runs a future until it ends, a signal comes, or the time is up; `None` for the last.
+/// Runs a future until it ends, a signal comes, or the time is up, which gives `None`.
 pub async fn bounded<T, E: From<Error>>(
     work: impl Future<Output = Result<T, E>>,
     timeout: Option<Duration>,
@@ -155,7 +155,7 @@ pub async fn bounded<T, E: From<Error>>(
     tokio::select! {
         outcome = work => outcome.map(Some),
         signal = ended => Err(Error::Signalled(signal).into()),
-        // The time-out ends also a request that is under way.
+        // Dropping `work` cancels a request that is under way.
         () = elapsed(timeout) => Ok(None),
     }
 }

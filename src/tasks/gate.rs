@@ -1,4 +1,5 @@
-//! Decides from one report after another when a wait is over, and how it ended. Pure.
+//! Decides from one report after another when a wait is over, and with which verdict. Pure: the caller polls, and
+//! passes the time.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The exit code of the contract.
+    /// The exit code that `--help` documents.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Succeeded | Self::Open => 0,
@@ -31,7 +32,7 @@ impl Verdict {
     }
 }
 
-/// How one task stands, whatever its age.
+/// The verdict on one task, whatever its age.
 pub fn verdict_of(task: &TaskStatus) -> Verdict {
     match task.phase.as_deref() {
         Some(SUCCESS) => Verdict::Succeeded,
@@ -40,14 +41,15 @@ pub fn verdict_of(task: &TaskStatus) -> Verdict {
     }
 }
 
-/// How the newest backup stands, for a single look. With `newer_than` only what ended within that time counts.
+/// The verdict on the newest backup, for a command that polls once. With `newer_than`, only a backup that ended within
+/// that time counts.
 pub fn verdict(report: &Report, newer_than: Option<Duration>, now: Timestamp) -> Verdict {
     let verdict = report.newest_backup().map_or(Verdict::Open, |task| recent(task, newer_than, now));
     if newer_than.is_some() && verdict == Verdict::Open { Verdict::NotRecent } else { verdict }
 }
 
-/// How a task stands if it ended within `newer_than`. Without a readable time a failure counts and a success does not, so
-/// that the gate fails safe.
+/// The verdict on a task, or `Open` if it did not end within `newer_than`. Without a readable time a failure counts and
+/// a success does not, so that the gate fails safe.
 fn recent(task: &TaskStatus, newer_than: Option<Duration>, now: Timestamp) -> Verdict {
     let verdict = verdict_of(task);
     let Some(limit) = newer_than else { return verdict };
@@ -91,7 +93,7 @@ impl Gate {
         Self { wanted: Wanted::Task(uid.into()), awaited: None }
     }
 
-    /// The backup that is looked at, if it is listed.
+    /// The backup that decides, if it is listed.
     pub fn subject<'a>(&self, report: &'a Report) -> Option<&'a TaskStatus> {
         match &self.wanted {
             Wanted::Newest(_) => report.newest_backup(),
@@ -101,8 +103,8 @@ impl Gate {
 
     /// The verdict, once the wait is over.
     ///
-    /// A running backup may vanish from the list, and an older one is then the newest. That one must not end the wait: only
-    /// the awaited backup or a newer one does.
+    /// A running backup may vanish from the list, and an older one is then the newest. That one must not end the wait:
+    /// only the awaited backup or a newer one does.
     pub fn look(&mut self, report: &Report, now: Timestamp) -> Option<Verdict> {
         let subject = self.subject(report)?;
         if !self.may_follow(report, subject) {
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
     use crate::cloud::Task;
 
-    /// The `second` that is a hundred seconds after the epoch.
+    /// A hundred seconds after the epoch.
     fn now() -> Timestamp {
         Timestamp::from_second(100).unwrap()
     }

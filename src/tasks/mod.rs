@@ -1,5 +1,5 @@
-//! `cce-backup-watch tasks`: the same poll as the operator's, without Kubernetes; for trying credentials, for a look at
-//! a backup, and as a gate in CI.
+//! `cce-backup-watch tasks`: polls one cluster as the operator does, without a resource in Kubernetes: to try
+//! credentials, to look at a backup, or as a gate in CI.
 //!
 //! ```text
 //! args → poll      credential, then the tasks of the cluster           (the only I/O besides the output)
@@ -62,7 +62,7 @@ pub(crate) fn on_runtime<T, E>(
         Err(error) => return Err(failed(Error::Runtime(error))),
     };
     let result = runtime.block_on(command);
-    // What is still under way must not keep the process from ending.
+    // Dropping the runtime would wait for blocking tasks, such as a DNS lookup, and delay the end of the process.
     runtime.shutdown_background();
     result
 }

@@ -1,4 +1,4 @@
-//! One poll: the credential, then the tasks of the cluster, as a report. What a series of polls means is left to
+//! One poll: gets the credential, asks for the tasks of the cluster, and returns a report. Repeating it is left to
 //! [`super::follow`].
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub enum PollError {
     Kubernetes {
         /// Of `--secret`.
         name: SecretName,
-        /// Kubernetes' own words.
+        /// The error of the Kubernetes client.
         source: kube::Error,
     },
 }
@@ -113,7 +113,7 @@ impl Poll {
         })
     }
 
-    /// The client, the cluster and the credential as it is now, for another call.
+    /// The client, the cluster and the credential as of now, for another call.
     pub async fn ready(&mut self) -> Result<(&Client, &Target, Arc<Credential>), PollError> {
         let credential = self.credentials.get().await?;
         Ok((&self.client, &self.target, credential))
@@ -132,7 +132,7 @@ impl Poll {
     }
 }
 
-/// How the cloud is reached, as the flags say.
+/// The configuration of the cloud client that the flags give. Reads the file of `--ca-file`.
 pub fn client_config(cloud: &CloudArgs) -> Result<ClientConfig, Error> {
     Ok(ClientConfig {
         request_timeout: cloud.request_timeout,

@@ -1,5 +1,5 @@
-//! An answer of the cloud as the fields of a resource's status. The operator's own record builds it, so that this command and
-//! the operator never disagree.
+//! An answer of the cloud as the fields of a resource's status. The operator's own record builds it, so that this
+//! command and the operator never disagree.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::controller::plan::record::{Record, is_backup};
 /// The most tasks in a report: the highest `historyLimit` of a resource.
 const HISTORY: i32 = 50;
 
-/// The result of a poll; its JSON form is part of the contract.
+/// The result of a poll. Scripts rely on its JSON form.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -58,12 +58,12 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// With nothing on record.
+    /// A builder that has seen no answer yet.
     pub fn new(target: &Target) -> Self {
         Self { target: target.clone(), known: ClusterBackupWatchStatus::default() }
     }
 
-    /// What the answer says.
+    /// The report on an answer, which the next report starts from.
     pub fn report(&mut self, answer: &Answer, now: Timestamp) -> Report {
         self.known = Record::merge(&self.known, answer, HISTORY, now).status();
         let mut status = self.known.clone();

@@ -61,7 +61,7 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
-/// As a flag would be written: `1h 30m`.
+/// A duration for people, such as `1h 30m`.
 pub fn written(duration: Duration) -> String {
     SignedDuration::try_from(duration)
         .map_or_else(|_| format!("{duration:?}"), |duration| format!("{duration:#}"))
@@ -79,8 +79,8 @@ pub struct Show {
 }
 
 impl Show {
-    /// For this output. With `watch` each change is a result. A bar, if one is wanted, is drawn on standard error: only
-    /// where that is a terminal and, with `watch`, standard output is one too.
+    /// With `watch`, each change is a result. A bar, if wanted, is drawn on standard error, but only if that is a
+    /// terminal and, with `watch`, standard output is one too.
     pub fn new(output: Output, watch: bool, bar: bool) -> Self {
         let stdout = io::stdout().is_terminal();
         let live =
@@ -95,7 +95,7 @@ impl Show {
         }
     }
 
-    /// Shows what is new in an answer. The bar is that of `subject`, the backup that is waited for.
+    /// Shows what is new in an answer. The bar shows `subject`, the backup that is waited for.
     pub fn report(&mut self, report: &Report, subject: Option<&TaskStatus>) -> Result<(), Error> {
         if let Some(bar) = &self.bar {
             bar.set(subject);
@@ -127,7 +127,7 @@ impl Show {
         for task in changed(self.before.as_ref(), report).into_iter().rev() {
             let old = self.before.as_ref().and_then(|before| before.task(&task.uid));
             if self.watch {
-                // The bar shows the progress.
+                // The bar shows the progress, so beside it only a new phase gets a line.
                 if self.bar.is_none() || old.is_none_or(|old| old.phase != task.phase) {
                     self.print(&line(task, now, self.colour))?;
                 }
@@ -154,7 +154,7 @@ impl Show {
         self.trouble = Some(steady);
     }
 
-    /// Ends the bar.
+    /// Removes the bar from the terminal.
     pub fn end(&mut self) {
         self.bar = None;
     }
@@ -163,7 +163,7 @@ impl Show {
         self.aside(|| print(text))
     }
 
-    /// Says something on standard error.
+    /// Writes a message to standard error.
     pub fn note(&self, text: &str) {
         self.aside(|| eprintln!("{text}"));
     }
@@ -177,7 +177,8 @@ impl Show {
     }
 }
 
-/// The tasks whose phase or progress is new, newest first. Of the first answer: the newest backup, and what runs.
+/// The tasks whose phase or progress is new, newest first. Of the first answer, these are the newest backup and
+/// everything unfinished.
 fn changed<'a>(before: Option<&Report>, report: &'a Report) -> Vec<&'a TaskStatus> {
     let is_new = |task: &&TaskStatus| match before {
         None => !is_finished(task) || report.newest_backup().is_some_and(|newest| newest.uid == task.uid),
@@ -188,8 +189,8 @@ fn changed<'a>(before: Option<&Report>, report: &'a Report) -> Vec<&'a TaskStatu
     report.tasks().iter().filter(is_new).collect()
 }
 
-/// The backups that were running and are no longer listed. Finished ones are not among them: the cloud may drop those at any
-/// time.
+/// The backups that were running and are no longer listed. Finished ones are not among them: the cloud may drop those
+/// at any time.
 fn vanished<'a>(before: Option<&'a Report>, report: &Report) -> Vec<&'a TaskStatus> {
     let before = before.map(Report::tasks).unwrap_or_default();
     before

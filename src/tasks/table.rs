@@ -97,7 +97,7 @@ pub fn message(task: &TaskStatus) -> Option<String> {
     }
 }
 
-/// To the second, in UTC.
+/// A time in UTC, cut to the second.
 pub fn seconds(time: Timestamp) -> String {
     let whole = time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc));
     whole.unwrap_or(time).to_string()
