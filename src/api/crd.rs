@@ -17,8 +17,8 @@ pub fn crd() -> CustomResourceDefinition {
         if let Some(status) = properties.get_mut("status") {
             finish_status(status);
         }
-        // A field that is not nullable and is set to null is dropped by the API server. So `credentials: null` is stored as
-        // if the field were left out, which is how every rule and the operator read it.
+        // A field that is not nullable and is set to null is dropped by the API server. So `credentials: null` is
+        // stored as if the field were left out, which is how every rule and the operator read it.
         let spec = properties.get_mut("spec").and_then(|spec| spec.properties.as_mut());
         if let Some(credentials) = spec.and_then(|spec| spec.get_mut("credentials")) {
             credentials.nullable = None;
@@ -28,8 +28,8 @@ pub fn crd() -> CustomResourceDefinition {
     crd
 }
 
-/// Joins the lines of each paragraph: `kubectl explain` wraps them to the reader's terminal, and would keep the breaks of
-/// our source.
+/// Joins the lines of each paragraph: `kubectl explain` wraps them to the reader's terminal, and would keep the breaks
+/// of our source.
 fn unwrap_descriptions(schema: &mut JSONSchemaProps) {
     if let Some(description) = &mut schema.description {
         let paragraphs = description.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));

@@ -1,16 +1,16 @@
 //! Parses durations as Go writes them, such as `1h30m`, and refuses those that no clock can hold.
 //!
-//! kube's own parser panics at a part that is negative or too large. Such a value can be stored where somebody changed the
-//! definition; each decoding of the resource would then panic, and the operator could never start.
+//! kube's own parser panics at a part that is negative or too large. Such a value can be stored if somebody has changed
+//! the definition in the cluster; each decoding of the resource would then panic, and the operator could never start.
 
 use kube::core::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 /// The longest text.
 pub const MAX_BYTES: usize = 32;
-/// What the API server takes for a duration. The digits are enough for a year in any unit, and few enough that a text of
-/// [`MAX_BYTES`] is always within the 292 years that CEL can hold: a longer duration would be refused in CEL's words, which
-/// say nothing of the limits.
+/// What the API server takes for a duration. The digits are enough for a year in any unit, and few enough that a text
+/// of [`MAX_BYTES`] is always within the 292 years that CEL can hold: a longer duration would be refused in CEL's
+/// words, which say nothing of the limits.
 pub const PATTERN: &str =
     r"^([0-9]{1,4}(\.[0-9]+)?h|[0-9]{1,6}(\.[0-9]+)?m|[0-9]{1,8}(\.[0-9]+)?s|[0-9]{1,11}(\.[0-9]+)?ms)+$";
 /// The largest number before a unit. As hours it is 11 million years, which a `Duration` still holds.
@@ -31,13 +31,13 @@ pub fn parse(text: &str) -> Option<Duration> {
     if text.is_empty() || text.len() > MAX_BYTES { None } else { text.parse().ok() }
 }
 
-/// For a field that is there.
+/// Deserializes a duration that must not be null.
 pub fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text).ok_or_else(|| de::Error::custom("expected a duration such as 1h30m"))
 }
 
-/// For a field that may be null.
+/// Deserializes a duration that may be null.
 pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     let read =

@@ -16,7 +16,7 @@ pub use reason::{EventReason, Reason};
 pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterType, Credentials, SecretRef};
 pub use status::{ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus};
 
-/// A resource, or why it cannot be decoded: one that cannot stops none of the others.
+/// A resource, or why it cannot be decoded: one that cannot be decoded must not stop the watch of all others.
 pub type Guarded = DeserializeGuard<ClusterBackupWatch>;
 
 /// The version of the resource, as its manifests name it.
@@ -25,7 +25,8 @@ pub const API_VERSION: &str = "cce.backupwatch.io/v1alpha1";
 /// The kind of the resource.
 pub const KIND: &str = "ClusterBackupWatch";
 
-/// Any new value polls once now; the value is echoed into `status.lastHandledReconcileAt`.
+/// The annotation that requests a poll: each new value polls once, now, and is echoed into
+/// `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "cce.backupwatch.io/requestedAt";
 
 /// The name under which this operator owns fields and reports Events.

@@ -28,8 +28,8 @@ pub fn duration(field: &str, min: &str, max: &str) -> Rule {
     ))
 }
 
-/// The first duration is not above the second. Where one is no duration, or the first is above its greatest value or the
-/// second below its least, its own rule says so, and one mistake is one error.
+/// The first duration is not above the second. The rule holds if one of them is no duration, the first is above
+/// `greatest` or the second below `least`: the field's own rule reports that, and one mistake must be one error.
 pub fn not_above(lower: &str, greatest: &str, upper: &str, least: &str) -> Rule {
     let pattern = duration::PATTERN;
     Rule::new(format!(

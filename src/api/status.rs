@@ -1,4 +1,4 @@
-//! The `status`: what the operator saw of the cluster's backups, and what it makes of it.
+//! The `status`: what the operator saw of the cluster's backups, and the verdicts on it.
 
 // The comments become the text of `kubectl explain`, which knows no backticks.
 #![allow(clippy::doc_markdown)]

@@ -5,7 +5,7 @@ use clap::Args;
 use super::UsageError;
 use crate::cloud::target::{ClusterId, ClusterType, ProjectId, Region, Target};
 
-/// The project of Huawei's own SDKs.
+/// The variable from which Huawei's own SDKs take the project.
 const SDK_PROJECT_ID: &str = "HUAWEICLOUD_SDK_PROJECT_ID";
 
 /// Which cluster.

@@ -81,13 +81,13 @@ pub struct ControllerArgs {
 }
 
 impl ControllerArgs {
-    /// This process as a shard, whose name is that of its host; `None` if it is none.
+    /// This process as a shard that is named after its host; `None` without `--sharding-ring`.
     pub fn shard(&self, host: &str) -> Result<Option<Ring>, String> {
         let Some(name) = &self.sharding_ring else { return Ok(None) };
         Ok(Some(Ring::new(name, &ring(host)?)))
     }
 
-    /// The rate of an account.
+    /// The rate limit of an account.
     pub fn limit(&self) -> Limit {
         Limit { rate: self.account_rate, burst: self.account_burst }
     }

@@ -50,7 +50,7 @@ impl From<CredentialSource> for OperatorCredentials {
     }
 }
 
-/// A Secret of any namespace; nothing that could lead to another path of the API server.
+/// A Secret of any namespace. Both names are checked, so that they cannot lead to another path of the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretName {
     /// Its namespace.

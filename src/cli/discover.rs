@@ -102,7 +102,7 @@ pub struct DiscoverArgs {
 }
 
 impl DiscoverArgs {
-    /// The projects to list, each once, in a steady order.
+    /// The projects to list, each once and sorted.
     pub fn projects(&self) -> Result<Vec<ProjectId>, UsageError> {
         let mut projects = self.project_id.clone();
         if projects.is_empty() {

@@ -50,7 +50,7 @@ pub fn completion(shell: Shell, argv0: Option<&OsStr>) -> io::Result<()> {
     })
 }
 
-/// Written to memory first: the generators panic where a reader has gone.
+/// Writes to memory first, because the generators panic if the reader of the output has gone.
 fn script(shell: impl aot::Generator, name: &str) -> String {
     let mut script = Vec::new();
     aot::generate(shell, &mut Cli::command(), name, &mut script);
@@ -81,7 +81,7 @@ pub fn page(page: Option<&Page>) -> io::Result<()> {
 fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // A reader that has seen enough is no failure.
+        // A reader such as `head` may close the pipe early, which is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }

@@ -1,7 +1,8 @@
 //! The command line: every command's flags, their values, and what is made from their definition.
 //!
-//! Nothing here does any work: [`crate::operator`] and the modules of the other commands take the parsed flags. Each flag can also be set in
-//! the environment: `CBW_` and the flag in upper snake case.
+//! Nothing here runs a command, except that [`manual`] prints completions and man pages: [`crate::operator`] and the
+//! modules of the other commands take the parsed flags. Each flag can also be set in the environment, as `CBW_` and the
+//! flag in upper snake case; that of the probe has the prefix `CBW_PROBE_`.
 
 pub mod backup;
 mod cloud;

@@ -12,9 +12,9 @@ use super::{
     value::{duration, log_filter},
 };
 
-/// As often as Huawei's own tools ask.
+/// How long `--wait` waits without `--timeout`.
 const TIMEOUT: Duration = Duration::from_mins(30);
-/// Faster polls show nothing new and spend the account's rate.
+/// The shortest interval: faster polls show nothing new and use up the account's rate limit.
 const FASTEST: Duration = Duration::from_secs(1);
 
 // In ASCII and in short lines, because it is part of the man page too.

@@ -17,7 +17,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The name of a ring, or of a shard: an object's name that also fits a label.
+/// The name of a ring, or of a shard: an object's name that is also a valid label value.
 pub(super) fn ring(text: &str) -> Result<String, String> {
     if is_object_name(text) && text.len() <= 63 {
         Ok(text.to_owned())
@@ -26,7 +26,7 @@ pub(super) fn ring(text: &str) -> Result<String, String> {
     }
 }
 
-/// Whether Kubernetes takes this for the name of an object, and no part of a path.
+/// Whether Kubernetes accepts this as an object's name. Such a name cannot change the path of a request.
 pub(super) fn is_object_name(text: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
