@@ -1,5 +1,5 @@
-//! The time, as a parameter: whatever decides by it takes a [`Clock`], so that the histories (the deterministic simulation)
-//! and the tests can make it up.
+//! The clock as a parameter: code that decides by the time takes a [`Clock`], so that the histories (the deterministic
+//! simulation) and the tests can control the time.
 
 use std::time::Instant;
 

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let called = std::env::args_os().next();
     let matches = Cli::called(called.as_deref()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    // The one TLS provider, for kube and reqwest alike. It is refused only where one is installed already.
+    // Both kube and reqwest use this TLS provider. Installing it fails only if one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = match cli.command {
         Command::Controller(args) => block_on(operator::run(*args)),
@@ -38,10 +38,10 @@ fn main() -> ExitCode {
 type Failure = Box<dyn std::error::Error>;
 
 fn block_on<E: Into<Failure>>(future: impl Future<Output = Result<(), E>>) -> Result<(), Failure> {
-    // One thread: with more, they mostly wake each other, which doubles what a poll costs.
+    // One thread: several would spend their time on waking each other, which doubles the cost of a poll.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(future);
-    // What is still under way must not keep the process from ending.
+    // Dropping the runtime would wait for blocking tasks, such as a DNS lookup, and delay the end of the process.
     runtime.shutdown_background();
     result.map_err(Into::into)
 }

@@ -1,7 +1,8 @@
 //! Counters and histograms of the operator's own work, and the registry that every other metric is added to.
 //!
-//! No URL with a path, no task and no message is ever a label. The metrics of each watch are in
-//! [`crate::serve::resource_metrics`], those of the polling engine in [`crate::serve::poll_metrics`].
+//! No label ever holds a URL with a path, a task or a message, because there is no limit to their number. The metrics
+//! of each watch are in [`crate::serve::resource_metrics`], those of the polling engine in
+//! [`crate::serve::poll_metrics`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ struct ByReason {
     result: &'static str,
 }
 
-/// The operator's own metrics. Cheap to clone; clones count together.
+/// The operator's own metrics. Cheap to clone; clones share their values.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
@@ -114,7 +115,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A counter that is there from the start shows its first increase too.
+    /// Creates the counters with 0: `increase()` in Prometheus misses the first increase of one that appears with it.
     fn start_at_zero(&self) {
         for result in ["success", "error"] {
             let _ = self.reconciles.get_or_create(&ByResult { result });
@@ -127,7 +128,7 @@ impl Metrics {
         let _ = self.api_requests.get_or_create(&ByCode { code: "200".to_owned() });
     }
 
-    /// Adds what is collected at each scrape.
+    /// Adds a collector, which is read at each scrape.
     pub fn collect(&self, collector: impl prometheus_client::collector::Collector) {
         self.lock().register_collector(Box::new(collector));
     }
@@ -139,34 +140,34 @@ impl Metrics {
         Ok(text)
     }
 
-    /// A reconcile ended.
+    /// Counts a reconcile that ended, and observes how long it took.
     pub fn reconciled(&self, result: &'static str, took: Duration) {
         self.reconciles.get_or_create(&ByResult { result }).inc();
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// A status was written, or not.
+    /// Counts a write of a status, by its result.
     pub fn status_written(&self, result: &'static str) {
         self.status_writes.get_or_create(&ByResult { result }).inc();
     }
 
-    /// An Event was published, or not.
+    /// Counts an Event, by its reason and result.
     pub fn event_published(&self, reason: &'static str, result: &'static str) {
         self.events.get_or_create(&ByReason { reason, result }).inc();
     }
 
-    /// A request to the cloud begins.
+    /// Starts to measure a request to the cloud.
     pub fn request(&self) -> RequestTimer<'_> {
         RequestTimer { metrics: self, begun: Instant::now() }
     }
 
-    /// This process works, or stands by.
+    /// Says whether this process works (true) or stands by.
     pub fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {
-        // Encoding changes nothing, so a panic in it leaves the registry whole.
+        // Ignores poisoning: encoding does not change the registry, so a panic in it leaves the registry consistent.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -178,12 +179,12 @@ pub struct RequestTimer<'a> {
 }
 
 impl RequestTimer<'_> {
-    /// The request ended, with this fault if with any.
+    /// Counts the request, by the HTTP status or the fault with which it ended.
     pub fn ended(self, fault: Option<&Fault>) {
         let code = match fault {
             None => "200".to_owned(),
             Some(Fault { http_status: Some(status @ 400..), .. }) => status.to_string(),
-            // A 200 that is no answer must not pass for one.
+            // A 200 that cannot be decoded is counted by its fault, so that it does not pass for a success.
             Some(Fault { kind, .. }) => kind.to_string(),
         };
         self.metrics.api_requests.get_or_create(&ByCode { code }).inc();

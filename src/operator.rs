@@ -1,4 +1,5 @@
-//! `cce-backup-watch controller`: puts the parts together and runs them until a signal, or until one of them ends.
+//! `cce-backup-watch controller`: builds the parts of the operator from the flags, and runs them until a signal or
+//! until one of them ends.
 
 use std::collections::BTreeMap;
 use std::hash::RandomState;
@@ -41,7 +42,7 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Why the operator ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The flags do not fit.
+    /// The flags `--region-endpoint` do not fit together.
     #[error("--region-endpoint: {0}")]
     Endpoint(#[from] EndpointError),
     /// The file of `--ca-file` cannot be read.
@@ -61,10 +62,10 @@ pub enum Error {
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signal(#[source] std::io::Error),
-    /// The host's name is none that a shard can have.
+    /// The name of the host cannot be the name of a shard.
     #[error("--sharding-ring: the shard has the name of its host in HOSTNAME, which {0:?} cannot be")]
     HostName(String),
-    /// There is no Lease.
+    /// The Lease was lost, or could not be renewed.
     #[error(transparent)]
     Lease(#[from] LeaseError),
     /// A part that should run for ever ended.
@@ -93,7 +94,8 @@ pub async fn run(args: ControllerArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// Works, as one of several processes only while this one holds its Lease: that of the leader, or that of a shard.
+/// Runs [`work`]. With leader election or sharding it does so only while this process holds its Lease: the leader's, or
+/// that of its shard.
 async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Signal) -> Result<(), Error> {
     let Some(Seat { client, fence }) = &parts.seat else {
         return work(args, parts, health, std::future::ready(()).boxed().shared(), stop).await;
@@ -106,7 +108,7 @@ async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Si
         }
         None => Claim {
             name: args.lease_name.clone(),
-            // Two processes of one name, on one machine, must not take each other for themselves.
+            // The random part keeps two processes with one host name from taking each other's Lease for their own.
             identity: format!("{instance}_{:016x}", fastrand::u64(..)),
             labels: BTreeMap::new(),
         },
@@ -124,7 +126,7 @@ async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Si
     worked
 }
 
-/// The work itself: the controllers, until they are told to stop. Before `lead` is done only the caches are filled.
+/// Runs the controllers and the polling loop until `stop` is done. Before `lead` is done, only the caches are filled.
 async fn work(
     args: &ControllerArgs,
     parts: &Parts,
@@ -133,7 +135,7 @@ async fn work(
     stop: Signal,
 ) -> Result<(), Error> {
     let mut namespaces = args.watch_namespace.clone();
-    // One that is named twice must not be worked on twice.
+    // Each namespace has a controller of its own, so one that is named twice would be reconciled twice.
     namespaces.sort_unstable();
     namespaces.dedup();
     let assigned = parts.context.ring.as_ref().map(Ring::selector);
@@ -156,7 +158,7 @@ async fn work(
     }
 }
 
-/// Polls, and tells the metrics of what it polls. Ends only if the polling loop does.
+/// Registers the metrics of the watches and of the polls, and runs the polling loop. Ends only if that loop ends.
 async fn poll(parts: &Parts, health: &Health, stores: Stores, wake: impl Fn(WatchKey) + Send + 'static) {
     let Parts { context, world, .. } = parts;
     let poller = context.poller.clone();
@@ -165,12 +167,13 @@ async fn poll(parts: &Parts, health: &Health, stores: Stores, wake: impl Fn(Watc
     context.metrics.leads(true);
     health.polls(poller.clone());
     let world = world.clone();
-    // A task of its own: an answer then turns the polling loop and nothing else. It ends by a panic alone.
+    // In a task of its own, an answer of the cloud wakes the polling loop only, and not the controllers too. The task
+    // ends only by a panic.
     let _ = tokio::spawn(async move { poller.run(world, wake).await }).await;
 }
 
-/// Waits until all controllers have ended, which they do after they were told to stop. If one ends before, this is an error
-/// that ends the process, because nothing else would notice that its resources are no longer reconciled.
+/// Waits until all controllers have ended, which they do after they were told to stop. If one ends before, this is an
+/// error that ends the process, because nothing else would notice that its resources are no longer reconciled.
 async fn until_stopped(controllers: Vec<BoxFuture<'static, ()>>, stop: Signal) -> Result<(), Error> {
     let ((), _, others) = select_all(controllers).await;
     stop.now_or_never().ok_or(Error::Ended("a controller"))?;
@@ -193,7 +196,7 @@ fn stop() -> Result<Signal, Error> {
     Ok(stop.boxed().shared())
 }
 
-/// Ready once the caches are filled; then waits for ever. Ends only if a cache can never be filled.
+/// Reports readiness once the caches are filled, then waits for ever. Ends only if a cache can never be filled.
 async fn ready(stores: Stores, health: &Health) {
     for store in &stores {
         if store.wait_until_ready().await.is_err() {
@@ -204,17 +207,17 @@ async fn ready(stores: Stores, health: &Health) {
     std::future::pending::<()>().await;
 }
 
-/// What the work needs.
+/// What [`work`] needs.
 struct Parts {
     context: Arc<Context<kube::Client>>,
     world: Arc<Outside>,
-    /// What watches the resources.
+    /// The client of the watch streams.
     streams: kube::Client,
-    /// Of a process that works only while it holds a Lease.
+    /// There if this process works only while it holds a Lease.
     seat: Option<Seat>,
 }
 
-/// What a Lease is kept with.
+/// What holding a Lease needs: the client that renews it, and the fence that each renewal opens.
 struct Seat {
     client: kube::Client,
     fence: Arc<Fence>,

@@ -1,7 +1,7 @@
-//! `cce-backup-watch probe`: asks a URL until it answers with success, or the time is over.
+//! `cce-backup-watch probe`: asks a URL until it answers with success, or the time is up.
 //!
-//! The image holds nothing but this binary, so it is also what `helm test` and an exec probe have to ask with. It takes a URL and
-//! a time, does the I/O, and prints the answer; the process's exit code is left to `main`.
+//! The image holds nothing but this binary, so `helm test` and exec probes use this command. It takes a URL and a time
+//! limit, sends the requests, and prints the answer; the exit code is left to `main`.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ pub async fn run(args: &ProbeArgs) -> Result<(), Error> {
                 return Ok(());
             }
             Ok(answer) => last = answer.map(|(status, _)| status),
-            // The time is over in the middle of a try; what the one before said is still what is known.
+            // The time was up during this attempt, so the answer to the one before is reported.
             Err(_) => {}
         }
         if Instant::now() + PAUSE >= deadline {
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers 503 so many times, and then 200.
+    /// Answers 503 to the first `refusals` requests, and 200 to all others.
     async fn server(refusals: u32) -> Url {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let left = Arc::new(AtomicU32::new(refusals));
