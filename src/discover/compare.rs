@@ -1,10 +1,10 @@
-//! What is watched, compared with what there is. Pure.
+//! Compares the watches with the clusters that the cloud lists, and returns the differences as text. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, existing::Watch};
 
-/// What was asked for: only a watch of this can be one whose cluster is gone.
+/// What the cloud was asked for. Only a watch within it can be reported as one whose cluster is gone.
 pub struct Scope<'a> {
     /// The region that was asked.
     pub region: &'a str,
@@ -26,8 +26,8 @@ pub fn by_cluster(watches: &[Watch]) -> BTreeMap<&str, Vec<&Watch>> {
     by_cluster
 }
 
-/// Watches that name a cluster in another place than it is, and watches of what was asked for whose cluster is no longer
-/// listed; one line for each, in a steady order. `listed` is everything that the cloud lists, whatever the filters.
+/// Watches whose region, project or type differs from their cluster's, and watches within `scope` whose cluster is no
+/// longer listed; one line for each, sorted. `listed` holds also the clusters that the filters leave out.
 pub fn findings(listed: &[Found], watches: &[Watch], scope: &Scope<'_>) -> Vec<String> {
     let there: BTreeMap<&str, &Found> =
         listed.iter().map(|found| (found.cluster.uid.as_str(), found)).collect();
@@ -64,7 +64,7 @@ fn differs(watch: &Watch, found: &Found, scope: &Scope<'_>) -> Option<String> {
     (!wrong.is_empty()).then(|| format!("{of} differs: {}", wrong.join(", ")))
 }
 
-/// Whether the cluster of a watch would be listed if it were there.
+/// Whether the cluster of a watch would be listed if it existed.
 fn is_asked_for(watch: &Watch, scope: &Scope<'_>) -> bool {
     watch.region == scope.region
         && scope.projects.contains(watch.project_id.as_str())

@@ -30,7 +30,7 @@ pub enum Error {
         /// Why.
         source: Box<PollError>,
     },
-    /// A project without clusters, where some are watched.
+    /// A project lists no clusters, which `--existing` allows only with `--allow-empty`.
     #[error(
         "the project {0} lists no clusters: check region and project, or say --allow-empty if it is really empty"
     )]
@@ -62,7 +62,7 @@ impl From<UsageError> for Error {
     }
 }
 
-/// A region need not have both products.
+/// The advice for a region that may not have this product.
 fn hint(cluster_type: ClusterType) -> &'static str {
     match cluster_type {
         ClusterType::Standard => "",
@@ -71,7 +71,7 @@ fn hint(cluster_type: ClusterType) -> &'static str {
 }
 
 impl Error {
-    /// The exit code of the contract.
+    /// The exit code that `--help` documents.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Tasks(error) => error.exit_code(),
@@ -80,7 +80,7 @@ impl Error {
         }
     }
 
-    /// Whether who runs the command knows it already.
+    /// Whether the command ends without a message: the user ended it, or the reader of its output did.
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::Tasks(error) if error.is_silent())
     }

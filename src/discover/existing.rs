@@ -1,7 +1,6 @@
-//! The watches that there are already: read from manifests, or from the cluster of the current kubeconfig.
+//! Reads the watches that exist already, from manifests or from the cluster of the current kubeconfig.
 //!
-//! Never fewer than there are: a file that names the kind and cannot be read is an error, since a watch in it would look
-//! as if it were missing.
+//! A file that names the kind and cannot be read is an error, because a watch in it would be reported as missing.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -18,12 +17,12 @@ use super::error::Error;
 use crate::api::{ClusterBackupWatch, KIND};
 use crate::cli::discover::Existing;
 
-/// The group of the resource, of whatever version.
+/// How `apiVersion` begins, in every version of the resource.
 const GROUP: &str = "cce.backupwatch.io/";
-/// As many as are asked for at a time.
+/// The most watches that one request lists.
 const PAGE: u32 = 500;
 
-/// What there is to know of one watch. The fields are as the manifest has them, and may be anything.
+/// One existing watch. Its fields are copied from the manifest and not validated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Watch {
     /// Its namespace, if the manifest names one.
@@ -94,8 +93,8 @@ fn from_directory(directory: &Path) -> Result<Vec<Watch>, Error> {
     Ok(watches)
 }
 
-/// The manifests below a directory, in a steady order. Links are not followed into other directories, so that no circle is
-/// walked for ever.
+/// The manifests below a directory, sorted. Symbolic links to directories are not followed, because they may form a
+/// cycle.
 fn files(directory: &Path) -> Result<BTreeSet<PathBuf>, Error> {
     let (mut files, mut folders) = (BTreeSet::new(), vec![directory.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -117,8 +116,8 @@ fn files(directory: &Path) -> Result<BTreeSet<PathBuf>, Error> {
     Ok(files)
 }
 
-/// The watches in a stream of YAML documents, or in JSON. A text that does not name the kind holds none, whatever it is,
-/// such as a template of another tool.
+/// The watches in a stream of YAML documents, or in JSON. A text that does not name the kind holds none and is not
+/// decoded, since it may be no YAML at all, such as a template of another tool.
 fn from_text(place: &str, text: &str) -> Result<Vec<Watch>, Error> {
     if !text.contains(KIND) {
         return Ok(Vec::new());
@@ -137,7 +136,7 @@ fn collect(document: &Value, place: &str, watches: &mut Vec<Watch>) {
     if text("kind") == KIND && text("apiVersion").starts_with(GROUP) {
         match watch(document) {
             Some(watch) => watches.push(watch),
-            // Such as a patch of Kustomize.
+            // Not an error, because it may be a patch of Kustomize.
             None => eprintln!("{place}: a {KIND} without a clusterID is left out"),
         }
     } else if text("kind").ends_with("List") {

@@ -1,4 +1,4 @@
-//! Which clusters are wanted. Pure.
+//! Decides which clusters the flags ask for. Pure.
 
 use super::Found;
 use crate::cli::discover::DiscoverArgs;
@@ -12,12 +12,12 @@ pub fn is_wanted(args: &DiscoverArgs, found: &Found) -> bool {
         && (args.phase.is_empty() || args.phase.iter().any(|phase| has(&cluster.phase, phase)))
 }
 
-/// Whether a text matches a glob in which `*` stands for any text and `?` for one character. In time that grows with the
-/// product of both lengths, never faster.
+/// Whether a text matches a glob in which `*` stands for any text and `?` for one character. The time is at most
+/// proportional to the product of both lengths.
 fn matches(glob: &str, text: &str) -> bool {
     let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
     let (mut g, mut t) = (0, 0);
-    // Where to go back to: after the last star, with one character more for it.
+    // Where to resume after a mismatch: behind the last star, which then stands for one character more.
     let mut back = None;
     while t < text.len() {
         match glob.get(g) {

@@ -1,5 +1,5 @@
-//! Lists the clusters of each project. An answer that is not whole ends the command: it must never look like fewer
-//! clusters than there are.
+//! Lists the clusters of each project. An incomplete answer ends the command, because the clusters that it lacks would
+//! be taken for deleted ones.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub async fn list(args: &DiscoverArgs, projects: &[ProjectId]) -> Result<Vec<Fou
             let now = Timestamp::now();
             let clusters = client.list_clusters(&args.region, project, *cluster_type, &credential, now).await;
             for cluster in clusters.map_err(PollError::from).map_err(failed)? {
-                // Autopilot comes last: where both list a cluster, it is an Autopilot one.
+                // Autopilot comes last, so a cluster that both products list counts as an Autopilot one.
                 if args.cluster_type.is_none_or(|wanted| wanted == cluster.cluster_type) {
                     all.insert(cluster.uid.clone(), Found { project: project.clone(), cluster });
                 }

@@ -1,4 +1,5 @@
-//! A watch of a cluster as a manifest. Pure: the same cluster gives the same bytes.
+//! Builds the manifest of a cluster's watch, and the text of all manifests. Pure: the same clusters give the same
+//! bytes.
 
 use serde_json::{Map, Value, json};
 
@@ -57,7 +58,7 @@ impl Common {
     }
 }
 
-/// The manifests as text; nothing where there are none.
+/// The manifests as text, which is empty if there are none.
 pub fn text(manifests: &[Value], output: DiscoverOutput) -> Result<String, Error> {
     if manifests.is_empty() {
         return Ok(String::new());
@@ -135,7 +136,7 @@ spec:
 
     #[test]
     fn a_name_that_yaml_takes_for_something_else_is_quoted() {
-        // As the parsers of YAML 1.1 do, kubectl's among them.
+        // Parsers of YAML 1.1, kubectl's among them, take such a word for a boolean, a number or null.
         for name in
             ["y", "n", "no", "on", "off", "yes", "true", "null", "1", "1e10", "0777", "0x1f", "1_000", "0o7"]
         {

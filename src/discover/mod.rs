@@ -9,7 +9,7 @@
 //!      → compare   what differs from what is watched                       (pure)
 //! ```
 //!
-//! Nothing is written anywhere but to standard output: applying and deleting is left to others.
+//! The command changes nothing: manifests go to standard output, and applying and deleting is left to others.
 
 mod compare;
 pub mod error;
@@ -37,7 +37,7 @@ use crate::cli::discover::{DiscoverArgs, DiscoverOutput};
 use crate::cloud::{clusters::Cluster, target::ProjectId};
 use crate::tasks::{self, show::print_result};
 
-/// How long the table waits for a cluster that it can do without.
+/// How long the table waits for the cluster of the current kubeconfig, without which two of its columns are empty.
 const AT_HAND: Duration = Duration::from_secs(10);
 
 /// A cluster and the project that lists it.
@@ -62,7 +62,7 @@ pub fn main(args: &DiscoverArgs) -> ExitCode {
     }
 }
 
-/// Whether there is nothing to do, as far as that was asked.
+/// Runs the command. False means that `--existing` found something to do.
 async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
     let projects = args.projects()?;
     let common = Common {
@@ -89,7 +89,7 @@ async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
     let is_watched = |found: &Found| {
         by_cluster.as_ref().is_some_and(|watches| watches.contains_key(found.cluster.uid.as_str()))
     };
-    // The table's look at a cluster that happens to be at hand is no comparison.
+    // Without `--existing` the watches only fill columns of the table, and no cluster is left out as watched already.
     let compares = args.existing.is_some();
     let missing: Vec<_> = wanted.iter().copied().filter(|found| !(compares && is_watched(found))).collect();
     let text = if args.output == DiscoverOutput::Table {
@@ -119,7 +119,7 @@ async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
     Ok(missing.is_empty() && findings.is_empty())
 }
 
-/// What the cluster of the current kubeconfig holds, if there is one and it answers.
+/// The watches in the cluster of the current kubeconfig, if there is one and it answers.
 async fn at_hand() -> Option<Vec<Watch>> {
     let client = kube::Client::try_default().await.ok()?;
     match tokio::time::timeout(AT_HAND, existing::from_cluster(&client)).await {
@@ -159,7 +159,7 @@ mod tests {
         ClusterId::parse(&format!("{n:08x}-2222-3333-4444-555555555555")).unwrap()
     }
 
-    /// A Standard cluster of which nothing is known but id and name.
+    /// A Standard cluster with no fields but id and name.
     pub fn found(n: u32, name: &str) -> Found {
         Found {
             project: ProjectId::parse(PROJECT).unwrap(),

@@ -1,4 +1,4 @@
-//! Names for watches: valid, unique and steady, whatever the clusters are called. Pure.
+//! Chooses the names of watches: valid, unique, and the same in each run, whatever the clusters are called. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub fn names(clusters: &[Found], taken: &BTreeSet<String>) -> BTreeMap<ClusterId
 
     let mut names = BTreeMap::new();
     let mut left = Vec::new();
-    // Names of their own come first: the suffixed name of one cluster must not take the name of another.
+    // Names without a suffix are given first: the suffixed name of one cluster must not take the name of another.
     for cluster in by_age {
         let wanted = valid(cluster.name.as_deref().or(cluster.alias.as_deref()).unwrap_or_default());
         match wanted {
@@ -45,8 +45,8 @@ pub fn names(clusters: &[Found], taken: &BTreeSet<String>) -> BTreeMap<ClusterId
     names
 }
 
-/// The name in the form of a DNS label, if anything is left of it: lower case, and a hyphen for each run of what is no
-/// letter or digit.
+/// The name in the form of a DNS label, if anything is left of it: lower case, and a hyphen for each run of characters
+/// other than ASCII letters and digits.
 fn valid(name: &str) -> Option<String> {
     let mut label = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
@@ -115,7 +115,7 @@ mod tests {
     fn a_name_that_is_taken_is_not_used_again() {
         let taken: BTreeSet<_> = ["prod".to_owned(), "prod-00000001".to_owned()].into();
         assert_eq!(names(&[found(1, "prod")], &taken)[&id(1)], format!("prod-{}", id(1)));
-        // A cluster that is really called so keeps its name.
+        // A cluster that is called like a suffixed name keeps its name.
         let named = names(&[found(1, "prod"), found(2, "prod"), found(3, "prod-00000002")], &none());
         assert_eq!(named[&id(3)], "prod-00000002");
         assert_eq!(named[&id(2)], format!("prod-{}", id(2)));
@@ -169,7 +169,7 @@ mod tests {
             let mut more = old.clone();
             more.push(with_age(given.len(), &new));
             let after = names(&more, &none());
-            // Only the name that the new cluster is really called by can change hands: that of a suffix.
+            // The new cluster can take a name only if it is called so, from an older one that had it by a suffix.
             let own = valid(&new);
             for (id, name) in &before {
                 prop_assert!(after[id] == *name || own.as_ref() == Some(name), "{name} became {}", after[id]);

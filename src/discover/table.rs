@@ -8,7 +8,7 @@ use crate::tasks::table::{columns, seconds};
 /// What stands for a value that is not there.
 const NONE: &str = "-";
 
-/// The table. Without `watches` nobody knows which clusters are watched.
+/// The table. Without `watches` it does not say which clusters are watched.
 pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>) -> String {
     let headings = ["NAME", "ID", "TYPE", "VERSION", "PHASE", "WATCHED", "LAST SUCCESS"];
     let rows = clusters.iter().map(|found| {

@@ -1,4 +1,4 @@
-//! The template: what all watches have in common.
+//! Reads and checks the template: the labels, annotations, namespace and spec that all watches share.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::error::Error;
 use crate::api::{API_VERSION, ClusterBackupWatchSpec, KIND};
 
-/// What the fields of a target look like in the check of a template, which has none of its own.
+/// Values for the required fields of a cluster, so that the spec of a template, which lacks them, can be decoded.
 const SAMPLE: [(&str, &str); 4] = [
     ("region", "r"),
     ("projectID", "0123456789abcdef0123456789abcdef"),
