@@ -1,7 +1,7 @@
-//! Backups that a request starts: what each of them does over time, and what befalls the request.
+//! Backups that a request starts: what each of them does over time, and which fault strikes the request.
 //!
-//! Pure: the time since the start of the scenario is a parameter. Listing a started backup beside the other tasks of its
-//! cluster is left to `state`.
+//! Pure: the time since the start of the scenario is a parameter. Listing a started backup beside the other tasks of
+//! its cluster is left to `state`.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::{
 /// The most started backups that a cluster lists.
 const KEEP: usize = 20;
 
-/// What befalls a rightly signed request for a backup.
+/// The fault of a correctly signed request for a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartFault {
     /// The fault in place of a backup: nothing is started.
@@ -50,7 +50,7 @@ pub(crate) struct Starts {
     steps: HashMap<String, Vec<Step>>,
     faults: HashMap<String, StartFault>,
     scripts: HashMap<String, Script>,
-    /// How many rightly signed requests for a backup there were, by cluster.
+    /// How many correctly signed requests for a backup there were, by cluster.
     requests: HashMap<String, u64>,
     /// How many backups were ever started: part of each uid.
     started: u64,
@@ -69,7 +69,7 @@ impl Starts {
         };
     }
 
-    /// The fault that strikes a request for a backup of this cluster, used up by one.
+    /// The fault that strikes a request for a backup of this cluster; one with a count then strikes one time less.
     pub(crate) fn strike(&mut self, cluster: &str) -> Option<StartFault> {
         let key = [cluster, ANY_CLUSTER].into_iter().find(|key| self.faults.contains_key(*key))?;
         let fault = self.faults.remove(key)?;
@@ -132,7 +132,7 @@ pub(crate) fn answer(uid: &str) -> Value {
     json!({ "uid": uid, "metadata": { "apiVersion": "v3.1", "kind": "SnapshotTask" } })
 }
 
-/// What a started backup does where nobody says otherwise: it takes twenty seconds and succeeds.
+/// The steps of a started backup if none are set or scripted: it takes twenty seconds and succeeds.
 fn usual_steps() -> Vec<Step> {
     let step = |after, phase: &str, progress| Step {
         after: SignedDuration::from_secs(after),

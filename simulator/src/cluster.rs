@@ -106,7 +106,7 @@ impl Cluster {
     }
 }
 
-/// The lists of clusters: what each project has, and what befalls the call.
+/// The lists of clusters: those of each project, and the answers and faults that replace them.
 #[derive(Debug, Default)]
 pub(crate) struct Listings {
     /// By project; a project without an entry has the clusters of the scenario.
@@ -128,7 +128,7 @@ impl Listings {
         put(&mut self.faults, (product, project.to_owned()), fault);
     }
 
-    /// The fault that strikes a call, used up by one.
+    /// The fault that strikes a call; one with a count then strikes one time less.
     pub(crate) fn strike(&mut self, product: Product, project: &str) -> Option<Fault> {
         let key = (product, project.to_owned());
         let fault = self.faults.remove(&key)?;

@@ -38,7 +38,7 @@ impl Credential {
         self
     }
 
-    /// The same with an end.
+    /// The same with an expiry.
     #[must_use]
     pub fn expiring(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
@@ -65,7 +65,7 @@ impl Credentials {
         self.0.insert(credential.access_key.clone(), credential);
     }
 
-    /// Says whether there was such an access key.
+    /// Stops accepting an access key; returns whether there was such a one.
     pub(crate) fn remove(&mut self, access_key: &str) -> bool {
         self.0.remove(access_key).is_some()
     }
@@ -75,12 +75,12 @@ impl Credentials {
         self.0.get(access_key).filter(|found| found.expires_at.is_none_or(|end| now < end)).cloned()
     }
 
-    /// Forgets what has expired, so that hours of issuing cost no memory.
+    /// Forgets what has expired, so that the memory does not grow with every credential that is issued.
     pub(crate) fn prune(&mut self, now: Timestamp) {
         self.0.retain(|_, credential| credential.expires_at.is_none_or(|end| now < end));
     }
 
-    /// Forgets every credential that has an end.
+    /// Forgets every credential that expires.
     pub(crate) fn remove_temporary(&mut self) {
         self.0.retain(|_, credential| credential.expires_at.is_none());
     }

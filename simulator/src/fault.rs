@@ -1,6 +1,6 @@
-//! Faults: what the endpoint does to a rightly signed request instead of answering it.
+//! Faults: what the endpoint does to a correctly signed request instead of answering it.
 //!
-//! This module says what there is and reads it from JSON; doing it is left to `server::fault`.
+//! This module defines the faults and reads them from JSON; carrying them out is left to `server::fault`.
 
 use std::collections::BTreeMap;
 
@@ -116,7 +116,7 @@ impl Fault {
         FaultKind::Status { status, code: None, message: None, headers: BTreeMap::new(), body }.into()
     }
 
-    /// The same with one more header; of no effect on another kind than a status.
+    /// The same with one more header; without effect on kinds other than a status.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         if let FaultKind::Status { headers, .. } = &mut self.kind {
@@ -198,10 +198,10 @@ impl From<FaultKind> for Fault {
     }
 }
 
-/// A header as it is sent, unless it cannot be or belongs to the server.
+/// A header in the form that is sent, or `None` if it is invalid or set by the server itself.
 pub(crate) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     let name = name.parse::<HeaderName>().ok()?;
-    // The HTTP library takes a wrong length for a bug in this program.
+    // The server sets these, and the HTTP library treats a wrong length as a bug in this program.
     let own = ["content-length", "transfer-encoding", "connection", "upgrade"].contains(&name.as_str());
     if own { None } else { Some((name, HeaderValue::from_str(value).ok()?)) }
 }

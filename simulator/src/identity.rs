@@ -1,7 +1,7 @@
 //! Who gets temporary credentials: the rules of IAM, pod identity and the metadata service, and what they issue.
 //!
-//! Holds the tokens and counts; what is issued joins the credentials (see [`crate::credential`]) that the CCE endpoint
-//! accepts until it expires. The HTTP side is left to `server::identity`.
+//! Holds the tokens and counts. An issued credential is added to those of [`crate::credential`], and the CCE endpoint
+//! accepts it until it expires. The HTTP side is left to `server::identity`.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::RandomState},
@@ -17,7 +17,7 @@ use crate::{credential::Credential, fault::Fault};
 
 /// The longest life of what is issued.
 pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
-/// Tokens beyond this are forgotten, the oldest of a kind all at once: a client that needs so many is broken.
+/// At this many tokens of one kind, all of them are forgotten: a client that needs so many is broken.
 const MAX_TOKENS: usize = 10_000;
 
 /// What the services that issue credentials ask for. By default none of them is there.
@@ -96,7 +96,7 @@ pub struct IdentityCounts {
     pub issued: u64,
 }
 
-/// The rules, the faults, and the tokens that are out.
+/// The rules, the faults, and the tokens that were issued.
 #[derive(Debug, Default)]
 pub(crate) struct Issuer {
     pub(crate) rules: Identity,
@@ -192,7 +192,8 @@ fn same(expected: &str, given: &str) -> bool {
     expected.as_bytes().ct_eq(given.as_bytes()).into()
 }
 
-/// 64 hexadecimal digits. Seeded by the system through the hasher's keys: enough for keys that open a toy only.
+/// 64 hexadecimal digits. Their randomness is that of the hasher's keys, which is enough for credentials that only a
+/// simulator accepts.
 fn random() -> String {
     let mut digest = Sha256::new();
     for _ in 0..4 {

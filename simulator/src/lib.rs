@@ -1,12 +1,12 @@
 //! A CCE endpoint for tests and demos: it checks every signature and plays scripted backups.
 //!
-//! [`Simulator`] lists snapshot tasks, starts backups and lists clusters, Standard and Autopilot, as Huawei Cloud does: the gateway's
-//! signature check, CCE's answers, and the errors of both. What it answers comes from a [`Scenario`], from tasks or raw
-//! answers set by a test, or is a [`Fault`]. Beside it stand IAM, pod identity and the metadata service, which issue
-//! temporary credentials (see [`Identity`]). The same is steered over HTTP by the admin API of the binary.
+//! [`Simulator`] lists snapshot tasks, starts backups and lists clusters, Standard and Autopilot, as Huawei Cloud does:
+//! the gateway's signature check, CCE's answers, and the errors of both. What it answers comes from a [`Scenario`],
+//! from tasks or raw answers set by a test, or is a [`Fault`]. It also serves IAM, pod identity and the metadata
+//! service, which issue temporary credentials (see [`Identity`]). The admin API sets most of this over HTTP.
 //!
-//! It shares no code with the operator, so that what the two agree on is no accident, and it is no part of the
-//! operator's image.
+//! It shares no code with the operator, so that the tests do not repeat the operator's mistakes, and it is not part of
+//! the operator's image.
 
 pub mod backup;
 pub mod cluster;

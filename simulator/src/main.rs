@@ -40,7 +40,7 @@ async fn main() -> ExitCode {
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
         )
-        // The first line of stdout is the address.
+        // Logs go to stderr, because the first line of stdout is the address.
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    // Before the address is printed: whoever reads it may end the simulator at once.
+    // Signals are caught before the address is printed, because its reader may end the simulator at once.
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let scenario = match &arguments.scenario {
@@ -75,7 +75,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     };
     let config = Config { listen: arguments.listen, credentials: vec![credential], scenario };
     let simulator = Simulator::start(config).await?;
-    // A reader that has gone is no reason to stop serving.
+    // A failed write is ignored: the simulator serves also when nobody reads its output.
     let mut stdout = std::io::stdout();
     let _ = writeln!(stdout, "listening on {}", simulator.url()).and_then(|()| stdout.flush());
     tokio::select! {

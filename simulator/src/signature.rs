@@ -117,7 +117,7 @@ fn check_names(names: &[&str], headers: &HeaderMap) -> Result<(), Refusal> {
             return Err(Refusal::HeaderNotSigned(required));
         }
     }
-    // A token that anyone on the way could replace would prove nothing.
+    // A token that is not signed could be replaced by anyone on the way.
     if headers.contains_key("x-security-token") && !names.contains(&"x-security-token") {
         return Err(Refusal::HeaderNotSigned("x-security-token"));
     }
@@ -187,7 +187,7 @@ fn canonical_query(query: &str) -> String {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(key, value)| (decoded(key), decoded(value)))
         .collect();
-    // By the plain key first: sorting the joined text would put `a-b=3` before `a=2`.
+    // Sorted by the decoded key first: sorting the joined text would put `a-b=3` before `a=2`.
     pairs.sort();
     let encoded = |text: &[u8]| percent_encode(text, UNRESERVED).to_string();
     pairs

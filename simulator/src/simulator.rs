@@ -59,7 +59,7 @@ pub struct Simulator {
     address: SocketAddr,
     state: Arc<State>,
     server: JoinHandle<()>,
-    /// Dropped at the end, which every connection notices.
+    /// Dropping it ends every connection.
     _stop: watch::Sender<()>,
 }
 
@@ -98,7 +98,7 @@ impl Simulator {
         self.state.lock().set_tasks(cluster, tasks.into_iter().collect());
     }
 
-    /// Goes back to the scenario.
+    /// Removes the tasks that were set, so that the scenario decides again.
     pub fn clear_tasks(&self, cluster: &str) {
         self.state.lock().clear_tasks(cluster);
     }
@@ -108,12 +108,13 @@ impl Simulator {
         self.state.lock().set_answer(cluster, Some(answer));
     }
 
-    /// Goes back to tasks or scenario.
+    /// Removes the answer that was set, so that tasks or scenario decide again.
     pub fn clear_answer(&self, cluster: &str) {
         self.state.lock().set_answer(cluster, None);
     }
 
-    /// Strikes rightly signed requests for a cluster, known or not, or for all without a fault of their own (`*`).
+    /// Sets the fault that strikes correctly signed requests for a cluster, known or not, or for all clusters without a
+    /// fault of their own (`*`).
     pub fn set_fault(&self, cluster: &str, fault: impl Into<Fault>) -> Result<(), FaultError> {
         let fault = fault.into();
         fault.check()?;
@@ -121,29 +122,31 @@ impl Simulator {
         Ok(())
     }
 
-    /// Ends a fault.
+    /// Removes the fault of a cluster.
     pub fn clear_fault(&self, cluster: &str) {
         self.state.lock().set_fault(cluster, None);
     }
 
-    /// Sets what the backups of a cluster do, or of all without an entry of their own (`*`), that are started from now on.
+    /// Sets the steps of backups that are started from now on, for a cluster or for all without an entry of their own
+    /// (`*`).
     pub fn set_backup_steps(&self, cluster: &str, steps: Vec<Step>) {
         self.state.lock().starts.set_steps(cluster, steps);
     }
 
-    /// Strikes rightly signed requests for a backup of a cluster, or of all without a fault of their own (`*`).
+    /// Sets the fault that strikes correctly signed requests for a backup of a cluster, or of all without a fault of
+    /// their own (`*`).
     pub fn set_start_fault(&self, cluster: &str, fault: StartFault) -> Result<(), FaultError> {
         fault.fault().check()?;
         self.state.lock().starts.set_fault(cluster, Some(fault));
         Ok(())
     }
 
-    /// Ends such a fault.
+    /// Removes a fault that [`Self::set_start_fault`] has set.
     pub fn clear_start_fault(&self, cluster: &str) {
         self.state.lock().starts.set_fault(cluster, None);
     }
 
-    /// Rightly signed requests for a backup of a cluster, whatever came of them.
+    /// How many correctly signed requests for a backup of a cluster there were, whatever the answers.
     pub fn start_requests(&self, cluster: &str) -> u64 {
         self.state.lock().starts.requests(cluster)
     }
@@ -158,7 +161,7 @@ impl Simulator {
         self.state.lock().listings.set_answer(product, project, Some(answer));
     }
 
-    /// Strikes rightly signed requests for a list of clusters.
+    /// Sets the fault that strikes correctly signed requests for a list of clusters.
     pub fn set_clusters_fault(
         &self,
         product: Product,
@@ -171,7 +174,7 @@ impl Simulator {
         Ok(())
     }
 
-    /// Ends such a fault.
+    /// Removes a fault that [`Self::set_clusters_fault`] has set.
     pub fn clear_clusters_fault(&self, product: Product, project: &str) {
         self.state.lock().listings.set_fault(product, project, None);
     }
@@ -191,17 +194,17 @@ impl Simulator {
         self.state.lock().credentials.put(credential);
     }
 
-    /// Accepts an access key no more; says whether it was.
+    /// Stops accepting an access key; returns whether it was accepted before.
     pub fn remove_credential(&self, access_key: &str) -> bool {
         self.state.lock().credentials.remove(access_key)
     }
 
-    /// Waits this long before it judges a request.
+    /// Sets how long each request waits before it is checked.
     pub fn set_latency(&self, latency: Duration) {
         self.state.lock().latency = latency;
     }
 
-    /// Sets the clock that judges signatures ahead, or back.
+    /// Sets the clock that signatures are checked against ahead, or back.
     pub fn set_clock_skew(&self, skew: SignedDuration) {
         self.state.lock().skew = skew;
     }
@@ -211,7 +214,7 @@ impl Simulator {
         self.state.lock().issuer.rules = identity;
     }
 
-    /// Strikes a call to IAM, pod identity or the metadata service, before any check.
+    /// Sets the fault that strikes a call to IAM, pod identity or the metadata service, before any check.
     pub fn set_identity_fault(&self, call: IdentityCall, fault: impl Into<Fault>) -> Result<(), FaultError> {
         let fault = fault.into();
         fault.check()?;
@@ -219,53 +222,53 @@ impl Simulator {
         Ok(())
     }
 
-    /// Ends such a fault.
+    /// Removes a fault that [`Self::set_identity_fault`] has set.
     pub fn clear_identity_fault(&self, call: IdentityCall) {
         self.state.lock().issuer.faults.remove(&call);
     }
 
-    /// Ends every credential that has an end, the issued ones among them, at once.
+    /// Revokes at once every credential that expires, the issued ones among them.
     pub fn revoke_issued(&self) {
         self.state.lock().credentials.remove_temporary();
     }
 
-    /// Ends every token of the metadata service at once.
+    /// Revokes at once every token of the metadata service.
     pub fn forget_metadata_tokens(&self) {
         self.state.lock().issuer.forget_metadata_tokens();
     }
 
-    /// Calls to IAM, pod identity or the metadata service, and what they issued.
+    /// The counts of a call to IAM, pod identity or the metadata service.
     pub fn identity_counts(&self, call: IdentityCall) -> IdentityCounts {
         self.state.lock().issuer.counts.get(&call).copied().unwrap_or_default()
     }
 
-    /// Requests for a cluster, or for the clusters of a project, whatever came of them.
+    /// How many requests for a cluster, or for the clusters of a project, there were, whatever the answers.
     pub fn requests(&self, cluster: &str) -> u64 {
         let counts = self.counts(cluster);
         counts.accepted + counts.refused
     }
 
-    /// Requests for a cluster by what came of them.
+    /// The counts of the requests for a cluster.
     pub fn counts(&self, cluster: &str) -> Counts {
         self.state.lock().clusters.get(cluster).copied().unwrap_or_default()
     }
 
-    /// Requests for all clusters together.
+    /// The counts of the requests for all clusters together.
     pub fn total(&self) -> Counts {
         self.state.lock().total
     }
 
-    /// Requests for each cluster that was asked for.
+    /// The counts of the requests for each cluster that was asked for.
     pub fn counts_by_cluster(&self) -> BTreeMap<String, Counts> {
         self.state.lock().clusters.iter().map(|(cluster, counts)| (cluster.clone(), *counts)).collect()
     }
 
-    /// The most requests there were at a time.
+    /// The highest number of concurrent requests.
     pub fn max_concurrent(&self) -> u64 {
         self.state.most_in_flight()
     }
 
-    /// Counts from zero.
+    /// Sets all counts to zero.
     pub fn reset_counts(&self) {
         self.state.reset_counts();
     }

@@ -32,7 +32,7 @@ const MAX_COUNTED: usize = 100_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// Rightly signed, whatever the answer was.
+    /// Correctly signed, whatever the answer was.
     pub accepted: u64,
     /// Refused for their signature.
     pub refused: u64,
@@ -40,7 +40,8 @@ pub struct Counts {
     pub faulted: u64,
 }
 
-/// What is set for one cluster by the admin API. Each outranks the ones below it, and all outrank the scenario.
+/// What a test or the admin API has set for one cluster. Each field outranks those below it, and all outrank the
+/// scenario.
 #[derive(Debug, Default)]
 struct Settings {
     fault: Option<Fault>,
@@ -48,7 +49,7 @@ struct Settings {
     tasks: Option<Vec<Task>>,
 }
 
-/// What a rightly signed request gets.
+/// What a correctly signed request gets.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The cluster is not known.
@@ -59,7 +60,7 @@ pub(crate) enum Outcome {
     Fault(Fault, Option<Value>),
 }
 
-/// What a rightly signed request for a backup gets.
+/// What a correctly signed request for a backup gets.
 #[derive(Debug)]
 pub(crate) enum Start {
     /// The cluster is not known.
@@ -122,7 +123,7 @@ impl State {
         }
     }
 
-    /// The values. A panic elsewhere leaves them whole: no method stops half-way.
+    /// The values. Ignores poisoning: no method panics half-way, so a panic elsewhere leaves them consistent.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,7 +148,7 @@ impl State {
         self.most_in_flight.store(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// 32 hexadecimal digits, another each time.
+    /// The id of a request: 32 hexadecimal digits, different each time.
     pub(crate) fn request_id(&self) -> String {
         format!("{:032x}", self.request_ids.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -208,7 +209,7 @@ impl Inner {
         }
     }
 
-    /// What a rightly signed request for a cluster gets; a fault that counts is used up by one.
+    /// What a correctly signed request for a cluster gets. A fault with a count then strikes one time less.
     pub(crate) fn outcome(&mut self, cluster: &str) -> Outcome {
         let answer = self.answer(cluster);
         let fault = self.strike(cluster).or_else(|| self.strike(ANY_CLUSTER));
@@ -225,7 +226,8 @@ impl Inner {
         }
     }
 
-    /// What a rightly signed request for a backup of a cluster leads to.
+    /// What a correctly signed request for a backup of a cluster gets; starts the backup, unless a fault or a running
+    /// one prevents it.
     pub(crate) fn start(&mut self, cluster: &str) -> Start {
         self.starts.count(cluster);
         match self.starts.strike(cluster) {
@@ -267,7 +269,8 @@ impl Inner {
         }
     }
 
-    /// The answer that is set whole for a cluster, if nothing that is set for it alone outranks it.
+    /// The raw answer that is set for a cluster, or that for all clusters unless this one has tasks or a script of its
+    /// own.
     fn raw_answer(&self, cluster: &str) -> Option<&Value> {
         let own = self.settings.get(cluster);
         if let Some(answer) = own.and_then(|settings| settings.answer.as_ref()) {
@@ -324,13 +327,13 @@ impl Inner {
     }
 }
 
-/// The time in microseconds, as the service gives it.
+/// The time, rounded to microseconds as the service gives it.
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(Unit::Microsecond).unwrap_or(now)
 }
 
-/// A request in flight.
+/// Counts a request as in flight until it is dropped.
 pub(crate) struct InFlight<'a>(&'a State);
 
 impl Drop for InFlight<'_> {

@@ -14,7 +14,7 @@ pub const BACKUP: &str = "master-backup";
 /// The type of an item that is a restore.
 pub const ROLLBACK: &str = "master-backup-rollback";
 
-/// One task. What is `None` is left out of the answer, but for the times (see [`Task::creation_time`]).
+/// One task. What is `None` is left out of the answer, except for the times (see [`Task::creation_time`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Task {
@@ -26,10 +26,10 @@ pub struct Task {
     /// Such as `67`, sent as it is; in JSON a number will do.
     #[serde(default, deserialize_with = "text_or_number")]
     pub progress: Option<String>,
-    /// When it is absent, that of the task of this uid set before, else the time of setting.
+    /// When it is absent, that of the task with this uid that was set before, else the time at which the task is set.
     #[serde(default)]
     pub creation_time: Option<Timestamp>,
-    /// When it is absent, the time of setting.
+    /// When it is absent, the time at which the task is set.
     #[serde(default)]
     pub update_time: Option<Timestamp>,
     /// When it is absent, the update time, as in the sample of the API page, even while the task runs.

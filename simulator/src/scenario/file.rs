@@ -1,4 +1,4 @@
-//! The YAML form of a scenario, read strictly: what makes no sense is refused with the place where it stands.
+//! The YAML form of a scenario, read strictly: a value that makes no sense is refused with its place in the file.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 

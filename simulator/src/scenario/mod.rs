@@ -55,7 +55,7 @@ pub struct Timeline {
     pub steps: Vec<Step>,
 }
 
-/// What a task is like from one moment to the next step.
+/// The state of a task from one moment until the next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Counted from the creation of the task.
@@ -107,7 +107,7 @@ impl Script {
 }
 
 impl Timeline {
-    /// When its tasks so far were created; of a long row only the last `keep`.
+    /// When its tasks were created up to `elapsed`; if they are many, only the last `keep`.
     fn creations(
         &self,
         elapsed: SignedDuration,
@@ -173,7 +173,7 @@ impl Step {
         if way == 0 || span <= 0 {
             return (Some(from), self.after);
         }
-        // Whole percents only, cut towards the start, so that the next step's value comes with the next step.
+        // Whole percents only, rounded towards the start, so that the next step's value comes with the next step.
         let percent = way * gone / span;
         let reached = (percent.abs() * span + way.abs() - 1) / way.abs();
         let progress = u8::try_from(i128::from(from) + percent).unwrap_or(from);
@@ -193,7 +193,8 @@ impl Moment<'_> {
             progress: self.progress.map(|progress| progress.to_string()),
             creation_time: Some(time(self.created)),
             update_time: updated,
-            // As in the API page's sample, where a Running task has one: whoever trusts it is caught here.
+            // As in the API page's sample, where a Running task has one: a client that trusts it is found out by its
+            // tests.
             completion_time: updated,
             items: self.items.to_vec(),
         }

@@ -1,4 +1,4 @@
-//! The admin API: the same as the library's methods, over HTTP, without a signature and from this machine only.
+//! The admin API: most of the library's methods over HTTP, without a signature and from this machine only.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_hours(24 * 366);
 pub(super) type Shared = Extract<Arc<State>>;
 pub(super) type Result<T = StatusCode> = std::result::Result<T, Problem>;
 
-/// What is wrong with a request, for the one who sent it.
+/// What is wrong with a request; it is sent back as the answer.
 pub(super) struct Problem(pub(super) String);
 
 impl IntoResponse for Problem {
@@ -65,7 +65,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-/// Whoever can steer the simulator can make it accept any key, so nobody else on the network may.
+/// Lets only this machine use the admin API, because it can make the simulator accept any key.
 async fn only_from_here(
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request<Body>,
@@ -234,7 +234,7 @@ fn id(id: String) -> Result<String> {
     if id.len() <= MAX_ID { Ok(id) } else { Err(Problem(format!("the id must be at most {MAX_ID} bytes"))) }
 }
 
-/// The body, whatever its content type: `curl -d` sends none that fits.
+/// Reads the body as JSON, whatever its content type: `curl -d` does not send that of JSON.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body)
         .map_err(|error| Problem(format!("the body is not what is expected: {error}")))

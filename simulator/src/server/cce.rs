@@ -1,4 +1,4 @@
-//! The one call that the operator makes: the list of a cluster's snapshot tasks; and the check that every signed call
+//! The call that the operator makes, the list of a cluster's snapshot tasks, and the check that every signed call
 //! passes first.
 
 use axum::{
@@ -38,8 +38,8 @@ pub(crate) async fn tasks(
     }
 }
 
-/// Reads a request, waits as long as the simulator is told to, and counts and checks it for the cluster or project `id`.
-/// An error is the answer to a request that is not rightly signed.
+/// Reads a request, waits as long as the simulator is told to, and counts and checks it for the cluster or project
+/// `id`. An error is the answer to a request that is not correctly signed.
 pub(crate) async fn admit(
     state: &State,
     id: &str,
@@ -73,6 +73,6 @@ fn check(state: &State, parts: &Parts, body: &Bytes) -> Result<(), Refusal> {
     let inner = state.lock();
     let now = Timestamp::now();
     let gateway = now.checked_add(inner.skew).unwrap_or(now);
-    // A credential ends by the true time, whatever the gateway's clock says.
+    // A credential expires by the true time, whatever the gateway's clock says.
     signature::verify(&request, gateway, |access_key| inner.credentials.find(access_key, now))
 }

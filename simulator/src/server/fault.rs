@@ -1,4 +1,4 @@
-//! Does what a fault says.
+//! Carries out a fault: makes the answer or breaks the connection, as it says.
 
 use std::{convert::Infallible, io, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::fault::{self, FaultKind};
 
 const CHUNK: u64 = 64 << 10;
 
-/// Answers a request with a fault. `answer` is what it would have got.
+/// Answers a request with a fault. `answer` is what the request would have got without it.
 pub(crate) async fn play(kind: FaultKind, answer: Option<Value>, cut: Cut, request_id: &str) -> Response {
     let good = || answer.clone().unwrap_or_else(|| crate::task::answer(&[])).to_string();
     match kind {
@@ -74,7 +74,7 @@ fn reset_mid_body(good: &str, cut: Cut) -> Response {
     broken(half(good), good.len(), Some(cut))
 }
 
-/// Promises `length` bytes, sends fewer, and ends the connection, by a reset where there is a switch for it.
+/// Promises `length` bytes, sends fewer, and ends the connection, by a reset if there is a `cut`.
 fn broken(sent: Bytes, length: usize, cut: Option<Cut>) -> Response {
     let end = async move {
         // Long enough for the first part to leave, so that the break comes in the middle.

@@ -1,4 +1,4 @@
-//! The HTTP side: which path is whose.
+//! The HTTP side: routes each path to its handler, and gives each request an id.
 
 mod admin;
 mod admin_identity;

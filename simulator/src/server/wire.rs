@@ -1,7 +1,7 @@
 //! Connections that can be reset, and that end when the simulator stops.
 //!
-//! An HTTP library closes a connection politely or not at all; a test of a client needs the impolite ways too. So
-//! each connection carries a switch that a handler can pull, and listens for the end of the simulator.
+//! An HTTP library closes a connection in order or not at all, and tests of a client need resets too. So each
+//! connection has a switch by which a handler resets it, and watches for the end of the simulator.
 
 use std::{
     future::Future,
@@ -37,7 +37,7 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (Wire, SocketAddr) {
         let (stream, peer) = Listener::accept(&mut self.tcp).await;
-        // Without it the small writes of a slow answer would wait for each other.
+        // Without TCP_NODELAY, the small writes of a slow answer would wait for each other.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
@@ -57,7 +57,7 @@ impl Listener for Door {
 pub(crate) struct Cut(Arc<AtomicBool>);
 
 impl Cut {
-    /// From here on the connection takes no byte, and its end is a reset.
+    /// From here on the connection transfers no byte, and it is closed by a reset.
     pub(crate) fn pull(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -130,7 +130,7 @@ impl AsyncWrite for Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        // Closing with no time to linger is what makes the system send a reset.
+        // A connection that is closed with a linger time of zero ends with a reset.
         if self.cut.is_pulled()
             && let Err(error) = self.stream.set_zero_linger()
         {
