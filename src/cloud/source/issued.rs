@@ -17,7 +17,7 @@ use crate::cloud::{
     time::parse_go_time,
 };
 
-/// The most that is read of a token file.
+/// The longest token file that is accepted, in bytes.
 const MAX_TOKEN_FILE: u64 = 64 * 1024;
 
 #[derive(Deserialize)]
@@ -93,11 +93,14 @@ pub(super) fn token_file(path: &str, variable: &str) -> Result<SecretString, Fau
         Fault::new(FaultKind::SecretInvalid, format!("the token file named by {variable} {what}"))
     };
     let mut token = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_TOKEN_FILE).read_to_string(&mut token));
+    let read = File::open(path).and_then(|file| file.take(MAX_TOKEN_FILE + 1).read_to_string(&mut token));
     let trimmed = SecretString::from(token.trim());
     token.zeroize();
     match read {
         Err(error) => Err(invalid(&format!("cannot be read: {}", error.kind()))),
+        Ok(read) if read as u64 > MAX_TOKEN_FILE => {
+            Err(invalid(&format!("is longer than {MAX_TOKEN_FILE} bytes")))
+        }
         Ok(_) if trimmed.expose_secret().is_empty() => Err(invalid("is empty")),
         Ok(_) if !trimmed.expose_secret().bytes().all(|b| b.is_ascii_graphic()) => {
             Err(invalid("holds no token"))
@@ -194,7 +197,13 @@ mod tests {
     fn a_token_file_that_is_of_no_use_is_reported_by_its_variable() {
         let path = std::env::temp_dir().join(format!("cbw-token-{}", std::process::id()));
         let path = path.to_str().unwrap();
-        for (content, error) in [("", "is empty"), (" \n", "is empty"), ("can\u{0}ary", "holds no token")] {
+        let long = "canary".repeat(11_000);
+        for (content, error) in [
+            ("", "is empty"),
+            (" \n", "is empty"),
+            ("can\u{0}ary", "holds no token"),
+            (&long, "is longer than 65536 bytes"),
+        ] {
             std::fs::write(path, content).unwrap();
             let fault = token_file(path, "TOKEN_FILE").unwrap_err();
             assert_eq!(fault.message, format!("the token file named by TOKEN_FILE {error}"));
