@@ -24,7 +24,11 @@ use serde_json::json;
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
 
-/// A cloud that knows the cluster as Autopilot, or does not know it at all.
+/// What the API for Autopilot answers where it knows the cluster, and where it does not.
+const KNOWN: &[StatusCode] = &[StatusCode::OK];
+const UNKNOWN: &[StatusCode] = &[StatusCode::NOT_FOUND];
+
+/// A cloud that does not know the cluster as Standard.
 struct Cloud {
     url: String,
     /// Requests to the API for Autopilot.
@@ -32,7 +36,8 @@ struct Cloud {
 }
 
 impl Cloud {
-    async fn start(knows: bool) -> Self {
+    /// The API for Autopilot answers with these statuses one after the other, and the last for ever.
+    async fn start(answers: &'static [StatusCode]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let autopilot = Arc::new(AtomicUsize::new(0));
         let count = autopilot.clone();
@@ -40,9 +45,11 @@ impl Cloud {
         let router = Router::new().route(&format!("/api/{path}"), get(unknown)).route(
             &format!("/autopilot/{path}"),
             get(async move || {
-                count.fetch_add(1, Ordering::SeqCst);
-                let empty = json!({ "kind": "List", "items": [] });
-                if knows { (StatusCode::OK, empty.to_string()) } else { unknown().await }
+                let nth = count.fetch_add(1, Ordering::SeqCst);
+                match answers[nth.min(answers.len() - 1)] {
+                    StatusCode::NOT_FOUND => unknown().await,
+                    status => (status, json!({ "kind": "List", "items": [] }).to_string()),
+                }
             }),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -75,7 +82,7 @@ async fn unknown() -> (StatusCode, String) {
 
 #[tokio::test]
 async fn the_other_api_is_asked_once_and_the_message_names_the_mistake_each_time() {
-    let (cloud, types) = (Cloud::start(true).await, OtherTypes::default());
+    let (cloud, types) = (Cloud::start(KNOWN).await, OtherTypes::default());
     for _ in 0..3 {
         let fault = cloud.fault(&types, ClusterType::Standard).await.unwrap();
         assert_eq!(fault.kind, FaultKind::ClusterNotFound);
@@ -89,7 +96,7 @@ async fn the_other_api_is_asked_once_and_the_message_names_the_mistake_each_time
 
 #[tokio::test]
 async fn a_cluster_that_neither_api_knows_keeps_its_message_and_is_looked_for_once() {
-    let (cloud, types) = (Cloud::start(false).await, OtherTypes::default());
+    let (cloud, types) = (Cloud::start(UNKNOWN).await, OtherTypes::default());
     for _ in 0..3 {
         let fault = cloud.fault(&types, ClusterType::Standard).await.unwrap();
         assert!(fault.message.starts_with("there is no such cluster"), "{fault}");
@@ -98,8 +105,24 @@ async fn a_cluster_that_neither_api_knows_keeps_its_message_and_is_looked_for_on
 }
 
 #[tokio::test]
+async fn a_fault_of_the_other_api_that_may_pass_is_not_remembered() {
+    let cloud = Cloud::start(&[StatusCode::TOO_MANY_REQUESTS, StatusCode::BAD_GATEWAY, StatusCode::OK]).await;
+    let types = OtherTypes::default();
+    for asked in [1, 2] {
+        let fault = cloud.fault(&types, ClusterType::Standard).await.unwrap();
+        assert!(fault.message.starts_with("there is no such cluster"), "{fault}");
+        assert_eq!(cloud.autopilot.load(Ordering::SeqCst), asked);
+    }
+    for _ in 0..2 {
+        let fault = cloud.fault(&types, ClusterType::Standard).await.unwrap();
+        assert!(fault.message.starts_with("the cluster is of the type Autopilot"), "{fault}");
+        assert_eq!(cloud.autopilot.load(Ordering::SeqCst), 3);
+    }
+}
+
+#[tokio::test]
 async fn the_command_names_the_mistake_too() {
-    let cloud = Cloud::start(true).await;
+    let cloud = Cloud::start(KNOWN).await;
     let endpoint = format!("r={}", cloud.url);
     let output = tokio::task::spawn_blocking(move || {
         std::process::Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"))

@@ -1,5 +1,5 @@
-//! Recognizes a wrong `clusterType`: when a cluster is not found, the API of the other type is asked once, so that the
-//! message can name the mistake.
+//! Recognizes a wrong `clusterType`: when a cluster is not found, the API of the other type is asked until it has said
+//! whether it knows the cluster, so that the message can name the mistake.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,8 +23,9 @@ const CLUSTERS: usize = 10_000;
 pub struct OtherTypes(Mutex<HashMap<(ClusterId, ClusterType), bool>>);
 
 impl OtherTypes {
-    /// The fault of a poll, with the mistake in its message if the cluster is of the other type. It makes at most one
-    /// request for each cluster, and none for any fault but [`FaultKind::ClusterNotFound`].
+    /// The fault of a poll, with the mistake in its message if the cluster is of the other type. It makes one request for
+    /// each cluster, and another one only after a fault that may pass by itself; and none for any fault but
+    /// [`FaultKind::ClusterNotFound`].
     pub async fn explain(
         &self,
         cloud: &Client,
@@ -42,13 +43,16 @@ impl OtherTypes {
             known
         } else {
             let other = Target { cluster_type: other(target.cluster_type), ..target.clone() };
-            let found = cloud.list_tasks(&other, credential, now).await.is_ok();
+            let answer = cloud.list_tasks(&other, credential, now).await;
+            if answer.as_ref().is_err_and(|fault| !fault.kind.is_definite()) {
+                return fault;
+            }
             let mut all = self.all();
             if all.len() >= CLUSTERS {
                 all.clear();
             }
-            all.insert(key, found);
-            found
+            all.insert(key, answer.is_ok());
+            answer.is_ok()
         };
         if is_of_other_type { Fault { message: message(target.cluster_type), ..fault } } else { fault }
     }

@@ -63,7 +63,8 @@ impl World for Outside {
                     // A temporary credential may have been revoked: only the source that issued it acts on this.
                     self.identities.refused(&credential.id, now);
                 }
-                // For a cluster that is not found this sends one request, once, outside the account's rate limiter.
+                // For a cluster that is not found this sends one more request, until that one is answered, outside the
+                // account's rate limiter.
                 let credential = &credential.credential;
                 Fetched::Fault(self.types.explain(&self.cloud, target, credential, now, fault).await)
             }
