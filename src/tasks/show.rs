@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -61,10 +62,11 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
-/// A duration for people, such as `1h 30m`.
+/// A duration as a flag takes it, such as `1h30m`, so that it can be copied from a message.
 pub fn written(duration: Duration) -> String {
+    let printer = SpanPrinter::new().designator(Designator::Compact).spacing(Spacing::None);
     SignedDuration::try_from(duration)
-        .map_or_else(|_| format!("{duration:?}"), |duration| format!("{duration:#}"))
+        .map_or_else(|_| format!("{duration:?}"), |duration| printer.duration_to_string(&duration))
 }
 
 /// The output of a series of polls.
@@ -214,6 +216,14 @@ mod tests {
 
     fn uids(tasks: Vec<&TaskStatus>) -> Vec<&str> {
         tasks.into_iter().map(|task| task.uid.as_str()).collect()
+    }
+
+    #[test]
+    fn a_duration_is_written_as_a_flag_takes_it() {
+        for text in ["45s", "1h30m", "26h", "1m30s"] {
+            let duration = crate::api::duration::parse(text).unwrap();
+            assert_eq!(written(duration.into()), text);
+        }
     }
 
     #[test]
