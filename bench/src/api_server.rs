@@ -1,4 +1,4 @@
-//! Prepares the API server: installs the definition, and creates a namespace with the Secret and a ServiceAccount for
+//! Prepares the API server: installs the definition, and creates a namespace with the Secret and a `ServiceAccount` for
 //! the operator, which tells its requests from those of the bench in the audit log.
 
 use std::{fs, path::PathBuf};

@@ -23,6 +23,9 @@ use crate::api::{
 use crate::kubernetes::ApiServer;
 use crate::poll::{Basis, News, Outcome, Settled};
 
+/// How many conflicts in a row are worth a line in the log.
+const CONFLICTS: u32 = 3;
+
 /// Kubernetes itself failed, or the reconcile did.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -73,7 +76,7 @@ pub async fn attempt<A: ApiServer>(
     let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(Error::Panic));
     let took = context.clock.instant().duration_since(begun);
     context.metrics.reconciled(if result.is_ok() { "success" } else { "error" }, took);
-    if result.is_ok() && context.retries.ended(&key) > 0 {
+    if result.is_ok() && context.retries.ended(&key) {
         let (namespace, name) = (object.namespace(), object.name_any());
         tracing::info!(namespace, name, "reconciled again after a failure");
     }
@@ -94,12 +97,15 @@ pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Cont
         Error::Conflict => true,
         Error::Panic => false,
     };
-    let (wait, is_first) = context.retries.failed(&key_of(object), is_passing, now);
+    let key = key_of(object);
+    let (wait, tries) = context.retries.failed(&key, is_passing, now);
     let (namespace, name) = (object.namespace(), object.name_any());
-    if is_first {
+    // A person who edits the watch just then causes a conflict, and the next try ends it.
+    let is_harmless = matches!(error, Error::Conflict) && tries < CONFLICTS;
+    if !is_harmless && context.retries.is_news(&key) {
         tracing::error!(namespace, name, %error, "cannot reconcile; it is tried again, ever more rarely");
     } else {
-        tracing::debug!(namespace, name, %error, "still cannot reconcile");
+        tracing::debug!(namespace, name, %error, "cannot reconcile");
     }
     context.poller.jitter(wait)
 }

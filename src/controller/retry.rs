@@ -39,11 +39,13 @@ struct Trouble {
     published: HashSet<String>,
     /// When each Event first failed, by name.
     failing: HashMap<String, Instant>,
+    /// Whether the log says that the watch cannot be reconciled.
+    logged: bool,
 }
 
 impl Trouble {
     fn new(now: Instant) -> Self {
-        Self { tries: 0, until: now, published: HashSet::new(), failing: HashMap::new() }
+        Self { tries: 0, until: now, published: HashSet::new(), failing: HashMap::new(), logged: false }
     }
 }
 
@@ -86,8 +88,8 @@ impl Retries {
         lock(&self.troubles).get(key).is_some_and(|trouble| trouble.published.contains(event))
     }
 
-    /// One more try failed. Returns how long to wait, before jitter, and whether it is the first that failed.
-    pub fn failed(&self, key: &WatchKey, is_passing: bool, now: Instant) -> (Duration, bool) {
+    /// One more try failed. Returns how long to wait, before jitter, and how often it has failed.
+    pub fn failed(&self, key: &WatchKey, is_passing: bool, now: Instant) -> (Duration, u32) {
         let mut troubles = lock(&self.troubles);
         let others = troubles.len().saturating_sub(usize::from(troubles.contains_key(key)));
         let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
@@ -97,7 +99,7 @@ impl Retries {
         // that of passing errors: after a refusal too, a new outcome tries whether somebody restored the permission.
         let held = backoff(PASSING.0, trouble.tries, PASSING.1).mul_f64(0.8);
         trouble.until = now + held;
-        (backoff(PASSING.0, trouble.tries, longest), trouble.tries == 1)
+        (backoff(PASSING.0, trouble.tries, longest), trouble.tries)
     }
 
     /// How long a watch that failed still backs off; none where it may be tried.
@@ -106,9 +108,14 @@ impl Retries {
         until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
-    /// All is written, or the watch is gone. Returns how often it had failed before.
-    pub fn ended(&self, key: &str) -> u32 {
-        lock(&self.troubles).remove(key).map_or(0, |trouble| trouble.tries)
+    /// Whether the log is still to say that the watch cannot be reconciled, and remembers that it does.
+    pub fn is_news(&self, key: &str) -> bool {
+        lock(&self.troubles).get_mut(key).is_some_and(|trouble| !std::mem::replace(&mut trouble.logged, true))
+    }
+
+    /// All is written, or the watch is gone. Returns whether the log said that it cannot be reconciled.
+    pub fn ended(&self, key: &str) -> bool {
+        lock(&self.troubles).remove(key).is_some_and(|trouble| trouble.logged)
     }
 }
 
@@ -161,8 +168,19 @@ mod tests {
             retries.failed(&watch.to_string().into(), false, start);
         }
         assert_eq!(waits("one of very many", false), [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert_eq!((retries.ended("outage"), retries.ended("outage")), (11, 0));
-        assert_eq!(retries.failed(&"outage".into(), true, start), (Duration::from_secs(1), true));
+        retries.ended("outage");
+        assert_eq!(retries.failed(&"outage".into(), true, start), (Duration::from_secs(1), 1));
+    }
+
+    #[test]
+    fn a_trouble_is_logged_once_and_its_end_only_if_it_was() {
+        let (retries, key, start) = (Retries::default(), WatchKey::from("a/b"), Instant::now());
+        assert!(!retries.is_news(&key) && !retries.ended(&key));
+        retries.failed(&key, true, start);
+        assert!(!retries.ended(&key));
+        retries.failed(&key, true, start);
+        assert!(retries.is_news(&key) && !retries.is_news(&key));
+        assert!(retries.ended(&key) && !retries.ended(&key));
     }
 
     #[test]
@@ -198,7 +216,7 @@ mod tests {
         assert!(!retries.is_published(&key, "first"));
         retries.published(&key, "first", start);
         assert!(retries.is_published(&key, "first") && !retries.is_published(&key, "second"));
-        assert_eq!(retries.ended(&key), 0);
+        retries.ended(&key);
         assert!(!retries.is_published(&key, "first"));
     }
 }

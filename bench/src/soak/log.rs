@@ -37,7 +37,7 @@ const EXPLAINED: [Explanation; 8] = [
     (
         "cannot reconcile; it is tried again, ever more rarely",
         "the resource was changed by somebody else at the same time",
-        "a watch was edited and asked for a poll while its status was written, twice in a row",
+        "a watch was edited and asked for a poll while its status was written, three times in a row",
     ),
 ];
 
