@@ -28,30 +28,51 @@ fn a_watch_that_joins_a_cluster_already_polled_has_an_answer_at_once() {
     assert_eq!(lab.sent.len(), 2);
 }
 
-#[test]
-fn a_watch_that_joins_while_a_poll_is_under_way_has_its_answer_and_not_the_one_before() {
+/// Each poll takes 4 s and has another answer, by its number. The reconcile of a first watch hangs, so that the outcome
+/// that it has not taken over is kept.
+fn counted() -> Lab {
     let mut lab = Lab::new();
     let mut polls = 0;
     lab.cloud(move |_, _| {
         polls += 1;
         (seconds(4), answer(polls))
     });
-    lab.watch("prod/first", target("r", 1, 0), secret("prod"));
-    // The reconcile of this watch hangs, so that the outcome that it has not taken over is kept.
+    lab.watch("prod/hangs", target("r", 1, 0), secret("prod"));
     lab.watches.clear();
     lab.run(seconds(5));
+    lab
+}
+
+/// The polls whose answers a watch has taken over, by number.
+fn taken_over(lab: &Lab, name: &str) -> Vec<Option<i64>> {
+    let number = |outcome: &Outcome| match outcome {
+        Outcome::Answer(answer) => answer.latest_backup_time.map(Timestamp::as_second),
+        Outcome::Fault { .. } => None,
+    };
+    lab.watches[name].outcomes.iter().map(|(_, outcome)| number(outcome)).collect()
+}
+
+#[test]
+fn a_watch_that_joins_while_a_poll_is_under_way_has_its_answer_and_not_the_one_before() {
+    let mut lab = counted();
     while lab.sent.len() < 2 {
         lab.run(seconds(1));
     }
     lab.watch("prod/same", target("r", 1, 0), secret("prod"));
     lab.run(seconds(5));
-    let latest = |outcome: &Outcome| match outcome {
-        Outcome::Answer(answer) => answer.latest_backup_time.map(Timestamp::as_second),
-        Outcome::Fault { .. } => None,
-    };
-    let learned: Vec<_> =
-        lab.watches["prod/same"].outcomes.iter().map(|(_, outcome)| latest(outcome)).collect();
-    assert_eq!(learned, [Some(2)]);
+    assert_eq!(taken_over(&lab, "prod/same"), [Some(2)]);
+}
+
+#[test]
+fn a_watch_with_a_record_takes_over_no_answer_that_may_be_older_than_the_record() {
+    let mut lab = counted();
+    assert_eq!(lab.sent.len(), 1);
+    lab.watch_with("prod/record", target("r", 1, 0), secret("prod"), |demand| {
+        demand.has_record = true;
+        demand.spread = Some(seconds(10));
+    });
+    lab.run(seconds(14));
+    assert_eq!(taken_over(&lab, "prod/record").first(), Some(&Some(2)));
 }
 
 #[test]
