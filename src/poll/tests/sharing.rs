@@ -211,6 +211,20 @@ fn a_resource_that_somebody_else_wrote_is_told_of_the_next_answer_though_it_is_t
 }
 
 #[test]
+fn a_request_of_a_person_outlives_the_outcome_that_is_discarded_meanwhile() {
+    let mut lab = Lab::new();
+    lab.cloud(|_, _| (seconds(4), answer(1)));
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(5));
+    lab.request("prod/0", "now");
+    lab.run(seconds(1));
+    lab.engine.discard("prod/0", &basis("live"), lab.now);
+    lab.run(seconds(8));
+    let handled: Vec<_> = lab.watches["prod/0"].handled.iter().map(|(request, _)| request.as_str()).collect();
+    assert_eq!(handled, ["now"]);
+}
+
+#[test]
 fn a_watch_whose_write_met_a_newer_resource_takes_over_only_what_is_fetched_from_then_on() {
     let mut lab = Lab::new();
     lab.watch("prod/0", target("r", 1, 0), secret("prod"));
