@@ -105,7 +105,7 @@ pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Cont
     if !is_harmless && context.retries.is_news(&key) {
         tracing::error!(namespace, name, %error, "cannot reconcile; it is tried again, ever more rarely");
     } else {
-        tracing::debug!(namespace, name, %error, "cannot reconcile");
+        tracing::debug!(namespace, name, %error, "a try to reconcile failed");
     }
     context.poller.jitter(wait)
 }
