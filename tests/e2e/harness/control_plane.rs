@@ -19,7 +19,7 @@ const RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/hack/control-plane/run.s
 const API_SERVER: &str = "kube-apiserver";
 const ETCD: &str = "etcd";
 /// How long a server may take to start, far above what it needs.
-const START_LIMIT: Duration = Duration::from_mins(1);
+const START_LIMIT: Duration = Duration::from_mins(3);
 
 /// A running control plane.
 pub struct ControlPlane {
