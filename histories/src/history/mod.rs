@@ -305,9 +305,9 @@ impl History {
         for (n, plan) in self.script.watches.iter().enumerate() {
             let (key, cluster) = (self.key(n), &self.cloud.clusters[plan.cluster]);
             let stored = self.store.watches.get(&key).expect("every watch exists at the end");
-            let was_restored =
-                self.told.was_restored(stored.watch.metadata.uid.as_deref().unwrap_or_default());
-            afterwards::check(&key, stored, plan, cluster, (self.script.takes_back(), was_restored))?;
+            let uid = stored.watch.metadata.uid.as_deref().unwrap_or_default();
+            let (takes_back, was_restored) = (self.script.takes_back(), self.told.was_restored(uid));
+            afterwards::check(&key, stored, plan, cluster, takes_back, was_restored)?;
         }
         Ok(())
     }

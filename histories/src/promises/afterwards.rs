@@ -24,7 +24,8 @@ pub fn check(
     stored: &Stored,
     plan: &WatchPlan,
     cluster: &Cluster,
-    (takes_back, was_restored): (bool, bool),
+    takes_back: bool,
+    was_restored: bool,
 ) -> Result<(), Box<Finding>> {
     let nothing = ClusterBackupWatchStatus::default();
     let status = stored.watch.status.as_ref().unwrap_or(&nothing);
