@@ -30,6 +30,14 @@ pub enum Written {
     Gone,
 }
 
+/// How the publication of an Event ended, unless it holds back the status.
+enum Published {
+    /// The Event exists.
+    Done,
+    /// It was refused, and the status is written without it.
+    GivenUp(kube::Error),
+}
+
 /// Publishes the Events, then writes the status.
 pub async fn apply<A: ApiServer>(
     context: &Context<A>,
@@ -39,7 +47,7 @@ pub async fn apply<A: ApiServer>(
 ) -> Result<Written, kube::Error> {
     let mut lost = Vec::new();
     for event in &plan.events {
-        if let Err(error) = publish(context, view, event, now).await? {
+        if let Published::GivenUp(error) = publish(context, view, event, now).await? {
             lost.push((event, error));
         }
     }
@@ -71,27 +79,26 @@ pub async fn apply<A: ApiServer>(
 }
 
 /// Publishes one Event. "Already exists" is success, because the Event was published before. A failure that may pass is
-/// the outer error, which holds back the status for a while. After that, or if the failure is lasting, it is the inner
-/// error: the Event is given up and the status is written, because verdicts and alerts are made from the status.
+/// an error, which holds back the status for a while. After that, or if the failure is lasting, the Event is given up and
+/// the status is written, because verdicts and alerts are made from the status.
 async fn publish<A: ApiServer>(
     context: &Context<A>,
     view: &View<'_>,
     event: &Event,
     now: Timestamp,
-) -> Result<Result<(), kube::Error>, kube::Error> {
+) -> Result<Published, kube::Error> {
     let key = view.key();
     if context.retries.is_published(&key, &event.name) {
-        return Ok(Ok(()));
+        return Ok(Published::Done);
     }
     let event_object = object(context, view, event, now);
-    let is_passing =
-        |error: &kube::Error| !is_told(error) && context.retries.is_passing(error, context.clock.instant());
     let mut created = context.api_server.create_event(&event_object).await;
     if let Err(error) = &created
-        && is_passing(error)
+        && !is_told(error)
+        && context.retries.is_passing(error, context.clock.instant())
     {
         if context.retries.holds_back(&key, &event.name, context.clock.instant()) {
-            return created.map(Ok);
+            return created.map(|()| Published::Done);
         }
         // At the end of a long outage this may be the last request that fails, and the status the first write that
         // succeeds. So the Event is given up only if the API server answers a read and then refuses it again.
@@ -101,11 +108,11 @@ async fn publish<A: ApiServer>(
     let result = match created {
         Ok(()) => "success",
         Err(error) if is_told(&error) => "exists",
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return Ok(Published::GivenUp(error)),
     };
-    context.retries.published(&key, &event.name, context.clock.instant());
+    context.retries.published(&key, &event.name);
     context.metrics.event_published(event.reason, result);
-    Ok(Ok(()))
+    Ok(Published::Done)
 }
 
 /// Whether the error says that the Event was published before.

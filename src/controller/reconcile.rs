@@ -23,7 +23,7 @@ use crate::api::{
 use crate::kubernetes::ApiServer;
 use crate::poll::{Basis, News, Outcome, Settled};
 
-/// How many conflicts in a row are worth a line in the log.
+/// From which failed try in a row on a conflict is worth a line in the log.
 const CONFLICTS: u32 = 3;
 
 /// Kubernetes itself failed, or the reconcile did.
@@ -102,7 +102,7 @@ pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Cont
     let (namespace, name) = (object.namespace(), object.name_any());
     // A person who edits the watch just then causes a conflict, and the next try ends it.
     let is_harmless = matches!(error, Error::Conflict) && tries < CONFLICTS;
-    if !is_harmless && context.retries.is_news(&key) {
+    if !is_harmless && context.retries.is_unlogged(&key) {
         tracing::error!(namespace, name, %error, "cannot reconcile; it is tried again, ever more rarely");
     } else {
         tracing::debug!(namespace, name, %error, "a try to reconcile failed");

@@ -31,22 +31,17 @@ pub struct Retries {
 }
 
 /// One watch with something that is not written yet.
+#[derive(Default)]
 struct Trouble {
     tries: u32,
-    /// Until when a new outcome waits for the next try.
-    until: Instant,
+    /// Until when a new outcome waits for the next try; none before a try has failed.
+    until: Option<Instant>,
     /// The Events that exist, by name: while the status cannot be written, they are not published with each try.
     published: HashSet<String>,
     /// When each Event first failed, by name.
     failing: HashMap<String, Instant>,
     /// Whether the log says that the watch cannot be reconciled.
     logged: bool,
-}
-
-impl Trouble {
-    fn new(now: Instant) -> Self {
-        Self { tries: 0, until: now, published: HashSet::new(), failing: HashMap::new(), logged: false }
-    }
 }
 
 impl Retries {
@@ -71,16 +66,14 @@ impl Retries {
     /// Whether an Event that cannot be written for a passing reason still holds back the status of its watch.
     pub fn holds_back(&self, key: &WatchKey, event: &str, now: Instant) -> bool {
         let mut troubles = lock(&self.troubles);
-        let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
+        let trouble = troubles.entry(key.clone()).or_default();
         let since = *trouble.failing.entry(event.to_owned()).or_insert(now);
         now.saturating_duration_since(since) < EVENTS
     }
 
     /// An Event exists now, and need not be published again.
-    pub fn published(&self, key: &WatchKey, event: &str, now: Instant) {
-        let mut troubles = lock(&self.troubles);
-        let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
-        trouble.published.insert(event.to_owned());
+    pub fn published(&self, key: &WatchKey, event: &str) {
+        lock(&self.troubles).entry(key.clone()).or_default().published.insert(event.to_owned());
     }
 
     /// Whether an Event was published since all was last written.
@@ -92,24 +85,24 @@ impl Retries {
     pub fn failed(&self, key: &WatchKey, is_passing: bool, now: Instant) -> (Duration, u32) {
         let mut troubles = lock(&self.troubles);
         let others = troubles.len().saturating_sub(usize::from(troubles.contains_key(key)));
-        let trouble = troubles.entry(key.clone()).or_insert_with(|| Trouble::new(now));
+        let trouble = troubles.entry(key.clone()).or_default();
         trouble.tries += 1;
         let longest = if is_passing { PASSING.1 } else { lasting(others + 1) };
         // Less than the shortest wait that jitter makes of it, so that the next try itself is never held up. The cap is
         // that of passing errors: after a refusal too, a new outcome tries whether somebody restored the permission.
         let held = backoff(PASSING.0, trouble.tries, PASSING.1).mul_f64(0.8);
-        trouble.until = now + held;
+        trouble.until = Some(now + held);
         (backoff(PASSING.0, trouble.tries, longest), trouble.tries)
     }
 
     /// How long a watch that failed still backs off; none where it may be tried.
     pub fn backs_off(&self, key: &WatchKey, now: Instant) -> Option<Duration> {
-        let until = lock(&self.troubles).get(key)?.until;
+        let until = lock(&self.troubles).get(key)?.until?;
         until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
-    /// Whether the log is still to say that the watch cannot be reconciled, and remembers that it does.
-    pub fn is_news(&self, key: &str) -> bool {
+    /// Whether the log does not say yet that the watch cannot be reconciled. From now on it counts as said.
+    pub fn is_unlogged(&self, key: &str) -> bool {
         lock(&self.troubles).get_mut(key).is_some_and(|trouble| !std::mem::replace(&mut trouble.logged, true))
     }
 
@@ -175,11 +168,11 @@ mod tests {
     #[test]
     fn a_trouble_is_logged_once_and_its_end_only_if_it_was() {
         let (retries, key, start) = (Retries::default(), WatchKey::from("a/b"), Instant::now());
-        assert!(!retries.is_news(&key) && !retries.ended(&key));
+        assert!(!retries.is_unlogged(&key) && !retries.ended(&key));
         retries.failed(&key, true, start);
         assert!(!retries.ended(&key));
         retries.failed(&key, true, start);
-        assert!(retries.is_news(&key) && !retries.is_news(&key));
+        assert!(retries.is_unlogged(&key) && !retries.is_unlogged(&key));
         assert!(retries.ended(&key) && !retries.ended(&key));
     }
 
@@ -212,9 +205,9 @@ mod tests {
 
     #[test]
     fn a_published_event_is_remembered_until_all_is_written() {
-        let (retries, key, start) = (Retries::default(), WatchKey::from("a/b"), Instant::now());
+        let (retries, key) = (Retries::default(), WatchKey::from("a/b"));
         assert!(!retries.is_published(&key, "first"));
-        retries.published(&key, "first", start);
+        retries.published(&key, "first");
         assert!(retries.is_published(&key, "first") && !retries.is_published(&key, "second"));
         retries.ended(&key);
         assert!(!retries.is_published(&key, "first"));
