@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 #
-# For scripts that check promises: check counts in $passed and $failed, and await waits for something that takes a moment.
+# For scripts that check promises: check counts in $passed and $failed, await waits for something that takes a moment, and
+# free_port names a port for a server.
 
 passed=0 failed=0
 check() { # WHAT COMMAND...
@@ -23,5 +24,13 @@ await() { # SECONDS COMMAND...
   until "$@" >/dev/null 2>&1; do
     ((SECONDS < until)) || { printf 'gave up waiting for: %s\n' "$*" >&2; return 1; }
     sleep 0.2
+  done
+}
+
+# A TCP port on which nothing listens. It is below the range from which the kernel takes the ports of outgoing connections.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 10000)); do
+    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
   done
 }

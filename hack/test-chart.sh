@@ -200,13 +200,6 @@ operator_binaries() {
   [[ -x $CBW_BIN_DIR/cce-backup-watch && -x $CBW_BIN_DIR/cce-simulator ]]
 }
 
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)); do
-    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
-  done
-}
-
 # Starts the operator as the pod of a release would: the rendered arguments, and the ServiceAccount's token.
 run_operator() { # NAME RELEASE-NAMESPACE SIMULATOR-PORT VALUE...
   local name=$1 namespace=$2 simulator=$3 port token server arguments=()

@@ -78,13 +78,6 @@ in_container() { # HOSTS RESOLV ARGUMENT...
     -- /cce-backup-watch "$@"
 }
 
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)); do
-    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
-  done
-}
-
 reaches() { # NAME CONDITION SECONDS
   kubectl wait "clusterbackupwatch/$1" --for="$2" --timeout="$3s" && return
   kubectl get clusterbackupwatch "$1" --output jsonpath='{.status.conditions}'

@@ -32,12 +32,6 @@ clean_up() {
 }
 trap clean_up EXIT
 
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)); do
-    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
-  done
-}
 answers() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; } # PORT
 
 # --- The states ----------------------------------------------------------------------------------------

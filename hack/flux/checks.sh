@@ -2,13 +2,6 @@
 #
 # For hack/test-flux.sh: the content of the Git repository, and the conditions that the checks test.
 
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)); do
-    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
-  done
-}
-
 # Writes the operator's two resources as they are documented; only addresses are those of this machine.
 release_manifests() {
   example OCIRepository cce-backup-watch | jq --arg registry "$registry" '

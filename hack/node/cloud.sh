@@ -7,12 +7,6 @@
 readonly ends=11111111-2222-3333-4444-555555555555 lasts=22222222-2222-3333-4444-555555555555 waits=33333333-2222-3333-4444-555555555555
 readonly longest_wait=60   # seconds without a poll that no check lets pass, far above what they take
 
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)); do
-    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
-  done
-}
 simulator=$(free_port)
 simulate() { # METHOD PATH [BODY]
   curl --noproxy '*' --silent --show-error --fail --max-time 5 --request "$1" ${3:+--data-binary "$3"} "http://127.0.0.1:$simulator/admin/$2"
