@@ -128,3 +128,18 @@ fn two_watches_of_one_cluster_are_listed_as_of_a_moment_before_their_requests_we
     let finding = run(&script, false).finding;
     assert!(finding.is_none(), "{}", finding.unwrap());
 }
+
+#[test]
+fn a_stale_list_shows_a_resource_that_was_deleted_and_whose_key_is_refused() {
+    let mut script = script(&[
+        (38, Act::Suspend { watch: 1, for_: 151 }),
+        (76, Act::Silence { for_: 189, ends: true }),
+        (236, Act::Rotate { secret: 0, late: 150 }),
+        (283, Act::Recreate { watch: 1, after: 51 }),
+        (291, Act::Relist { back: 42 }),
+    ]);
+    script.clusters.push(0);
+    (script.watches[1].cluster, script.watches[1].secret) = (1, 0);
+    let finding = run(&script, false).finding;
+    assert!(finding.is_none(), "{}", finding.unwrap());
+}

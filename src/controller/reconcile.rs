@@ -23,8 +23,8 @@ use crate::api::{
 use crate::kubernetes::ApiServer;
 use crate::poll::{Basis, News, Outcome, Settled};
 
-/// From which failed try in a row on a conflict is worth a line in the log.
-const CONFLICTS: u32 = 3;
+/// From which failed try in a row on a conflict, or a resource that is gone, is worth a line in the log.
+const UNUSUAL: u32 = 3;
 
 /// Kubernetes itself failed, or the reconcile did.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,11 @@ pub enum Error {
     /// Both tries of one reconcile to write the resource met a write of somebody else.
     #[error("the resource was changed by somebody else at the same time")]
     Conflict,
+    /// The cached copy is of a resource that was deleted, created anew, moved to another shard, or cannot be decoded now.
+    /// The stream reports each of these, perhaps later. Until then the copy is tried with a backoff: the outcome that wakes
+    /// it may be one that the engine has at hand, so that otherwise each try would cause the next at once.
+    #[error("the resource is no longer what the watch stream has delivered")]
+    Gone,
     /// A bug; it fails this one resource alone.
     #[error("the reconcile panicked")]
     Panic,
@@ -94,14 +99,14 @@ pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Cont
     let now = context.clock.instant();
     let is_passing = match error {
         Error::Kubernetes(error) => context.retries.is_passing(error, now),
-        Error::Conflict => true,
+        Error::Conflict | Error::Gone => true,
         Error::Panic => false,
     };
     let key = key_of(object);
     let (wait, tries) = context.retries.failed(&key, is_passing, now);
     let (namespace, name) = (object.namespace(), object.name_any());
-    // A person who edits the watch just then causes a conflict, and the next try ends it.
-    let is_harmless = matches!(error, Error::Conflict) && tries < CONFLICTS;
+    // A person who edits or deletes the watch just then causes it, and the next try or the stream ends it.
+    let is_harmless = matches!(error, Error::Conflict | Error::Gone) && tries < UNUSUAL;
     if !is_harmless && context.retries.is_unlogged(&key) {
         tracing::error!(namespace, name, %error, "cannot reconcile; it is tried again, ever more rarely");
     } else {
@@ -129,7 +134,7 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
         Written::Done(basis) => {
             settle(context, &view, &plan, news.as_ref(), (basis, plan.status.is_some()));
         }
-        Written::Gone => context.poller.forget(&view.key()),
+        Written::Gone => return Err(gone(context, &view)),
         Written::Conflict => return from_live(context, &view, &plan, news.as_ref()).await,
     }
     Ok(())
@@ -150,11 +155,7 @@ async fn from_live<A: ApiServer>(
         {
             live
         }
-        // It was deleted, created anew, moved to another shard, or cannot be decoded. The stream reports each of these.
-        Some(_) | None => {
-            context.poller.forget(&view.key());
-            return Ok(());
-        }
+        Some(_) | None => return Err(gone(context, view)),
     };
     let nothing = ClusterBackupWatchStatus::default();
     let live = View::of(&live, &nothing);
@@ -169,10 +170,16 @@ async fn from_live<A: ApiServer>(
     let plan = decide(context, &live, news);
     match apply(context, &live, &plan, context.clock.now()).await? {
         Written::Done(basis) => settle(context, &live, &plan, news, (basis, true)),
-        Written::Gone => context.poller.forget(&view.key()),
+        Written::Gone => return Err(gone(context, &live)),
         Written::Conflict => return Err(Error::Conflict),
     }
     Ok(())
+}
+
+/// Nothing is polled for a resource that is gone.
+fn gone<A>(context: &Context<A>, view: &View<'_>) -> Error {
+    context.poller.forget(&view.key());
+    Error::Gone
 }
 
 /// The outcome that the watch has not taken over yet.
