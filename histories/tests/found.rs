@@ -37,8 +37,12 @@ const fn backup(steps: u8, step: u64) -> Act {
 }
 
 fn holds(acts: &[(u64, Act)]) {
-    let ending = run(&script(acts), false);
-    assert!(ending.finding.is_none(), "{}", ending.finding.unwrap());
+    script_holds(&script(acts));
+}
+
+fn script_holds(script: &Script) {
+    let finding = run(script, false).finding;
+    assert!(finding.is_none(), "{}", finding.unwrap());
 }
 
 #[test]
@@ -111,8 +115,7 @@ fn many_events_at_once_are_not_repeated_while_the_status_cannot_be_written() {
         (400, backup(5, 60)),
     ]);
     script.watches.iter_mut().for_each(|watch| watch.max_age = Some(100));
-    let finding = run(&script, false).finding;
-    assert!(finding.is_none(), "{}", finding.unwrap());
+    script_holds(&script);
 }
 
 #[test]
@@ -125,8 +128,7 @@ fn two_watches_of_one_cluster_are_listed_as_of_a_moment_before_their_requests_we
         (265, Act::Relist { back: 107 }),
     ]);
     (script.watches[0].interval, script.watches[1].interval, script.watches[1].secret) = (20, 13, 0);
-    let finding = run(&script, false).finding;
-    assert!(finding.is_none(), "{}", finding.unwrap());
+    script_holds(&script);
 }
 
 #[test]
@@ -140,6 +142,29 @@ fn a_stale_list_shows_a_resource_that_was_deleted_and_whose_key_is_refused() {
     ]);
     script.clusters.push(0);
     (script.watches[1].cluster, script.watches[1].secret) = (1, 0);
-    let finding = run(&script, false).finding;
-    assert!(finding.is_none(), "{}", finding.unwrap());
+    script_holds(&script);
+}
+
+#[test]
+fn a_silent_stream_does_not_tell_that_one_of_two_resources_cannot_be_decoded_while_a_backup_runs() {
+    let mut script = script(&[
+        (84, Act::Silence { for_: 395, ends: false }),
+        (156, backup(1, 17)),
+        (166, Act::Undecodable { watch: 0, for_: 161 }),
+    ]);
+    script.watches[1].secret = 0;
+    script_holds(&script);
+}
+
+#[test]
+fn a_silent_stream_does_not_tell_that_one_of_two_resources_was_created_anew_while_a_backup_runs() {
+    let running =
+        Act::Backup { cluster: 0, steps: 5, step: 23, end: End::Never, rollback: false, pauses: false };
+    let mut script = script(&[
+        (183, Act::Silence { for_: 382, ends: true }),
+        (350, Act::Recreate { watch: 1, after: 32 }),
+        (445, running),
+    ]);
+    script.watches[1].secret = 0;
+    script_holds(&script);
 }

@@ -35,9 +35,9 @@ pub enum Error {
     /// Both tries of one reconcile to write the resource met a write of somebody else.
     #[error("the resource was changed by somebody else at the same time")]
     Conflict,
-    /// The cached copy is of a resource that was deleted, created anew, moved to another shard, or cannot be decoded now.
-    /// The stream reports each of these, perhaps later. Until then the copy is tried with a backoff: the outcome that wakes
-    /// it may be one that the engine has at hand, so that otherwise each try would cause the next at once.
+    /// The resource was deleted, created anew, moved to another shard, or cannot be decoded now, and the cached copy does
+    /// not show it yet. The stream reports each of these, and then the watch is forgotten. It is not forgotten here: a copy
+    /// that is still cached would join again at once, and be told at once of a fault that the engine has at hand.
     #[error("the resource is no longer what the watch stream has delivered")]
     Gone,
     /// A bug; it fails this one resource alone.
@@ -134,7 +134,7 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
         Written::Done(basis) => {
             settle(context, &view, &plan, news.as_ref(), (basis, plan.status.is_some()));
         }
-        Written::Gone => return Err(gone(context, &view)),
+        Written::Gone => return Err(Error::Gone),
         Written::Conflict => return from_live(context, &view, &plan, news.as_ref()).await,
     }
     Ok(())
@@ -155,7 +155,7 @@ async fn from_live<A: ApiServer>(
         {
             live
         }
-        Some(_) | None => return Err(gone(context, view)),
+        Some(_) | None => return Err(Error::Gone),
     };
     let nothing = ClusterBackupWatchStatus::default();
     let live = View::of(&live, &nothing);
@@ -170,16 +170,10 @@ async fn from_live<A: ApiServer>(
     let plan = decide(context, &live, news);
     match apply(context, &live, &plan, context.clock.now()).await? {
         Written::Done(basis) => settle(context, &live, &plan, news, (basis, true)),
-        Written::Gone => return Err(gone(context, &live)),
+        Written::Gone => return Err(Error::Gone),
         Written::Conflict => return Err(Error::Conflict),
     }
     Ok(())
-}
-
-/// Nothing is polled for a resource that is gone.
-fn gone<A>(context: &Context<A>, view: &View<'_>) -> Error {
-    context.poller.forget(&view.key());
-    Error::Gone
 }
 
 /// The outcome that the watch has not taken over yet.
