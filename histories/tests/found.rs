@@ -168,3 +168,15 @@ fn a_silent_stream_does_not_tell_that_one_of_two_resources_was_created_anew_whil
     script.watches[1].secret = 0;
     script_holds(&script);
 }
+
+#[test]
+fn a_process_starts_with_an_old_list_and_tells_no_transition_that_did_not_happen() {
+    // In the list a backup runs that has succeeded since. The cloud says by now that it has not ended.
+    holds(&[
+        (200, backup(1, 40)),
+        (300, Act::Kill { after: 20 }),
+        (300, Act::Silence { for_: 150, ends: false }),
+        (310, Act::Unfinish { cluster: 0, for_: 100 }),
+        (310, Act::Relist { back: 80 }),
+    ]);
+}

@@ -9,6 +9,7 @@ use super::{Event, History};
 use crate::{
     api_server::{Call, Reply, Request, already_exists, no_answer, refusal},
     finding::Finding,
+    script::Act,
     time,
 };
 
@@ -70,6 +71,12 @@ impl History {
                     let note = event.note.as_deref().unwrap_or_default();
                     self.trace.note(now, format_args!("{key} Event {reason}: {note}"));
                     self.told.created(&key, event, cluster)?;
+                    // While two processes lead, one may write between what the other reads and what it tells.
+                    let leads_alone =
+                        !self.script.acts.iter().any(|(_, act)| matches!(act, Act::Second { .. }));
+                    if leads_alone && let Some(stored) = self.store.watches.get(&key) {
+                        self.told.phase_changed(&key, event, &stored.watch)?;
+                    }
                 }
                 self.store.events.insert(name, (now, (**event).clone()));
                 Ok(Ok(Reply::Done))

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use cce_backup_watch::api::{
-    ClusterBackupWatchStatus, TaskStatus,
+    ClusterBackupWatch, ClusterBackupWatchStatus, TaskStatus,
     condition::{self, types},
 };
 use cce_backup_watch::poll::WatchKey;
@@ -94,6 +94,27 @@ impl Told {
         promise(is_true, "nothing is told that did not happen", || format!("{key}: {reason}, {note}"))?;
         let is_new = self.events.insert((resource, reason.clone(), task, milestone.to_owned()));
         promise(is_new, "a transition is told once", || format!("{key}: {reason}, {note}"))
+    }
+
+    /// Checks an Event of a changed phase: it says what the task changes from in the status.
+    pub fn phase_changed(
+        &self,
+        key: &WatchKey,
+        event: &Event,
+        watch: &ClusterBackupWatch,
+    ) -> Result<(), Box<Finding>> {
+        let (resource, reason, task) = transition(event);
+        let is_old = watch.metadata.uid.as_ref() != Some(&resource);
+        if reason != "BackupPhaseChanged" || is_old || self.was_restored(&resource) {
+            return Ok(());
+        }
+        let note = event.note.as_deref().unwrap_or_default();
+        let from = note.split("changed from ").nth(1).and_then(|rest| rest.split(" to ").next());
+        let tasks = watch.status.iter().flat_map(|status| status.tasks.iter().flatten());
+        let shown = tasks.filter(|shown| shown.uid == task).find_map(|shown| shown.phase.as_deref());
+        promise(from == shown, "nothing is told that did not happen", || {
+            format!("{key}: {note}, but the status says {shown:?}")
+        })
     }
 
     /// Checks a status that is written in place of an older one.
