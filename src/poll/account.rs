@@ -22,6 +22,8 @@ pub struct Account {
     pub endpoint: usize,
     /// Region and project; the fetches of the account share these strings.
     pub name: (Region, ProjectId),
+    /// How many fetches it has.
+    pub fetches: usize,
     /// The circuit breaker; it counts faults without an HTTP status.
     pub breaker: Breaker,
     /// Requests in flight.
@@ -45,6 +47,7 @@ impl Account {
         Self {
             endpoint,
             name,
+            fetches: 0,
             breaker: Breaker::default(),
             in_flight: 0,
             sent_at: None,
@@ -112,13 +115,12 @@ impl Account {
         }
     }
 
-    /// Whether it is as good as a new one, so that it can be dropped once no fetch uses it.
+    /// Whether it can be dropped: no fetch uses it, and a new one would admit no more.
     pub fn is_idle(&mut self, now: Instant) -> bool {
         self.fill(now);
-        self.in_flight == 0
-            && self.queue.is_empty()
+        self.fetches == 0
             && self.shut(now).is_none()
-            && self.breaker.open_since().is_none()
+            && self.breaker.is_idle(now)
             && self.tokens >= f64::from(self.limit.burst)
     }
 

@@ -59,6 +59,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it holds back nothing: it is closed, or nobody has wanted the probe that is due.
+    pub fn is_idle(&self, now: Instant) -> bool {
+        self.admit(now, false) != Admission::Blocked
+    }
+
     /// Since when the breaker has been open.
     pub fn open_since(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.since)

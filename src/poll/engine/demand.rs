@@ -249,6 +249,7 @@ impl Engine {
         let fetch = self.fetches.remove(id);
         let key = (fetch.account, fetch.source, fetch.target.cluster_id.clone(), fetch.target.cluster_type);
         self.by_key.remove(&key);
+        self.accounts[fetch.account].fetches -= 1;
         let source = &mut self.sources[fetch.source];
         source.fetches.retain(|user| *user != id);
         source.stalled -= usize::from(fetch.stalled);

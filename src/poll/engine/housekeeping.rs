@@ -1,5 +1,6 @@
 //! Drops state that no fetch uses any more, and takes the snapshot for the metrics.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,18 +12,21 @@ use crate::poll::breaker::Breaker;
 const SWEEP: Duration = Duration::from_mins(1);
 
 impl Engine {
-    /// Drops the accounts, sources and keys that no fetch uses, once nothing is lost with them: otherwise a watch that
-    /// is created anew would get a full bucket again, or would try a key again that was just refused.
+    /// Drops the accounts, endpoints, sources and keys that no fetch uses, once nothing is lost with them: otherwise a
+    /// watch that is created anew would get a full bucket again, or would try an endpoint that just hung, or a key that
+    /// was just refused.
     pub(super) fn sweep(&mut self, now: Instant) {
         if now < self.swept + SWEEP {
             return;
         }
         self.swept = now;
-        let mut used: Vec<_> = self.fetches.iter().map(|(_, fetch)| fetch.account).collect();
-        used.sort_unstable();
-        self.accounts.retain(|id, account| used.binary_search(&id).is_ok() || !account.is_idle(now));
+        self.accounts.retain(|_, account| !account.is_idle(now));
         let accounts = &self.accounts;
         self.by_account.retain(|_, id| accounts.contains(*id));
+        let used: BTreeSet<_> = accounts.iter().map(|(_, account)| account.endpoint).collect();
+        self.endpoints.retain(|id, endpoint| used.contains(&id) || !endpoint.breaker.is_idle(now));
+        let endpoints = &self.endpoints;
+        self.by_endpoint.retain(|_, id| endpoints.contains(*id));
         let timers = &mut self.timers;
         self.sources.retain(|id, source| {
             let kept = source.reading.is_some() || !source.fetches.is_empty();
@@ -44,27 +48,21 @@ impl Engine {
         self.fetches[self.watches.get(key)?.fetch].answered
     }
 
-    /// Endpoints and accounts as they are at `now`.
+    /// The endpoints and accounts that fetches use, as they are at `now`. Those that no fetch uses are never asked again,
+    /// so one that is blocked would stay so.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let is_open = |breaker: &Breaker| breaker.open_since().is_some();
-        Snapshot {
-            endpoints: self
-                .endpoints
-                .iter()
-                .map(|(_, endpoint)| (endpoint.base.clone(), endpoint.in_flight, is_open(&endpoint.breaker)))
-                .collect(),
-            accounts: self
-                .accounts
-                .iter()
-                .map(|(_, account)| {
-                    let (region, project) = &account.name;
-                    (
-                        region.to_string(),
-                        project.to_string(),
-                        account.shut(now).is_some() || is_open(&account.breaker),
-                    )
-                })
-                .collect(),
+        let (mut accounts, mut used) = (Vec::new(), BTreeSet::new());
+        for (_, account) in self.accounts.iter().filter(|(_, account)| account.fetches > 0) {
+            let (region, project) = &account.name;
+            let is_blocked = account.shut(now).is_some() || is_open(&account.breaker);
+            accounts.push((region.to_string(), project.to_string(), is_blocked));
+            used.insert(account.endpoint);
         }
+        let endpoint = |id: usize| {
+            let endpoint = &self.endpoints[id];
+            (endpoint.base.clone(), endpoint.in_flight, is_open(&endpoint.breaker))
+        };
+        Snapshot { endpoints: used.into_iter().map(endpoint).collect(), accounts }
     }
 }

@@ -26,6 +26,7 @@ impl Engine {
         let target = Target { region, project_id, ..target.clone() };
         let id = self.fetches.insert(Fetch::new(target, account, source, now));
         self.by_key.insert(key, id);
+        self.accounts[account].fetches += 1;
         self.sources[source].fetches.push(id);
         // The watch that joins brings it forward.
         self.set_timer(id, later(now, Duration::MAX), now);

@@ -1,6 +1,7 @@
 //! The promises of the engine, tested with a simulated clock, cloud and set of Secrets.
 
 mod faults;
+mod left_behind;
 mod sharing;
 mod sources;
 mod troubles;
@@ -203,6 +204,12 @@ impl Lab {
         let key: WatchKey = name.into();
         change(&mut self.watches.get_mut(&key).unwrap().demand);
         self.reconcile(&key);
+    }
+
+    /// The resource is deleted.
+    fn forget(&mut self, name: &str) {
+        self.watches.remove(name);
+        self.engine.forget(name);
     }
 
     fn request(&mut self, name: &str, request: &str) {
