@@ -361,6 +361,19 @@ async fn a_chosen_source_that_is_not_set_up_says_what_is_missing_and_none_means_
 }
 
 #[tokio::test]
+async fn an_identity_provider_that_no_header_can_carry_is_not_blamed_on_iam() {
+    let (service, file) = (Service::start().await, token_file("provider", "token"));
+    let variables =
+        [("HUAWEICLOUD_SDK_IDP_ID", "idp\n1".to_owned()), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", file.clone())];
+    let operator = identity(OperatorCredentials::Oidc, &service, &variables);
+    let fault = operator.credential(now()).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::SecretInvalid);
+    assert!(fault.message.starts_with("HUAWEICLOUD_SDK_IDP_ID "), "{fault}");
+    assert_eq!(service.whats(), Vec::<String>::new());
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
 async fn a_hundred_watches_share_one_fetch_and_a_renewal_stops_nobody() {
     let service = Service::start().await;
     service.will(TOKEN, &[(404, "")]);

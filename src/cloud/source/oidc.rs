@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use reqwest::{Url, header::CONTENT_TYPE};
+use reqwest::{
+    Url,
+    header::{CONTENT_TYPE, HeaderValue},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -38,7 +41,12 @@ pub(super) async fn fetch(
     iam: &str,
 ) -> Result<Fetched, Fault> {
     let what = "is needed for OIDC federation";
-    let provider = environment.need(IDP_ID, what)?;
+    let provider = HeaderValue::from_str(&environment.need(IDP_ID, what)?).map_err(|_| {
+        Fault::new(
+            FaultKind::SecretInvalid,
+            format!("{IDP_ID} has a control character: it is the name of an identity provider of IAM"),
+        )
+    })?;
     let id_token = token_file(&environment.need(TOKEN_FILE, what)?, TOKEN_FILE)?;
     let iam = endpoint(environment.get(IAM).as_deref().unwrap_or(iam))?;
 
@@ -46,7 +54,7 @@ pub(super) async fn fetch(
     let body = json!({"auth": {"id_token": {"id": id_token.expose_secret()}}}).to_string();
     let request = http
         .post(format!("{iam}/v3.0/OS-AUTH/id-token/tokens"))
-        .header("x-idp-id", sensitive(&provider, WHOM)?)
+        .header("x-idp-id", provider)
         .header(CONTENT_TYPE, "application/json;charset=UTF-8")
         .body(body);
     let reply = exchange(request, WHOM).await?;
