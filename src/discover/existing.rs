@@ -108,7 +108,7 @@ fn files(directory: &Path) -> Result<BTreeSet<PathBuf>, Error> {
                 if !entry.file_name().as_encoded_bytes().starts_with(b".") {
                     folders.push(path);
                 }
-            } else if is_manifest {
+            } else if is_manifest && !path.is_dir() {
                 files.insert(path);
             }
         }

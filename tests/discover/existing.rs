@@ -1,6 +1,6 @@
 //! `--existing`: what is missing, what differs, and what is no longer there.
 
-use std::io::Write;
+use std::{io::Write, path::Path};
 
 use super::*;
 
@@ -109,6 +109,7 @@ async fn manifests_that_cannot_be_read_are_no_missing_ones() {
     folder.write("chart/templates/other.yaml", "{{ if .Values.x }}\nkind: ConfigMap\n");
     folder.write("notes.txt", "kind: ClusterBackupWatch: [");
     folder.write(".git/x.yaml", "kind: ClusterBackupWatch: [");
+    std::os::unix::fs::symlink(folder.path(), Path::new(folder.path()).join("folder.yaml")).unwrap();
     let ran = run(&mut cloud.discover(&["--existing", folder.path()]));
     assert_eq!(
         (ran.code, names(&ran.stdout)),
