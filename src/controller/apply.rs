@@ -17,13 +17,14 @@ use super::{
 };
 use crate::api::{CONTROLLER, ClusterBackupWatchStatus, condition::types};
 use crate::kubernetes::ApiServer;
+use crate::metrics::Metrics;
 use crate::poll::Basis;
 
 /// How a status write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// The resource says what was planned, and this is its version.
-    Done(Basis),
+pub enum Written<T = Basis> {
+    /// The resource says what was planned. Of a plan, this is its version.
+    Done(T),
     /// The resource was written since the version that was planned from.
     Conflict,
     /// The resource is gone.
@@ -68,13 +69,23 @@ pub async fn apply<A: ApiServer>(
     status.conditions.extend(others.cloned());
     written.status = Some(status);
     let nothing = ClusterBackupWatchStatus::default();
-    let (written, result) = match context.api_server.replace_status(&written).await {
-        Ok(stored) => (Ok(Written::Done(View::of(&stored, &nothing).basis())), "success"),
+    let written = ended(&context.metrics, context.api_server.replace_status(&written).await)?;
+    Ok(match written {
+        Written::Done(stored) => Written::Done(View::of(&stored, &nothing).basis()),
+        Written::Conflict => Written::Conflict,
+        Written::Gone => Written::Gone,
+    })
+}
+
+/// How a status write ended, by the reply to it; also counts it.
+pub fn ended<T>(metrics: &Metrics, reply: Result<T, kube::Error>) -> Result<Written<T>, kube::Error> {
+    let (written, result) = match reply {
+        Ok(stored) => (Ok(Written::Done(stored)), "success"),
         Err(kube::Error::Api(error)) if error.code == 409 => (Ok(Written::Conflict), "conflict"),
         Err(kube::Error::Api(error)) if error.code == 404 => (Ok(Written::Gone), "gone"),
         Err(error) => (Err(error), "error"),
     };
-    context.metrics.status_written(result);
+    metrics.status_written(result);
     written
 }
 
@@ -137,5 +148,25 @@ fn object<A>(context: &Context<A>, view: &View<'_>, event: &Event, now: Timestam
         reporting_controller: Some(CONTROLLER.to_owned()),
         reporting_instance: Some(context.instance.clone()),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::{Status, response::StatusSummary};
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_somebody_else_foiled_is_no_error() {
+        let refused = |code| {
+            let status = Status { code, status: Some(StatusSummary::Failure), ..Status::default() };
+            ended::<()>(&Metrics::default(), Err(kube::Error::Api(status.boxed()))).ok()
+        };
+        assert_eq!(ended(&Metrics::default(), Ok(1)).ok(), Some(Written::Done(1)));
+        assert_eq!(
+            [refused(409), refused(404), refused(500)],
+            [Some(Written::Conflict), Some(Written::Gone), None]
+        );
     }
 }

@@ -5,6 +5,7 @@ use kube::core::error_boundary::InvalidObject;
 use serde_json::{Value, json};
 
 use super::{
+    apply::{Written, ended},
     context::{Context, key},
     reconcile::Error,
 };
@@ -36,10 +37,11 @@ pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) 
         return Ok(());
     }
     tracing::warn!(namespace, name, error = %object.error, "cannot decode a resource; it is not polled until it is mended");
-    let written = context.api_server.replace_raw_status(&live).await;
-    context.metrics.status_written(if written.is_ok() { "success" } else { "error" });
-    written?;
-    Ok(())
+    match ended(&context.metrics, context.api_server.replace_raw_status(&live).await)? {
+        Written::Done(()) => Ok(()),
+        Written::Conflict => Err(Error::Conflict),
+        Written::Gone => Err(Error::Gone),
+    }
 }
 
 /// Sets the conditions; returns whether that changed anything.
