@@ -205,6 +205,10 @@ watch_gate() { # SITUATION CODE TIMEOUT
   docs/gates/watch.sh "$namespace/prod" 2h "$3" || code=$?
   ((code == $2)) || { printf 'exit code %s, not %s\n' "$code" "$2"; return 1; }
 }
+# The gate that has just passed, while the cloud answers with nothing but this fault.
+watch_gate_without_answers() { # FAULT
+  admin PUT "clusters/$cluster/fault" "$1" && watch_gate - 124 15s
+}
 operator_starts() {
   "$CBW_BIN_DIR/cce-backup-watch" controller --watch-namespace "$namespace" --listen 127.0.0.1:0 --log-format text \
     --region-endpoint "$region=$cloud" >/dev/null 2>"$scratch/operator.log" </dev/null &
@@ -295,6 +299,13 @@ check 'a fresh one again' watch_gate fresh 0 60s
 check 'whose condition is True' is_healthy
 operator_ends
 check 'without an operator, with the condition still True: it does not' watch_gate - 124 10s
+check 'the operator starts again' operator_starts
+for fault in '{"kind": "status", "status": 503}' '{"kind": "status", "status": 429, "headers": {"Retry-After": "60"}}'; do
+  check 'a fresh success: it passes' watch_gate fresh 0 60s
+  check "it does not when the poll ends in $fault" watch_gate_without_answers "$fault"
+  admin DELETE "clusters/$cluster/fault"
+done
+operator_ends
 
 section 'Clusters come and go'
 check 'a cluster that is gone is named' one_is_gone

@@ -36,12 +36,13 @@ while ((SECONDS < deadline)); do
   if kubectl wait clusterbackupwatch "$name" --namespace "$namespace" --timeout="$(at_most 60)" \
     --for=jsonpath='{.status.lastHandledReconcileAt}'="$request" >/dev/null 2>&1; then
     watch=$(kubectl get clusterbackupwatch "$name" --namespace "$namespace" --output json) || exit 3
-    # Ready is False, or not of this poll, when the cloud could not be asked: then the record says nothing about today.
+    # Without an answer from the cloud the record says nothing about today. Ready turns False only after several polls without one;
+    # one that was requested shows in Reconciling.
     verdict=$(jq --raw-output --argjson oldest "$(($(date +%s) - age))" '
       def seconds: sub("\\.[0-9]+"; "") | fromdateiso8601;
       (.status.conditions // [] | map({(.type): .status}) | add // {}) as $is
       | (.status.lastSuccess.time // "1970-01-01T00:00:00Z" | seconds) as $success
-      | if $is.Ready != "True" then "blind"
+      | if $is.Ready != "True" or $is.Reconciling == "True" then "blind"
         elif .status.phase == "Failed" then "failed"
         elif .status.phase == "Success" and $success >= $oldest then "passed"
         else "waiting" end' <<<"$watch")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cce_backup_watch::api::ClusterBackupWatchStatus;
+use cce_backup_watch::api::{ClusterBackupWatchStatus, condition::types};
 use cce_simulator::Fault;
 use serde_json::json;
 
@@ -43,7 +43,15 @@ async fn a_request_whose_poll_fails_is_echoed(scene: Scene) {
     scene.cloud.set_fault(CLUSTER, Fault::status(503)).unwrap();
     scene.request("prod", "now").await;
     let status = scene.shows_within(SOON, "prod", "the echo", echoes("now")).await;
-    assert_eq!(status.conditions, before.conditions, "one failure is not yet told");
+    let (reconciling, verdicts): (Vec<_>, Vec<_>) =
+        status.conditions.into_iter().partition(|condition| condition.type_ == types::RECONCILING);
+    assert_eq!(verdicts, before.conditions, "one failure does not decide");
+    assert_eq!(reconciling[0].reason, "CloudUnavailable", "but who waited for the echo is told of it");
+
+    scene.cloud.clear_fault(CLUSTER);
+    scene.request("prod", "again").await;
+    let status = scene.shows_within(SOON, "prod", "the echo", echoes("again")).await;
+    assert_eq!(status.conditions, before.conditions);
 }
 
 async fn a_request_waits_for_the_end_of_a_suspension(scene: Scene) {

@@ -35,7 +35,11 @@ pub fn build(input: &Input<'_>, ready: &Verdict, healthy: &Verdict) -> Vec<Condi
         condition(types::BACKUP_HEALTHY, healthy.truth, &healthy.reason, &healthy.message),
     ];
     match ready.truth {
-        Truth::True => {}
+        Truth::True => {
+            if let Some((reason, message)) = unanswered(input) {
+                conditions.push(condition(types::RECONCILING, Truth::True, reason, message));
+            }
+        }
         Truth::False if stalls(&ready.reason) => {
             conditions.push(condition(types::STALLED, Truth::True, &ready.reason, &ready.message));
         }
@@ -44,6 +48,25 @@ pub fn build(input: &Input<'_>, ready: &Verdict, healthy: &Verdict) -> Vec<Condi
         }
     }
     conditions
+}
+
+/// Why a request to poll, which counts as handled, has brought no answer yet: its poll failed, or what protects others
+/// held it back, and too few polls have failed in a row for Ready to say so. Who waited for the echo would otherwise take
+/// what is on record for what the cloud says now. It lasts until an answer comes, or until Ready says it.
+fn unanswered<'a>(input: &Input<'a>) -> Option<(&'a str, &'a str)> {
+    if input.spec.suspend {
+        return None;
+    }
+    match input.outcome {
+        Some(outcome) if outcome.is_decisive() => None,
+        Some(Outcome::Fault { fault, .. }) if input.request.is_some() => {
+            Some((fault.kind.reason().as_str(), &fault.message))
+        }
+        _ => {
+            let old = condition::find(&input.status.conditions, types::RECONCILING)?;
+            Some((&old.reason, &old.message))
+        }
+    }
 }
 
 /// Whether a reason of Ready means that only a change by a person helps.

@@ -111,6 +111,43 @@ fn every_line_of_the_table_of_verdicts_holds() {
 }
 
 #[test]
+fn a_request_whose_poll_failed_is_reconciling_until_an_answer_comes() {
+    type Row = (&'static str, fn(&mut Watch), &'static str);
+    let rows: [Row; 6] = [
+        ("nothing new", |w| drop(w.nothing()), "True CloudUnavailable"),
+        ("the next poll fails too", |w| w.faults(Throttled, 1), "True CloudUnavailable"),
+        ("three in a row failed", |w| w.faults(Throttled, 2), "True Throttled"),
+        ("only a person can help", |w| w.faults(SecretNotFound, 1), ""),
+        ("an answer", good, ""),
+        (
+            "suspended",
+            |w| {
+                w.spec.suspend = true;
+                w.nothing();
+            },
+            "",
+        ),
+    ];
+    for (what, happen, reconciling) in rows {
+        let mut watch = Watch::new();
+        good(&mut watch);
+        watch.request = Some("now".into());
+        assert!(watch.fault(CloudUnavailable).events.is_empty(), "Ready is unchanged, so nothing is told");
+        watch.request = None;
+        assert_eq!(watch.status.last_handled_reconcile_at.as_deref(), Some("now"));
+        assert_eq!(watch.says("Ready"), "True Polled");
+        assert_eq!(watch.says("BackupHealthy"), "True BackupSucceeded");
+        assert_eq!(watch.says("Reconciling"), "True CloudUnavailable");
+        happen(&mut watch);
+        assert_eq!(watch.says("Reconciling"), reconciling, "{what}");
+    }
+    let mut watch = Watch::new();
+    good(&mut watch);
+    watch.faults(CloudUnavailable, 2);
+    assert_eq!(watch.says("Reconciling"), "", "nobody asked");
+}
+
+#[test]
 fn a_new_generation_counts_as_observed_only_with_a_verdict_on_it() {
     type Row = (&'static str, fn(&mut Watch), bool);
     let rows: [Row; 9] = [
