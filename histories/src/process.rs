@@ -113,9 +113,7 @@ impl Process {
         }
         self.writer.apply_watcher_event(&event);
         controller::observe(&*self.context, &self.store, "", &event);
-        if let watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) = event
-            && self.context.triggers.is_new(&watch, None)
-        {
+        for watch in controller::triggered(&self.context, &self.store, event) {
             self.wake(controller::key_of(&watch), time::now());
         }
     }

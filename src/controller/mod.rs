@@ -144,7 +144,7 @@ fn trigger(
     store: Store<Guarded>,
     context: Arc<Context<Client>>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
-    let triggers = context.clone();
+    let (listed, triggers) = (store.clone(), context.clone());
     let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
     let mut config = watcher::Config::default().timeout(WATCH);
     if let Some(labels) = &scope.labels {
@@ -155,8 +155,28 @@ fn trigger(
         .modify(prune)
         .reflect(writer)
         .inspect_ok(move |event| observe(&context, &store, &prefix, event))
-        .applied_objects()
-        .try_filter(move |watch| ready(triggers.triggers.is_new(watch, triggers.ring.as_ref())))
+        .map_ok(move |event| {
+            let news = triggered(&triggers, &listed, event);
+            stream::iter(news).map(|watch| Ok(Arc::unwrap_or_clone(watch)))
+        })
+        .try_flatten()
+}
+
+/// The resources that are to be reconciled after an event of the watch stream. Those of a list follow its end: the store
+/// has none of them before, and the pages of a long list arrive long before that. A reconcile in between would find no
+/// resource, or an old one, and nothing would trigger another.
+pub fn triggered<A>(
+    context: &Context<A>,
+    store: &Store<Guarded>,
+    event: watcher::Event<Guarded>,
+) -> Vec<Arc<Guarded>> {
+    let mut delivered = match event {
+        watcher::Event::Apply(watch) => vec![Arc::new(watch)],
+        watcher::Event::InitDone => store.state(),
+        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => Vec::new(),
+    };
+    delivered.retain(|watch| context.triggers.is_new(watch, context.ring.as_ref()));
+    delivered
 }
 
 /// Informs the engine of an event of the watch stream, after the store has applied it. The keys of the namespace that

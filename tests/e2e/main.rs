@@ -21,6 +21,7 @@ mod harness_works;
 mod hostile;
 mod hosts;
 mod kubectl;
+mod long_list;
 mod one_trouble;
 mod outage;
 mod own_identity;
@@ -60,6 +61,7 @@ fn main() {
         credentials::tests(),
         events::tests(),
         replicas::tests(),
+        long_list::tests(),
         ring::tests(),
         verdicts::tests(),
         faults::tests(),

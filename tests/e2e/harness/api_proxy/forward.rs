@@ -38,7 +38,15 @@ async fn handle(State(http): State<Arc<Http>>, request: Request<Body>) -> Respon
 
 /// Answers a list with the recorded list while lists are replayed; otherwise forwards the request and records the
 /// answer.
-async fn list(http: &Arc<Http>, request: Request<Body>) -> Response {
+async fn list(http: &Arc<Http>, mut request: Request<Body>) -> Response {
+    let mut halts = http.halts_lists.subscribe();
+    if request.uri().query().unwrap_or_default().contains("continue=") {
+        // This fails only if the proxy has ended.
+        let _ = halts.wait_for(|halts| !halts).await;
+    } else if *halts.borrow() {
+        let shorter = request.uri().to_string().replace("limit=500", "limit=1");
+        *request.uri_mut() = shorter.parse().unwrap();
+    }
     let recorded = Some(http.lock()).filter(|state| state.replays).and_then(|state| state.list.clone());
     if let Some(Recorded { status, headers, body }) = recorded {
         return (status, headers, body).into_response();

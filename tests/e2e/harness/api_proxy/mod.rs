@@ -3,7 +3,7 @@
 //! The operator connects by plain HTTP and authenticates with its bearer token; the proxy connects to the API server by
 //! TLS and passes the token on. [`transport`] is the TCP side: it delays every byte and can cut connections or let all
 //! of them go silent. [`forward`] is the HTTP side: it counts requests, answers some of them itself, can silence or expire
-//! watches alone, and can serve a list from an older moment. A request is named by verb and resource, as in `audit`: `create events`,
+//! watches alone, can serve a list from an older moment, and can stop in the middle of a list. A request is named by verb and resource, as in `audit`: `create events`,
 //! `update clusterbackupwatches/status`, `watch clusterbackupwatches`.
 
 mod forward;
@@ -40,6 +40,8 @@ struct Http {
     upstream: String,
     state: Mutex<State>,
     watches: watch::Sender<Watches>,
+    /// Whether a list stops after its first page, which then holds a single resource.
+    halts_lists: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -98,6 +100,7 @@ impl ApiProxy {
             upstream: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             state: Mutex::default(),
             watches: watch::Sender::new(Watches::default()),
+            halts_lists: watch::Sender::new(false),
         });
         let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let outer = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -129,8 +132,8 @@ impl ApiProxy {
         self.link.send_modify(|link| *link = Link { open: false, breaks: link.breaks + 1, silent });
     }
 
-    /// From now on no watch delivers anything: neither those that are open, which stay open and silent for ever, nor
-    /// new ones. Every other request works.
+    /// From now on no watch delivers anything: neither those that are open, which stay open and silent until
+    /// they expire, nor new ones. Every other request works.
     pub fn silence_watches(&self) {
         self.http.watches.send_modify(|watches| watches.silent = true);
     }
@@ -156,6 +159,17 @@ impl ApiProxy {
     /// From now on lists are answered by the API server again.
     pub fn renew_lists(&self) {
         self.http.lock().replays = false;
+    }
+
+    /// From now on the first page of a list has a single resource, and the next pages wait for
+    /// [`ApiProxy::go_on_with_lists`].
+    pub fn halt_lists(&self) {
+        self.http.halts_lists.send_replace(true);
+    }
+
+    /// From now on lists are as the operator asks for them.
+    pub fn go_on_with_lists(&self) {
+        self.http.halts_lists.send_replace(false);
     }
 
     /// Strikes the next `times` requests of one kind, such as `create events`. Replaces an earlier fault of that kind.

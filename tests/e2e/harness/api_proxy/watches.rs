@@ -16,8 +16,8 @@ pub(super) struct Watches {
     pub(super) expired: u32,
 }
 
-/// The chunks of a watch until watches are silenced or this one expires. A silenced body neither goes on nor ends; an
-/// expired one ends with an ERROR event of code 410.
+/// The chunks of a watch until watches are silenced or this one expires. A silenced body neither goes on nor ends before
+/// it expires; an expired one ends with an ERROR event of code 410.
 pub(super) fn carry(
     answer: reqwest::Response,
     mut watches: watch::Receiver<Watches>,
@@ -26,15 +26,13 @@ pub(super) fn carry(
     stream::try_unfold(Some((answer, watches)), move |state| async move {
         let Some((mut answer, mut watches)) = state else { return Ok(None) };
         let disturbed = async {
-            let disturbs = |watches: &Watches| watches.silent || watches.expired != expired;
-            watches.wait_for(disturbs).await.map_or(Watches::default(), |watches| *watches)
+            // Both waits fail only if the proxy has ended.
+            let _ = watches.wait_for(|watches| watches.silent || watches.expired != expired).await;
         };
         tokio::select! {
             biased;
-            watches = disturbed => {
-                if watches.silent {
-                    return std::future::pending().await;
-                }
+            () = disturbed => {
+                let _ = watches.wait_for(|watches| watches.expired != expired).await;
                 let error = json!({ "type": "ERROR", "object": failure(410) });
                 Ok(Some((format!("{error}\n").into(), None)))
             }
