@@ -124,7 +124,8 @@ impl Account {
             && self.tokens >= f64::from(self.limit.burst)
     }
 
-    fn fill(&mut self, now: Instant) {
+    /// Adds the tokens that have come since the last call.
+    pub fn fill(&mut self, now: Instant) {
         let gained = now.saturating_duration_since(self.filled).as_secs_f64() * self.limit.rate;
         self.tokens = (self.tokens + gained).min(f64::from(self.limit.burst));
         // While the account is shut, the time of the last fill lies in the future.

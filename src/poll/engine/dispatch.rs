@@ -54,6 +54,8 @@ impl Engine {
 
     /// Sends one request of an account, or hands the fault that blocks the account to the fetches in its queue.
     pub(super) fn serve_account(&mut self, id: usize, now: Instant) -> bool {
+        // Whatever else holds the account back: the moment of its next token must not lie in the past.
+        self.accounts[id].fill(now);
         if let Some((held, until)) = self.accounts[id].shut(now).map(|(held, until)| (held.clone(), until)) {
             for fetch in self.queued(id) {
                 self.leave_queue(fetch);

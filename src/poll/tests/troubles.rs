@@ -277,3 +277,18 @@ fn a_fault_that_blocks_a_cluster_counts_though_another_one_has_just_ended() {
         "{wakes}: it is told of the fault, no more often than it would be polled"
     );
 }
+
+#[test]
+fn three_limited_accounts_of_an_endpoint_that_hangs_make_the_engine_wait() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 5.0, burst: 10 });
+    for account in 0..3 {
+        for cluster in 0..60 {
+            lab.watch(&format!("{account}/{cluster}"), target(REGION, account, cluster), secret("shared"));
+        }
+    }
+    lab.run(seconds(4));
+    lab.cloud(|_, _| (seconds(15), no_answer()));
+    let turns = lab.turns;
+    lab.run(seconds(10));
+    assert!(lab.turns - turns < 1000, "{} turns in ten seconds", lab.turns - turns);
+}
