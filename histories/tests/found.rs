@@ -180,3 +180,9 @@ fn a_process_starts_with_an_old_list_and_tells_no_transition_that_did_not_happen
         (310, Act::Relist { back: 80 }),
     ]);
 }
+
+#[test]
+fn an_account_is_shut_by_retry_after_for_longer_than_a_blind_watch_may_say_nothing() {
+    let trouble = CloudTrouble::Throttle(Some(500));
+    holds(&[(100, Act::Cloud { level: Level::Account(0), trouble, for_: 450 })]);
+}

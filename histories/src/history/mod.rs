@@ -273,7 +273,7 @@ impl History {
     fn look(&mut self) -> Result<(), Box<Finding>> {
         let now = time::now();
         for (cluster, since) in self.blind_since.iter_mut().enumerate() {
-            let is_blind = self.cloud.trouble(cluster).is_some_and(acts::blinds);
+            let is_blind = self.cloud.trouble(cluster).is_some();
             *since = is_blind.then(|| since.unwrap_or(now));
         }
         for (n, plan) in self.script.watches.iter().enumerate() {

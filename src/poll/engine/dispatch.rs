@@ -8,6 +8,7 @@ use crate::poll::{
     Effect, Request, WatchKey,
     breaker::Admission,
     fetch::{Flight, State},
+    held::Held,
     key::Standing,
     later,
 };
@@ -59,8 +60,13 @@ impl Engine {
         if let Some((held, until)) = self.accounts[id].shut(now).map(|(held, until)| (held.clone(), until)) {
             for fetch in self.queued(id) {
                 self.leave_queue(fetch);
-                self.take_over(fetch, &held, self.forced(fetch).is_some(), now);
-                self.set_timer(fetch, until, now);
+                // A poll that is due and may not be sent is a failed one too: otherwise the watch would go on saying Ready
+                // for as long as the account is shut, which may be an hour.
+                self.held += 1;
+                let again = Held { number: self.held, ..held.clone() };
+                self.take_over(fetch, &again, self.forced(fetch).is_some(), now);
+                let wait = self.retry_after(fetch);
+                self.set_timer(fetch, until.min(later(now, wait)), now);
             }
             return false;
         }

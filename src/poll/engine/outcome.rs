@@ -133,13 +133,16 @@ impl Engine {
         let wait = match kind {
             FaultKind::AuthenticationFailed => refused_until.map_or(LONGEST, |until| until - now),
             FaultKind::PermissionDenied => backoff(DENIED, failures, LONGEST),
+            // The account itself keeps to Retry-After, and counts each poll that is due before as a failed one.
             FaultKind::Throttled => {
-                self.accounts[account].shut(now).map_or(SHORTEST, |(_, until)| until - now)
+                let shut = self.accounts[account].shut(now).map_or(SHORTEST, |(_, until)| until - now);
+                backoff(retry, failures, LONGEST).min(shut)
             }
             _ => retry_after.unwrap_or_else(|| backoff(retry, failures, LONGEST)),
         };
         // Jitter must not shorten the wait that the cloud asked for.
-        let wait = self.jitter(wait).max(retry_after.unwrap_or_default());
+        let least = retry_after.filter(|_| kind != FaultKind::Throttled).unwrap_or_default();
+        let wait = self.jitter(wait).max(least);
         let due = if self.wants_more(id, sent_at) { now } else { later(now, wait) };
         self.set_timer(id, due, now);
     }

@@ -279,6 +279,28 @@ fn a_fault_that_blocks_a_cluster_counts_though_another_one_has_just_ended() {
 }
 
 #[test]
+fn a_watch_of_a_throttled_account_says_that_it_is_blind_while_nothing_may_be_sent() {
+    let mut lab = Lab::new();
+    for n in 0..3 {
+        lab.watch(&format!("throttled/{n}"), target(REGION, 1, n), secret("throttled"));
+    }
+    lab.run(seconds(5));
+    lab.cloud(|_, _| {
+        let throttled = Fault { retry_after: Some(minutes(60)), ..fault(FaultKind::Throttled, Some(429)) };
+        (Duration::from_millis(50), Fetched::Fault(throttled))
+    });
+    let since = lab.now;
+    lab.run(minutes(2));
+    assert!(lab.requests(since, |_| true) <= 3, "Retry-After is kept");
+    for name in lab.watches.keys() {
+        assert_eq!(lab.blind(name), Some(FaultKind::Throttled), "{name}");
+    }
+    let wakes = lab.wakes();
+    lab.run(minutes(50));
+    assert_eq!(lab.wakes(), wakes, "nobody is told what they know");
+}
+
+#[test]
 fn three_limited_accounts_of_an_endpoint_that_hangs_make_the_engine_wait() {
     let mut lab = Lab::with(|config| config.limit = Limit { rate: 5.0, burst: 10 });
     for account in 0..3 {

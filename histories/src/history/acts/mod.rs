@@ -55,12 +55,6 @@ impl Wrong {
 /// How soon the status of a resource that cannot be decoded must say so.
 const UNDECODABLE: Duration = Duration::from_secs(40);
 
-/// Whether a watch must say that it is blind while this trouble lasts. A 429 is excepted: its Retry-After may be longer
-/// than the time that a blind watch has to say so.
-pub fn blinds(trouble: CloudTrouble) -> bool {
-    !matches!(trouble, CloudTrouble::Throttle(_))
-}
-
 /// For each account, whether it must be polled on time: nothing is ever wrong with it, and the only trouble of the
 /// history is that of other accounts. A 401 counts against all accounts, because they may share the key.
 pub fn healthy_accounts(script: &Script) -> Vec<bool> {
