@@ -39,7 +39,7 @@ pub(super) struct Renewing {
 #[derive(Default)]
 struct State {
     held: Option<Held>,
-    /// The last failure, and until when it is returned without another fetch.
+    /// The last failure, and when it was. For a while it is returned without another fetch.
     failed: Option<(Fault, Timestamp)>,
     /// How many different credentials there were: the number in the id of the newest.
     count: u64,
@@ -106,7 +106,9 @@ impl Renewing {
     pub fn refused(&self, identity: &CredentialId, now: Timestamp) {
         self.with(|state| {
             if let Some(held) = state.held.as_mut().filter(|held| held.current.id == *identity) {
-                held.end = held.end.min(now.max(later(held.fetched, RETRY)));
+                // The clock may have been set back since.
+                let fetched = held.fetched.min(now);
+                held.end = held.end.min(now.max(later(fetched, RETRY)));
             }
         });
     }
@@ -122,7 +124,8 @@ impl State {
         match (&self.held, &self.failed) {
             (Some(held), _) if now < held.renew && now < held.end => Look::Fresh(held.current.clone()),
             (Some(held), _) if now < held.end => Look::Aging(held.current.clone()),
-            (_, Some((fault, until))) if now < *until => Look::Failed(fault.clone()),
+            // A failure of the future is from before the clock was set back.
+            (_, Some((fault, at))) if *at <= now && now < later(*at, PAUSE) => Look::Failed(fault.clone()),
             _ => Look::Missing,
         }
     }
@@ -168,7 +171,7 @@ impl State {
         if self.failed.as_ref().is_none_or(|(known, _)| known.message != fault.message) {
             tracing::warn!(reason = %fault.kind, "cannot fetch the operator's own credential, will try again: {fault}");
         }
-        self.failed = Some((fault.clone(), later(now, PAUSE)));
+        self.failed = Some((fault.clone(), now));
         match &mut self.held {
             Some(held) if now < held.end => {
                 held.renew = later(now, RETRY);
@@ -277,6 +280,18 @@ mod tests {
         renewing.refused(&old, at(6));
         assert_eq!(get(&renewing, 6, DOWN).await, handed("a operator#1", false));
         assert_eq!(get(&renewing, 7, Ok(("b", Some(1_000)))).await, handed("b operator#2", true));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_holds_up_no_fetch() {
+        let renewing = Renewing::default();
+        assert_eq!(get(&renewing, 480, DOWN).await, (Err(FaultKind::CloudUnavailable), true));
+        assert_eq!(get(&renewing, 0, Ok(("a", Some(360)))).await, handed("a operator#1", true));
+
+        let renewing = Renewing::default();
+        assert_eq!(get(&renewing, 480, Ok(("a", Some(1_000)))).await, handed("a operator#1", true));
+        renewing.refused(&CredentialId("operator#1".into()), at(0));
+        assert_eq!(get(&renewing, 1, Ok(("b", Some(1_000)))).await, handed("b operator#2", true));
     }
 
     #[tokio::test]
