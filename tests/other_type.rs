@@ -59,17 +59,27 @@ impl Cloud {
     }
 
     async fn fault(&self, types: &OtherTypes, cluster_type: ClusterType) -> Option<Fault> {
+        self.fault_of(types, cluster_type, PROJECT, "ak").await
+    }
+
+    async fn fault_of(
+        &self,
+        types: &OtherTypes,
+        cluster_type: ClusterType,
+        project: &str,
+        access_key: &str,
+    ) -> Option<Fault> {
         let endpoints = Endpoints::new([format!("r={}", self.url).parse().unwrap()]).unwrap();
         let request_timeout = Duration::from_secs(10);
         let client =
             Client::new(ClientConfig { endpoints, request_timeout, ..ClientConfig::default() }).unwrap();
         let target = Target {
             region: Region::parse("r").unwrap(),
-            project_id: ProjectId::parse(PROJECT).unwrap(),
+            project_id: ProjectId::parse(project).unwrap(),
             cluster_id: ClusterId::parse(CLUSTER).unwrap(),
             cluster_type,
         };
-        let (credential, now) = (Credential::new("ak", "sk", None).unwrap(), Timestamp::now());
+        let (credential, now) = (Credential::new(access_key, "sk", None).unwrap(), Timestamp::now());
         let fault = client.list_tasks(&target, &credential, now).await.err()?;
         Some(types.explain(&client, &target, &credential, now, fault).await)
     }
@@ -92,6 +102,23 @@ async fn the_other_api_is_asked_once_and_the_message_names_the_mistake_each_time
     }
     assert_eq!(cloud.autopilot.load(Ordering::SeqCst), 1);
     assert!(cloud.fault(&types, ClusterType::Autopilot).await.is_none());
+}
+
+#[tokio::test]
+async fn what_one_key_found_is_told_to_no_other_and_for_no_other_project() {
+    let (cloud, types) =
+        (Cloud::start(&[StatusCode::OK, StatusCode::NOT_FOUND]).await, OtherTypes::default());
+    let other_project = "f".repeat(32);
+    for (asked, project, key, message) in [
+        (1, PROJECT, "ak", "the cluster is of the type Autopilot"),
+        (2, PROJECT, "another", "there is no such cluster"),
+        (3, &other_project, "ak", "there is no such cluster"),
+        (3, PROJECT, "ak", "the cluster is of the type Autopilot"),
+    ] {
+        let fault = cloud.fault_of(&types, ClusterType::Standard, project, key).await.unwrap();
+        assert!(fault.message.starts_with(message), "{fault}");
+        assert_eq!(cloud.autopilot.load(Ordering::SeqCst), asked);
+    }
 }
 
 #[tokio::test]

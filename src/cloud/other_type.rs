@@ -2,6 +2,7 @@
 //! whether it knows the cluster, so that the message can name the mistake.
 
 use std::collections::HashMap;
+use std::hash::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use super::{
     client::Client,
     credential::Credential,
     fault::{Fault, FaultKind},
-    target::{ClusterId, Target},
+    target::Target,
 };
 use crate::api::ClusterType;
 
@@ -18,13 +19,17 @@ use crate::api::ClusterType;
 /// again.
 const CLUSTERS: usize = 10_000;
 
-/// What the other API said of clusters that were not found.
+/// What the other API said of clusters that were not found, to each key by itself: what the key of one tenant may see is
+/// told to no other.
 #[derive(Debug, Default)]
-pub struct OtherTypes(Mutex<HashMap<(ClusterId, ClusterType), bool>>);
+pub struct OtherTypes {
+    said: Mutex<HashMap<(Target, u64), bool>>,
+    hasher: RandomState,
+}
 
 impl OtherTypes {
     /// The fault of a poll, with the mistake in its message if the cluster is of the other type. It makes one request for
-    /// each cluster, and another one only after a fault that may pass by itself; and none for any fault but
+    /// each cluster and key, and another one only after a fault that may pass by itself; and none for any fault but
     /// [`FaultKind::ClusterNotFound`].
     pub async fn explain(
         &self,
@@ -37,7 +42,7 @@ impl OtherTypes {
         if fault.kind != FaultKind::ClusterNotFound {
             return fault;
         }
-        let key = (target.cluster_id.clone(), target.cluster_type);
+        let key = (target.clone(), credential.fingerprint(&self.hasher));
         let known = self.all().get(&key).copied();
         let is_of_other_type = if let Some(known) = known {
             known
@@ -58,8 +63,8 @@ impl OtherTypes {
     }
 
     /// Ignores poisoning: each change of the map is one call, so a panic elsewhere leaves it consistent.
-    fn all(&self) -> MutexGuard<'_, HashMap<(ClusterId, ClusterType), bool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> MutexGuard<'_, HashMap<(Target, u64), bool>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
