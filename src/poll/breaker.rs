@@ -13,6 +13,10 @@ const THRESHOLD: u32 = 5;
 /// The first wait for a probe, doubled with every probe that fails, and the longest.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
+/// How long after its time a probe may still be wanted: longer than the longest wait between two tries of a watch whose
+/// polls fail.
+const WANTED: Duration = Duration::from_mins(12);
+
 /// Whether a request may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -62,6 +66,12 @@ impl Breaker {
     /// Whether it holds back nothing: it is closed, or nobody has wanted the probe that is due.
     pub fn is_idle(&self, now: Instant) -> bool {
         self.admit(now, false) != Admission::Blocked
+    }
+
+    /// Whether it is known to block. Where nobody has wanted the probe for long, as when all watches whose polls failed are
+    /// gone, nothing is known.
+    pub fn is_blocking(&self, now: Instant) -> bool {
+        self.open.as_ref().is_some_and(|open| open.probing || now < open.probe_at + WANTED)
     }
 
     /// Since when the breaker has been open.

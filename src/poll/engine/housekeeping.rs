@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{Engine, Snapshot, Timer};
-use crate::poll::breaker::Breaker;
 
 /// How often unused state is dropped.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -51,17 +50,16 @@ impl Engine {
     /// The endpoints and accounts that fetches use, as they are at `now`. Those that no fetch uses are never asked again,
     /// so one that is blocked would stay so.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let is_open = |breaker: &Breaker| breaker.open_since().is_some();
         let (mut accounts, mut used) = (Vec::new(), BTreeSet::new());
         for (_, account) in self.accounts.iter().filter(|(_, account)| account.fetches > 0) {
             let (region, project) = &account.name;
-            let is_blocked = account.shut(now).is_some() || is_open(&account.breaker);
+            let is_blocked = account.shut(now).is_some() || account.breaker.is_blocking(now);
             accounts.push((region.to_string(), project.to_string(), is_blocked));
             used.insert(account.endpoint);
         }
         let endpoint = |id: usize| {
             let endpoint = &self.endpoints[id];
-            (endpoint.base.clone(), endpoint.in_flight, is_open(&endpoint.breaker))
+            (endpoint.base.clone(), endpoint.in_flight, endpoint.breaker.is_blocking(now))
         };
         Snapshot { endpoints: used.into_iter().map(endpoint).collect(), accounts }
     }
