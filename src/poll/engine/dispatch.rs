@@ -8,13 +8,14 @@ use crate::poll::{
     Effect, Request, WatchKey,
     breaker::Admission,
     fetch::{Flight, State},
-    held::Held,
     key::Standing,
     later,
 };
 
 /// How soon a fetch is tried again that an open breaker or an unproven key blocks.
 const BLOCKED: Duration = Duration::from_secs(3);
+/// For how long a 429 may shut an account before polls that come due count as failed ones.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long an unchanged answer is not decoded again.
 const FULL: Duration = Duration::from_hours(1);
 
@@ -60,11 +61,14 @@ impl Engine {
         if let Some((held, until)) = self.accounts[id].shut(now).map(|(held, until)| (held.clone(), until)) {
             for fetch in self.queued(id) {
                 self.leave_queue(fetch);
-                // A poll that is due and may not be sent is a failed one too: otherwise the watch would go on saying Ready
-                // for as long as the account is shut, which may be an hour.
-                self.held += 1;
-                let again = Held { number: self.held, ..held.clone() };
-                self.take_over(fetch, &again, self.forced(fetch).is_some(), now);
+                // A 429 is one failed poll. But if it shuts the account for long, as for an hour, each poll that comes due
+                // is a failed one too: otherwise the watch would go on saying Ready all that time.
+                let mut held = held.clone();
+                if now >= held.met_at + PATIENCE {
+                    self.held += 1;
+                    held.number = self.held;
+                }
+                self.take_over(fetch, &held, self.forced(fetch).is_some(), now);
                 let wait = self.retry_after(fetch);
                 self.set_timer(fetch, until.min(later(now, wait)), now);
             }

@@ -133,7 +133,7 @@ impl Engine {
         let wait = match kind {
             FaultKind::AuthenticationFailed => refused_until.map_or(LONGEST, |until| until - now),
             FaultKind::PermissionDenied => backoff(DENIED, failures, LONGEST),
-            // The account itself keeps to Retry-After, and counts each poll that is due before as a failed one.
+            // The account itself keeps to Retry-After; a poll that comes due before may count as a failed one.
             FaultKind::Throttled => {
                 let shut = self.accounts[account].shut(now).map_or(SHORTEST, |(_, until)| until - now);
                 backoff(retry, failures, LONGEST).min(shut)

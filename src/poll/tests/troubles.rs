@@ -290,6 +290,11 @@ fn a_watch_of_a_throttled_account_says_that_it_is_blind_while_nothing_may_be_sen
         (Duration::from_millis(50), Fetched::Fault(throttled))
     });
     let since = lab.now;
+    lab.run(seconds(59));
+    assert!(
+        lab.watches.keys().all(|name| lab.blind(name).is_none()),
+        "one refusal is one failure for a while"
+    );
     lab.run(minutes(2));
     assert!(lab.requests(since, |_| true) <= 3, "Retry-After is kept");
     for name in lab.watches.keys() {
