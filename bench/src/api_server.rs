@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 
 use k8s_openapi::{
     api::{
-        authentication::v1::TokenRequest,
+        authentication::v1::{TokenRequest, TokenRequestSpec},
         core::v1::{Namespace, Secret, ServiceAccount},
         rbac::v1::ClusterRoleBinding,
     },
@@ -132,7 +132,10 @@ async fn operators_kubeconfig(client: &Client) -> Result<String> {
         "subjects": [{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE }],
     }))?;
     Api::all(client.clone()).create(&create, &binding).await?;
-    let token = accounts.create_token_request(ACCOUNT, &create, &TokenRequest::default()).await?;
+    // The default is an hour, and a run of all sizes with 10,000 watches in one account takes longer.
+    let spec = TokenRequestSpec { expiration_seconds: Some(24 * 3600), ..TokenRequestSpec::default() };
+    let request = TokenRequest { spec, ..TokenRequest::default() };
+    let token = accounts.create_token_request(ACCOUNT, &create, &request).await?;
     let ours = Kubeconfig::read()?;
     let cluster = ours.clusters.first().and_then(|cluster| cluster.cluster.as_ref());
     let kubeconfig = json!({
