@@ -305,7 +305,8 @@ inside() {
   check 'removes the CRD' crd_goes
   check 'install once more' install install "$system" "$chart"
   check 'the CRD serves again' established
-  check 'a second release without the CRD' install install second "$chart" --set crds.enabled=false
+  # With the flags that the documentation gives for a release that may exist or not.
+  check 'a second release without the CRD' install upgrade --install second "$chart" --reset-then-reuse-values --set crds.enabled=false
   for file in "$chart"/ci/*.yaml; do
     check "upgrade to ${file##*/}, whatever was before" install upgrade second "$chart" --values "$file" --set crds.enabled=false \
       --set serviceMonitor.renderMode=skipIfMissing --set podMonitor.renderMode=skipIfMissing --set prometheusRule.renderMode=skipIfMissing

@@ -312,6 +312,33 @@ fn commands_of_kubectl_print_what_is_looked_for() {
 }
 
 #[test]
+fn commands_of_helm_work_on_a_new_release_and_keep_the_values_of_an_old_one() {
+    let mut looked_at = 0;
+    for document in all() {
+        for command in commands(&document) {
+            let upgrades = command.starts_with("helm upgrade");
+            if !upgrades && !command.starts_with("helm install") {
+                continue;
+            }
+            let installs = !upgrades || command.contains("--install");
+            for (flag, is_needed) in [
+                ("--namespace cce-backup-watch", true),
+                ("--create-namespace", installs),
+                ("--reset-then-reuse-values", upgrades),
+            ] {
+                assert!(
+                    !is_needed || command.contains(flag),
+                    "{}: without {flag}: {command}",
+                    document.path.display()
+                );
+            }
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 8, "only {looked_at} commands");
+}
+
+#[test]
 fn the_flags_that_pages_name_exist() {
     let command = Cli::command();
     let flags: BTreeSet<_> = command
