@@ -84,8 +84,8 @@ started() { # N: so many requests for a backup were made
 # --- Pods without a kubelet ----------------------------------------------------------------------------
 
 # Runs the command of a pod's only container with its arguments and variables. The simulator's address is added by environment
-# variables, so that no argument of the pod is changed.
-run_container() { # POD.json
+# variables, so that no argument of the pod is changed. With a time the container is killed after it, as when its node goes away.
+run_container() { # POD.json [TIME]
   local key name arguments=() variables=()
   mapfile -t arguments < <(jq --raw-output '.spec.containers[0].args[]' "$1")
   while read -r name secret key; do
@@ -93,40 +93,59 @@ run_container() { # POD.json
   done < <(jq --raw-output '.spec.containers[0].env[]? | select(.valueFrom.secretKeyRef.optional | not)
       | "\(.name) \(.valueFrom.secretKeyRef.name) \(.valueFrom.secretKeyRef.key)"' "$1")
   env --ignore-environment "PATH=$PATH" "CBW_REGION_ENDPOINT=$region=$cloud" CBW_INTERVAL=1s "${variables[@]}" \
-    "$CBW_BIN_DIR/cce-backup-watch" "${arguments[@]}"
+    ${2:+timeout --signal=KILL "$2"} "$CBW_BIN_DIR/cce-backup-watch" "${arguments[@]}"
 }
 pod_of_job() { # JOB
   kubectl get pods --namespace "$namespace" --selector "batch.kubernetes.io/job-name=$1" --output json |
     jq --exit-status '.items | map(select(.status.phase == "Pending")) | first | select(. != null)'
 }
 # Runs the pod that the Job controller has made, and says how it ended.
-run_pod_of_job() { # JOB
+run_pod_of_job() { # JOB [TIME]
   local pod code=0 phase=Succeeded
   await 30 pod_of_job "$1" || { kubectl describe job "$1" --namespace "$namespace"; return 1; }
   pod_of_job "$1" >"$scratch/pod.json"
   pod=$(jq --raw-output .metadata.name "$scratch/pod.json")
-  run_container "$scratch/pod.json" || code=$?
+  run_container "$scratch/pod.json" "${2-}" || code=$?
   ((code == 0)) || phase=Failed
   kubectl patch pod "$pod" --namespace "$namespace" --subresource=status --type=merge --patch "{\"status\": {\"phase\": \"$phase\",
     \"containerStatuses\": [{\"name\": \"backup\", \"image\": \"x\", \"imageID\": \"x\", \"ready\": false, \"restartCount\": 0,
       \"state\": {\"terminated\": {\"exitCode\": $code}}}]}}"
 }
-job_is() { kubectl wait "job/$1" --namespace "$namespace" --for="condition=$2" --timeout=30s; }
+# A Job that fails must fail with its first pod: another one could start another backup.
+job_is() { # JOB CONDITION
+  kubectl wait "job/$1" --namespace "$namespace" --for="condition=$2" --timeout=30s || return
+  [[ $2 != Failed ]] || [[ $(kubectl get job "$1" --namespace "$namespace" --output \
+    jsonpath='{.status.failed} {.status.conditions[?(@.type=="Failed")].reason}') == '1 PodFailurePolicy' ]]
+}
 is_pending() { ! kubectl wait "job/$1" --namespace "$namespace" --for=condition=Complete --timeout=1s; }
 
+# The answers to a request for a backup: one that refuses, and one from which nobody can tell whether a backup was started.
+readonly refuses='{"kind": "status", "status": 403}' unclear='{"kind": "status", "status": 502}'
+starts_with() { admin PUT "clusters/$cluster/start-fault" "$1"; } # FAULT
+
+# Creates a Job from a file; its name is in $job. The namespace enforces the restricted Pod Security Standard, so it would refuse a
+# pod of the Job that violates it.
+create_job() { # FILE
+  kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null 2>&1
+  job=$(kubectl create --namespace "$namespace" --validate=strict --filename "$1" --output json | jq --raw-output .metadata.name) || return
+  is_pending "$job" || { echo 'it passed before its pod had run'; return 1; }
+}
 # Runs a Job from a file, and checks whether it lets the upgrade begin and how many backups were started for it.
 gate_job() { # FILE SITUATION PHASE CONDITION STARTED
   local job
-  cloud_is "$2" "$3" || return
-  kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null 2>&1
-  # The namespace enforces the restricted Pod Security Standard, so it would refuse a pod of the Job that violates it.
-  job=$(kubectl create --namespace "$namespace" --validate=strict --filename "$1" --output json | jq --raw-output .metadata.name) || return
-  is_pending "$job" || { echo 'it passed before its pod had run'; return 1; }
-  if [[ $4 == Failed ]]; then
-    # Without retries, because this script runs only the first pod.
-    kubectl patch "job/$job" --namespace "$namespace" --type=merge --patch '{"spec": {"backoffLimit": 0}}' || return
-  fi
-  run_pod_of_job "$job" && job_is "$job" "$4" && started "$5"
+  cloud_is "$2" "$3" && create_job "$1" && run_pod_of_job "$job" && job_is "$job" "$4" && started "$5"
+}
+# The same where a request for a backup is answered with a fault.
+gate_job_without_answer() { # FILE FAULT
+  local job result=0
+  cloud_is none && starts_with "$2" && create_job "$1" && run_pod_of_job "$job" && job_is "$job" Failed && started 1 || result=$?
+  admin DELETE "clusters/$cluster/start-fault"
+  return "$result"
+}
+# The same where the first pod is killed while its backup runs.
+gate_job_killed() { # FILE
+  local job
+  cloud_is none && create_job "$1" && run_pod_of_job "$job" 1s && started 1 && run_pod_of_job "$job" && job_is "$job" Complete && started 1
 }
 
 # --- The chart's CronJob -------------------------------------------------------------------------------
@@ -149,6 +168,14 @@ cron_applies() {
 cron_runs() { # NAME CONDITION STARTED
   kubectl create job "$1" --from=cronjob/watch-cce-backup-watch-backup-prod --namespace "$namespace" &&
     run_pod_of_job "$1" && job_is "$1" "$2" && started "$3"
+}
+cron_run_fails() { # NAME [FAULT]: after one pod and one request, by a backup that fails or a request that is answered with a fault
+  local result=0
+  cloud_is none Failed || return
+  [[ -z ${2-} ]] || starts_with "$2" || return
+  cron_runs "$1" Failed 1 || result=$?
+  [[ -z ${2-} ]] || admin DELETE "clusters/$cluster/start-fault"
+  return "$result"
 }
 
 # --- Pipelines -----------------------------------------------------------------------------------------
@@ -254,6 +281,9 @@ check 'the API server takes the CronJob' cron_applies
 cloud_is none >/dev/null
 check 'a run starts a backup and sees it through' cron_runs first Complete 1
 check 'a run soon after starts none' cron_runs second Complete 1
+check 'a backup that fails is not followed by another' cron_run_fails third
+check 'nor is a request that the cloud refuses' cron_run_fails fourth "$refuses"
+check 'nor is one of which nobody knows whether it started a backup' cron_run_fails fifth "$unclear"
 kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null
 
 for file in job argocd-presync flux-job; do
@@ -263,7 +293,10 @@ for file in job argocd-presync flux-job; do
   check 'a running backup: it is followed' gate_job "docs/gates/$file.yaml" running Success Complete 0
   check 'a failed one: another is started' gate_job "docs/gates/$file.yaml" failed Success Complete 1
   check 'a fresh success: it is enough' gate_job "docs/gates/$file.yaml" fresh Success Complete 0
-  check 'one that fails lets nobody through' gate_job "docs/gates/$file.yaml" stale Failed Failed 1
+  check 'one that fails lets nobody through, and is not followed by another' gate_job "docs/gates/$file.yaml" stale Failed Failed 1
+  check 'nor does a request that the cloud refuses' gate_job_without_answer "docs/gates/$file.yaml" "$refuses"
+  check 'nor does one of which nobody knows whether it started a backup' gate_job_without_answer "docs/gates/$file.yaml" "$unclear"
+  check 'after a pod that was killed another follows its backup' gate_job_killed "docs/gates/$file.yaml"
 done
 
 section 'Pipelines'
