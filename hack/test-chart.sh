@@ -57,6 +57,14 @@ check_rendered_rules() { # VALUES
     promtool check rules --lint=all --lint-fatal "$scratch/rules.yaml"
 }
 
+# An overlay that sets only "namespace:" must move everything of a base.
+overlay_moves() { # BASE
+  mkdir -p "$scratch/overlay/moved" && cp -R config crds "$scratch/overlay" &&
+    printf 'namespace: elsewhere\nresources: [../config/%s]\n' "$1" >"$scratch/overlay/moved/kustomization.yaml" &&
+    kubectl kustomize "$scratch/overlay/moved" >"$scratch/moved.yaml" && grep -q 'namespace: elsewhere$' "$scratch/moved.yaml" &&
+    ! grep -n -A2 "namespace: $system\$\|namespaceSelector:\|\.$system\.svc" "$scratch/moved.yaml"
+}
+
 same_crd() { cmp -- "$chart/files/crd.yaml" crds/clusterbackupwatches.yaml; }
 
 # Users install the packaged chart, so nothing in it may depend on files that .helmignore leaves out.
@@ -97,6 +105,9 @@ outside() {
   check 'a chart that takes this one in can switch it on' as_subchart true
   check 'and off' as_subchart false
   check 'README.md and config/ are what the chart generates' hack/generate-config.sh --check
+  for file in default namespaced monitoring; do
+    check "an overlay moves config/$file to another namespace" overlay_moves "$file"
+  done
 
   section 'Monitoring'
   check 'the alerts are sound' promtool check rules --lint=all --lint-fatal "$chart/files/alerts.yaml"
