@@ -16,7 +16,7 @@ Exit codes:
     1  with --existing: something is missing, differs, or is no longer there
     2  the flags or the template cannot be used
     3  the cloud or Kubernetes gave no whole answer, the manifests cannot be read, or, with --existing and without
-       --allow-empty, a project lists no clusters
+       --allow-empty, a project lists no clusters or the filters match none
 
 A watch is named after its cluster. What is no valid name is made one, and of several clusters with one name all but the \
 oldest get the beginning of their UUID at the end. The same clusters always give the same bytes.
@@ -56,11 +56,11 @@ pub struct DiscoverArgs {
     pub tag: Vec<Tag>,
 
     /// Only clusters whose name matches: `*` stands for any text, `?` for one character.
-    #[arg(long, env = "CBW_NAME", value_name = "GLOB")]
+    #[arg(long, env = "CBW_NAME", value_name = "GLOB", value_parser = not_empty)]
     pub name: Option<String>,
 
     /// Only clusters in this phase, such as Available; may be given more than once, and one must hold.
-    #[arg(long, env = "CBW_PHASE", value_delimiter = ',')]
+    #[arg(long, env = "CBW_PHASE", value_delimiter = ',', value_parser = not_empty)]
     pub phase: Vec<String>,
 
     /// The namespace of the watches. Without it they have none, and kubectl puts them into its own.
@@ -80,7 +80,7 @@ pub struct DiscoverArgs {
     #[arg(long, env = "CBW_EXISTING", value_name = "DIR|-|cluster")]
     pub existing: Option<Existing>,
 
-    /// With --existing: a project without any cluster is no error.
+    /// With --existing: a project without any cluster is no error, nor are filters that no cluster matches.
     #[arg(long, env = "CBW_ALLOW_EMPTY", requires = "existing")]
     pub allow_empty: bool,
 
@@ -169,6 +169,11 @@ impl FromStr for Tag {
             _ => Err("write it as KEY=VALUE, such as env=prod".to_owned()),
         }
     }
+}
+
+/// A filter. An empty one would match no cluster, and comes from a variable that is not defined.
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 fn namespace(text: &str) -> Result<String, String> {

@@ -35,6 +35,12 @@ pub enum Error {
         "the project {0} lists no clusters: check region and project, or say --allow-empty if it is really empty"
     )]
     Empty(ProjectId),
+    /// No cluster matches the filters, which `--existing` allows only with `--allow-empty`.
+    #[error(
+        "none of the {0} clusters matches the filters: check --name, --phase and --tag, or say --allow-empty if there \
+         really is none"
+    )]
+    NoMatch(usize),
     /// Manifests cannot be read.
     #[error("cannot read the manifests of --existing: {place}: {why}")]
     Manifest {

@@ -82,6 +82,10 @@ async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
     let mut wanted: Vec<_> = listed.iter().filter(|found| filter::is_wanted(args, found)).collect();
     wanted.sort_by_key(by_name);
     if wanted.is_empty() && !listed.is_empty() {
+        // A mistyped filter must not pass as a check that found nothing to do.
+        if args.existing.is_some() && !args.allow_empty {
+            return Err(Error::NoMatch(listed.len()));
+        }
         eprintln!("none of the {} clusters matches the filters", listed.len());
     }
 

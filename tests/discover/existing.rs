@@ -104,6 +104,27 @@ async fn an_empty_project_is_an_error_unless_it_may_be_empty() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn filters_that_match_nothing_are_an_error_unless_that_may_be() {
+    let cloud = Cloud::with([cluster(1, "prod")]).await;
+    let all = run(&mut cloud.discover(&[])).stdout;
+    for filter in [["--name", "prdo*"], ["--phase", "Avialable"], ["--tag", "env=prod"]] {
+        for input in [all.as_str(), ""] {
+            let ran = with_input(cloud.discover(&["--existing", "-"]).args(filter), input);
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{filter:?}: {ran:?}");
+            let said =
+                "error: none of the 1 clusters matches the filters: check --name, --phase and --tag, or say ";
+            assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
+            let ran = with_input(cloud.discover(&["--existing", "-", "--allow-empty"]).args(filter), input);
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{filter:?}: {ran:?}");
+            assert_eq!(ran.stderr, "none of the 1 clusters matches the filters\n");
+        }
+    }
+    let ran = run(&mut cloud.discover(&["--name", "prdo*"]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(ran.stderr, "none of the 1 clusters matches the filters\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn manifests_that_cannot_be_read_are_no_missing_ones() {
     let (cloud, folder) = (Cloud::with([cluster(1, "a")]).await, Folder::new("unreadable"));
     folder.write("chart/templates/other.yaml", "{{ if .Values.x }}\nkind: ConfigMap\n");

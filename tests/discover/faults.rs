@@ -79,6 +79,9 @@ fn flags_that_cannot_be_used_end_with_2() {
         (&["--region", "r", "--allow-empty"], "--existing"),
         (&["--region", "r", "--namespace", "A"], "a namespace is 1 to 63"),
         (&["--region", "r", "--secret-name", "../x"], "a name is lower-case"),
+        (&["--region", "r", "--name", ""], "must not be empty"),
+        (&["--region", "r", "--phase", ""], "must not be empty"),
+        (&["--region", "r", "--phase", "Available,"], "must not be empty"),
         (&["--region", "r", "--output", "xml"], "[possible values: yaml, json, table]"),
         (&["--region", "r", "--project-id", "p"], "a project id is 32"),
         (&["--region", "r"], "give --project-id, or set HUAWEICLOUD_SDK_PROJECT_ID"),
@@ -87,6 +90,21 @@ fn flags_that_cannot_be_used_end_with_2() {
         let ran = run(program().arg("discover").args(flags));
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{flags:?}: {ran:?}");
         assert!(ran.stderr.contains(said), "{flags:?}: {}", ran.stderr);
+    }
+}
+
+/// In a pipeline a variable that is not defined is often an empty one.
+#[test]
+fn an_empty_variable_is_no_filter_that_can_be_used() {
+    for (variable, said) in [
+        ("CBW_NAME", "must not be empty"),
+        ("CBW_PHASE", "must not be empty"),
+        ("CBW_TAG", "write it as KEY=VALUE"),
+    ] {
+        let flags = ["discover", "--region", "r", "--project-id", PROJECT, "--existing", "x"];
+        let ran = run(program().args(flags).env(variable, ""));
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{variable}: {ran:?}");
+        assert!(ran.stderr.contains(said), "{variable}: {}", ran.stderr);
     }
 }
 
