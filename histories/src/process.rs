@@ -3,7 +3,7 @@
 //! between these parts (the reflector's events, the queue of reconciles, one reconcile of a resource at a time) is
 //! reimplemented here as kube documents it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex};
 use std::task::{self, Poll};
@@ -21,7 +21,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher;
 
 use crate::{
-    api_server::{Access, Call},
+    api_server::{Access, Call, Stored},
     time,
 };
 
@@ -39,6 +39,8 @@ pub struct Process {
     pub frozen_until: Duration,
     /// The resourceVersion up to which the stream has delivered; `None` before a list.
     pub position: Option<u64>,
+    /// The list that the stream is delivering.
+    pub listing: Option<Listing>,
     /// When each resource is to be reconciled next.
     due: BTreeMap<WatchKey, Duration>,
     running: BTreeMap<WatchKey, (Arc<Guarded>, Reconcile)>,
@@ -47,6 +49,18 @@ pub struct Process {
     store: reflector::Store<Guarded>,
     writer: reflector::store::Writer<Guarded>,
     until: Duration,
+}
+
+/// A list of which some pages are delivered.
+pub struct Listing {
+    /// The resourceVersion of the list.
+    pub version: u64,
+    /// The resources of the pages to come.
+    pub pages: VecDeque<Stored>,
+    /// The time from page to page.
+    pub pace: Duration,
+    /// The time from the last page to the first change.
+    pub lag: Duration,
 }
 
 /// The result of a step.
@@ -87,6 +101,7 @@ impl Process {
             id,
             frozen_until: Duration::ZERO,
             position: None,
+            listing: None,
             due: BTreeMap::new(),
             running: BTreeMap::new(),
             reads: Vec::new(),
