@@ -59,6 +59,8 @@ pub struct Listing {
     pub pages: VecDeque<Stored>,
     /// The time from page to page.
     pub pace: Duration,
+    /// When the next page comes.
+    pub due: Duration,
     /// The time from the last page to the first change.
     pub lag: Duration,
 }

@@ -33,8 +33,11 @@ impl History {
         }
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Some(position) = process.position else {
-            let wait = self.list(id);
-            self.after(wait, Event::Stream(id));
+            // A change is told by another event of the stream, and does not hasten the list.
+            if process.listing.as_ref().is_none_or(|listing| now >= listing.due) {
+                let wait = self.list(id);
+                self.after(wait, Event::Stream(id));
+            }
             return;
         };
         if self.wrong.silent > 0 {
@@ -72,12 +75,13 @@ impl History {
             let lag = if moment < now { self.rng.u64(100..5_000) } else { 1 };
             let pages = watches.into_values().collect();
             let (pace, lag) = (Duration::from_millis(pace), Duration::from_millis(lag));
-            process.listing = Some(Listing { version, pages, pace, lag });
+            process.listing = Some(Listing { version, pages, pace, due: now + pace, lag });
             process.tell(watcher::Event::Init);
             return pace;
         };
         if let Some(stored) = listing.pages.pop_front() {
             let pace = listing.pace;
+            listing.due = now + pace;
             process.tell(watcher::Event::InitApply(stored.guarded()));
             return pace;
         }
