@@ -155,6 +155,10 @@ impl<'a> View<'a> {
         Some(match Reason::parse(&ready.reason).filter(|_| ready.status == "False") {
             Some(reason) if reason.stalls() => period.min(STALLED),
             Some(_) => period.min(FAILING),
+            // A requested poll got no answer.
+            None if condition::find(&self.status.conditions, types::RECONCILING).is_some() => {
+                period.min(FAILING)
+            }
             None => period,
         })
     }
@@ -220,5 +224,12 @@ mod tests {
             let spread = View::of(&watch, &nothing).spread(Duration::from_secs(DAY));
             assert_eq!(spread, longest.map(Duration::from_secs), "{reason} {observed}");
         }
+        let (mut watch, nothing) = (left("Polled", "True", 2), ClusterBackupWatchStatus::default());
+        let conditions = &mut watch.status.as_mut().unwrap().conditions;
+        let mut reconciling = conditions[0].clone();
+        reconciling.type_ = types::RECONCILING.to_owned();
+        conditions.push(reconciling);
+        let spread = View::of(&watch, &nothing).spread(Duration::from_secs(DAY));
+        assert_eq!(spread, Some(FAILING), "a requested poll that got no answer");
     }
 }
