@@ -115,7 +115,7 @@ impl Account {
         }
     }
 
-    /// Whether it can be dropped: no fetch uses it, and a new one would admit no more.
+    /// Whether it can be dropped: no fetch uses it, and it would hold back no request now.
     pub fn is_idle(&mut self, now: Instant) -> bool {
         self.fill(now);
         self.fetches == 0

@@ -13,7 +13,7 @@ const THRESHOLD: u32 = 5;
 /// The first wait for a probe, doubled with every probe that fails, and the longest.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
-/// How long after its time a probe may still be wanted: longer than the longest wait between two tries of a watch whose
+/// For how long a probe that is due may not be wanted: longer than the longest wait between two tries of a watch whose
 /// polls fail.
 const WANTED: Duration = Duration::from_mins(12);
 
@@ -63,7 +63,7 @@ impl Breaker {
         }
     }
 
-    /// Whether it holds back nothing: it is closed, or nobody has wanted the probe that is due.
+    /// Whether it would admit a request now: it is closed, or its probe is due.
     pub fn is_idle(&self, now: Instant) -> bool {
         self.admit(now, false) != Admission::Blocked
     }

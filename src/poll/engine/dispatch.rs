@@ -56,17 +56,17 @@ impl Engine {
 
     /// Sends one request of an account, or hands the fault that blocks the account to the fetches in its queue.
     pub(super) fn serve_account(&mut self, id: usize, now: Instant) -> bool {
-        // Whatever else holds the account back: the moment of its next token must not lie in the past.
+        // Also where something else holds the account back: otherwise the moment of its next token would lie in the past
+        // after a while, and the loop would wake up again and again.
         self.accounts[id].fill(now);
         if let Some((held, until)) = self.accounts[id].shut(now).map(|(held, until)| (held.clone(), until)) {
             for fetch in self.queued(id) {
                 self.leave_queue(fetch);
                 // A 429 is one failed poll. But if it shuts the account for long, as for an hour, each poll that comes due
-                // is a failed one too: otherwise the watch would go on saying Ready all that time.
-                let mut held = held.clone();
+                // counts it again: otherwise the watch would go on saying Ready all that time.
                 if now >= held.met_at + PATIENCE {
-                    self.held += 1;
-                    held.number = self.held;
+                    let counted = &mut self.fetches[fetch].counted;
+                    *counted = (*counted).min(held.number - 1);
                 }
                 self.take_over(fetch, &held, self.forced(fetch).is_some(), now);
                 let wait = self.retry_after(fetch);

@@ -53,7 +53,11 @@ impl Engine {
         let (mut accounts, mut used) = (Vec::new(), BTreeSet::new());
         for (_, account) in self.accounts.iter().filter(|(_, account)| account.fetches > 0) {
             let (region, project) = &account.name;
-            let is_blocked = account.shut(now).is_some() || account.breaker.is_blocking(now);
+            // While its endpoint is blocked, an account may wait long for a probe of its own.
+            let is_blocked = account.shut(now).is_some()
+                || account.breaker.is_blocking(now)
+                || (account.breaker.open_since().is_some()
+                    && self.endpoints[account.endpoint].breaker.is_blocking(now));
             accounts.push((region.to_string(), project.to_string(), is_blocked));
             used.insert(account.endpoint);
         }

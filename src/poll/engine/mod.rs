@@ -75,9 +75,9 @@ struct Endpoint {
 /// What the engine looks like from outside, for metrics and probes.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// For each endpoint: scheme, host and port, requests in flight, and whether its breaker is open.
+    /// For each endpoint in use: scheme, host and port, requests in flight, and whether its breaker blocks it.
     pub endpoints: Vec<(String, usize, bool)>,
-    /// For each account: region, project, and whether it is shut or its breaker is open.
+    /// For each account in use: region, project, and whether it is shut or a breaker blocks it.
     pub accounts: Vec<(String, String, bool)>,
 }
 
