@@ -36,8 +36,8 @@ while ((SECONDS < deadline)); do
   if kubectl wait clusterbackupwatch "$name" --namespace "$namespace" --timeout="$(at_most 60)" \
     --for=jsonpath='{.status.lastHandledReconcileAt}'="$request" >/dev/null 2>&1; then
     watch=$(kubectl get clusterbackupwatch "$name" --namespace "$namespace" --output json) || exit 3
-    # Without an answer from the cloud the record says nothing about today. Ready turns False only after several polls without one;
-    # one that was requested shows in Reconciling.
+    # Without an answer from the cloud the record says nothing about today. Ready turns False only after several polls without an
+    # answer; Reconciling says at once that the requested poll got none.
     verdict=$(jq --raw-output --argjson oldest "$(($(date +%s) - age))" '
       def seconds: sub("\\.[0-9]+"; "") | fromdateiso8601;
       (.status.conditions // [] | map({(.type): .status}) | add // {}) as $is

@@ -19,8 +19,8 @@ use crate::api::ClusterType;
 /// again.
 const CLUSTERS: usize = 10_000;
 
-/// What the other API said of clusters that were not found, to each key by itself: what the key of one tenant may see is
-/// told to no other.
+/// What the other API said of clusters that were not found, remembered for each key separately: a tenant must not learn
+/// what only the key of another may see.
 #[derive(Debug, Default)]
 pub struct OtherTypes {
     said: Mutex<HashMap<(Target, u64), bool>>,

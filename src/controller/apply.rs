@@ -23,7 +23,7 @@ use crate::poll::Basis;
 /// How a status write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written<T = Basis> {
-    /// The resource says what was planned. Of a plan, this is its version.
+    /// The status is written; `apply` returns the version of the resource.
     Done(T),
     /// The resource was written since the version that was planned from.
     Conflict,

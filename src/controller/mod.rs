@@ -162,9 +162,9 @@ fn trigger(
         .try_flatten()
 }
 
-/// The resources that are to be reconciled after an event of the watch stream. Those of a list follow its end: the store
-/// has none of them before, and the pages of a long list arrive long before that. A reconcile in between would find no
-/// resource, or an old one, and nothing would trigger another.
+/// The resources that are to be reconciled after an event of the watch stream. Those of a list are returned when the list
+/// is complete: the store has none of them before, and the first pages of a long list arrive long before that. A reconcile
+/// in between would find no resource, or an old one, and nothing would trigger another.
 pub fn triggered<A>(
     context: &Context<A>,
     store: &Store<Guarded>,

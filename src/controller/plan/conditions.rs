@@ -51,8 +51,9 @@ pub fn build(input: &Input<'_>, ready: &Verdict, healthy: &Verdict) -> Vec<Condi
 }
 
 /// Why a request to poll, which counts as handled, has brought no answer yet: its poll failed, or what protects others
-/// held it back, and too few polls have failed in a row for Ready to say so. Who waited for the echo would otherwise take
-/// what is on record for what the cloud says now. It lasts until an answer comes, or until Ready says it.
+/// held it back, and too few polls have failed in a row for Ready to say so. Whoever waited for the echo would otherwise
+/// take what is on record for what the cloud says now. The reason stays until an answer comes, Ready says it, or polling is
+/// suspended.
 fn unanswered<'a>(input: &Input<'a>) -> Option<(&'a str, &'a str)> {
     if input.spec.suspend {
         return None;
