@@ -35,6 +35,11 @@ end
 if ready.status ~= "True" then
   return { status = "Progressing", message = text(ready) }
 end
+-- A requested poll got no answer.
+local reconciling = conditions["Reconciling"]
+if reconciling ~= nil and reconciling.status == "True" then
+  return { status = "Progressing", message = text(reconciling) }
+end
 if ready.reason == "Suspended" then
   return { status = "Suspended", message = text(ready) }
 end
