@@ -186,3 +186,13 @@ fn an_account_is_shut_by_retry_after_for_longer_than_a_blind_watch_may_say_nothi
     let trouble = CloudTrouble::Throttle(Some(500));
     holds(&[(100, Act::Cloud { level: Level::Account(0), trouble, for_: 450 })]);
 }
+
+#[test]
+fn a_status_whose_reply_was_lost_is_not_in_the_copy_from_which_the_next_transition_is_told() {
+    holds(&[
+        (100, backup(1, 40)),
+        (135, Act::ApiLoses { verb: Verb::Put, for_: 60 }),
+        (135, Act::Silence { for_: 100, ends: false }),
+        (185, Act::Unfinish { cluster: 0, for_: 60 }),
+    ]);
+}

@@ -69,12 +69,20 @@ pub async fn apply<A: ApiServer>(
     status.conditions.extend(others.cloned());
     written.status = Some(status);
     let nothing = ClusterBackupWatchStatus::default();
-    let written = ended(&context.metrics, context.api_server.replace_status(&written).await)?;
-    Ok(match written {
+    let reply = context.api_server.replace_status(&written).await;
+    if reply.as_ref().is_err_and(may_be_written) {
+        context.poller.doubt(&view.key());
+    }
+    Ok(match ended(&context.metrics, reply)? {
         Written::Done(stored) => Written::Done(View::of(&stored, &nothing).basis()),
         Written::Conflict => Written::Conflict,
         Written::Gone => Written::Gone,
     })
+}
+
+/// Whether the API server may have carried out a write in spite of the error, as where only the reply was lost.
+fn may_be_written(error: &kube::Error) -> bool {
+    !matches!(error, kube::Error::Api(status) if status.code < 500)
 }
 
 /// How a status write ended, by the reply to it; also counts it.

@@ -73,6 +73,11 @@ impl Poller {
         self.change(|engine, now| engine.discard(key, basis, now));
     }
 
+    /// [`Engine::doubt`]
+    pub fn doubt(&self, key: &str) {
+        self.change(|engine, _| engine.doubt(key));
+    }
+
     /// [`Engine::is_live`]
     pub fn is_live(&self, key: &str, resource_version: &str) -> bool {
         self.engine().is_live(key, resource_version)

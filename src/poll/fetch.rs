@@ -91,12 +91,33 @@ pub struct Watch {
     pub settled: u64,
     /// Hash of the status of that version.
     pub status: u64,
-    /// Whether that version is from a reply of the API server, and not from the cached copy, which may be older.
-    pub is_live: bool,
+    /// Where that version is from.
+    pub origin: Origin,
     /// When it was settled.
     pub settled_at: Option<Instant>,
     /// Whether the watch stream has delivered another version since.
     pub edited: bool,
+}
+
+/// Where the version of a resource is from that was settled last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The cached copy, which may be older than what the API server has.
+    Copy,
+    /// A reply of the API server.
+    Reply,
+    /// A reply of the API server, and the resource may have been written since, by a request whose reply was lost.
+    Doubtful,
+}
+
+impl Origin {
+    /// The same after a request whose reply was lost.
+    pub fn doubted(self) -> Self {
+        match self {
+            Self::Copy => Self::Copy,
+            Self::Reply | Self::Doubtful => Self::Doubtful,
+        }
+    }
 }
 
 /// An outcome that a watch waits for.

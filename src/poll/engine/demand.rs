@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Engine, Timer};
 use crate::poll::{
     Basis, Demand, News, Outcome, Settled, WatchKey,
-    fetch::{Pending, State, Watch},
+    fetch::{Origin, Pending, State, Watch},
     later,
 };
 
@@ -64,7 +64,7 @@ impl Engine {
             told: 0,
             settled: self.config.hasher.hash_one(&demand.basis.resource_version),
             status: demand.basis.status,
-            is_live: false,
+            origin: Origin::Copy,
             settled_at: None,
             edited: false,
         };
@@ -131,9 +131,9 @@ impl Engine {
             (watch.request, watch.answered) = (0, false);
         }
         // A cached copy may be older than a version from the API server itself, and must not replace that.
-        if settled.is_live || !watch.is_live {
+        if settled.is_live || watch.origin == Origin::Copy {
             (watch.settled, watch.status) = (version, settled.basis.status);
-            watch.is_live = settled.is_live;
+            watch.origin = if settled.is_live { Origin::Reply } else { Origin::Copy };
         }
         // What somebody else wrote is corrected by an answer, and not by a reconcile that has none.
         if watch.told == version && (settled.is_live || settled.number.is_some()) {
@@ -188,10 +188,18 @@ impl Engine {
         self.watches.get(key).is_some_and(|watch| watch.settled != version)
     }
 
-    /// Whether the version settled last is this one, and came from the API server itself.
+    /// Whether the version settled last is this one, came from the API server itself, and is not in doubt.
     pub fn is_live(&self, key: &str, resource_version: &str) -> bool {
         let version = self.config.hasher.hash_one(resource_version);
-        self.watches.get(key).is_some_and(|watch| watch.is_live && watch.settled == version)
+        self.watches.get(key).is_some_and(|watch| watch.origin == Origin::Reply && watch.settled == version)
+    }
+
+    /// The resource may have been written since the version settled last, by a request whose reply was lost. So no
+    /// transition is told from a copy of that version.
+    pub fn doubt(&mut self, key: &str) {
+        if let Some(watch) = self.watches.get_mut(key) {
+            watch.origin = watch.origin.doubted();
+        }
     }
 
     /// Whether a status is the one that was settled last, or that the watch came with.
@@ -205,7 +213,7 @@ impl Engine {
     pub fn discard(&mut self, key: &str, basis: &Basis, now: Instant) {
         let version = self.config.hasher.hash_one(&basis.resource_version);
         let Some(watch) = self.watches.get_mut(key) else { return };
-        (watch.settled, watch.status, watch.is_live) = (version, basis.status, true);
+        (watch.settled, watch.status, watch.origin) = (version, basis.status, Origin::Reply);
         // A person's request stays pending, even if the discarded outcome was the answer to it.
         let forced = (watch.request != 0 && watch.answered) || watch.pending.is_some_and(|p| p.forced);
         watch.answered = false;
