@@ -95,8 +95,11 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
     let patch = ["patch", "cbw", "broken", "--subresource=status", "--type=merge", "-p", &patch];
     kubectl(&scene.namespace, &patch, "").unwrap();
     kubectl(&scene.namespace, &["annotate", "cbw", "broken", "look=now"], "").unwrap();
-    let undecodable = "undecodable_resources";
-    until("it is noticed", LIMIT, async || operator.metric(undecodable).await).await;
+    // The metric is there from the start, and 0 until the list has arrived.
+    let noticed = async |operator: &Operator| {
+        operator.metric("undecodable_resources").await.filter(|resources| *resources > 0.0)
+    };
+    until("it is noticed", LIMIT, async || noticed(&operator).await).await;
     let told = operator.log().iter().any(|line| line["level"] == "WARN" && line["name"] == "broken");
     assert!(told, "the log says which one");
 
@@ -106,9 +109,9 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
         scene.shows("prod", "the next step", |status| status.progress == Some(progress)).await;
         operator.kill();
         operator.restart().await;
-        until("it is noticed again", LIMIT, async || operator.metric(undecodable).await).await;
+        until("it is noticed again", LIMIT, async || noticed(&operator).await).await;
     }
-    assert_eq!(operator.get("/readyz").await.0, 200);
+    until("it is ready", LIMIT, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
     let patch = json!({ "status": { "latestBackupTime": null } }).to_string();
     let patch = ["patch", "cbw", "broken", "--subresource=status", "--type=merge", "-p", &patch];
     kubectl(&scene.namespace, &patch, "").unwrap();
