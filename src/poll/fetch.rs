@@ -110,16 +110,6 @@ pub enum Origin {
     Doubtful,
 }
 
-impl Origin {
-    /// The same after a request whose reply was lost.
-    pub fn doubted(self) -> Self {
-        match self {
-            Self::Copy => Self::Copy,
-            Self::Reply | Self::Doubtful => Self::Doubtful,
-        }
-    }
-}
-
 /// An outcome that a watch waits for.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {

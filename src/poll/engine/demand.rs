@@ -197,8 +197,8 @@ impl Engine {
     /// The resource may have been written since the version settled last, by a request whose reply was lost. So no
     /// transition is told from a copy of that version.
     pub fn doubt(&mut self, key: &str) {
-        if let Some(watch) = self.watches.get_mut(key) {
-            watch.origin = watch.origin.doubted();
+        if let Some(watch) = self.watches.get_mut(key).filter(|watch| watch.origin == Origin::Reply) {
+            watch.origin = Origin::Doubtful;
         }
     }
 
