@@ -37,7 +37,7 @@ async fn a_leader_that_is_elected_in_the_middle_of_a_list_polls_every_watch(scen
     let flags = ["--leader-elect", "--lease-namespace", &scene.namespace];
     let operator = Operator::start_through(&proxy, &scene, &flags).await;
     halted(&proxy, 0).await;
-    until("it leads", LIMIT, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
+    operator.leads(LIMIT).await;
     meanwhile(Duration::from_secs(1), async || assert_eq!(scene.cloud.requests(CLUSTER), 0)).await;
     proxy.go_on_with_lists();
     for name in ["a", "b", "c"] {

@@ -41,17 +41,6 @@ fn flags(scene: &Scene) -> [&str; 3] {
     ["--leader-elect", "--lease-namespace", &scene.namespace]
 }
 
-async fn leads(operator: &Operator) {
-    leads_within(LIMIT, operator).await;
-}
-
-/// Waits until the operator leads, and returns how long that took.
-async fn leads_within(limit: Duration, operator: &Operator) -> Duration {
-    let begun = Instant::now();
-    until("it leads", limit, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
-    begun.elapsed()
-}
-
 /// A leader and a standby, and a watch that the leader has seen at 10 %.
 async fn replicas(scene: &Scene) -> (Operator, Operator) {
     rbac::grant(scene, rbac::LEASES).await;
@@ -60,7 +49,7 @@ async fn replicas(scene: &Scene) -> (Operator, Operator) {
 }
 
 async fn with_standby(scene: &Scene, leader: Operator) -> (Operator, Operator) {
-    leads(&leader).await;
+    leader.leads(LIMIT).await;
     let standby = Operator::start(scene, &flags(scene)).await;
     until("the other is ready", LIMIT, async || (standby.get("/readyz").await.0 == 200).then_some(())).await;
     scene.task("Running", 10);
@@ -80,7 +69,7 @@ async fn a_standby_takes_over_from_a_killed_leader_and_makes_no_event_twice(scen
     let (mut leader, standby) = replicas(&scene).await;
     let (gap, took) = gap_while(&scene, &[CLUSTER], async {
         leader.kill();
-        let took = leads_within(TAKEOVER, &standby).await;
+        let took = standby.leads(TAKEOVER).await;
         goes_on(&scene, 60).await;
         took
     })
@@ -101,7 +90,7 @@ async fn a_standby_takes_over_at_once_from_a_leader_that_is_told_to_stop(scene: 
     let (mut leader, standby) = replicas(&scene).await;
     let (gap, took) = gap_while(&scene, &[CLUSTER], async {
         leader.signal("TERM");
-        let took = leads_within(HANDOVER, &standby).await;
+        let took = standby.leads(HANDOVER).await;
         goes_on(&scene, 11).await;
         took
     })
@@ -127,7 +116,7 @@ async fn a_leader_that_is_told_to_stop_gives_the_lease_back(scene: Scene) {
     // A Lease that is not released is valid for 15 s.
     let begun = Instant::now();
     let next = Operator::start(&scene, &flags(&scene)).await;
-    leads(&next).await;
+    next.leads(LIMIT).await;
     assert!(begun.elapsed() < Duration::from_secs(8), "after {:?}", begun.elapsed());
     goes_on(&scene, 11).await;
 }
@@ -152,7 +141,7 @@ async fn a_leader_whose_lease_is_deleted_ends_and_the_standby_takes_over(scene: 
     let (mut leader, standby) = replicas(&scene).await;
     scene.api::<Lease>().delete(LEASE, &DeleteParams::default()).await.unwrap();
     assert_eq!(leader.ended(DEADLINE).await.code(), Some(1));
-    leads(&standby).await;
+    standby.leads(LIMIT).await;
     goes_on(&scene, 11).await;
 }
 
@@ -165,7 +154,7 @@ async fn a_leader_that_is_cut_off_ends_before_its_lease_does(scene: Scene) {
     assert_eq!(leader.ended(DEADLINE).await.code(), Some(1));
     assert_ne!(standby.metric("leader").await, Some(1.0), "the Lease is not free yet");
     assert!(leader.text().contains("could not be renewed"));
-    leads_within(TAKEOVER, &standby).await;
+    standby.leads(TAKEOVER).await;
     goes_on(&scene, 11).await;
 }
 
@@ -187,7 +176,7 @@ async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up(scene: Scene) 
     let before = (written("create events"), written("update clusterbackupwatches/status"));
 
     scene.task("Running", 60);
-    leads_within(TAKEOVER, &standby).await;
+    standby.leads(TAKEOVER).await;
     scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
     leader.signal("CONT");
     assert_eq!(leader.ended(LIMIT).await.code(), Some(1));

@@ -34,7 +34,7 @@ async fn shard(scene: &Scene, name: &str) -> Operator {
     let flags = ["--sharding-ring", RING, "--lease-namespace", &scene.namespace];
     let operator = Operator::start_with(scene, &flags, &[("HOSTNAME", name)]).await;
     sharder::available(scene, name).await;
-    until("it works", LIMIT, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
+    operator.leads(LIMIT).await;
     operator
 }
 
@@ -172,10 +172,7 @@ async fn a_shard_that_was_killed_is_back_at_once(scene: Scene) {
     first.kill();
     first.restart().await;
     // Sooner than the 15 s for which the Lease of the killed process is valid.
-    until("it works", Duration::from_secs(8), async || {
-        (first.metric("leader").await == Some(1.0)).then_some(())
-    })
-    .await;
+    first.leads(Duration::from_secs(8)).await;
     let after = sharder::available(&scene, "shard-a").await.spec.unwrap();
     assert!(after.acquire_time > before.acquire_time);
     assert_eq!(after.lease_transitions, before.lease_transitions, "its holder is the same");

@@ -24,10 +24,6 @@ const STATUS: &str = "update clusterbackupwatches/status";
 /// two starts and a takeover.
 const ALLOWED: usize = 60;
 
-async fn leads(operator: &Operator) {
-    until("it leads", LIMIT, async || (operator.metric("leader").await == Some(1.0)).then_some(())).await;
-}
-
 async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_stands_by(scene: Scene) {
     rbac::grant(&scene, rbac::LEASES).await;
     let namespace = scene.namespace.clone();
@@ -45,7 +41,7 @@ async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_s
     twins.operator.signal("STOP");
     let frozen = Instant::now();
     twins.proxy.heal(STATUS);
-    leads(&standby).await;
+    standby.leads(LIMIT).await;
     twins.recovers().await;
     twins.moved("Running", 30).await;
     twins.recovers().await;
@@ -80,6 +76,6 @@ async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_s
 
     // The operator that was frozen is a working standby: it takes over when the leader is killed.
     standby.kill();
-    leads(&twins.operator).await;
+    twins.operator.leads(LIMIT).await;
     twins.afterwards(&[], ALLOWED).await;
 }

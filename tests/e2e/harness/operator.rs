@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use kube::config::Kubeconfig;
@@ -103,6 +103,13 @@ impl Operator {
     /// Waits until the process has ended.
     pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
         until("the operator has ended", limit, async || self.exit()).await
+    }
+
+    /// Waits until it works: as the leader, or as a shard. Returns how long that took.
+    pub async fn leads(&self, limit: Duration) -> Duration {
+        let begun = Instant::now();
+        until("it leads", limit, async || (self.metric("leader").await == Some(1.0)).then_some(())).await;
+        begun.elapsed()
     }
 
     /// Its peak resident memory so far, in bytes.
