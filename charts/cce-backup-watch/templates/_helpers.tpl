@@ -100,6 +100,15 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* Where a monitor looks for the operator. Without a selector that is its own namespace, also after an overlay of kustomize has moved it. */}}
+{{- define "cce-backup-watch.namespaceSelector" -}}
+{{- $namespace := include "cce-backup-watch.namespace" .root -}}
+{{- if ne (default $namespace .monitor.namespace) $namespace -}}
+namespaceSelector:
+  matchNames: [{{ $namespace }}]
+{{- end -}}
+{{- end -}}
+
 {{/* What a ServiceMonitor and a PodMonitor say about one endpoint. Takes the values of the monitor. */}}
 {{- define "cce-backup-watch.endpoint" -}}
 port: http
