@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use cce_backup_watch::{
     api::crd,
-    backup,
     cli::{Cli, Command, manual},
-    discover, operator, probe, tasks,
+    commands::{backup, discover, probe, tasks},
+    operator,
 };
 use clap::FromArgMatches;
 

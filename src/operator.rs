@@ -18,22 +18,25 @@ use crate::cli::ControllerArgs;
 use crate::clock::Clock;
 use crate::cloud::{
     client::{Client, ClientConfig, HttpError},
+    credentials::{self, SourceConfig},
     other_type::OtherTypes,
     region::{EndpointError, Endpoints},
-    source::{self, SourceConfig},
 };
 use crate::controller::{
     self, RECONCILES, Scope, Stores, context::Context, drain::Ring, retry::Retries, trigger::Triggers,
 };
-use crate::kubernetes::{self, fence::Fence};
-use crate::metrics::Metrics;
+use crate::kubernetes::{
+    self,
+    fence::Fence,
+    lease::{Claim, LeaseError, Tenure},
+};
 use crate::poll::{WatchKey, driver::Poller, engine::Config, world::Outside};
+use crate::serve::metrics::Metrics;
 use crate::serve::{
     http::{self, Health},
-    lease::{Claim, LeaseError, Tenure},
+    logs,
     poll_metrics::Polls,
     resource_metrics::Watches,
-    telemetry,
 };
 
 /// How long reconciles under way may take after a signal.
@@ -75,7 +78,7 @@ pub enum Error {
 
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(args: ControllerArgs) -> Result<(), Error> {
-    telemetry::start(args.log_format, &args.log_filter);
+    logs::start(args.log_format, &args.log_filter);
     let listener = TcpListener::bind(args.listen).await.map_err(|error| Error::Listen(args.listen, error))?;
     let address = listener.local_addr().map_err(|error| Error::Listen(args.listen, error))?;
     let metrics = Metrics::default();
@@ -242,7 +245,7 @@ impl Parts {
             proxy,
             ..SourceConfig::default()
         };
-        let identities = source::OperatorIdentities::new(source, endpoints.clone())?;
+        let identities = credentials::OperatorIdentities::new(source, endpoints.clone())?;
         let host = host();
         let name = host.as_deref().unwrap_or_default();
         let ring = args.shard(name).map_err(|_| Error::HostName(name.to_owned()))?;

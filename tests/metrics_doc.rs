@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use cce_backup_watch::{
-    metrics::{Metrics, PREFIX},
+    serve::metrics::{Metrics, PREFIX},
     serve::{poll_metrics, resource_metrics},
 };
 

@@ -16,9 +16,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cce_backup_watch::cloud::{
+    credentials::{Environment, OperatorCredentials, OperatorIdentities, OperatorIdentity, SourceConfig},
     fault::FaultKind,
     region::{Endpoints, RegionEndpoint},
-    source::{Environment, OperatorCredentials, OperatorIdentities, OperatorIdentity, SourceConfig},
     target::Region,
 };
 use jiff::{SignedDuration, Timestamp};

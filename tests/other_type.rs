@@ -11,7 +11,7 @@ use cce_backup_watch::{
     api::ClusterType,
     cloud::{
         client::{Client, ClientConfig},
-        credential::Credential,
+        credentials::Credential,
         fault::{Fault, FaultKind},
         other_type::OtherTypes,
         region::Endpoints,

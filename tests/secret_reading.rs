@@ -9,7 +9,7 @@ use std::sync::{
 
 use axum::{Router, http::StatusCode};
 use cce_backup_watch::{
-    cloud::{credential::CredentialId, fault::FaultKind},
+    cloud::{credentials::CredentialId, fault::FaultKind},
     kubernetes::ApiServer,
     poll::{Resolution, secret},
 };

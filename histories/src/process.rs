@@ -12,10 +12,10 @@ use std::time::Duration;
 use cce_backup_watch::api::Guarded;
 use cce_backup_watch::cloud::region::Endpoints;
 use cce_backup_watch::controller::{self, context::Context, reconcile, retry::Retries, trigger::Triggers};
-use cce_backup_watch::metrics::Metrics;
 use cce_backup_watch::poll::{
     Effect, Request, Resolution, Source, WatchKey, account::Limit, driver::Poller, engine::Config, secret,
 };
+use cce_backup_watch::serve::metrics::Metrics;
 use futures::{FutureExt, future::BoxFuture};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher;

@@ -8,10 +8,10 @@ use super::{
     CloudArgs,
     value::{log_filter, rate, ring},
 };
-use crate::cloud::source::OperatorCredentials;
+use crate::cloud::credentials::OperatorCredentials;
 use crate::controller::drain::Ring;
 use crate::poll::account::Limit;
-use crate::serve::telemetry::LogFormat;
+use crate::serve::logs::LogFormat;
 
 /// The flags of the operator.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 
 use super::value::is_object_name;
-use crate::cloud::source::OperatorCredentials;
+use crate::cloud::credentials::OperatorCredentials;
 
 /// Where the access key comes from.
 #[derive(Debug, Args)]

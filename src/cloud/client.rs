@@ -12,7 +12,7 @@ use reqwest::Method;
 
 use super::{
     Answer,
-    credential::Credential,
+    credentials::Credential,
     fault::{Fault, FaultKind},
     http::{self, Body, Reply},
     proxy::Proxy,

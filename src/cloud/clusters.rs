@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{
     client::Client,
-    credential::Credential,
+    credentials::Credential,
     fault::{Fault, FaultKind},
     field::{object, text, time, word},
     http::{self, Body, Reply},

@@ -12,7 +12,7 @@ use reqwest::{
 };
 
 use super::{
-    credential::Credential,
+    credentials::Credential,
     fault::{Fault, FaultKind},
     proxy::Proxy,
 };

@@ -6,7 +6,7 @@
 
 pub mod client;
 pub mod clusters;
-pub mod credential;
+pub mod credentials;
 pub mod fault;
 mod field;
 pub mod http;
@@ -18,7 +18,6 @@ pub mod region;
 mod request;
 pub mod retry_after;
 pub mod sign;
-pub mod source;
 pub mod start_backup;
 pub mod target;
 pub mod text;

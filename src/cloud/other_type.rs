@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     client::Client,
-    credential::Credential,
+    credentials::Credential,
     fault::{Fault, FaultKind},
     target::Target,
 };

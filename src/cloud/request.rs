@@ -7,7 +7,7 @@ use reqwest::{
 };
 
 use super::{
-    credential::Credential,
+    credentials::Credential,
     fault::{Fault, FaultKind},
     sign::{Request, sign},
     target::ProjectId,

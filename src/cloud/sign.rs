@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::credential::Credential;
+use super::credentials::Credential;
 
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     client::Client,
-    credential::Credential,
+    credentials::Credential,
     fault::{Fault, FaultKind},
     field::text,
     http::{self, Body, Reply},

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::api::{CONTROLLER, ClusterBackupWatchStatus, condition::types};
 use crate::kubernetes::ApiServer;
-use crate::metrics::Metrics;
 use crate::poll::Basis;
+use crate::serve::metrics::Metrics;
 
 /// How a status write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use crate::cloud::{
     fault::{Fault, FaultKind},
     target::{ClusterId, ProjectId, Region, Target, TargetError},
 };
-use crate::metrics::Metrics;
 use crate::poll::{Basis, Demand, Outcome, WatchKey, driver::Poller};
+use crate::serve::metrics::Metrics;
 
 /// The longest spread of the first poll after a restart, for a stalled watch and for one whose polls fail.
 const STALLED: Duration = Duration::from_secs(30);

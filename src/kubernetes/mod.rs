@@ -2,6 +2,7 @@
 
 mod api_server;
 pub mod fence;
+pub mod lease;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use crate::cloud::{
     Answer,
-    credential::ResolvedCredential,
+    credentials::ResolvedCredential,
     fault::Fault,
     target::{Region, Target},
 };

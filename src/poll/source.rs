@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Source, backoff, held::Held};
-use crate::cloud::credential::ResolvedCredential;
+use crate::cloud::credentials::ResolvedCredential;
 
 /// How old a credential may be before it is read again. The operator's own is cached and renewed by its source, so
 /// reading it often costs nothing.

@@ -9,12 +9,12 @@ use kube::Client as KubeClient;
 use super::{Fetched, Request, Resolution, Source, secret};
 use crate::cloud::{
     client::{Client, News},
+    credentials::OperatorIdentities,
     fault::FaultKind,
     other_type::OtherTypes,
-    source::OperatorIdentities,
     target::Region,
 };
-use crate::metrics::Metrics;
+use crate::serve::metrics::Metrics;
 
 /// The outside world, as a trait so that simulations and tests can make it up.
 pub trait World: Send + Sync + 'static {

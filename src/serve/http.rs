@@ -17,8 +17,8 @@ use axum::{
     routing::get,
 };
 
-use crate::metrics::Metrics;
 use crate::poll::driver::Poller;
+use crate::serve::metrics::Metrics;
 
 /// How long the polling loop may stand still. It turns every few seconds.
 const STILL: Duration = Duration::from_mins(1);

@@ -1,7 +1,7 @@
-//! What running the operator needs: metrics, probes, logs, and the Lease of a leader or a shard.
+//! What running the operator needs: metrics, probes and logs.
 
 pub mod http;
-pub mod lease;
+pub mod logs;
+pub mod metrics;
 pub mod poll_metrics;
 pub mod resource_metrics;
-pub mod telemetry;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cce_backup_watch::cloud::{
     Answer,
     client::{Client, ClientConfig},
-    credential::Credential,
+    credentials::Credential,
     fault::{Fault, FaultKind},
     region::Endpoints,
     sign::{Request, sign},

@@ -15,7 +15,7 @@ use std::{
 use cce_backup_watch::cloud::{
     Answer,
     client::{Client, ClientConfig},
-    credential::Credential,
+    credentials::Credential,
     fault::{Fault, FaultKind},
     proxy::Proxy,
     region::Endpoints,

@@ -7,17 +7,14 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
-use super::{
-    Input,
-    record::{self, FAILED, Record, SUCCESS, is_backup, is_finished},
-    verdict,
-};
+use super::{Input, verdict};
 use crate::api::{
     ClusterBackupWatchStatus, EventReason, Reason, TaskStatus,
     condition::{self, types},
     reason::EventType,
 };
 use crate::poll::Outcome;
+use crate::task::{self, FAILED, SUCCESS, is_backup, is_finished, record::Record};
 
 /// The longest note in bytes; the API server takes 1 kB.
 const NOTE_BYTES: usize = 1000;
@@ -80,10 +77,10 @@ fn is_news(input: &Input<'_>, record: &Record, task: &TaskStatus) -> bool {
     let last_end = success.and_then(|last| last.time).max(failure.and_then(|last| last.time));
     // The list may be empty because an answer was incomplete. A backup that ended before the last known end is then not new
     // when it is listed again.
-    let newest = known.iter().map(record::born).max().unwrap_or(last_end);
+    let newest = known.iter().map(task::born).max().unwrap_or(last_end);
     // A backup that the history limit removed from the status while it ran is reported when it ends.
-    let just_ended = is_finished(task) && last_end.is_some() && record::ended(task, input.now) > last_end;
-    record::born(task) > newest || just_ended || (known.is_empty() && newest.is_none())
+    let just_ended = is_finished(task) && last_end.is_some() && task::ended(task, input.now) > last_end;
+    task::born(task) > newest || just_ended || (known.is_empty() && newest.is_none())
 }
 
 fn first_sight(input: &Input<'_>, task: &TaskStatus) -> Event {
@@ -98,7 +95,7 @@ fn finished(input: &Input<'_>, task: &TaskStatus) -> Option<Event> {
             Some(event(input, Some(task), EventReason::BackupSucceeded, &[&task.uid], "backup succeeded"))
         }
         Some(FAILED) => {
-            let said = record::failure_message(task).map(|m| format!(": {m}")).unwrap_or_default();
+            let said = task::failure_message(task).map(|m| format!(": {m}")).unwrap_or_default();
             Some(event(
                 input,
                 Some(task),

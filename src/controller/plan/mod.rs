@@ -1,13 +1,13 @@
 //! Decides what to do for one resource: the status to write, the Events to publish, how often to poll. Pure and total: no
 //! I/O, no randomness, and the time is a parameter.
 //!
-//! The steps are `record → verdict → conditions → events → schedule`, each in a file of its own. [`plan`] takes the resource
+//! The steps are `record → verdict → conditions → events → schedule`; the first is [`crate::task::record`], each other one a
+//! file here. [`plan`] takes the resource
 //! ([`Input`]) and the newest [`Outcome`] of polling, and returns a [`Plan`]. Planning again from the status that a plan
 //! wrote, with the same outcome, gives no write and no Event; so it is harmless to repeat a plan after a crash.
 
 pub mod conditions;
 pub mod events;
-pub mod record;
 pub mod schedule;
 pub mod verdict;
 
@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, condition};
 use crate::poll::{Cadence, Outcome};
+use crate::task::record::Record;
 
 pub use events::Event;
 
@@ -69,7 +70,7 @@ impl Plan {
 /// Decides what to do for a resource.
 pub fn plan(input: &Input<'_>) -> Plan {
     let old = input.status;
-    let record = record::Record::of(input);
+    let record = record(input);
     let ready = verdict::ready(input);
     let healthy = verdict::backup_healthy(input, &record, &ready);
 
@@ -83,6 +84,16 @@ pub fn plan(input: &Input<'_>) -> Plan {
         cadence: schedule::cadence(input.spec, record.tasks.as_deref(), input.now),
         judge_after: schedule::judge_after(input, &record),
         status: (says_something(input) && !same(old, &status)).then_some(status),
+    }
+}
+
+/// The record after the outcome; without an answer it stays as it is.
+fn record(input: &Input<'_>) -> Record {
+    match input.outcome {
+        Some(Outcome::Answer(answer)) if !input.spec.suspend => {
+            Record::merge(input.status, answer, input.spec.history_limit, input.now)
+        }
+        _ => Record::known(input.status),
     }
 }
 

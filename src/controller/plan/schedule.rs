@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::{
     Input,
-    record::Record,
     verdict::{self, after},
 };
 use crate::api::{ClusterBackupWatchSpec, TaskStatus};
 use crate::poll::Cadence;
+use crate::task::record::Record;
 
 /// The shortest period. The schema allows no shorter one, but somebody may have changed the definition.
 const SHORTEST: Duration = Duration::from_secs(2);

@@ -5,15 +5,13 @@
 use jiff::{SignedDuration, Timestamp};
 use kube::core::Duration;
 
-use super::{
-    Input,
-    record::{self, FAILED, Record},
-};
+use super::Input;
 use crate::api::{
     ClusterBackupWatchSpec, FailureRecord, Reason, TaskStatus,
     condition::{self, Truth, types},
 };
 use crate::poll::Outcome;
+use crate::task::{self, FAILED, record::Record};
 
 /// A verdict: the status, reason and message of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,18 +131,18 @@ enum Finished {
 /// the list. A success counts only if it is known to be newer than the newest failure.
 fn newest_finished(case: &Case<'_>) -> Option<Finished> {
     let record = case.record;
-    let listed = record.backups().find(|task| record::is_finished(task));
+    let listed = record.backups().find(|task| task::is_finished(task));
     if let Some(task) = listed.filter(|task| is_failed(task)) {
         return Some(Finished::Failed(failure(task)));
     }
     let (success, time) = match (listed, &record.last_success) {
-        (Some(task), _) => (Some(&task.uid), record::ended(task, case.now)),
+        (Some(task), _) => (Some(&task.uid), task::ended(task, case.now)),
         (None, Some(last)) => (Some(&last.uid), last.time),
         (None, None) => (None, None),
     };
     // A failed backup without any time is at the end of the list, because its age is unknown. It counts as ended when this
     // operator saw its phase or progress change for the last time.
-    let unplaced = record.backups().find(|task| is_failed(task) && record::born(task).is_none());
+    let unplaced = record.backups().find(|task| is_failed(task) && task::born(task).is_none());
     let failed = unplaced.map(failure).or_else(|| record.last_failure.clone());
     let older = |failed: &FailureRecord| match (time, failed.time) {
         (None, _) => false,
@@ -163,7 +161,7 @@ fn is_failed(task: &TaskStatus) -> bool {
 }
 
 fn failure(task: &TaskStatus) -> FailureRecord {
-    FailureRecord { uid: task.uid.clone(), time: task.progress_time, message: record::failure_message(task) }
+    FailureRecord { uid: task.uid.clone(), time: task.progress_time, message: task::failure_message(task) }
 }
 
 fn failed(case: &Case<'_>) -> Option<Verdict> {
@@ -187,7 +185,7 @@ fn is_stuck(task: &TaskStatus, stuck_after: Duration, now: Timestamp) -> bool {
 
 /// Whether any task, a backup or not, is under way: it may still end, and it is not stuck. `tasks` stand newest first.
 pub fn runs(tasks: Option<&[TaskStatus]>, stuck_after: Duration, now: Timestamp) -> bool {
-    record::open(tasks.unwrap_or_default()).any(|task| !is_stuck(task, stuck_after, now))
+    task::open(tasks.unwrap_or_default()).any(|task| !is_stuck(task, stuck_after, now))
 }
 
 fn stuck(case: &Case<'_>) -> Option<Verdict> {

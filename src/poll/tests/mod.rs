@@ -20,7 +20,7 @@ use super::{
 };
 use crate::cloud::{
     Answer,
-    credential::{Credential, CredentialId, ResolvedCredential},
+    credentials::{Credential, CredentialId, ResolvedCredential},
     fault::{Fault, FaultKind},
     region::Endpoints,
     target::{ClusterId, ClusterType, ProjectId, Region, Target},

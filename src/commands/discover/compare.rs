@@ -1,0 +1,124 @@
+//! Compares the watches with the clusters that the cloud lists, and returns the differences as text. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Found, existing::Watch};
+
+/// What the cloud was asked for. Only a watch within it can be reported as one whose cluster is gone.
+pub struct Scope<'a> {
+    /// The region that was asked.
+    pub region: &'a str,
+    /// The projects that were asked.
+    pub projects: BTreeSet<&'a str>,
+    /// The one product that was asked for, if not both.
+    pub cluster_type: Option<String>,
+}
+
+/// The watches by the cluster that they name.
+pub fn by_cluster(watches: &[Watch]) -> BTreeMap<&str, Vec<&Watch>> {
+    let mut by_cluster: BTreeMap<&str, Vec<&Watch>> = BTreeMap::new();
+    for watch in watches {
+        by_cluster.entry(&watch.cluster_id).or_default().push(watch);
+    }
+    for watches in by_cluster.values_mut() {
+        watches.sort();
+    }
+    by_cluster
+}
+
+/// Watches whose region, project or type differs from their cluster's, and watches within `scope` whose cluster is no
+/// longer listed; one line for each, sorted. `listed` holds also the clusters that the filters leave out.
+pub fn findings(listed: &[Found], watches: &[Watch], scope: &Scope<'_>) -> Vec<String> {
+    let there: BTreeMap<&str, &Found> =
+        listed.iter().map(|found| (found.cluster.uid.as_str(), found)).collect();
+    let mut sorted: Vec<_> = watches.iter().collect();
+    sorted.sort();
+    sorted
+        .into_iter()
+        .filter_map(|watch| match there.get(watch.cluster_id.as_str()) {
+            Some(found) => differs(watch, found, scope),
+            None => is_asked_for(watch, scope).then(|| {
+                format!(
+                    "the watch {} names the cluster {}, which is no longer listed",
+                    watch.full_name(),
+                    watch.cluster_id
+                )
+            }),
+        })
+        .collect()
+}
+
+fn differs(watch: &Watch, found: &Found, scope: &Scope<'_>) -> Option<String> {
+    let cluster_type = format!("{:?}", found.cluster.cluster_type);
+    let pairs = [
+        ("region", watch.region.as_str(), scope.region),
+        ("projectID", watch.project_id.as_str(), found.project.as_str()),
+        ("clusterType", watch.cluster_type.as_str(), cluster_type.as_str()),
+    ];
+    let wrong: Vec<_> = pairs
+        .iter()
+        .filter(|(_, says, is)| says != is)
+        .map(|(field, says, is)| format!("{field} is {is}, not {says}"))
+        .collect();
+    let of = format!("the watch {} of the cluster {}", watch.full_name(), watch.cluster_id);
+    (!wrong.is_empty()).then(|| format!("{of} differs: {}", wrong.join(", ")))
+}
+
+/// Whether the cluster of a watch would be listed if it existed.
+fn is_asked_for(watch: &Watch, scope: &Scope<'_>) -> bool {
+    watch.region == scope.region
+        && scope.projects.contains(watch.project_id.as_str())
+        && scope.cluster_type.as_ref().is_none_or(|cluster_type| *cluster_type == watch.cluster_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::discover::tests::{PROJECT, found, id};
+
+    fn watch(n: u32) -> Watch {
+        Watch {
+            name: format!("w{n}"),
+            region: "r".to_owned(),
+            project_id: PROJECT.to_owned(),
+            cluster_id: id(n).to_string(),
+            cluster_type: "Standard".to_owned(),
+            ..Watch::default()
+        }
+    }
+
+    fn scope() -> Scope<'static> {
+        Scope { region: "r", projects: [PROJECT].into(), cluster_type: None }
+    }
+
+    #[test]
+    fn a_watch_of_a_listed_cluster_is_no_finding() {
+        assert!(findings(&[found(1, "a")], &[watch(1), watch(1)], &scope()).is_empty());
+    }
+
+    #[test]
+    fn only_what_was_asked_for_can_be_gone() {
+        let elsewhere = [
+            Watch { region: "other".to_owned(), ..watch(2) },
+            Watch { project_id: "other".to_owned(), ..watch(3) },
+        ];
+        assert!(findings(&[], &elsewhere, &scope()).is_empty());
+        let gone = findings(&[], &[watch(1)], &scope());
+        assert_eq!(gone, [format!("the watch w1 names the cluster {}, which is no longer listed", id(1))]);
+        let autopilot = Scope { cluster_type: Some("Autopilot".to_owned()), ..scope() };
+        assert!(findings(&[], &[watch(1)], &autopilot).is_empty());
+    }
+
+    #[test]
+    fn a_watch_with_the_wrong_place_differs() {
+        let wrong = Watch { cluster_type: "Autopilot".to_owned(), region: "s".to_owned(), ..watch(1) };
+        let found = findings(&[found(1, "a")], &[wrong], &scope());
+        assert_eq!(
+            found,
+            [format!(
+                "the watch w1 of the cluster {} differs: region is r, not s, clusterType is Standard, not Autopilot",
+                id(1)
+            )]
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! `cce-backup-watch discover`: the clusters of projects as ClusterBackupWatch manifests, for Git or `kubectl apply`.
+//!
+//! ```text
+//! args → list      the clusters of each project, Standard and Autopilot    (cloud)
+//!      → existing  the watches that there are already                      (files or Kubernetes)
+//!      → filter    which clusters are wanted                               (pure)
+//!      → name      a valid, unique and steady name for each                (pure)
+//!      → manifest  or table                                                (pure)
+//!      → compare   what differs from what is watched                       (pure)
+//! ```
+//!
+//! The command changes nothing: manifests go to standard output, and applying and deleting is left to others.
+
+mod compare;
+pub mod error;
+mod existing;
+mod filter;
+mod list;
+mod manifest;
+mod name;
+mod table;
+mod template;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use self::{
+    compare::{Scope, by_cluster, findings},
+    error::Error,
+    existing::Watch,
+    list::list,
+    manifest::Common,
+    template::Template,
+};
+use crate::cli::discover::{DiscoverArgs, DiscoverOutput};
+use crate::cloud::{clusters::Cluster, target::ProjectId};
+use crate::commands::tasks::{self, show::print_result};
+
+/// How long the table waits for the cluster of the current kubeconfig, without which two of its columns are empty.
+const AT_HAND: Duration = Duration::from_secs(10);
+
+/// A cluster and the project that lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The project.
+    pub project: ProjectId,
+    /// The cluster.
+    pub cluster: Cluster,
+}
+
+/// Runs the command, and says on standard error why it failed.
+pub fn main(args: &DiscoverArgs) -> ExitCode {
+    match tasks::on_runtime(&args.log_filter, run(args), Error::from) {
+        Ok(is_as_it_should_be) => ExitCode::from(u8::from(!is_as_it_should_be)),
+        Err(error) => {
+            if !error.is_silent() {
+                eprintln!("error: {error}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Runs the command. False means that `--existing` found something to do.
+async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
+    let projects = args.projects()?;
+    let common = Common {
+        template: args.template.as_deref().map(Template::read).transpose()?.unwrap_or_default(),
+        namespace: args.namespace.clone(),
+        secret_name: args.secret_name.clone(),
+        region: args.region.to_string(),
+    };
+    let listed = list(args, &projects).await?;
+    let watches = match &args.existing {
+        Some(existing) => Some(existing::read(existing).await?),
+        None if args.output == DiscoverOutput::Table => at_hand().await,
+        None => None,
+    };
+    let names = name::names(&listed, &taken(watches.as_deref(), &common));
+    let by_name = |found: &&Found| names.get(&found.cluster.uid).cloned();
+    let mut wanted: Vec<_> = listed.iter().filter(|found| filter::is_wanted(args, found)).collect();
+    wanted.sort_by_key(by_name);
+    if wanted.is_empty() && !listed.is_empty() {
+        // A mistyped filter must not pass as a check that found nothing to do.
+        if args.existing.is_some() && !args.allow_empty {
+            return Err(Error::NoMatch(listed.len()));
+        }
+        eprintln!("none of the {} clusters matches the filters", listed.len());
+    }
+
+    let by_cluster = watches.as_deref().map(by_cluster);
+    let is_watched = |found: &Found| {
+        by_cluster.as_ref().is_some_and(|watches| watches.contains_key(found.cluster.uid.as_str()))
+    };
+    // Without `--existing` the watches only fill columns of the table, and no cluster is left out as watched already.
+    let compares = args.existing.is_some();
+    let missing: Vec<_> = wanted.iter().copied().filter(|found| !(compares && is_watched(found))).collect();
+    let text = if args.output == DiscoverOutput::Table {
+        if wanted.is_empty() { String::new() } else { table::table(&wanted, by_cluster.as_ref()) }
+    } else {
+        let manifests = missing
+            .iter()
+            .filter_map(|found| names.get(&found.cluster.uid).map(|name| common.manifest(name, found)));
+        manifest::text(&manifests.collect::<Vec<_>>(), args.output)?
+    };
+    print_result(&text)?;
+    if !compares {
+        return Ok(true);
+    }
+    let scope = Scope {
+        region: args.region.as_str(),
+        projects: projects.iter().map(ProjectId::as_str).collect(),
+        cluster_type: args.cluster_type.map(|cluster_type| format!("{cluster_type:?}")),
+    };
+    let findings = findings(&listed, watches.as_deref().unwrap_or_default(), &scope);
+    for finding in &findings {
+        eprintln!("{finding}");
+    }
+    if !missing.is_empty() {
+        eprintln!("{} of {} clusters are not watched", missing.len(), wanted.len());
+    }
+    Ok(missing.is_empty() && findings.is_empty())
+}
+
+/// The watches in the cluster of the current kubeconfig, if there is one and it answers.
+async fn at_hand() -> Option<Vec<Watch>> {
+    let client = kube::Client::try_default().await.ok()?;
+    match tokio::time::timeout(AT_HAND, existing::from_cluster(&client)).await {
+        Ok(Ok(watches)) => Some(watches),
+        Ok(Err(error)) => {
+            eprintln!("{error}; the table does not say what is watched");
+            None
+        }
+        Err(_) => {
+            eprintln!(
+                "the cluster of the current kubeconfig does not answer; the table does not say what is watched"
+            );
+            None
+        }
+    }
+}
+
+/// The names that new watches must not take: those of watches that may be in the same namespace.
+fn taken(watches: Option<&[Watch]>, common: &Common) -> BTreeSet<String> {
+    let may_meet = |watch: &&Watch| match (&watch.namespace, common.namespace()) {
+        (Some(theirs), Some(ours)) => theirs == ours,
+        _ => true,
+    };
+    watches.unwrap_or_default().iter().filter(may_meet).map(|watch| watch.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cloud::target::{ClusterId, ClusterType};
+
+    pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
+
+    pub fn id(n: u32) -> ClusterId {
+        ClusterId::parse(&format!("{n:08x}-2222-3333-4444-555555555555")).unwrap()
+    }
+
+    /// A Standard cluster with no fields but id and name.
+    pub fn found(n: u32, name: &str) -> Found {
+        Found {
+            project: ProjectId::parse(PROJECT).unwrap(),
+            cluster: Cluster {
+                uid: id(n),
+                cluster_type: ClusterType::Standard,
+                name: Some(name.to_owned()),
+                alias: None,
+                version: None,
+                phase: None,
+                tags: BTreeMap::new(),
+                creation_time: None,
+            },
+        }
+    }
+}
