@@ -91,7 +91,7 @@ func isPassedWhole(path []string) bool {
 		return true
 	case "dashboard":
 		return path[1] == "labels"
-	case "scheduledBackup":
+	case "scheduledBackup", "test":
 		return path[1] == "resources"
 	}
 	return false
@@ -99,7 +99,7 @@ func isPassedWhole(path []string) bool {
 
 // wholeAt is the number of parts that name the value which is passed whole.
 func wholeAt(path []string) int {
-	if path[0] == "dashboard" || path[0] == "scheduledBackup" {
+	if path[0] == "dashboard" || path[0] == "scheduledBackup" || path[0] == "test" {
 		return 2
 	}
 	return 1

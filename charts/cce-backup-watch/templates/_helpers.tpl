@@ -55,6 +55,82 @@ app.kubernetes.io/component: controller
 {{- toYaml (merge $own .Values.commonLabels) -}}
 {{- end -}}
 
+{{/* The labels of a pod. Takes a dict of root, fixed (what selectors go by, which nothing replaces) and own, which wins over the labels of all
+pods. The chart's version is none of them, since it would restart the operator when nothing of it changed. */}}
+{{- define "cce-backup-watch.podLabels" -}}
+{{- merge (dict) .fixed .own .root.Values.podLabels .root.Values.commonLabels | toYaml -}}
+{{- end -}}
+
+{{/* What fixes the labels of a pod that is not the operator's. Takes a dict of root and component. */}}
+{{- define "cce-backup-watch.componentLabels" -}}
+app.kubernetes.io/name: {{ include "cce-backup-watch.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* What the specs of all pods of the chart have in common: as whom they run, where, and how they find names. */}}
+{{- define "cce-backup-watch.podSpec" -}}
+# The variables that Kubernetes would set for each Service of the namespace are not used.
+enableServiceLinks: false
+{{- with include "cce-backup-watch.imagePullSecrets" . }}
+{{ . }}
+{{- end }}
+{{- with .Values.podSecurityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- if .Values.hostNetwork }}
+hostNetwork: true
+{{- end }}
+{{- with default (ternary "ClusterFirstWithHostNet" "" .Values.hostNetwork) .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Where a pod that runs one command goes: of the affinity only the part about nodes. The parts about pods speak of the operator's replicas, and
+on a single node an anti-affinity to them would hold back every other pod. */}}
+{{- define "cce-backup-watch.nodeAffinity" -}}
+{{- with .Values.affinity.nodeAffinity -}}
+affinity:
+  nodeAffinity:
+    {{- toYaml . | nindent 4 }}
+{{- end -}}
+{{- end -}}
+
+{{/* The seconds of a duration such as 1h30m, rounded up. */}}
+{{- define "cce-backup-watch.seconds" -}}
+{{- $milliseconds := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
+{{- /* Without leading zeros, which would make it an octal number. */}}
+{{- $number := regexFind "[1-9][0-9]*" . | default "0" | int64 -}}
+{{- $unit := get (dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000) (regexFind "[a-z]+$" .) -}}
+{{- $milliseconds = add $milliseconds (mul $number $unit) -}}
+{{- end -}}
+{{- div (add $milliseconds 999) 1000 -}}
+{{- end -}}
+
 {{/* The annotations of a resource, or nothing. Takes a dict of root and own, which wins. */}}
 {{- define "cce-backup-watch.annotations" -}}
 {{- with merge (dict) .own .root.Values.commonAnnotations -}}
@@ -225,6 +301,64 @@ replaced stands in these forms only, so that the label "cluster" of the metric i
 {{- $args = append $args (printf "--log-format=%s" .Values.log.format) -}}
 {{- $args = append $args (printf "--log-filter=%s" .Values.log.filter) -}}
 {{- toYaml (concat $args .Values.extraArgs) -}}
+{{- end -}}
+
+{{/* The rules of a NetworkPolicy that lead to DNS. */}}
+{{- define "cce-backup-watch.egressDNS" -}}
+# DNS. Answers that do not fit a datagram are asked for again on TCP.
+- ports:
+    - port: {{ .Values.networkPolicy.dns.port }}
+      protocol: UDP
+    - port: {{ .Values.networkPolicy.dns.port }}
+      protocol: TCP
+  {{- with .Values.networkPolicy.dns.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{/* The rules of a NetworkPolicy that lead to the cloud, and to what gives an identity there. Takes a dict of root and source, which is where the
+identity comes from. */}}
+{{- define "cce-backup-watch.egressCloud" -}}
+{{- $policy := .root.Values.networkPolicy -}}
+# Huawei Cloud.
+- ports:
+    {{- range include "cce-backup-watch.cloudPorts" .root | fromJsonArray }}
+    - port: {{ int . }}
+      protocol: TCP
+    {{- end }}
+  to:
+    {{- range $policy.cloud.cidrs }}
+    - ipBlock:
+        cidr: {{ . }}
+    {{- end }}
+{{- if eq .source "metadata" }}
+# The metadata service of the node, where the identity comes from.
+- ports:
+    - port: 80
+      protocol: TCP
+  to:
+    - ipBlock:
+        cidr: 169.254.169.254/32
+{{- end }}
+{{- if and (eq .source "pod-identity") $policy.podIdentity.cidrs }}
+# The agent of pod identity, at the address that HC_CONTAINER_CREDENTIALS_FULL_URI names.
+- to:
+    {{- range $policy.podIdentity.cidrs }}
+    - ipBlock:
+        cidr: {{ . }}
+    {{- end }}
+  {{- with $policy.podIdentity.ports }}
+  ports:
+    {{- range . }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- with $policy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* The ports of the cloud for a NetworkPolicy, as JSON: those that are listed, and those of the proxy and of the addresses that replace the
