@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use cce_backup_watch::{
     api::crd,
     cli::{Cli, Command, manual},
-    commands::{backup, discover, probe, tasks},
-    operator,
+    commands::{backup, discover, probe, run, tasks},
 };
 use clap::FromArgMatches;
 
@@ -16,32 +15,16 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // Both kube and reqwest use this TLS provider. Installing it fails only if one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let result = match cli.command {
-        Command::Controller(args) => block_on(operator::run(*args)),
-        Command::Tasks(args) => return tasks::main(&args),
-        Command::Backup(args) => return backup::main(&args),
-        Command::Discover(args) => return discover::main(&args),
-        Command::Probe(args) => block_on(async move { probe::run(&args).await }),
-        Command::Completion { shell } => manual::completion(shell, called.as_deref()).map_err(Into::into),
-        Command::Man { command } => manual::page(command.as_ref()).map_err(Into::into),
-        Command::Crd => crd::yaml().map(|yaml| print!("{yaml}")).map_err(Into::into),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+    match cli.command {
+        Command::Controller(args) => run::operator(*args),
+        Command::Tasks(args) => run::command(&args.log.log_filter, tasks::run(&args)),
+        Command::Backup(args) => run::command(&args.log.log_filter, backup::run(&args)),
+        Command::Discover(args) => run::command(&args.log.log_filter, discover::run(&args)),
+        Command::Probe(args) => run::command("warn", probe::run(&args)),
+        Command::Completion { shell } => {
+            run::print(Ok::<_, String>(manual::completion(shell, called.as_deref())))
         }
+        Command::Man { command } => run::print(manual::page(command.as_ref())),
+        Command::Crd => run::print(crd::yaml()),
     }
-}
-
-type Failure = Box<dyn std::error::Error>;
-
-fn block_on<E: Into<Failure>>(future: impl Future<Output = Result<(), E>>) -> Result<(), Failure> {
-    // One thread: several would spend their time on waking each other, which doubles the cost of a poll.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(future);
-    // Dropping the runtime would wait for blocking tasks, such as a DNS lookup, and delay the end of the process.
-    runtime.shutdown_background();
-    result.map_err(Into::into)
 }

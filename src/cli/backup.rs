@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{
-    CloudArgs, ClusterArgs, CredentialArgs,
-    tasks::{Output, interval},
-    value::{duration, log_filter},
-};
+use super::{CloudArgs, ClusterArgs, CredentialArgs, FollowArgs, LogArgs, value::duration};
 
 // In ASCII and in short lines, because it is part of the man page too.
 const HELP: &str = "\
@@ -52,29 +48,20 @@ pub struct BackupArgs {
     pub if_older_than: Option<Duration>,
 
     /// Ask for the tasks, say what would be done, and change nothing.
-    #[arg(long, env = "CBW_DRY_RUN")]
+    #[arg(long, env = "CBW_DRY_RUN", conflicts_with = "watch")]
     pub dry_run: bool,
 
     /// End as soon as the backup is listed.
     #[arg(long, env = "CBW_NO_WAIT", conflicts_with_all = ["watch", "dry_run"])]
     pub no_wait: bool,
 
-    /// How the result looks. json and yaml have the fields of the resource's status; with --watch there is one document
-    /// for each change.
-    #[arg(short, long, env = "CBW_OUTPUT", value_enum, default_value_t)]
-    pub output: Output,
-
-    /// Make each change a result: a line or a document on standard output.
-    #[arg(short, long, env = "CBW_WATCH", conflicts_with = "dry_run")]
-    pub watch: bool,
+    /// How the tasks are polled and shown.
+    #[command(flatten)]
+    pub follow: FollowArgs,
 
     /// How long to wait at most, from the first request on, such as 45m. A backup of disks takes up to two hours.
     #[arg(long, env = "CBW_TIMEOUT", value_name = "DURATION", default_value = "2h", value_parser = duration)]
     pub timeout: Duration,
-
-    /// The time between two polls, at least 1s. A longer one that the cloud asks for is kept.
-    #[arg(long, env = "CBW_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = interval)]
-    pub interval: Duration,
 
     /// Where the access key comes from.
     #[command(flatten)]
@@ -84,7 +71,7 @@ pub struct BackupArgs {
     #[command(flatten)]
     pub cloud: CloudArgs,
 
-    /// What is logged to standard error, such as `debug` or `warn,kube_client=off`.
-    #[arg(long, env = "CBW_LOG_FILTER", value_name = "FILTER", default_value = "warn,kube_client=off", value_parser = log_filter)]
-    pub log_filter: String,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogArgs,
 }

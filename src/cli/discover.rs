@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use super::{CloudArgs, CredentialArgs, UsageError, cluster::sdk_project, value::log_filter};
+use super::{CloudArgs, CredentialArgs, LogArgs, UsageError, cluster::sdk_project};
 use crate::cloud::target::{ClusterType, ProjectId, Region};
 
 // In ASCII and in short lines, because it is part of the man page too.
@@ -96,9 +96,9 @@ pub struct DiscoverArgs {
     #[command(flatten)]
     pub cloud: CloudArgs,
 
-    /// What is logged to standard error, such as `debug` or `warn,kube_client=off`.
-    #[arg(long, env = "CBW_LOG_FILTER", value_name = "FILTER", default_value = "warn,kube_client=off", value_parser = log_filter)]
-    pub log_filter: String,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 impl DiscoverArgs {

@@ -1,7 +1,7 @@
 //! Shell completions and man pages, made from the definition of the command line, so that neither can be out of date.
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::str::FromStr;
 
 use clap::{CommandFactory, ValueEnum};
@@ -39,15 +39,15 @@ impl FromStr for Page {
     }
 }
 
-/// Prints the completions for the name that the program was called by.
-pub fn completion(shell: Shell, argv0: Option<&OsStr>) -> io::Result<()> {
+/// The completions for the name that the program was called by.
+pub fn completion(shell: Shell, argv0: Option<&OsStr>) -> String {
     let is_plugin = Cli::called(argv0).get_bin_name().is_some();
     let name = if is_plugin { PLUGIN.to_owned() } else { Cli::command().get_name().to_owned() };
-    print(&match shell {
+    match shell {
         Shell::Bash => bash(&name),
         Shell::Zsh => script(aot::Zsh, &name),
         Shell::Fish => script(aot::Fish, &name),
-    })
+    }
 }
 
 /// Writes to memory first, because the generators panic if the reader of the output has gone.
@@ -64,8 +64,8 @@ fn bash(name: &str) -> String {
     script(aot::Bash, &plain).replace(&format!("-o default {plain}\n"), &format!("-o default {name}\n"))
 }
 
-/// Prints the page of the program, or of one of its commands, in roff.
-pub fn page(page: Option<&Page>) -> io::Result<()> {
+/// The page of the program, or of one of its commands, in roff.
+pub fn page(page: Option<&Page>) -> io::Result<String> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let command = match page {
@@ -75,14 +75,5 @@ pub fn page(page: Option<&Page>) -> io::Result<()> {
     let mut roff = Vec::new();
     Man::new(command).manual("cce-backup-watch").render(&mut roff)?;
     // The name that clap_mangen gives to what follows the options says nothing to a reader of man pages.
-    print(&String::from_utf8_lossy(&roff).replace(".SH EXTRA\n", ".SH NOTES\n"))
-}
-
-fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // A reader such as `head` may close the pipe early, which is no failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
-    }
+    Ok(String::from_utf8_lossy(&roff).replace(".SH EXTRA\n", ".SH NOTES\n"))
 }

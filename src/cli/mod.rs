@@ -1,7 +1,6 @@
 //! The command line: every command's flags, their values, and what is made from their definition.
 //!
-//! Nothing here runs a command, except that [`manual`] prints completions and man pages: [`crate::operator`] and the
-//! modules of the other commands take the parsed flags. Each flag can also be set in the environment, as `CBW_` and the
+//! Nothing here runs a command: [`crate::operator`] and [`crate::commands`] take the parsed flags. Each flag can also be set in the environment, as `CBW_` and the
 //! flag in upper snake case; that of the probe has the prefix `CBW_PROBE_`.
 
 pub mod backup;
@@ -10,6 +9,7 @@ mod cluster;
 mod controller;
 pub mod credentials;
 pub mod discover;
+mod follow;
 pub mod manual;
 mod probe;
 pub mod tasks;
@@ -26,6 +26,7 @@ pub use cluster::ClusterArgs;
 pub use controller::ControllerArgs;
 pub use credentials::CredentialArgs;
 use discover::DiscoverArgs;
+pub use follow::{FollowArgs, LogArgs, Output};
 use manual::{Page, Shell};
 pub use probe::ProbeArgs;
 use tasks::TasksArgs;

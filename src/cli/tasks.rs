@@ -5,17 +5,12 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{
-    CloudArgs, ClusterArgs, CredentialArgs, UsageError,
-    value::{duration, log_filter},
-};
+use super::{CloudArgs, ClusterArgs, CredentialArgs, FollowArgs, LogArgs, UsageError, value::duration};
 
 /// How long `--wait` waits without `--timeout`.
 const TIMEOUT: Duration = Duration::from_mins(30);
-/// The shortest interval: faster polls show nothing new and use up the account's rate limit.
-const FASTEST: Duration = Duration::from_secs(1);
 
 // In ASCII and in short lines, because it is part of the man page too.
 const HELP: &str = "\
@@ -55,15 +50,9 @@ pub struct TasksArgs {
     #[command(flatten)]
     pub cluster: ClusterArgs,
 
-    /// How the result looks. json and yaml have the fields of the resource's status; with --watch there is one document
-    /// for each change.
-    #[arg(short, long, env = "CBW_OUTPUT", value_enum, default_value_t)]
-    pub output: Output,
-
-    /// Follow the tasks until Ctrl-C: a progress bar on a terminal, elsewhere a line for each change. With --wait, until
-    /// the newest backup is finished.
-    #[arg(short, long, env = "CBW_WATCH")]
-    pub watch: bool,
+    /// How the tasks are polled and shown.
+    #[command(flatten)]
+    pub follow: FollowArgs,
 
     /// Wait until the newest backup is finished. One that is finished already is not waited for.
     #[arg(long, env = "CBW_WAIT")]
@@ -78,10 +67,6 @@ pub struct TasksArgs {
     #[arg(long, env = "CBW_NEWER_THAN", value_name = "DURATION", value_parser = duration)]
     pub newer_than: Option<Duration>,
 
-    /// With --wait or --watch: the time between two polls, at least 1s. A longer one that the cloud asks for is kept.
-    #[arg(long, env = "CBW_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = interval)]
-    pub interval: Duration,
-
     /// Where the access key comes from.
     #[command(flatten)]
     pub credential: CredentialArgs,
@@ -90,21 +75,9 @@ pub struct TasksArgs {
     #[command(flatten)]
     pub cloud: CloudArgs,
 
-    /// What is logged to standard error, such as `debug` or `warn,kube_client=off`.
-    #[arg(long, env = "CBW_LOG_FILTER", value_name = "FILTER", default_value = "warn,kube_client=off", value_parser = log_filter)]
-    pub log_filter: String,
-}
-
-/// How a result is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    #[default]
-    Table,
-    /// One JSON object.
-    Json,
-    /// The same as YAML.
-    Yaml,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// How long the command goes on.
@@ -127,17 +100,13 @@ impl TasksArgs {
     /// How long the command goes on.
     pub fn mode(&self) -> Result<Mode, UsageError> {
         match (self.wait, self.timeout) {
-            (true, timeout) => Ok(Mode::Wait { timeout: timeout.unwrap_or(TIMEOUT), watch: self.watch }),
+            (true, timeout) => {
+                Ok(Mode::Wait { timeout: timeout.unwrap_or(TIMEOUT), watch: self.follow.watch })
+            }
             // Whoever gives a time-out expects a gate; without --wait a running backup would pass it.
             (false, Some(_)) => Err(UsageError::new("--timeout is of use only with --wait")),
-            (false, None) if self.watch => Ok(Mode::Watch),
+            (false, None) if self.follow.watch => Ok(Mode::Watch),
             (false, None) => Ok(Mode::Once),
         }
     }
-}
-
-/// The time between two polls.
-pub(super) fn interval(text: &str) -> Result<Duration, String> {
-    let interval = duration(text)?;
-    if interval >= FASTEST { Ok(interval) } else { Err("must be at least 1s".to_owned()) }
 }

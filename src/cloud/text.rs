@@ -20,6 +20,21 @@ pub fn clean(text: &str, max_chars: usize) -> String {
     cleaned
 }
 
+/// The text with every line disarmed that a CI system would take for a command of its own: GitHub's `::error::`, which may
+/// be indented, and `##[group]` or `##vso[…]` anywhere in a line. The first character of the command is replaced.
+pub fn inert(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.split('\n') {
+        let mut line = line.replace("##[", "\u{FFFD}#[").replace("##vso[", "\u{FFFD}#vso[");
+        let rest = line.trim_start();
+        if rest.starts_with("::") {
+            line = format!("{}{REPLACEMENT}{}", &line[..line.len() - rest.len()], &rest[1..]);
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
 fn shown(c: char) -> char {
     match c {
         '\n' | '\r' | '\t' => ' ',

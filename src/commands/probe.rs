@@ -9,48 +9,24 @@ use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cli::ProbeArgs;
+use crate::cloud::client::HttpError;
+use crate::commands::{error::Error, output};
 
 /// How long to wait between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Why there was no good answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be set up")]
-    Setup(#[source] reqwest::Error),
-    /// The last try was answered with another status than a success.
-    #[error("{url} answers {status} after {timeout:?}")]
-    Status {
-        /// What was asked.
-        url: Url,
-        /// The last answer.
-        status: StatusCode,
-        /// How long it was asked.
-        timeout: Duration,
-    },
-    /// The last try was not answered.
-    #[error("{url} does not answer within {timeout:?}: check the address, the Service and network policies")]
-    NoAnswer {
-        /// What was asked.
-        url: Url,
-        /// How long it was asked.
-        timeout: Duration,
-    },
-}
-
 /// Asks until the answer is a success, and prints it.
-pub async fn run(args: &ProbeArgs) -> Result<(), Error> {
-    let client =
-        Client::builder().no_proxy().redirect(redirect::Policy::none()).build().map_err(Error::Setup)?;
+pub async fn run(args: &ProbeArgs) -> Result<u8, Error> {
+    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build();
+    let client = client.map_err(HttpError::Setup)?;
     let (url, timeout) = (&args.url, args.timeout);
     let deadline = Instant::now() + timeout;
     let mut last = None;
     loop {
         match timeout_at(deadline, ask(&client, url)).await {
             Ok(Some((status, body))) if status.is_success() => {
-                println!("{}", body.trim_end());
-                return Ok(());
+                output::result(&format!("{}\n", body.trim_end()))?;
+                return Ok(0);
             }
             Ok(answer) => last = answer.map(|(status, _)| status),
             // The time was up during this attempt, so the answer to the one before is reported.

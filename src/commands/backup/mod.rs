@@ -12,22 +12,15 @@
 //! reads.
 
 mod decide;
-pub mod error;
 mod start;
-
-use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use self::{
-    decide::{Decision, decide},
-    error::Error,
-};
+use self::decide::{Decision, decide};
 use crate::cli::{backup::BackupArgs, tasks::Mode};
 use crate::cloud::{fault::Fault, target::Target};
+use crate::commands::error::Error;
 use crate::commands::tasks::{
-    self,
-    error::Error as TasksError,
     follow::{Follow, bounded},
     gate::{Gate, Verdict, verdict_of},
     poll::Poll,
@@ -36,33 +29,20 @@ use crate::commands::tasks::{
     table::seconds,
 };
 
-/// Runs the command, and says on standard error why it failed.
-pub fn main(args: &BackupArgs) -> ExitCode {
-    let result = tasks::on_runtime(&args.log_filter, run(args), |error: TasksError| error.into());
-    match result {
-        Ok(verdict) => ExitCode::from(verdict.exit_code()),
-        Err(error) => {
-            if !error.is_silent() {
-                eprintln!("error: {error}");
-            }
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-async fn run(args: &BackupArgs) -> Result<Verdict, Error> {
-    let target = args.cluster.target().map_err(TasksError::from)?;
+/// Runs the command, and returns its exit code.
+pub async fn run(args: &BackupArgs) -> Result<u8, Error> {
+    let target = args.cluster.target()?;
     let poll = Poll::new(target.clone(), &args.credential, &args.cloud).await?;
-    let show = Show::new(args.output, args.watch, true);
+    let show = Show::new(args.follow.output, args.follow.watch, true);
     let mut backup = Backup {
         args,
         target,
-        follow: Follow::new(poll, show, args.interval),
+        follow: Follow::new(poll, show, args.follow.interval),
         gate: Gate::newest(None),
         request: Request::NotSent,
     };
     let outcome = bounded(backup.steps(), Some(args.timeout)).await;
-    backup.end(outcome)
+    backup.end(outcome).map(Verdict::exit_code)
 }
 
 /// One backup, from the first look to its end.
@@ -119,7 +99,7 @@ impl Backup<'_> {
             if let Some(verdict) = verdict {
                 return Ok(verdict);
             }
-            tokio::time::sleep(self.args.interval).await;
+            tokio::time::sleep(self.args.follow.interval).await;
         }
     }
 
@@ -153,9 +133,8 @@ impl Backup<'_> {
 
     /// Writes the result, says what goes on without this process, and returns the verdict.
     fn end(mut self, outcome: Result<Option<Verdict>, Error>) -> Result<Verdict, Error> {
-        let mode = Mode::Wait { timeout: self.args.timeout, watch: self.args.watch };
-        let is_signalled =
-            matches!(outcome, Err(Error::Tasks(TasksError::Signalled(_)))) && !self.args.dry_run;
+        let mode = Mode::Wait { timeout: self.args.timeout, watch: self.args.follow.watch };
+        let is_signalled = matches!(outcome, Err(Error::Signalled(_))) && !self.args.dry_run;
         let is_late = matches!((&outcome, &self.request), (Ok(None), Request::Following(_)));
         if is_signalled || is_late {
             self.follow.note(&self.left_behind());
@@ -169,7 +148,7 @@ impl Backup<'_> {
             (outcome, _) => outcome,
         };
         match outcome {
-            Ok(outcome) => Ok(self.follow.end(Ok(outcome), mode, self.args.output, &self.gate)?),
+            Ok(outcome) => Ok(self.follow.end(Ok(outcome), mode, self.args.follow.output, &self.gate)?),
             Err(error) => {
                 self.follow.quiet();
                 Err(error)

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::{
     Backup, Request,
     decide::{Decision, Found, decide, find},
-    error::Error,
 };
 use crate::cloud::{
     fault::{Fault, FaultKind},
     start_backup::StartError,
     target::Target,
 };
-use crate::commands::tasks::{poll::told, report::Report};
+use crate::commands::error::{Error, told};
+use crate::commands::tasks::report::Report;
 
 /// How many polls look for a backup whose answer was lost: the cloud may list it a moment later.
 const LOOKS: u32 = 5;
@@ -73,7 +73,7 @@ impl Backup<'_> {
                     let found = format!("more than one is new since the request ({})", uids.join(", "));
                     return Err(Error::Unknown { lost, found });
                 }
-                Found::None if look < LOOKS => tokio::time::sleep(self.args.interval).await,
+                Found::None if look < LOOKS => tokio::time::sleep(self.args.follow.interval).await,
                 Found::None => {}
             }
         }

@@ -13,9 +13,9 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::error::Error;
 use crate::api::{ClusterBackupWatch, KIND};
 use crate::cli::discover::Existing;
+use crate::commands::{error::Error, output::note};
 
 /// How `apiVersion` begins, in every version of the resource.
 const GROUP: &str = "cce.backupwatch.io/";
@@ -137,7 +137,7 @@ fn collect(document: &Value, place: &str, watches: &mut Vec<Watch>) {
         match watch(document) {
             Some(watch) => watches.push(watch),
             // Not an error, because it may be a patch of Kustomize.
-            None => eprintln!("{place}: a {KIND} without a clusterID is left out"),
+            None => note(format_args!("{place}: a {KIND} without a clusterID is left out")),
         }
     } else if text("kind").ends_with("List") {
         for item in document.get("items").and_then(Value::as_array).into_iter().flatten() {

@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Found, error::Error};
+use super::Found;
 use crate::cli::discover::DiscoverArgs;
 use crate::cloud::{
     client::Client,
     target::{ClusterId, ClusterType, ProjectId},
 };
-use crate::commands::tasks::{
-    credentials::Credentials,
-    error::Error as TasksError,
-    poll::{PollError, client_config},
+use crate::commands::{
+    error::{Error, PollError},
+    output::note,
+    tasks::{credentials::Credentials, poll::client_config},
 };
 
 /// The clusters of all projects, each once, in the order of their ids.
 pub async fn list(args: &DiscoverArgs, projects: &[ProjectId]) -> Result<Vec<Found>, Error> {
     let config = client_config(&args.cloud)?;
     let mut credentials = Credentials::new(&args.credential, &args.region, &config).await?;
-    let client = Client::new(config).map_err(TasksError::from)?;
+    let client = Client::new(config)?;
     let types =
         args.cluster_type.map_or(vec![ClusterType::Standard, ClusterType::Autopilot], |one| vec![one]);
 
@@ -48,7 +48,7 @@ pub async fn list(args: &DiscoverArgs, projects: &[ProjectId]) -> Result<Vec<Fou
             if args.existing.is_some() && !args.allow_empty {
                 return Err(Error::Empty(project.clone()));
             }
-            eprintln!("the project {project} lists no clusters");
+            note(format_args!("the project {project} lists no clusters"));
         }
     }
     Ok(all.into_values().collect())

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Found, error::Error, template::Template};
+use super::{Found, template::Template};
 use crate::api::{API_VERSION, KIND};
 use crate::cli::discover::DiscoverOutput;
+use crate::commands::error::Error;
 
 /// The cluster's display name, for people.
 pub const DISPLAY_NAME: &str = "cce.backupwatch.io/display-name";

@@ -12,7 +12,6 @@
 //! The command changes nothing: manifests go to standard output, and applying and deleting is left to others.
 
 mod compare;
-pub mod error;
 mod existing;
 mod filter;
 mod list;
@@ -22,12 +21,10 @@ mod table;
 mod template;
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use self::{
     compare::{Scope, by_cluster, findings},
-    error::Error,
     existing::Watch,
     list::list,
     manifest::Common,
@@ -35,7 +32,10 @@ use self::{
 };
 use crate::cli::discover::{DiscoverArgs, DiscoverOutput};
 use crate::cloud::{clusters::Cluster, target::ProjectId};
-use crate::commands::tasks::{self, show::print_result};
+use crate::commands::{
+    error::{BAD, Error},
+    output::{self, note},
+};
 
 /// How long the table waits for the cluster of the current kubeconfig, without which two of its columns are empty.
 const AT_HAND: Duration = Duration::from_secs(10);
@@ -49,21 +49,13 @@ pub struct Found {
     pub cluster: Cluster,
 }
 
-/// Runs the command, and says on standard error why it failed.
-pub fn main(args: &DiscoverArgs) -> ExitCode {
-    match tasks::on_runtime(&args.log_filter, run(args), Error::from) {
-        Ok(is_as_it_should_be) => ExitCode::from(u8::from(!is_as_it_should_be)),
-        Err(error) => {
-            if !error.is_silent() {
-                eprintln!("error: {error}");
-            }
-            ExitCode::from(error.exit_code())
-        }
-    }
+/// Runs the command, and returns its exit code.
+pub async fn run(args: &DiscoverArgs) -> Result<u8, Error> {
+    is_as_it_should_be(args).await.map(|is| if is { 0 } else { BAD })
 }
 
-/// Runs the command. False means that `--existing` found something to do.
-async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
+/// False means that `--existing` found something to do.
+async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
     let projects = args.projects()?;
     let common = Common {
         template: args.template.as_deref().map(Template::read).transpose()?.unwrap_or_default(),
@@ -86,7 +78,7 @@ async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
         if args.existing.is_some() && !args.allow_empty {
             return Err(Error::NoMatch(listed.len()));
         }
-        eprintln!("none of the {} clusters matches the filters", listed.len());
+        note(format_args!("none of the {} clusters matches the filters", listed.len()));
     }
 
     let by_cluster = watches.as_deref().map(by_cluster);
@@ -104,7 +96,7 @@ async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
             .filter_map(|found| names.get(&found.cluster.uid).map(|name| common.manifest(name, found)));
         manifest::text(&manifests.collect::<Vec<_>>(), args.output)?
     };
-    print_result(&text)?;
+    output::result(&text)?;
     if !compares {
         return Ok(true);
     }
@@ -115,10 +107,10 @@ async fn run(args: &DiscoverArgs) -> Result<bool, Error> {
     };
     let findings = findings(&listed, watches.as_deref().unwrap_or_default(), &scope);
     for finding in &findings {
-        eprintln!("{finding}");
+        note(finding);
     }
     if !missing.is_empty() {
-        eprintln!("{} of {} clusters are not watched", missing.len(), wanted.len());
+        note(format_args!("{} of {} clusters are not watched", missing.len(), wanted.len()));
     }
     Ok(missing.is_empty() && findings.is_empty())
 }
@@ -129,12 +121,12 @@ async fn at_hand() -> Option<Vec<Watch>> {
     match tokio::time::timeout(AT_HAND, existing::from_cluster(&client)).await {
         Ok(Ok(watches)) => Some(watches),
         Ok(Err(error)) => {
-            eprintln!("{error}; the table does not say what is watched");
+            note(format_args!("{error}; the table does not say what is watched"));
             None
         }
         Err(_) => {
-            eprintln!(
-                "the cluster of the current kubeconfig does not answer; the table does not say what is watched"
+            note(
+                "the cluster of the current kubeconfig does not answer; the table does not say what is watched",
             );
             None
         }

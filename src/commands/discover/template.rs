@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::error::Error;
 use crate::api::{API_VERSION, ClusterBackupWatchSpec, KIND};
+use crate::commands::error::Error;
 
 /// Values for the required fields of a cluster, so that the spec of a template, which lacks them, can be decoded.
 const SAMPLE: [(&str, &str); 4] = [

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::Client as KubeClient;
 
-use super::{error::Error, poll::PollError};
 use crate::cli::credentials::{CredentialArgs, CredentialSource, SecretName};
 use crate::cloud::credentials::secret;
 use crate::cloud::{
@@ -16,6 +15,7 @@ use crate::cloud::{
     fault::{Fault, FaultKind},
     target::Region,
 };
+use crate::commands::error::{Error, PollError};
 use crate::kubernetes::ApiServer;
 
 /// Hands out the credential of each poll.

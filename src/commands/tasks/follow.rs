@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    error::Error,
     gate::{Gate, Verdict},
     poll::Poll,
     report::Report,
     show::{self, Show},
 };
-use crate::cli::tasks::{Mode, Output};
+use crate::cli::{Output, tasks::Mode};
+use crate::commands::error::Error;
 use crate::task::is_finished;
 
 /// A series of polls.
@@ -147,14 +147,14 @@ fn timeout(mode: Mode) -> Option<Duration> {
 }
 
 /// Runs a future until it ends, a signal comes, or the time is up, which gives `None`.
-pub async fn bounded<T, E: From<Error>>(
-    work: impl Future<Output = Result<T, E>>,
+pub async fn bounded<T>(
+    work: impl Future<Output = Result<T, Error>>,
     timeout: Option<Duration>,
-) -> Result<Option<T>, E> {
+) -> Result<Option<T>, Error> {
     let ended = signalled()?;
     tokio::select! {
         outcome = work => outcome.map(Some),
-        signal = ended => Err(Error::Signalled(signal).into()),
+        signal = ended => Err(Error::Signalled(signal)),
         // Dropping `work` cancels a request that is under way.
         () = elapsed(timeout) => Ok(None),
     }

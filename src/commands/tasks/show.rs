@@ -2,7 +2,7 @@
 //! one line or document for each change. All other messages go to standard error.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
@@ -10,46 +10,33 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     bar::Bar,
-    error::Error,
-    poll::PollError,
     report::Report,
     table::{message, painted, seconds, table},
 };
 use crate::api::TaskStatus;
-use crate::cli::tasks::Output;
+use crate::cli::Output;
+use crate::commands::{
+    error::{Error, PollError},
+    output::{self, note},
+};
 use crate::task::{is_backup, is_finished};
 
 /// Writes the one result of a poll, or of a wait.
 pub fn result(report: &Report, output: Output) -> Result<(), Error> {
     let text = match output {
         Output::Table if report.tasks().is_empty() => {
-            eprintln!("no snapshot task is listed for the cluster {}", report.cluster_id());
+            note(format_args!("no snapshot task is listed for the cluster {}", report.cluster_id()));
             return Ok(());
         }
         Output::Table => table(report.tasks(), is_colourful(io::stdout().is_terminal())),
         Output::Json => format!("{}\n", encoded(serde_json::to_string_pretty(report))?),
         Output::Yaml => encoded(serde_saphyr::to_string(report))?,
     };
-    print_result(&text)
-}
-
-/// Writes a whole result.
-pub fn print_result(text: &str) -> Result<(), Error> {
-    match print(text) {
-        // A reader such as `grep -q` may close the pipe early. The exit code must still give the verdict.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
+    output::result(&text)
 }
 
 fn encoded(text: Result<String, impl Display>) -> Result<String, Error> {
     text.map_err(|error| Error::Encode(error.to_string()))
-}
-
-fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
 }
 
 /// Whether to write colours to a stream; see <https://no-color.org>.
@@ -162,12 +149,12 @@ impl Show {
     }
 
     fn print(&self, text: &str) -> io::Result<()> {
-        self.aside(|| print(text))
+        self.aside(|| output::write(text))
     }
 
     /// Writes a message to standard error.
     pub fn note(&self, text: &str) {
-        self.aside(|| eprintln!("{text}"));
+        self.aside(|| note(text));
     }
 
     /// Hides the bar while `write` writes.

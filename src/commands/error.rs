@@ -1,0 +1,304 @@
+//! Why a command ends without a verdict, and with which exit code: one type for every command, so that a code means the
+//! same everywhere.
+//!
+//! A message never holds text of a file or a credential. Whoever prints one uses [`super::output`].
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::{StatusCode, Url};
+
+use crate::cli::{UsageError, credentials::SecretName};
+use crate::cloud::{
+    client::HttpError,
+    fault::Fault,
+    region::EndpointError,
+    target::{ClusterType, ProjectId},
+};
+
+/// The exit code of a command that was asked something and has a bad answer: a failed backup, a difference.
+pub const BAD: u8 = 1;
+/// The exit code of flags or files of flags that cannot be used.
+const USAGE: u8 = 2;
+/// The exit code of a question that was not answered.
+const UNANSWERED: u8 = 3;
+/// The exit code of `--timeout`, as that of timeout(1).
+const TIMED_OUT: u8 = 124;
+/// What a shell adds to the number of the signal that ended a process.
+const SIGNALLED: u8 = 128;
+/// SIGPIPE
+const PIPE: u8 = 13;
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The flags do not fit together.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The flags `--region-endpoint` do not fit together.
+    #[error("--region-endpoint: {0}")]
+    Endpoint(#[from] EndpointError),
+    /// The file of `--ca-file` cannot be read.
+    #[error("cannot read the file of --ca-file: {0}")]
+    CaFile(#[source] io::Error),
+    /// The client of the cloud cannot be built.
+    #[error("cannot set up requests to the cloud: {0}")]
+    Http(#[from] HttpError),
+    /// The file of `--template` cannot be used.
+    #[error("the template {}: {why}", path.display())]
+    Template {
+        /// Of `--template`.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no access to a Kubernetes cluster.
+    #[error(
+        "cannot find access to a Kubernetes cluster (KUBECONFIG, ~/.kube/config or a service account): {0}"
+    )]
+    Access(#[source] kube::Error),
+    /// The poll failed, and trying again would not help or was not asked for.
+    #[error(transparent)]
+    Poll(#[from] PollError),
+    /// The cloud refused to start a backup: nothing was started.
+    #[error("no backup was started: {}", told(.0))]
+    Refused(Fault),
+    /// The answer to the request for a backup is lost, and no backup is listed that could be the one.
+    #[error(
+        "it is not known whether a backup was started: {}; and {found}: look with the command tasks before you start another",
+        told(.lost)
+    )]
+    Unknown {
+        /// What became of the answer.
+        lost: Fault,
+        /// What was found among the tasks.
+        found: String,
+    },
+    /// The clusters of a project were not listed.
+    #[error("cannot list the {cluster_type:?} clusters of the project {project}: {source}{}", hint(*cluster_type))]
+    Clusters {
+        /// The project.
+        project: ProjectId,
+        /// The product that was asked for.
+        cluster_type: ClusterType,
+        /// Why.
+        source: Box<PollError>,
+    },
+    /// A project lists no clusters, which `--existing` allows only with `--allow-empty`.
+    #[error(
+        "the project {0} lists no clusters: check region and project, or say --allow-empty if it is really empty"
+    )]
+    Empty(ProjectId),
+    /// No cluster matches the filters, which `--existing` allows only with `--allow-empty`.
+    #[error(
+        "none of the {0} clusters matches the filters: check --name, --phase and --tag, or say --allow-empty if there \
+         really is none"
+    )]
+    NoMatch(usize),
+    /// Manifests cannot be read.
+    #[error("cannot read the manifests of --existing: {place}: {why}")]
+    Manifest {
+        /// The file, or standard input.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The watches of the cluster were not listed.
+    #[error("cannot list the watches of the cluster of the current kubeconfig: {0}")]
+    Watches(#[source] kube::Error),
+    /// The operator ended by itself.
+    #[error(transparent)]
+    Operator(#[from] crate::operator::Error),
+    /// The last try of a probe was answered with another status than a success.
+    #[error("{url} answers {status} after {timeout:?}")]
+    Status {
+        /// What was asked.
+        url: Url,
+        /// The last answer.
+        status: StatusCode,
+        /// How long it was asked.
+        timeout: Duration,
+    },
+    /// The last try of a probe was not answered.
+    #[error("{url} does not answer within {timeout:?}: check the address, the Service and network policies")]
+    NoAnswer {
+        /// What was asked.
+        url: Url,
+        /// How long it was asked.
+        timeout: Duration,
+    },
+    /// What is waited for did not happen in time.
+    #[error("timed out after {after}: {state}")]
+    TimedOut {
+        /// What `--timeout` says.
+        after: String,
+        /// The backup, or the fault, that was waited on.
+        state: String,
+    },
+    /// Ended by a signal.
+    #[error("ended by signal {0}")]
+    Signalled(u8),
+    /// The result cannot be written.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+    /// The result cannot be encoded.
+    #[error("cannot write the result: {0}")]
+    Encode(String),
+    /// The process cannot be set up.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+impl Error {
+    /// The exit code that `--help` documents; for a signal 128 and its number, as in a shell.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Operator(_) | Self::Status { .. } | Self::NoAnswer { .. } => BAD,
+            Self::Usage(_)
+            | Self::Endpoint(_)
+            | Self::CaFile(_)
+            | Self::Template { .. }
+            | Self::Http(HttpError::CaFile | HttpError::Proxy) => USAGE,
+            Self::TimedOut { .. } => TIMED_OUT,
+            Self::Signalled(signal) => SIGNALLED + signal,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => SIGNALLED + PIPE,
+            Self::Http(_)
+            | Self::Access(_)
+            | Self::Poll(_)
+            | Self::Refused(_)
+            | Self::Unknown { .. }
+            | Self::Clusters { .. }
+            | Self::Empty(_)
+            | Self::NoMatch(_)
+            | Self::Manifest { .. }
+            | Self::Watches(_)
+            | Self::Output(_)
+            | Self::Encode(_)
+            | Self::Runtime(_) => UNANSWERED,
+        }
+    }
+
+    /// Whether the command ends without a message: the user ended it, or the reader of its output did.
+    pub fn is_silent(&self) -> bool {
+        self.exit_code() >= SIGNALLED
+    }
+}
+
+/// The advice for a region that may not have this product.
+fn hint(cluster_type: ClusterType) -> &'static str {
+    match cluster_type {
+        ClusterType::Standard => "",
+        ClusterType::Autopilot => " (where there is no Autopilot, say --cluster-type Standard)",
+    }
+}
+
+/// Why a poll failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PollError {
+    /// The cloud gave no answer, or there is no credential to ask it with.
+    #[error("{}", told(.0))]
+    Cloud(#[from] Fault),
+    /// No source of a credential is set up, or the one that is does not work.
+    #[error("there is no credential (--credentials auto): {}", told(.0))]
+    NoCredential(Fault),
+    /// Kubernetes did not hand out the Secret.
+    #[error("cannot read the Secret {name}: {source}")]
+    Kubernetes {
+        /// Of `--secret`.
+        name: SecretName,
+        /// The error of the Kubernetes client.
+        source: kube::Error,
+    },
+}
+
+impl PollError {
+    /// Whether trying again changes nothing until a person acts.
+    pub fn is_definite(&self) -> bool {
+        match self {
+            Self::NoCredential(_) => true,
+            Self::Cloud(fault) => fault.kind.is_definite(),
+            Self::Kubernetes { source: kube::Error::Api(status), .. } => {
+                (400..500).contains(&status.code) && status.code != 429
+            }
+            Self::Kubernetes { .. } => false,
+        }
+    }
+
+    /// How long the cloud asks to wait before the next request.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Cloud(fault) | Self::NoCredential(fault) => fault.retry_after,
+            Self::Kubernetes { .. } => None,
+        }
+    }
+
+    /// A text that is equal for equal faults, so that a repeated fault is shown once.
+    pub fn steady(&self) -> String {
+        match self {
+            Self::Cloud(fault) | Self::NoCredential(fault) => fault.message.clone(),
+            Self::Kubernetes { .. } => self.to_string(),
+        }
+    }
+}
+
+/// The message of a fault with the names of a command's flags, and with the id of the request, which a support case
+/// needs. A status has no such id, because it would change with every request.
+pub fn told(fault: &Fault) -> String {
+    // The message was written for the operator and names its flags.
+    let message =
+        fault.message.replace("--operator-credentials", "--credentials").replace("the operator's ", "the ");
+    let Some(id) = &fault.request_id else { return message };
+    let place = match (fault.http_status, &fault.code) {
+        (Some(status), Some(code)) => format!("(HTTP {status}, {code})"),
+        (Some(status), None) => format!("(HTTP {status})"),
+        (None, _) => String::new(),
+    };
+    match message.split_once(&place) {
+        Some((what, advice)) if !place.is_empty() => {
+            format!("{what}{}, request {id}){advice}", place.trim_end_matches(')'))
+        }
+        _ => format!("{message} (request {id})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::fault::FaultKind;
+
+    fn fault(status: Option<u16>, code: Option<&str>, id: Option<&str>, message: &str) -> Fault {
+        Fault {
+            http_status: status,
+            code: code.map(str::to_owned),
+            request_id: id.map(str::to_owned),
+            ..Fault::new(FaultKind::AuthenticationFailed, message)
+        }
+    }
+
+    #[test]
+    fn a_fault_is_told_with_the_id_of_its_request() {
+        for (status, code, id, message, told) in [
+            (
+                Some(401),
+                Some("A.1"),
+                Some("r"),
+                "no (HTTP 401, A.1): do",
+                "no (HTTP 401, A.1, request r): do",
+            ),
+            (Some(502), None, Some("r"), "no (HTTP 502): wait", "no (HTTP 502, request r): wait"),
+            (
+                Some(200),
+                Some("A.1"),
+                Some("r"),
+                "no list (HTTP 200): do",
+                "no list (HTTP 200): do (request r)",
+            ),
+            (None, None, Some("r"), "no", "no (request r)"),
+            (Some(401), Some("A.1"), None, "no (HTTP 401, A.1): do", "no (HTTP 401, A.1): do"),
+            (None, None, None, "see the operator's --operator-credentials", "see the --credentials"),
+        ] {
+            assert_eq!(super::told(&fault(status, code, id, message)), told);
+        }
+    }
+}

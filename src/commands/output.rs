@@ -1,0 +1,36 @@
+//! What a command writes: results to standard output, messages to standard error, and nothing else anywhere.
+//!
+//! Both streams may be closed or full at any time (`| head -1`, a full disk). No command may end of that: a backup that
+//! runs is followed all the same, and the exit code gives the verdict.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+use super::error::Error;
+use crate::cloud::text::{clean, inert};
+
+/// The longest message, in characters: an API server's refusal may repeat a whole request.
+const MAX_MESSAGE: usize = 2_000;
+
+/// Writes one message, one line, to standard error. Every character of others in it is made harmless. That it cannot be
+/// written is told to nobody, for there is no other place.
+pub fn note(message: impl Display) {
+    let line = inert(&clean(&message.to_string(), MAX_MESSAGE));
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Writes a whole result to standard output.
+pub fn result(text: &str) -> Result<(), Error> {
+    match write(text) {
+        // A reader such as `grep -q` may close the pipe early. The exit code must still give the verdict.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Writes a part of the results to standard output, so that a reader has it now.
+pub fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}

@@ -1,0 +1,54 @@
+//! Runs a command to its end, and turns what comes of it into an exit code.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use super::{
+    error::Error,
+    output::{self, note},
+};
+use crate::cli::ControllerArgs;
+use crate::serve::logs::{self, LogFormat};
+
+/// Starts the log, and runs a command that makes requests. The command returns its exit code.
+pub fn command(log_filter: &str, command: impl Future<Output = Result<u8, Error>>) -> ExitCode {
+    logs::start(LogFormat::Text, log_filter);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    finish(runtime.map_err(Error::Runtime).and_then(|runtime| {
+        let result = runtime.block_on(command);
+        // Dropping the runtime would wait for blocking tasks, such as a DNS lookup, and delay the end of the process.
+        runtime.shutdown_background();
+        result
+    }))
+}
+
+/// Runs the operator, which starts its own log.
+pub fn operator(args: ControllerArgs) -> ExitCode {
+    // One thread: several would spend their time on waking each other, which doubles the cost of a poll.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    finish(runtime.map_err(Error::Runtime).and_then(|runtime| {
+        let result = runtime.block_on(crate::operator::run(args));
+        // As above.
+        runtime.shutdown_background();
+        Ok(result.map(|()| 0)?)
+    }))
+}
+
+/// Prints the text that a command is there to print.
+pub fn print<E: Display>(text: Result<String, E>) -> ExitCode {
+    let text = text.map_err(|error| Error::Encode(error.to_string()));
+    finish(text.and_then(|text| output::result(&text)).map(|()| 0))
+}
+
+/// The exit code of what came of a command. Says on standard error why it failed.
+fn finish(result: Result<u8, Error>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            if !error.is_silent() {
+                note(format_args!("error: {error}"));
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
