@@ -148,6 +148,31 @@ gate_job_killed() { # FILE
   cloud_is none && create_job "$1" && run_pod_of_job "$job" 1s && started 1 && run_pod_of_job "$job" && job_is "$job" Complete && started 1
 }
 
+# Runs the commands that the file's own comment gives, up to the upgrade, and the Job's pod beside them.
+commented_wait() { # PHASE CODE
+  local job commands code=0
+  cloud_is none "$1" || return
+  kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null 2>&1
+  commands=$(sed -n 's/^#   //p' docs/gates/job.yaml)
+  [[ $commands == *'./upgrade' ]] || { printf 'no commands: %s\n' "$commands"; return 1; }
+  # It would sit out the first wait without its end at a failure, so two minutes tell.
+  (cd docs/gates && timeout 120 bash -c "upgrade() { touch $scratch/upgraded; }; ${commands/.\/upgrade/upgrade}") &
+  local waits=$!
+  await 30 one_job && run_pod_of_job "$job"
+  wait "$waits" || code=$?
+  ((code == $2)) || { printf 'the commands ended with %s\n' "$code"; return 1; }
+  if (($2 == 0)); then rm -- "$scratch/upgraded"; else [[ ! -e $scratch/upgraded ]]; fi
+}
+one_job() { job=$(kubectl get jobs --namespace "$namespace" --output jsonpath='{.items[0].metadata.name}') && [[ -n $job ]]; }
+# A Job whose pod never starts, with its end brought near.
+gate_job_ends() { # FILE
+  local job
+  sed -E 's/^( *activeDeadlineSeconds): .*/\1: 2/' "$1" >"$scratch/soon.yaml"
+  grep -q 'activeDeadlineSeconds: 2$' "$scratch/soon.yaml" && create_job "$scratch/soon.yaml" || return
+  kubectl wait "job/$job" --namespace "$namespace" --for=condition=Failed --timeout=30s &&
+    [[ $(kubectl get job "$job" --namespace "$namespace" --output jsonpath='{.status.conditions[?(@.type=="Failed")].reason}') == DeadlineExceeded ]]
+}
+
 # --- The chart's CronJob -------------------------------------------------------------------------------
 
 cron_values() {
@@ -178,6 +203,12 @@ cron_run_fails() { # NAME [FAULT]: after one pod and one request, by a backup th
   return "$result"
 }
 
+cron_run_ends() {
+  kubectl create job sixth --from=cronjob/watch-cce-backup-watch-backup-prod --namespace "$namespace" --dry-run=client --output yaml |
+    sed -E 's/^( *)activeDeadlineSeconds: 33000$/\1activeDeadlineSeconds: 2/' >"$scratch/sixth.yaml" &&
+    gate_job_ends "$scratch/sixth.yaml"
+}
+
 # --- Pipelines -----------------------------------------------------------------------------------------
 
 # Extracts the command of the workflow's step. In its place of `docker run` a stub calls the binary with the arguments that follow
@@ -194,7 +225,7 @@ EOF
   chmod +x "$scratch/bin/docker"
   kubectl create --dry-run=client --validate=false --output json --filename <(
     printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nworkflow:\n'; sed 's/^/  /' docs/gates/github.yaml) |
-    jq --raw-output '.workflow.jobs.backup.steps[0].run' >"$scratch/step" && [[ -s $scratch/step ]]
+    jq --raw-output '.workflow.jobs.upgrade.steps[0].run' >"$scratch/step" && [[ -s $scratch/step ]]
 }
 in_pipeline() { # COMMAND...
   env "PATH=$scratch/bin:$PATH" HUAWEICLOUD_SDK_AK=AK HUAWEICLOUD_SDK_SK=SK "CBW_REGION=$region" "CBW_PROJECT_ID=$project" \
@@ -235,6 +266,45 @@ watch_gate() { # SITUATION CODE TIMEOUT
 # The gate that has just passed, while the cloud answers with nothing but this fault.
 watch_gate_without_answers() { # FAULT
   admin PUT "clusters/$cluster/fault" "$1" && watch_gate - 124 15s
+}
+# Whatever is no duration or name must be neither a verdict nor a time-out. No API server is asked.
+refuses_usage() {
+  local words code
+  while read -ra words; do
+    code=0
+    KUBECONFIG=/dev/null docs/gates/watch.sh "${words[@]}" || code=$?
+    ((code == 2)) || { printf '%s: exit code %s, not 2\n' "${words[*]}" "$code"; return 1; }
+  done <<END
+
+$namespace/prod
+$namespace/prod 2h 45m 1
+/prod 2h
+$namespace/ 2h
+prod 2h
+$namespace/prod/x 2h
+$namespace/Prod 2h
+--all/prod 2h
+$namespace/prod 0h
+$namespace/prod 00m
+$namespace/prod 2
+$namespace/prod 2d
+$namespace/prod 99999999999999999999h
+$namespace/prod 2h 0s
+$namespace/prod 2h 99999999999999999999s
+END
+}
+# An API server that takes connections and never answers.
+ends_without_an_answer() {
+  local code=0 port
+  port=$(free_port)
+  # The kernel takes the connections of a socket that listens, without anybody who accepts them.
+  python3 -c "import socket, time
+with socket.create_server(('127.0.0.1', $port)): time.sleep(60)" &
+  children+=($!)
+  await 10 bash -c "exec 9<>/dev/tcp/127.0.0.1/$port" || return
+  sed -E "s#server: .*#server: https://127.0.0.1:$port#" "$KUBECONFIG" >"$scratch/silent.kubeconfig"
+  KUBECONFIG=$scratch/silent.kubeconfig timeout 40 docs/gates/watch.sh "$namespace/prod" 2h 5s || code=$?
+  ((code == 3)) || { printf 'exit code %s, not 3\n' "$code"; return 1; }
 }
 operator_starts() {
   "$CBW_BIN_DIR/cce-backup-watch" controller --watch-namespace "$namespace" --listen 127.0.0.1:0 --log-format text \
@@ -284,6 +354,7 @@ check 'a run soon after starts none' cron_runs second Complete 1
 check 'a backup that fails is not followed by another' cron_run_fails third
 check 'nor is a request that the cloud refuses' cron_run_fails fourth "$refuses"
 check 'nor is one of which nobody knows whether it started a backup' cron_run_fails fifth "$unclear"
+check 'one whose pod never starts ends' cron_run_ends
 kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null
 
 for file in job argocd-presync flux-job; do
@@ -297,7 +368,11 @@ for file in job argocd-presync flux-job; do
   check 'nor does a request that the cloud refuses' gate_job_without_answer "docs/gates/$file.yaml" "$refuses"
   check 'nor does one of which nobody knows whether it started a backup' gate_job_without_answer "docs/gates/$file.yaml" "$unclear"
   check 'after a pod that was killed another follows its backup' gate_job_killed "docs/gates/$file.yaml"
+  check 'one whose pod never starts ends, and lets nobody through' gate_job_ends "docs/gates/$file.yaml"
 done
+check 'the commands of job.yaml let the upgrade begin' commented_wait Success 0
+check 'and end with a Job that fails' commented_wait Failed 1
+kubectl delete jobs --all --namespace "$namespace" --wait >/dev/null
 
 section 'Pipelines'
 check 'the GitHub workflow is sound' actionlint -no-color docs/gates/github.yaml
@@ -321,6 +396,8 @@ check 'then nothing is missing' nothing_to_do
 check 'the same again changes nothing' applies
 
 section 'The gate docs/gates/watch.sh'
+check 'what is no name or duration is bad usage' refuses_usage
+check 'an API server that never answers: it ends' ends_without_an_answer
 check 'the operator starts' operator_starts
 check 'and finds a good backup' is_healthy
 check 'a fresh success: it passes' watch_gate fresh 0 60s
