@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 export KEEP CLUSTER
-# The oldest Kubernetes that the chart installs on, one in between, and the newest.
-VERSIONS ?= 1.30 1.33 1.36
+# The oldest Kubernetes that the chart installs on, and newer ones up to the newest.
+VERSIONS ?= 1.31 1.33 1.36 1.37
 comma := ,
 
 .PHONY: help

@@ -4,7 +4,7 @@
 #
 #   provision.sh [--kubernetes MINOR] [TOOL...]      default: etcd kube-apiserver kubectl helm
 #
-# MINOR is a version such as 1.30 that has a directory modules/kubernetes-MINOR; the servers and kubectl are then of that
+# MINOR is a version such as 1.31 that has a directory modules/kubernetes-MINOR; the servers and kubectl are then of that
 # version.
 #
 # The tools and their versions are in tools.txt and the go.mod files it names. Each tool is taken from the
