@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 #
-# Builds the operator's image for this machine's architecture as an OCI archive, without a Docker daemon.
+# Builds the operator's image as an OCI archive, without a Docker daemon.
 #
 #   image.sh              binary and image; prints the archive's path
 #   image.sh --context    only the binary and the context of the Dockerfile; prints its path
 #
 # The binary is linked statically and carries the list of its dependencies (cargo-auditable), which scanners read as its SBOM.
-# The image is made by buildah; or by docker buildx, where a daemon is running. CBW_BINARY may name a binary to package instead.
+# The image is made by buildah; or by docker buildx, where a daemon is running. It is for this machine's architecture, unless CBW_BINARY names a
+# binary to package instead: then it is for the architecture of that, such as arm64 for the nodes with Kunpeng processors.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -28,6 +29,7 @@ case $(uname -m) in
   aarch64) arch=arm64 triple=aarch64-unknown-linux-gnu ;;
   *) die "no image is made for $(uname -m)" ;;
 esac
+readonly own_arch=$arch
 [[ -d $authorities ]] || die "$authorities is missing: install the package ca-certificates"
 
 # --- The binary ----------------------------------------------------------------------------------------
@@ -39,6 +41,13 @@ if [[ -z ${CBW_BINARY-} ]]; then
     hack/cargo-tool.sh cargo-auditable auditable build --locked --release --package cce-backup-watch --target "$triple" >&2
   CBW_BINARY=$target/$triple/release/cce-backup-watch
 fi
+# What the binary is for says the binary. Named after this machine, a foreign one would end on every node with "exec format error".
+machine=$(LC_ALL=C readelf --file-header -- "$CBW_BINARY" | sed -n 's/^ *Machine: *//p')
+case $machine in
+  'Advanced Micro Devices X86-64') arch=amd64 ;;
+  AArch64) arch=arm64 ;;
+  *) die "$CBW_BINARY is for ${machine:-no machine that readelf knows}, and images are made for amd64 and arm64" ;;
+esac
 if LC_ALL=C readelf --program-headers -- "$CBW_BINARY" | grep INTERP >/dev/null; then
   die "$CBW_BINARY is not linked statically, and the image has no libraries"
 fi
@@ -58,7 +67,12 @@ fi
 
 # --- The image -----------------------------------------------------------------------------------------
 
-version=$("$CBW_BINARY" --version | cut -d ' ' -f 2)
+if [[ $arch == "$own_arch" ]]; then
+  version=$("$CBW_BINARY" --version | cut -d ' ' -f 2)
+else # one that does not run here
+  version=$(sed -n '/^\[workspace.package\]$/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+fi
+[[ -n $version ]] || die "$CBW_BINARY has no version"
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 # The time of the commit, so that the same commit always makes the same image.
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
@@ -70,7 +84,8 @@ rm -f -- "$archive"
 arguments=(--platform "linux/$arch" --file Dockerfile --build-arg "VERSION=$version" --build-arg "REVISION=$revision"
   --build-arg "TARGETARCH=$arch")
 
-if command -v buildah >/dev/null; then
+# Without root buildah takes a user namespace, which some systems refuse.
+if command -v buildah >/dev/null && { ((EUID == 0)) || buildah unshare true 2>/dev/null; }; then
   # A store of its own, which is thrown away; chroot isolation and vfs need no privileges of a container.
   store=$(mktemp -d)
   trap 'chmod -R u+w -- "$store" 2>/dev/null; rm -rf -- "$store"' EXIT
@@ -82,7 +97,7 @@ if command -v buildah >/dev/null; then
 elif docker buildx version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
   SOURCE_DATE_EPOCH=$epoch docker buildx build "${arguments[@]}" --provenance=false --output "type=oci,dest=$archive,name=$reference,rewrite-timestamp=true" "$context" >&2
 else
-  die 'neither buildah nor a running Docker with buildx is here: install buildah'
+  die 'neither buildah, with root or user namespaces, nor a running Docker with buildx is here: install buildah'
 fi
 
 size=$(stat --format %s -- "$archive")

@@ -2,7 +2,7 @@
 #
 # Makes sure that programs are there: hack/programs.sh PROGRAM...
 #
-# What is missing is installed from Debian's or Ubuntu's packages where that is possible, and named otherwise.
+# What is missing is installed from Debian's or Ubuntu's packages where root or a sudo without a password allows it, and named otherwise.
 set -euo pipefail
 
 packages=()
@@ -18,10 +18,12 @@ for program in "$@"; do
 done
 ((${#packages[@]} > 0)) || exit 0
 
-if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+as_root=(env)
+((EUID == 0)) || as_root=(sudo --non-interactive env)
+if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
   echo "these packages are missing, install them: ${packages[*]}" >&2
   exit 1
 fi
 echo "installing ${packages[*]}" >&2
-apt-get update -qq >&2
-DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends "${packages[@]}" >/dev/null
+"${as_root[@]}" apt-get update -qq >&2
+"${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends "${packages[@]}" >/dev/null

@@ -151,10 +151,19 @@ inside() { # ARCHIVE COUNTS
   : >"$scratch/resolv-none"
   printf 'nameserver %s\n' "$resolver" >"$scratch/resolv"
 
-  check 'it runs' in_container "$scratch/hosts" "$scratch/resolv-none" --version
-  check 'it follows a backup to its end over TLS, the name from /etc/hosts' main_job hosts "$scratch/hosts-with-cloud" "$scratch/resolv-none"
-  if ((EUID == 0)); then
-    check 'and with the name by DNS' main_job dns "$scratch/hosts" "$scratch/resolv"
+  # Some systems, GitHub's machines among them, give user namespaces to nobody but root.
+  if ! bwrap --unshare-user --ro-bind / / -- true 2>/dev/null; then
+    skip 'it runs' 'this machine gives no user namespace'
+    skip 'it follows a backup to its end over TLS, the name from /etc/hosts' 'this machine gives no user namespace'
+    skip 'and with the name by DNS' 'this machine gives no user namespace'
+  else
+    check 'it runs' in_container "$scratch/hosts" "$scratch/resolv-none" --version
+    check 'it follows a backup to its end over TLS, the name from /etc/hosts' main_job hosts "$scratch/hosts-with-cloud" "$scratch/resolv-none"
+    if ((EUID == 0)); then
+      check 'and with the name by DNS' main_job dns "$scratch/hosts" "$scratch/resolv"
+    else
+      skip 'and with the name by DNS' 'only root may listen on the port of DNS'
+    fi
   fi
   printf '%s %s\n' "$passed" "$failed" >"$2"
 }
