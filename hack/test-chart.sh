@@ -140,6 +140,13 @@ outside() {
 
 server_accepts() { kubectl apply --server-side --force-conflicts --dry-run=server --validate=strict --filename "$1"; }
 
+# The examples that Artifact Hub shows.
+examples_are_accepted() {
+  awk '/^  artifacthub.io\/crdsExamples: / { on = 1; next } on && /^  [^ ]/ { exit } on' "$chart/Chart.yaml" |
+    sed -e 's/^    - /---\n/' -e 's/^      //' >"$scratch/examples.yaml"
+  grep -q '^kind: ClusterBackupWatch$' "$scratch/examples.yaml" && server_accepts "$scratch/examples.yaml"
+}
+
 # Creates the pod of a Deployment without the Deployment, because no controller here would create it, and its admission is what
 # is tested.
 pod_of() { # FILE NAMESPACE NAME
@@ -299,6 +306,7 @@ inside() {
   check 'the CRD serves' established
   a_watch default kept >"$scratch/kept.yaml"
   check 'a watch is accepted' kubectl apply --filename "$scratch/kept.yaml"
+  check 'and so are the examples that Artifact Hub shows' examples_are_accepted
   check 'upgrade to a chart with a changed CRD' install upgrade "$system" "$scratch/changed"
   check 'the CRD on the server is the changed one' crd_is_new
   check 'the watch is still there' watch_is_kept

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 func TestEveryActionIsPinnedByItsDigest(t *testing.T) {
@@ -54,6 +56,75 @@ func TestTheNotesOfAReleaseAreItsOwnSection(t *testing.T) {
 	for _, version := range []string{"0.2.0-rc.1", "0.0.1", "0.2", "9.9.9"} {
 		if got, err := notes(version); err == nil {
 			t.Errorf("%s has no notes, but got %q", version, got)
+		}
+	}
+}
+
+// The version of Cargo.toml.
+func version(t *testing.T) string {
+	t.Helper()
+	match := regexp.MustCompile(`(?s)\[workspace\.package\]\nversion = "([^"]+)"`).FindStringSubmatch(read(t, "Cargo.toml"))
+	if match == nil {
+		t.Fatal("Cargo.toml has no version")
+	}
+	return match[1]
+}
+
+// What RELEASE.md tells to change has to be changed everywhere.
+func TestEveryPlaceCarriesTheVersion(t *testing.T) {
+	version := version(t)
+	series := strings.Join(strings.Split(version, ".")[:2], ".")
+	for file, carried := range map[string][]string{
+		chart + "/Chart.yaml": {
+			"\nversion: " + version + "\n", "\nappVersion: \"" + version + "\"\n", "image: ghcr.io/cce-backup-watch/cce-backup-watch:" + version + "\n",
+		},
+		"docs/gates/job.yaml":            {"cce-backup-watch:" + version + "\n"},
+		"docs/gates/flux-job.yaml":       {"cce-backup-watch:" + version + "\n"},
+		"docs/gates/argocd-presync.yaml": {"cce-backup-watch:" + version + "\n"},
+		"docs/gates/github.yaml":         {"cce-backup-watch:" + version + "\n"},
+		"docs/gates/gitlab-ci.yml":       {"VERSION: " + version + "\n"},
+		"docs/gitops.md":                 {"semver: " + series + ".x\n", "targetRevision: " + series + ".*\n", "?ref=v" + version + "\n", "newTag: " + version + "\n", "/v" + version + "/crds/"},
+		"docs/verify.md":                 {"semver: " + series + ".x\n"},
+		"config/README.md":               {"?ref=v" + version + "\n"},
+		chart + "/README.md":             {"version: " + series + ".x\n"},
+		"config/default/operator.yaml":   {"cce-backup-watch:" + version + "\""},
+	} {
+		text := read(t, file)
+		for _, words := range carried {
+			if !strings.Contains(text, words) {
+				t.Errorf("%s does not carry %q", file, words)
+			}
+		}
+	}
+	if output, err := exec.Command(path("hack/release-notes.sh"), version).CombinedOutput(); err != nil {
+		t.Errorf("version %s cannot be released: %s", version, output)
+	}
+}
+
+func TestArtifactHubIsToldWhatThereIs(t *testing.T) {
+	var file struct{ Annotations map[string]string }
+	readYAML(t, &file, chart, "Chart.yaml")
+	var images []struct {
+		Name, Image string
+		Platforms   []string
+	}
+	if err := yaml.UnmarshalStrict([]byte(file.Annotations["artifacthub.io/images"]), &images); err != nil || len(images) != 1 {
+		t.Errorf("%d images, %v", len(images), err)
+	}
+	var crds []struct{ Kind, Version, Name, DisplayName, Description string }
+	if err := yaml.UnmarshalStrict([]byte(file.Annotations["artifacthub.io/crds"]), &crds); err != nil || len(crds) != 1 {
+		t.Fatalf("%d CRDs, %v", len(crds), err)
+	}
+	var examples []struct {
+		APIVersion, Kind string
+		Metadata, Spec   map[string]any
+	}
+	if err := yaml.UnmarshalStrict([]byte(file.Annotations["artifacthub.io/crdsExamples"]), &examples); err != nil || len(examples) == 0 {
+		t.Fatalf("%d examples, %v", len(examples), err)
+	}
+	for _, example := range examples {
+		if example.Kind != crds[0].Kind || !strings.HasSuffix(example.APIVersion, "/"+crds[0].Version) {
+			t.Errorf("an example of %s %s", example.APIVersion, example.Kind)
 		}
 	}
 }
