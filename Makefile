@@ -20,6 +20,7 @@ test: ## Run every test
 	hack/control-plane/run.sh -- cargo test --locked --test e2e
 	hack/programs.sh curl jq bwrap buildah readelf
 	hack/test-chart.sh
+	hack/test-helm.sh
 	hack/test-monitoring.sh
 	hack/test-gates.sh
 	hack/test-image.sh
