@@ -19,7 +19,9 @@ mod server;
 pub mod signature;
 mod simulator;
 mod state;
+mod steering;
 pub mod task;
+mod writes;
 
 pub use self::{
     backup::StartFault,
@@ -29,6 +31,6 @@ pub use self::{
     identity::{Identity, IdentityCall, IdentityCounts, Metadata},
     scenario::{ANY_CLUSTER, Scenario},
     simulator::{Config, Simulator, StartError},
-    state::Counts,
+    state::{Counts, State},
     task::{Item, Task},
 };

@@ -57,13 +57,18 @@ pub enum Refusal {
     #[error("X-Sdk-Date has not the form YYYYMMDDTHHMMSSZ")]
     BadDate,
     /// `X-Sdk-Date` is too far from the clock.
-    #[error("X-Sdk-Date is more than 15 minutes away from the time of the gateway")]
-    Skew,
+    #[error("signature expired, signature time:{signed},server time:{server}")]
+    Skew {
+        /// `X-Sdk-Date`.
+        signed: String,
+        /// The clock, in the same form.
+        server: String,
+    },
     /// The security token is missing, wrong, or there where none belongs.
     #[error("the security token does not belong to the access key")]
     BadToken,
     /// Everything is there, and the signature is another one.
-    #[error("the signature does not match")]
+    #[error("verify aksk signature fail")]
     Mismatch,
 }
 
@@ -82,7 +87,10 @@ pub fn verify(
     let date = header(request.headers, "x-sdk-date")?;
     let signed_at = parse_date(date).ok_or(Refusal::BadDate)?;
     if now.duration_since(signed_at).abs() > MAX_SKEW {
-        return Err(Refusal::Skew);
+        return Err(Refusal::Skew {
+            signed: date.to_owned(),
+            server: now.strftime("%Y%m%dT%H%M%SZ").to_string(),
+        });
     }
     check_token(request.headers, &credential)?;
 

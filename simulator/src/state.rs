@@ -23,6 +23,7 @@ use crate::{
     identity::{IdentityCall, Issuer},
     scenario::{ANY_CLUSTER, Scenario},
     task::{self, Task},
+    writes::Writes,
 };
 
 /// Clusters beyond this are counted in the total only, so that no client can fill the memory with made-up ids.
@@ -43,10 +44,10 @@ pub struct Counts {
 /// What a test or the admin API has set for one cluster. Each field outranks those below it, and all outrank the
 /// scenario.
 #[derive(Debug, Default)]
-struct Settings {
-    fault: Option<Fault>,
-    answer: Option<Value>,
-    tasks: Option<Vec<Task>>,
+pub(crate) struct Settings {
+    pub(crate) fault: Option<Fault>,
+    pub(crate) answer: Option<Value>,
+    pub(crate) tasks: Option<Vec<Task>>,
 }
 
 /// What a correctly signed request gets.
@@ -67,6 +68,8 @@ pub(crate) enum Start {
     UnknownCluster,
     /// A backup of it runs already.
     Running,
+    /// The account has made too many writes; the header `Retry-After` is sometimes there.
+    Throttled(Option<String>),
     /// A backup was started; this answer names it.
     Started(Value),
     /// This fault, in place of the answer if there is one.
@@ -78,24 +81,25 @@ pub(crate) struct Inner {
     pub(crate) credentials: Credentials,
     pub(crate) issuer: Issuer,
     pub(crate) latency: Duration,
-    /// How far the clock that judges signatures is ahead of the true one.
+    /// How far the clock that judges signatures and dates answers is ahead of the true one.
     pub(crate) skew: SignedDuration,
     pub(crate) total: Counts,
     pub(crate) clusters: HashMap<String, Counts>,
     pub(crate) starts: Starts,
     pub(crate) listings: Listings,
-    scenario: Scenario,
+    pub(crate) writes: Writes,
+    pub(crate) scenario: Scenario,
     epoch: Timestamp,
     started: Instant,
     settings: HashMap<String, Settings>,
 }
 
-/// The state, shared by every connection.
+/// The state, shared by every connection. The methods that steer it are in `steering`.
 #[derive(Debug)]
-pub(crate) struct State {
+pub struct State {
     inner: Mutex<Inner>,
-    in_flight: AtomicU64,
-    most_in_flight: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) most_in_flight: AtomicU64,
     request_ids: AtomicU64,
 }
 
@@ -110,6 +114,7 @@ impl State {
             clusters: HashMap::new(),
             starts: Starts::default(),
             listings: Listings::default(),
+            writes: Writes::default(),
             scenario,
             epoch: now(),
             started: Instant::now(),
@@ -128,24 +133,17 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time of the gateway, which may be told to be off.
+    pub(crate) fn clock(&self) -> Timestamp {
+        let now = Timestamp::now();
+        now.checked_add(self.lock().skew).unwrap_or(now)
+    }
+
     /// Counts a request as in flight until the guard is dropped.
     pub(crate) fn enter(&self) -> InFlight<'_> {
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_in_flight.fetch_max(now, Ordering::Relaxed);
         InFlight(self)
-    }
-
-    pub(crate) fn most_in_flight(&self) -> u64 {
-        self.most_in_flight.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn reset_counts(&self) {
-        let mut inner = self.lock();
-        inner.total = Counts::default();
-        inner.clusters.clear();
-        inner.issuer.counts.clear();
-        inner.starts.reset_counts();
-        self.most_in_flight.store(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// The id of a request: 32 hexadecimal digits, different each time.
@@ -155,30 +153,6 @@ impl State {
 }
 
 impl Inner {
-    pub(crate) fn set_tasks(&mut self, cluster: &str, tasks: Vec<Task>) {
-        let before = self.settings.entry(cluster.to_owned()).or_default();
-        let now = now();
-        let old = before.tasks.take().unwrap_or_default();
-        before.tasks = Some(tasks.into_iter().map(|task| task.filled(&old, now)).collect());
-    }
-
-    pub(crate) fn clear_tasks(&mut self, cluster: &str) {
-        self.change(cluster, |settings| settings.tasks = None);
-    }
-
-    pub(crate) fn set_answer(&mut self, cluster: &str, answer: Option<Value>) {
-        self.change(cluster, |settings| settings.answer = answer);
-    }
-
-    pub(crate) fn set_fault(&mut self, cluster: &str, fault: Option<Fault>) {
-        self.change(cluster, |settings| settings.fault = fault);
-    }
-
-    pub(crate) fn set_scenario(&mut self, scenario: Scenario) {
-        self.scenario = scenario;
-        self.restart();
-    }
-
     /// Starts the scenario anew.
     pub(crate) fn restart(&mut self) {
         self.epoch = now();
@@ -226,10 +200,13 @@ impl Inner {
         }
     }
 
-    /// What a correctly signed request for a backup of a cluster gets; starts the backup, unless a fault or a running
-    /// one prevents it.
-    pub(crate) fn start(&mut self, cluster: &str) -> Start {
+    /// What a correctly signed request for a backup of a cluster gets; starts the backup, unless the limit of the
+    /// account, a fault or a running one prevents it.
+    pub(crate) fn start(&mut self, project: &str, cluster: &str) -> Start {
         self.starts.count(cluster);
+        if let Err(retry_after) = self.writes.write(project, Instant::now()) {
+            return Start::Throttled(retry_after);
+        }
         match self.starts.strike(cluster) {
             Some(StartFault::Refused(fault)) => return Start::Fault(fault, None),
             Some(StartFault::Lost(fault)) => {
@@ -318,7 +295,8 @@ impl Inner {
         Some(self.clusters.entry(cluster.to_owned()).or_default())
     }
 
-    fn change(&mut self, cluster: &str, change: impl FnOnce(&mut Settings)) {
+    /// Changes the settings of a cluster, and forgets those that say nothing any more.
+    pub(crate) fn change(&mut self, cluster: &str, change: impl FnOnce(&mut Settings)) {
         let settings = self.settings.entry(cluster.to_owned()).or_default();
         change(settings);
         if settings.fault.is_none() && settings.answer.is_none() && settings.tasks.is_none() {
@@ -360,15 +338,14 @@ mod tests {
     #[test]
     fn settings_that_are_taken_back_leave_nothing_behind() {
         let state = State::new(Scenario::default());
-        let mut inner = state.lock();
-        inner.set_tasks("c", Vec::new());
-        inner.set_answer("c", Some(Value::Null));
-        inner.set_fault("c", Some(Fault::status(500).times(1)));
-        assert!(matches!(inner.outcome("c"), Outcome::Fault(..)));
-        inner.clear_tasks("c");
-        inner.set_answer("c", None);
-        inner.clear_tasks("never set");
-        assert!(inner.settings.is_empty());
-        assert!(matches!(inner.outcome("c"), Outcome::UnknownCluster));
+        state.set_tasks("c", Vec::new());
+        state.set_answer("c", Value::Null);
+        state.set_fault("c", Fault::status(500).times(1)).unwrap();
+        assert!(matches!(state.lock().outcome("c"), Outcome::Fault(..)));
+        state.clear_tasks("c");
+        state.clear_answer("c");
+        state.clear_tasks("never set");
+        assert!(state.lock().settings.is_empty());
+        assert!(matches!(state.lock().outcome("c"), Outcome::UnknownCluster));
     }
 }

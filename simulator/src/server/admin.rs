@@ -1,6 +1,6 @@
 //! The admin API: most of the library's methods over HTTP, without a signature and from this machine only.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,8 +17,13 @@ use serde_json::{Value, json};
 
 use super::{admin_identity, refusal::admin_error, reply, wire::Peer};
 use crate::{
-    backup::StartFault, cluster::Cluster, credential::Credential, fault::Fault, scenario::Scenario,
-    state::State, task::Task,
+    backup::StartFault,
+    cluster::Cluster,
+    credential::Credential,
+    fault::{Fault, FaultError},
+    scenario::Scenario,
+    state::State,
+    task::Task,
 };
 
 const MAX_BODY: usize = 64 << 20;
@@ -31,6 +36,12 @@ pub(super) type Result<T = StatusCode> = std::result::Result<T, Problem>;
 
 /// What is wrong with a request; it is sent back as the answer.
 pub(super) struct Problem(pub(super) String);
+
+impl From<FaultError> for Problem {
+    fn from(error: FaultError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -52,6 +63,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/requests/reset", post(reset_requests))
         .route("/latency", put(put_latency))
         .route("/clock", put(put_clock))
+        .route("/write-limit", put(put_write_limit))
         .route("/scenario", put(put_scenario))
         .route("/scenario/restart", post(restart))
         .route("/credentials/{access_key}", put(put_credential).delete(delete_credential))
@@ -85,36 +97,35 @@ fn may_steer(peer: IpAddr) -> bool {
 async fn put_tasks(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
     let cluster = id(cluster)?;
     let tasks: Vec<Task> = from_json(&body)?;
-    state.lock().set_tasks(&cluster, tasks);
+    state.set_tasks(&cluster, tasks);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delete_tasks(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
-    state.lock().clear_tasks(&cluster);
+    state.clear_tasks(&cluster);
     StatusCode::NO_CONTENT
 }
 
 async fn put_answer(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
     let cluster = id(cluster)?;
     let answer: Value = from_json(&body)?;
-    state.lock().set_answer(&cluster, Some(answer));
+    state.set_answer(&cluster, answer);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delete_answer(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
-    state.lock().set_answer(&cluster, None);
+    state.clear_answer(&cluster);
     StatusCode::NO_CONTENT
 }
 
 async fn put_fault(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
     let cluster = id(cluster)?;
-    let fault = Fault::from_json(from_json(&body)?).map_err(|error| Problem(error.to_string()))?;
-    state.lock().set_fault(&cluster, Some(fault));
+    state.set_fault(&cluster, Fault::from_json(from_json(&body)?)?)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delete_fault(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
-    state.lock().set_fault(&cluster, None);
+    state.clear_fault(&cluster);
     StatusCode::NO_CONTENT
 }
 
@@ -122,43 +133,40 @@ async fn put_start_fault(Extract(state): Shared, Path(cluster): Path<String>, bo
     let cluster = id(cluster)?;
     let mut fault: Value = from_json(&body)?;
     let lost = fault.as_object_mut().and_then(|fields| fields.remove("started"));
-    let fault = Fault::from_json(fault).map_err(|error| Problem(error.to_string()))?;
+    let fault = Fault::from_json(fault)?;
     let fault = match lost {
         None | Some(Value::Bool(false)) => StartFault::Refused(fault),
         Some(Value::Bool(true)) => StartFault::Lost(fault),
         Some(_) => return Err(Problem("started: must be true or false".to_owned())),
     };
-    state.lock().starts.set_fault(&cluster, Some(fault));
+    state.set_start_fault(&cluster, fault)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delete_start_fault(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
-    state.lock().starts.set_fault(&cluster, None);
+    state.clear_start_fault(&cluster);
     StatusCode::NO_CONTENT
 }
 
 async fn start_requests(Extract(state): Shared, Path(cluster): Path<String>) -> Response {
-    let requests = state.lock().starts.requests(&cluster);
+    let requests = state.start_requests(&cluster);
     reply::json(StatusCode::OK, &json!({ "requests": requests }))
 }
 
 async fn put_clusters(Extract(state): Shared, Path(project): Path<String>, body: Bytes) -> Result {
     let project = id(project)?;
     let clusters: Vec<Cluster> = from_json(&body)?;
-    state.lock().listings.set(&project, clusters);
+    state.set_clusters(&project, clusters);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn cluster_requests(Extract(state): Shared, Path(cluster): Path<String>) -> Response {
-    let counts = state.lock().clusters.get(&cluster).copied().unwrap_or_default();
-    reply::json(StatusCode::OK, &json!(counts))
+    reply::json(StatusCode::OK, &json!(state.counts(&cluster)))
 }
 
 async fn requests(Extract(state): Shared) -> Response {
-    let inner = state.lock();
-    let clusters: BTreeMap<_, _> = inner.clusters.iter().collect();
-    let body = json!({ "total": inner.total, "clusters": clusters, "maxConcurrent": state.most_in_flight() });
-    reply::json(StatusCode::OK, &body)
+    let (total, clusters, most) = (state.total(), state.counts_by_cluster(), state.max_concurrent());
+    reply::json(StatusCode::OK, &json!({ "total": total, "clusters": clusters, "maxConcurrent": most }))
 }
 
 async fn reset_requests(Extract(state): Shared) -> StatusCode {
@@ -175,7 +183,7 @@ struct Latency {
 async fn put_latency(Extract(state): Shared, body: Bytes) -> Result {
     let Latency { latency } = from_json(&body)?;
     let latency = Duration::try_from(latency).ok().filter(|_| latency <= MAX_LATENCY);
-    state.lock().latency = latency.ok_or_else(|| Problem("latency: must be 0s to 1h".to_owned()))?;
+    state.set_latency(latency.ok_or_else(|| Problem("latency: must be 0s to 1h".to_owned()))?);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -190,18 +198,30 @@ async fn put_clock(Extract(state): Shared, body: Bytes) -> Result {
     if skew.abs() > MAX_SKEW {
         return Err(Problem("skew: must be within a year".to_owned()));
     }
-    state.lock().skew = skew;
+    state.set_clock_skew(skew);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WriteLimit {
+    per_minute: u16,
+}
+
+async fn put_write_limit(Extract(state): Shared, body: Bytes) -> Result {
+    let WriteLimit { per_minute } = from_json(&body)?;
+    state.set_write_limit(per_minute.into());
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn put_scenario(Extract(state): Shared, body: String) -> Result {
     let scenario = Scenario::from_yaml(&body).map_err(|error| Problem(error.to_string()))?;
-    state.lock().set_scenario(scenario);
+    state.set_scenario(scenario);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn restart(Extract(state): Shared) -> StatusCode {
-    state.lock().restart();
+    state.restart();
     StatusCode::NO_CONTENT
 }
 
@@ -218,12 +238,12 @@ async fn put_credential(Extract(state): Shared, Path(access_key): Path<String>, 
     if secret_key.is_empty() || security_token.as_deref() == Some("") {
         return Err(Problem("secretKey and securityToken must not be empty".to_owned()));
     }
-    state.lock().credentials.put(Credential { access_key, secret_key, security_token, expires_at: None });
+    state.add_credential(Credential { access_key, secret_key, security_token, expires_at: None });
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delete_credential(Extract(state): Shared, Path(access_key): Path<String>) -> Response {
-    if state.lock().credentials.remove(&access_key) {
+    if state.remove_credential(&access_key) {
         StatusCode::NO_CONTENT.into_response()
     } else {
         admin_error(StatusCode::NOT_FOUND, "no such access key")

@@ -39,20 +39,19 @@ async fn put_identity(Extract(state): Shared, body: Bytes) -> Result {
     if rules.lifetime <= SignedDuration::ZERO || rules.lifetime > MAX_LIFETIME {
         return Err(Problem("lifetime: must be more than 0s and at most 24h".to_owned()));
     }
-    state.lock().issuer.rules = rules;
+    state.set_identity(rules);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn put_fault(Extract(state): Shared, Path(name): Path<String>, body: Bytes) -> Result {
     let call = call(&name)?;
-    let fault = Fault::from_json(from_json(&body)?).map_err(|error| Problem(error.to_string()))?;
-    state.lock().issuer.faults.insert(call, fault);
+    state.set_identity_fault(call, Fault::from_json(from_json(&body)?)?)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn delete_fault(Extract(state): Shared, Path(name): Path<String>) -> Result {
     let call = call(&name)?;
-    state.lock().issuer.faults.remove(&call);
+    state.clear_identity_fault(call);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -62,12 +61,12 @@ async fn requests(Extract(state): Shared) -> Response {
 }
 
 async fn revoke(Extract(state): Shared) -> StatusCode {
-    state.lock().credentials.remove_temporary();
+    state.revoke_issued();
     StatusCode::NO_CONTENT
 }
 
 async fn forget_metadata_tokens(Extract(state): Shared) -> StatusCode {
-    state.lock().issuer.forget_metadata_tokens();
+    state.forget_metadata_tokens();
     StatusCode::NO_CONTENT
 }
 

@@ -70,9 +70,8 @@ fn check(state: &State, parts: &Parts, body: &Bytes) -> Result<(), Refusal> {
         headers: &parts.headers,
         body,
     };
+    let (gateway, now) = (state.clock(), Timestamp::now());
     let inner = state.lock();
-    let now = Timestamp::now();
-    let gateway = now.checked_add(inner.skew).unwrap_or(now);
     // A credential expires by the true time, whatever the gateway's clock says.
     signature::verify(&request, gateway, |access_key| inner.credentials.find(access_key, now))
 }

@@ -23,7 +23,7 @@ pub(crate) async fn play(kind: FaultKind, answer: Option<Value>, cut: Cut, reque
             let message = message.unwrap_or_default();
             let mut response = match (body, code) {
                 (Some(body), _) => body.into_response(),
-                (None, Some(code)) => json(StatusCode::OK, &error_body(&code, &message, request_id)),
+                (None, Some(code)) => json(StatusCode::OK, &error_body(status, &code, &message, request_id)),
                 (None, None) if message.is_empty() => ().into_response(),
                 (None, None) => json(StatusCode::OK, &json!({ "message": message })),
             };

@@ -17,7 +17,7 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Path},
-    http::{HeaderName, HeaderValue, Request},
+    http::{HeaderName, HeaderValue, Request, header::DATE},
     middleware::{self, Next},
     response::Response,
     routing::{get, post},
@@ -79,8 +79,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .nest("/admin", admin::router(state.clone()))
         .fallback(no_such_api)
         .layer(middleware::from_fn(move |request: Request<Body>, next: Next| {
-            let id = state.request_id();
-            name_request(id, request, next)
+            name_request(state.clone(), request, next)
         }))
 }
 
@@ -88,12 +87,18 @@ async fn no_such_api(id: RequestId) -> Response {
     refusal::no_such_api(&id.0)
 }
 
-/// Gives the request an id that the handlers and the answer know.
-async fn name_request(id: String, mut request: Request<Body>, next: Next) -> Response {
+/// Gives the request an id that the handlers and the answer know, and dates the answer.
+async fn name_request(state: Arc<State>, mut request: Request<Body>, next: Next) -> Response {
+    let id = state.request_id();
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
+    }
+    // A fault may have set another date, or one that is none.
+    if !response.headers().contains_key(DATE) {
+        let date = state.clock().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        response.headers_mut().extend(HeaderValue::from_str(&date).ok().map(|date| (DATE, date)));
     }
     response
 }

@@ -14,7 +14,7 @@ use crate::state::{Start, State};
 pub(crate) async fn start(
     state: &State,
     peer: Peer,
-    Path((_project, cluster)): Path<(String, String)>,
+    Path((project, cluster)): Path<(String, String)>,
     request: Request<Body>,
     request_id: &str,
 ) -> Response {
@@ -22,10 +22,11 @@ pub(crate) async fn start(
     if let Err(refused) = admit(state, &cluster, request, request_id).await {
         return refused;
     }
-    let outcome = state.lock().start(&cluster);
+    let outcome = state.lock().start(&project, &cluster);
     match outcome {
         Start::UnknownCluster => refusal::no_such_cluster(request_id),
-        Start::Running => refusal::running_already(request_id),
+        Start::Running => refusal::locked(request_id),
+        Start::Throttled(retry_after) => refusal::throttled(retry_after.as_deref(), request_id),
         Start::Started(answer) => json(StatusCode::CREATED, &answer),
         Start::Fault(fault, answer) => fault::play(fault.kind, answer, peer.cut, request_id).await,
     }

@@ -137,11 +137,11 @@ fn a_wrong_key_is_refused() {
 #[test]
 fn fifteen_minutes_of_skew_are_accepted_and_no_more() {
     let vector = &vectors()[0];
-    for (seconds, expected) in
-        [(900, Ok(())), (-900, Ok(())), (901, Err(Refusal::Skew)), (-901, Err(Refusal::Skew))]
-    {
+    for (seconds, passes) in [(900, true), (-900, true), (901, false), (-901, false)] {
         let now = vector.date.checked_add(seconds.seconds()).unwrap();
-        assert_eq!(vector.verify(now), expected, "{seconds} s");
+        let time = |time: Timestamp| time.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let skew = Refusal::Skew { signed: time(vector.date), server: time(now) };
+        assert_eq!(vector.verify(now), if passes { Ok(()) } else { Err(skew) }, "{seconds} s");
     }
 }
 

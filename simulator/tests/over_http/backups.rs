@@ -46,8 +46,32 @@ async fn nothing_is_started_without_a_signature_or_a_cluster_or_while_a_backup_r
 
     assert_eq!(client.post(&path("api")).await.unwrap().status, 201);
     let second = client.post(&path("api")).await.unwrap();
-    assert_eq!((second.status, second.json()["errorCode"].clone()), (409, "CCE.01409001".into()));
+    assert_eq!((second.status, second.json()["errorCode"].clone()), (429, "CCE.01429002".into()));
     assert_eq!((uids(&simulator).await.len(), simulator.start_requests(CLUSTER)), (1, 3));
+}
+
+#[tokio::test]
+async fn ten_writes_a_minute_are_let_through_whatever_becomes_of_them() {
+    let simulator = simulator().await;
+    simulator.set_tasks(CLUSTER, []);
+    let client = Client::new(&simulator);
+    let mut told = 0;
+    for n in 0..20 {
+        let answer = client.post(&path("api")).await.unwrap();
+        let code = answer.json()["error_code"].as_str().unwrap_or_default().to_owned();
+        let expected = match n {
+            0 => (201, ""),
+            1..10 => (429, "CCE_CM.0001"),
+            _ => (429, "APIGW.0308"),
+        };
+        assert_eq!((answer.status, code.as_str()), expected, "{n}");
+        if let Some(value) = answer.headers.get("retry-after") {
+            assert!(value.contains('.') && value.parse::<f64>().is_ok(), "{value}");
+            told += 1;
+        }
+    }
+    assert_eq!(told, 1, "most refusals do not say when to come again");
+    assert_eq!(client.tasks(CLUSTER).await.status, 200, "reads are not limited");
 }
 
 #[tokio::test]

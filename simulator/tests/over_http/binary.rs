@@ -83,9 +83,13 @@ async fn what_it_cannot_do_is_said_on_stderr_and_in_the_exit_code() {
 async fn its_help_documents_the_admin_api_and_the_scenario_file_and_prints_no_secret() {
     let output = command(&["--help"]).env("CCE_SIMULATOR_SECRET_KEY", "CANARY").output().await.unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
-    for part in
-        ["/admin/clusters/{c}/tasks", "/admin/identity", "THE SCENARIO FILE", "repeatEvery", "APIGW.0303"]
-    {
+    for part in [
+        "/admin/clusters/{c}/tasks",
+        "/admin/identity",
+        "THE SCENARIO FILE",
+        "repeatEvery",
+        "signature expired",
+    ] {
         assert!(help.contains(part), "{part}");
     }
     assert!(!help.contains("CANARY"));

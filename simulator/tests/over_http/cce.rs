@@ -6,7 +6,7 @@ use cce_simulator::{ANY_CLUSTER, Config, Counts, Credential, Scenario, Simulator
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::client::{CLUSTER, Client, PROJECT, path, simulator};
+use crate::client::{Answer, CLUSTER, Client, PROJECT, path, simulator};
 
 /// Every leaf of an answer must be a string, as Huawei's are.
 fn assert_strings(value: &Value) {
@@ -153,20 +153,41 @@ async fn a_clock_that_is_off_is_told_so_whosever_it_is() {
     let client = Client::new(&simulator);
     for minutes in [-16, 16] {
         let client = Client { skew: SignedDuration::from_mins(minutes), ..client.clone() };
-        let answer = client.tasks(CLUSTER).await;
-        assert_eq!(
-            (answer.status, answer.json()["error_code"].clone()),
-            (401, "APIGW.0303".into()),
-            "{minutes}"
-        );
+        assert_expired(&client.tasks(CLUSTER).await, minutes);
     }
     let slightly_off = Client { skew: SignedDuration::from_mins(14), ..client.clone() };
     assert_eq!(slightly_off.tasks(CLUSTER).await.status, 200);
 
     simulator.set_clock_skew(SignedDuration::from_mins(20));
-    assert_eq!(client.tasks(CLUSTER).await.json()["error_code"], "APIGW.0303");
+    assert_expired(&client.tasks(CLUSTER).await, -20);
+    simulator.set_clock_skew(SignedDuration::from_mins(10));
+    let answer = client.tasks(CLUSTER).await;
+    assert_eq!((answer.status, ahead(&answer)), (200, 10), "and every answer is dated by that clock");
     simulator.set_clock_skew(SignedDuration::ZERO);
-    assert_eq!(client.tasks(CLUSTER).await.status, 200);
+    let answer = client.tasks(CLUSTER).await;
+    assert_eq!((answer.status, ahead(&answer)), (200, 0));
+}
+
+/// How many minutes the `Date` of an answer is ahead.
+fn ahead(answer: &Answer) -> i64 {
+    let date = jiff::fmt::rfc2822::parse(&answer.headers["date"]).unwrap().timestamp();
+    let ahead = date.duration_since(Timestamp::now());
+    ahead.round(jiff::Unit::Minute).unwrap().as_mins()
+}
+
+/// A wrong clock gets the code of a wrong key, and words that tell both times.
+fn assert_expired(answer: &Answer, minutes: i64) {
+    let body = answer.json();
+    assert_eq!((answer.status, body["error_code"].clone()), (401, "APIGW.0301".into()), "{minutes}");
+    let words = body["error_msg"].as_str().unwrap();
+    let (_, times) = words.split_once("signature expired, signature time:").expect(words);
+    let time = |text: &str| {
+        let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).unwrap();
+        jiff::tz::Offset::UTC.to_timestamp(time).unwrap()
+    };
+    let (signed, server) = times.split_once(",server time:").expect(words);
+    let off = time(signed).duration_since(time(server)).round(jiff::Unit::Minute).unwrap();
+    assert_eq!(off.as_mins(), minutes, "{words}");
 }
 
 #[tokio::test]

@@ -34,7 +34,13 @@ async fn an_error_has_the_shape_that_belongs_to_its_code() {
 
     simulator.set_fault(CLUSTER, Fault::error(403, "CCE.01403001", "Forbidden")).unwrap();
     let answer = client.tasks(CLUSTER).await;
-    assert_eq!(answer.json(), json!({"errorCode": "CCE.01403001", "errorMessage": "Forbidden"}));
+    let expected = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 403,
+        "errorCode": "CCE.01403001", "errorMessage": "Forbidden.",
+        "error_code": "CCE_CM.0001", "error_msg": "Request is forbidden",
+        "message": "Forbidden", "reason": "Forbidden",
+    });
+    assert_eq!(answer.json(), expected, "both families at once, and the cause in `message`");
 
     simulator.set_fault(CLUSTER, Fault::status(502)).unwrap();
     let answer = client.tasks(CLUSTER).await;
