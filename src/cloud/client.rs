@@ -5,6 +5,7 @@
 //! retries are left to the caller.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,12 +14,13 @@ use reqwest::Method;
 use super::{
     Answer,
     credentials::Credential,
-    fault::{Fault, FaultKind},
+    fault::{Fault, FaultKind, Program},
     http::{self, Body, Reply},
     proxy::Proxy,
-    refusal,
+    refusal::{Asked, Call},
     region::Endpoints,
     request,
+    skew::Skews,
     target::Target,
     wire,
 };
@@ -38,6 +40,8 @@ pub struct ClientConfig {
     pub endpoints: Endpoints,
     /// Sent with each request.
     pub user_agent: String,
+    /// Who asks, for the advice in messages.
+    pub program: Program,
 }
 
 impl Default for ClientConfig {
@@ -48,6 +52,7 @@ impl Default for ClientConfig {
             proxy: None,
             endpoints: Endpoints::default(),
             user_agent: concat!("cce-backup-watch/", env!("CARGO_PKG_VERSION")).to_owned(),
+            program: Program::default(),
         }
     }
 }
@@ -57,6 +62,8 @@ impl Default for ClientConfig {
 pub struct Client {
     pub(super) http: reqwest::Client,
     pub(super) endpoints: Endpoints,
+    program: Program,
+    skews: Arc<Skews>,
 }
 
 impl Client {
@@ -64,7 +71,7 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, HttpError> {
         let http =
             http::client(config.request_timeout, config.ca_pem.as_deref(), &config.user_agent, config.proxy)?;
-        Ok(Self { http, endpoints: config.endpoints })
+        Ok(Self { http, endpoints: config.endpoints, program: config.program, skews: Arc::default() })
     }
 
     /// The snapshot tasks of a cluster. `now` dates the signature, which the cloud refuses if it is more than 15
@@ -75,7 +82,20 @@ impl Client {
         credential: &Credential,
         now: Timestamp,
     ) -> Result<Answer, Fault> {
-        decode(self.ask(target, credential, now).await, target, credential, now)
+        self.list_dated_tasks(target, credential, now).await.map(|(answer, _)| answer)
+    }
+
+    /// The same, with the time of the answer by the cloud's clock where it gives one. Ages of backups are measured by
+    /// that clock, because it dates the tasks too, and the clock of this host may be off.
+    pub async fn list_dated_tasks(
+        &self,
+        target: &Target,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Result<(Answer, Option<Timestamp>), Fault> {
+        let reply = self.ask(target, credential, now).await;
+        let date = reply.as_ref().ok().and_then(Reply::date);
+        self.decode(reply, target, credential, now).map(|answer| (answer, date))
     }
 
     /// The snapshot tasks of a cluster that is polled repeatedly: a body whose hash is `known` is not decoded again.
@@ -96,7 +116,8 @@ impl Client {
             tracing::debug!(region = %target.region, cluster = %target.cluster_id, "the cloud gave the same answer");
             return Ok(News::Unchanged);
         }
-        decode(reply, target, credential, now).map(|answer| News::Answer(answer, hash.unwrap_or_default()))
+        self.decode(reply, target, credential, now)
+            .map(|answer| News::Answer(answer, hash.unwrap_or_default()))
     }
 
     async fn ask(&self, target: &Target, credential: &Credential, now: Timestamp) -> Result<Reply, Fault> {
@@ -106,32 +127,40 @@ impl Client {
         let whom = format!("the endpoint of region {}", target.region);
         http::exchange(request, &whom).await
     }
-}
 
-/// Decodes a reply and logs the outcome. Any echo of the credential in the reply is overwritten first.
-fn decode(
-    reply: Result<Reply, Fault>,
-    target: &Target,
-    credential: &Credential,
-    now: Timestamp,
-) -> Result<Answer, Fault> {
-    let answer = reply.and_then(|mut reply| {
-        reply.redact(credential);
-        answer(&reply, now)
-    });
-    let (region, cluster) = (&target.region, &target.cluster_id);
-    match &answer {
-        Ok(Answer { tasks, left_out, .. }) => {
-            tracing::debug!(%region, %cluster, tasks = tasks.len(), left_out, "the cloud answered");
-        }
-        Err(fault) => {
-            tracing::debug!(
-                %region, %cluster, reason = %fault.kind, status = fault.http_status, code = fault.code,
-                request_id = fault.request_id, "the poll failed: {fault}"
-            );
-        }
+    /// What an answer of this region's endpoint is judged by.
+    pub(super) fn asked<'a>(&'a self, call: Call, endpoint: &'a str, now: Timestamp) -> Asked<'a> {
+        Asked { call, program: self.program, endpoint, now, skews: &self.skews }
     }
-    answer
+
+    /// Decodes a reply and logs the outcome. Any echo of the credential in the reply is overwritten first.
+    fn decode(
+        &self,
+        reply: Result<Reply, Fault>,
+        target: &Target,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Result<Answer, Fault> {
+        let endpoint = self.endpoints.cce(&target.region);
+        let answer = reply.and_then(|mut reply| {
+            reply.redact(credential);
+            answer(&reply, &self.asked(Call::ListTasks, &endpoint, now))
+        });
+        let (region, cluster) = (&target.region, &target.cluster_id);
+        match &answer {
+            Ok(Answer { tasks, left_out, .. }) => {
+                self.skews.ended(&endpoint);
+                tracing::debug!(%region, %cluster, tasks = tasks.len(), left_out, "the cloud answered");
+            }
+            Err(fault) => {
+                tracing::debug!(
+                    %region, %cluster, reason = %fault.kind, status = fault.http_status, code = fault.code,
+                    request_id = fault.request_id, "the poll failed: {fault}"
+                );
+            }
+        }
+        answer
+    }
 }
 
 /// The result of a repeated poll.
@@ -143,11 +172,10 @@ pub enum News {
     Answer(Answer, u64),
 }
 
-fn answer(reply: &Reply, now: Timestamp) -> Result<Answer, Fault> {
-    let refused = || refusal::fault(reply.status, &reply.headers, reply.prefix(), now);
+fn answer(reply: &Reply, asked: &Asked<'_>) -> Result<Answer, Fault> {
+    let refused = || asked.refused(reply);
     let invalid = |what: &str| {
-        let advice = "check that region and the operator's --region-endpoint lead to the CCE API";
-        let message = format!("{what} (HTTP 200): {advice}");
+        let message = format!("{what} (HTTP 200): {}", asked.program.no_cce());
         Fault { message: Fault::new(FaultKind::InvalidResponse, message).message, ..refused() }
     };
     match &reply.body {

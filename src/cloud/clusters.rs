@@ -20,7 +20,7 @@ use super::{
     fault::{Fault, FaultKind},
     field::{object, text, time, word},
     http::{self, Body, Reply},
-    refusal::{self, Call},
+    refusal::{Asked, Call},
     request,
     target::{ClusterId, ClusterType, ProjectId, Region},
 };
@@ -83,15 +83,14 @@ impl Client {
         let whom = format!("the endpoint of region {region}");
         let mut reply = http::exchange_within(request, &whom, MAX_BODY).await?;
         reply.redact(credential);
-        clusters(&reply, cluster_type, now)
+        clusters(&reply, cluster_type, &self.asked(Call::ListClusters, &base, now))
     }
 }
 
-fn clusters(reply: &Reply, cluster_type: ClusterType, now: Timestamp) -> Result<Vec<Cluster>, Fault> {
-    let refused = || refusal::fault_of(Call::ListClusters, reply.status, &reply.headers, reply.prefix(), now);
+fn clusters(reply: &Reply, cluster_type: ClusterType, asked: &Asked<'_>) -> Result<Vec<Cluster>, Fault> {
+    let refused = || asked.refused(reply);
     let invalid = |what: &str| {
-        let message =
-            format!("{what} (HTTP 200): check that region and --region-endpoint lead to the CCE API");
+        let message = format!("{what} (HTTP 200): {}", asked.program.no_cce());
         Fault { message: Fault::new(FaultKind::InvalidResponse, message).message, ..refused() }
     };
     match &reply.body {

@@ -66,6 +66,34 @@ impl fmt::Display for FaultKind {
     }
 }
 
+/// Who asks the cloud. Advice names only the flags that the program has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Program {
+    /// `cce-backup-watch controller`.
+    #[default]
+    Operator,
+    /// Any other command.
+    Command,
+}
+
+impl Program {
+    /// The words for the one or for the other.
+    pub(super) const fn either(self, operator: &'static str, command: &'static str) -> &'static str {
+        match self {
+            Self::Operator => operator,
+            Self::Command => command,
+        }
+    }
+
+    /// The advice about an endpoint that answers, but not with what CCE promises.
+    pub(super) const fn no_cce(self) -> &'static str {
+        self.either(
+            "check that region and the operator's --region-endpoint lead to the CCE API",
+            "check that region and --region-endpoint lead to the CCE API",
+        )
+    }
+}
+
 /// One failed call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -79,7 +107,7 @@ pub struct Fault {
     /// The id of the request, for the log and a support case; no message holds it, because it differs with every
     /// request. At most 128 characters, cleaned.
     pub request_id: Option<String>,
-    /// What happened and what to do, at most 256 characters, the same each time.
+    /// What happened and what to do, at most 512 characters, the same each time.
     pub message: String,
     /// How long the cloud asks to wait before the next request (`Retry-After`), 1 s to 1 h.
     pub retry_after: Option<Duration>,
@@ -87,7 +115,16 @@ pub struct Fault {
 
 impl Fault {
     /// The longest message, in characters.
-    pub const MAX_MESSAGE: usize = 256;
+    pub const MAX_MESSAGE: usize = 512;
+
+    /// Whether the cloud refuses because of what goes on in this one cluster: a task may hold it, such as a backup.
+    pub fn is_of_busy_cluster(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        let is_state = |number: &str| ("01403003"..="01403009").contains(&number);
+        self.http_status == Some(409)
+            || matches!(code, "CCE.01429002" | "CCE.01429003" | "CCE.01400023")
+            || code.strip_prefix("CCE.").is_some_and(is_state)
+    }
 
     /// A fault without an answer from the cloud.
     pub fn new(kind: FaultKind, message: impl AsRef<str>) -> Self {
@@ -105,6 +142,32 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_busy_cluster_refuses_is_told_from_all_else() {
+        for (status, code, busy) in [
+            (429, "CCE.01429002", true),
+            (429, "CCE.01429003", true),
+            (403, "CCE.01403003", true),
+            (403, "CCE.01403009", true),
+            (409, "CCE.01409001", true),
+            (409, "", true),
+            (400, "CCE.01400023", true),
+            (400, "CCE.01400001", false),
+            (403, "CCE.01403001", false),
+            (403, "CCE.01403002", false),
+            (429, "APIGW.0308", false),
+            (429, "CCE.02429001", false),
+            (503, "", false),
+        ] {
+            let fault = Fault {
+                http_status: Some(status),
+                code: Some(code.to_owned()).filter(|code| !code.is_empty()),
+                ..Fault::new(FaultKind::RequestRejected, "no")
+            };
+            assert_eq!(fault.is_of_busy_cluster(), busy, "{status} {code}");
+        }
+    }
 
     #[test]
     fn a_message_is_cleaned_and_cut() {

@@ -5,9 +5,10 @@
 
 use std::{error::Error as _, io, time::Duration};
 
+use jiff::Timestamp;
 use reqwest::{
     Certificate, RequestBuilder,
-    header::{CONTENT_ENCODING, HeaderMap, HeaderValue},
+    header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderValue},
     redirect, tls,
 };
 
@@ -87,6 +88,11 @@ pub(super) enum Body {
 }
 
 impl Reply {
+    /// When the other side answered by its own clock, if it says so.
+    pub fn date(&self) -> Option<Timestamp> {
+        date(&self.headers)
+    }
+
     /// Whether the body is in an encoding that nobody asked for.
     pub fn is_encoded(&self) -> bool {
         self.headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity")
@@ -112,6 +118,12 @@ impl Reply {
             *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static(""));
         }
     }
+}
+
+/// The time in the header `Date`, in whole seconds.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    Timestamp::try_from(httpdate::parse_http_date(date).ok()?).ok()
 }
 
 /// Sends a request and reads the answer. `whom` completes the sentence "cannot connect to …".

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod clusters;
 pub mod credentials;
+mod error_body;
 pub mod fault;
 mod field;
 pub mod http;
@@ -18,6 +19,7 @@ pub mod region;
 mod request;
 pub mod retry_after;
 pub mod sign;
+pub mod skew;
 pub mod start_backup;
 pub mod target;
 pub mod text;

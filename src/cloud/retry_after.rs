@@ -10,13 +10,17 @@ use jiff::Timestamp;
 /// The shortest and the longest pause, in seconds.
 const PAUSE: (u64, u64) = (1, 3_600);
 
-/// The pause of a value in seconds or as an HTTP date, clamped to 1 s .. 1 h; `None` for any other text.
+/// The pause of a value in seconds or as an HTTP date, clamped to 1 s .. 1 h; `None` for any other text. The standard
+/// has whole seconds, and the cloud sends `56.818`: a part of a second counts as a whole one.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let (negative, digits) = value.strip_prefix('-').map_or((false, value), |digits| (true, digits));
-    let seconds = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let seconds = if is_number(whole) && is_number(decimals) {
         // A number that overflows is clamped like any other large one.
-        if negative { 0 } else { digits.parse().unwrap_or(u64::MAX) }
+        let whole: u64 = if negative { 0 } else { whole.parse().unwrap_or(u64::MAX) };
+        whole.saturating_add(u64::from(!negative && decimals.bytes().any(|b| b != b'0')))
     } else {
         let date = httpdate::parse_http_date(value).ok()?;
         // A date after the year 9999 is clamped too.
@@ -55,7 +59,17 @@ mod tests {
             ("", None),
             ("-", None),
             ("soon", None),
-            ("1.5", None),
+            ("1.5", Some(2)),
+            ("56.818", Some(57)),
+            ("56.000", Some(56)),
+            ("0.001", Some(1)),
+            ("-56.818", Some(1)),
+            ("18446744073709551615.5", Some(3_600)),
+            ("1.", None),
+            (".5", None),
+            ("1.5.5", None),
+            ("1,5", None),
+            ("5e1", None),
             ("+5", None),
             ("٣", None),
             ("2023-11-25T09:04:46Z", None),

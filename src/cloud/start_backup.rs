@@ -13,7 +13,7 @@ use super::{
     fault::{Fault, FaultKind},
     field::text,
     http::{self, Body, Reply},
-    refusal::{self, Call},
+    refusal::{Asked, Call},
     request,
     target::Target,
     text::clean,
@@ -48,12 +48,12 @@ impl Client {
         // After a transport error the request may have arrived, and only its answer be lost.
         let mut reply = http::exchange(request, &whom).await.map_err(StartError::Unknown)?;
         reply.redact(credential);
-        started(&reply, now)
+        started(&reply, &self.asked(Call::StartBackup, &base, now))
     }
 }
 
-fn started(reply: &Reply, now: Timestamp) -> Result<String, StartError> {
-    let refused = || refusal::fault_of(Call::StartBackup, reply.status, &reply.headers, reply.prefix(), now);
+fn started(reply: &Reply, asked: &Asked<'_>) -> Result<String, StartError> {
+    let refused = || asked.refused(reply);
     match (reply.status, &reply.body) {
         // A request that timed out at the gateway may have gone through.
         (408, _) => Err(StartError::Unknown(refused())),
@@ -82,6 +82,12 @@ mod tests {
     use reqwest::header::HeaderMap;
 
     use super::*;
+    use crate::cloud::{fault::Program, skew::Skews};
+
+    fn started(reply: &Reply) -> Result<String, StartError> {
+        let (program, skews, now) = (Program::Command, &Skews::default());
+        super::started(reply, &Asked { call: Call::StartBackup, program, endpoint: "", now, skews })
+    }
 
     fn reply(status: u16, body: &str) -> Reply {
         Reply { status, headers: HeaderMap::new(), body: Body::Whole(body.as_bytes().to_vec()) }
@@ -91,7 +97,7 @@ mod tests {
     fn a_good_answer_names_the_task() {
         for status in [200, 201, 202] {
             let body = r#"{"uid":"u-1","metadata":{"apiVersion":"v3.1","kind":"SnapshotTask"}}"#;
-            assert_eq!(started(&reply(status, body), Timestamp::UNIX_EPOCH), Ok("u-1".to_owned()));
+            assert_eq!(started(&reply(status, body)), Ok("u-1".to_owned()));
         }
     }
 
@@ -118,18 +124,15 @@ mod tests {
             (200, r#"{"uid":"u","errorCode":"CCE.1"}"#, false),
             (201, long.as_str(), false),
         ] {
-            let error = started(&reply(status, body), Timestamp::UNIX_EPOCH).unwrap_err();
+            let error = started(&reply(status, body)).unwrap_err();
             assert_eq!(matches!(error, StartError::Refused(_)), is_refusal, "{status} {body}");
         }
     }
 
     #[test]
     fn a_refusal_is_told_in_the_words_of_this_call() {
-        let told = |status, body: &str| {
-            started(&reply(status, body), Timestamp::UNIX_EPOCH).unwrap_err().to_string()
-        };
-        let busy =
-            told(409, r#"{"errorCode":"CCE.01409001","errorMessage":"The cluster is being backed up"}"#);
+        let told = |status, body: &str| started(&reply(status, body)).unwrap_err().to_string();
+        let busy = told(409, r#"{"errorCode":"CCE.01409001","message":"The cluster is being backed up"}"#);
         assert_eq!(
             busy,
             "the cloud refuses to start a backup (HTTP 409, CCE.01409001): one may be running already, or the cluster \

@@ -77,5 +77,5 @@ async fn two_that_start_at_once_end_with_one_backup() {
     let listed = run(&mut on_cluster("tasks", &cloud.simulator.url(), &["--output", "json"]));
     let report: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
     assert_eq!(report["tasks"].as_array().unwrap().len(), 2, "the old one and one new one");
-    assert!(ran.iter().any(|ran| ran.stderr.contains("(HTTP 409, CCE.01409001, request ")), "{ran:?}");
+    assert!(ran.iter().any(|ran| ran.stderr.contains("(HTTP 429, CCE.01429002, request ")), "{ran:?}");
 }

@@ -40,8 +40,8 @@ async fn a_second_backup_while_one_runs_is_the_clouds_to_refuse() {
     let ran = run(&mut cloud.backup(&[]));
     assert_eq!((ran.code, cloud.posts()), (Some(3), 1), "{ran:?}");
     assert!(ran.stderr.contains("is started, besides r, which is not finished"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("one may be running already"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("The cluster is being backed up"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the cluster is busy with another task"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("The cluster is locked by other requests"), "{}", ran.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,17 +115,24 @@ fn table() -> Vec<Case> {
         (401, "APIGW.0301", AuthenticationFailed),
         (401, "CCE.01401001", AuthenticationFailed),
         (401, "APIGW.0303", ClockSkew),
+        (401, "APIG.0303", ClockSkew),
         (401, "", AuthenticationFailed),
         (403, "CCE.01403001", PermissionDenied),
+        (403, "CCE.01403002", PermissionDenied),
+        (403, "CCE.01403003", CloudUnavailable),
         (403, "", PermissionDenied),
         (404, "CCE.01404001", ClusterNotFound),
+        (404, "CCE.03404001", ClusterNotFound),
+        (404, "CCE_CM.0003", ClusterNotFound),
+        (404, "E.CFE.4040001", ClusterNotFound),
         (404, "APIGW.0101", CloudUnavailable),
         (404, "", CloudUnavailable),
         (405, "", RequestRejected),
         (418, "", RequestRejected),
         (429, "APIGW.0308", Throttled),
         (429, "CCE.02429001", Throttled),
-        (429, "CCE.01429002", Throttled),
+        (429, "CCE.01429002", CloudUnavailable),
+        (429, "CCE.01429003", CloudUnavailable),
         (429, "", Throttled),
         (500, "CCE.01500001", CloudUnavailable),
         (502, "", CloudUnavailable),
@@ -140,6 +147,11 @@ fn table() -> Vec<Case> {
             code => vec![
                 format!(r#"{{"errorCode":"{code}","errorMessage":"{message}"}}"#),
                 format!(r#"{{"error_code":"{code}","error_msg":"{message}","request_id":"r1"}}"#),
+                format!(
+                    r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","code":{status},
+                        "errorCode":"{code}","errorMessage":"General.","error_code":"CCE_CM.9999","error_msg":"Is general",
+                        "message":"{message}","reason":"General"}}"#
+                ),
             ],
         };
         for body in bodies {
@@ -147,5 +159,35 @@ fn table() -> Vec<Case> {
             cases.push(case(format!("{status} {code}"), act, Err(kind)));
         }
     }
+    cases.extend(wrong_clocks());
     cases
+}
+
+/// A wrong clock, which has the code of a wrong key, and a right one.
+fn wrong_clocks() -> Vec<Case> {
+    let expired = "signature expired, signature time:20231125T090346Z,server time:20231125T091847Z";
+    let gateway = |words: &str| {
+        format!(
+            r#"{{"error_code":"APIGW.0301","error_msg":"Incorrect IAM authentication information: {words}","request_id":"r"}}"#
+        )
+    };
+    let dated = |status, date: &str, body: &str| Act::Send(answer(status, &[("date", date)], body));
+    let (near, far) = ("Sat, 25 Nov 2023 09:18:46 GMT", "Sat, 25 Nov 2023 09:18:47 GMT");
+    vec![
+        case("an expired signature", Act::Send(answer(401, &[], gateway(expired))), Err(ClockSkew)),
+        case(
+            "a wrong signature",
+            dated(401, near, &gateway("verify aksk signature fail")),
+            Err(AuthenticationFailed),
+        ),
+        case(
+            "a wrong signature far off",
+            dated(401, far, &gateway("verify aksk signature fail")),
+            Err(ClockSkew),
+        ),
+        case("a 403 far off", dated(403, far, ""), Err(ClockSkew)),
+        case("a throttled one far off", dated(429, far, ""), Err(Throttled)),
+        case("a broken one far off", dated(503, far, ""), Err(CloudUnavailable)),
+        case("a good one far off", dated(200, far, r#"{"items":[]}"#), Ok(0)),
+    ]
 }

@@ -120,6 +120,7 @@ async fn a_pause_is_kept_within_bounds() {
         ("0", Some(1)),
         ("-5", Some(1)),
         ("7", Some(7)),
+        ("56.818", Some(57)),
         ("86400", Some(3_600)),
         ("18446744073709551616", Some(3_600)),
         ("Sat, 25 Nov 2023 09:04:46 GMT", Some(60)),

@@ -37,8 +37,15 @@ async fn a_poll_that_fails_ends_with_3_and_says_what_to_do() {
         ),
         (error(403, "CCE.01403001"), "may not read this cluster (HTTP 403, CCE.01403001, request 000"),
         (error(404, "CCE.01404001"), "there is no such cluster (HTTP 404, CCE.01404001, request 000"),
+        (error(403, "CCE.01403002"), "the account is restricted, as for arrears"),
+        (error(403, "CCE.01403004"), "the state of the cluster does not allow"),
         (error(429, "APIGW.0308"), "throttles this account (HTTP 429, APIGW.0308, request 000"),
+        (
+            error(429, "CCE.01429002"),
+            "the cluster is busy with another task (HTTP 429, CCE.01429002, request 000",
+        ),
         (error(400, "CCE.01400001"), "rejects the request (HTTP 400, CCE.01400001, request 000"),
+        (error(400, "CCE.01400001"), "; the cloud says: no; Request is invalid; Invalid request."),
         (Fault::status(503), "reports an error of its own (HTTP 503, request "),
         (Fault::body(200, "<html>"), "error: the answer is not JSON"),
     ] {
@@ -47,9 +54,10 @@ async fn a_poll_that_fails_ends_with_3_and_says_what_to_do() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
         assert!(ran.stderr.contains("): ") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("--account-rate"), "no flag of this command: {}", ran.stderr);
     }
     // One poll each: nothing is tried again without --wait. For the 404 the API of the other cluster type is asked as well.
-    assert_eq!(simulator.requests(CLUSTER), 8);
+    assert_eq!(simulator.requests(CLUSTER), 12);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +70,10 @@ async fn a_refused_key_a_wrong_clock_and_a_dead_endpoint_are_told_apart() {
     simulator.set_clock_skew(SignedDuration::from_hours(1));
     let ran = run(&mut tasks(&simulator, &[]));
     assert_eq!(ran.code, Some(3));
-    assert!(ran.stderr.contains("APIGW.0303, request ") && ran.stderr.contains("clock"), "{}", ran.stderr);
+    let said = &ran.stderr;
+    assert!(said.contains("error: the clock of this host is 60 min behind the cloud's: 20"), "{said}");
+    assert!(said.contains(" here, 20") && said.contains("Z there (HTTP 401, APIGW.0301, request "), "{said}");
+    assert!(!said.contains("check accessKey"), "{said}");
 
     let mut command = tasks(&simulator, &[]);
     drop(simulator);

@@ -61,3 +61,25 @@ async fn a_wait_for_a_newer_one_that_never_comes_says_what_there_is() {
     let said = "timed out after 1s: the newest backup old is Success and ended too long ago";
     assert!(ran.stderr.contains(said), "{}", ran.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ages_are_measured_by_the_clouds_clock_and_a_difference_is_said() {
+    let simulator = simulator().await;
+    for wait in [&[][..], &["--wait", "--timeout", "1s", "--interval", "1s"]] {
+        let gate = |limit| run(&mut tasks(&simulator, &[&["--newer-than", limit][..], wait].concat()));
+        // This host is ten minutes ahead: by its clock the backup ended 13 minutes ago.
+        simulator.set_clock_skew(SignedDuration::from_mins(-10));
+        simulator.set_tasks(CLUSTER, [ended("a", "Success", SignedDuration::from_mins(13))]);
+        let ran = gate("8m");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let said = "the clock of this host is 10 min ahead of the cloud's, where it is 20";
+        assert_eq!(ran.stderr.matches(said).count(), 1, "{ran:?}");
+        // It is ten minutes behind: by its clock the backup ends in seven.
+        simulator.set_clock_skew(SignedDuration::from_mins(10));
+        simulator.set_tasks(CLUSTER, [ended("a", "Success", SignedDuration::from_mins(-7))]);
+        let ran = gate("8m");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stderr.contains("10 min behind the cloud's"), "{ran:?}");
+        assert_ne!(gate("2m").code, Some(0), "it is three minutes old");
+    }
+}

@@ -44,7 +44,9 @@ impl Backup<'_> {
     /// After a refusal with `--if-older-than`: the uid of a backup that another process started in the meantime, if
     /// there is one that serves as well.
     async fn instead(&mut self, fault: Fault) -> Result<String, Error> {
-        if self.args.if_older_than.is_none() || fault.kind != FaultKind::RequestRejected {
+        if self.args.if_older_than.is_none()
+            || !(fault.is_of_busy_cluster() || fault.kind == FaultKind::RequestRejected)
+        {
             return Err(Error::Refused(fault));
         }
         let report = self.follow.answer().await?;

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -27,12 +26,14 @@ pub struct Follow {
     report: Option<Report>,
     /// Why the last poll failed, if it did.
     trouble: Option<String>,
+    /// Whether it was said that the clocks differ.
+    clock_noted: bool,
 }
 
 impl Follow {
     /// Polls once per interval, or later where the cloud asks for more time.
     pub fn new(poll: Poll, show: Show, interval: Duration) -> Self {
-        Self { poll, show, interval, report: None, trouble: None }
+        Self { poll, show, interval, report: None, trouble: None, clock_noted: false }
     }
 
     /// Follows until the gate opens, the time is up, or an error ends the command; then writes the result.
@@ -47,7 +48,7 @@ impl Follow {
         loop {
             let report = self.answer().await?;
             self.show.report(&report, gate.subject(&report))?;
-            let verdict = gate.look(&report, Timestamp::now());
+            let verdict = gate.look(&report, report.clock().now);
             self.report = Some(report);
             if let Some(verdict) = verdict.filter(|_| until_finished) {
                 return Ok(verdict);
@@ -63,6 +64,10 @@ impl Follow {
                 Ok(report) => {
                     self.trouble = None;
                     self.show.answered();
+                    if let Some(note) = report.clock().note().filter(|_| !self.clock_noted) {
+                        self.clock_noted = true;
+                        self.show.note(&note);
+                    }
                     return Ok(report);
                 }
                 Err(error) if error.is_definite() => return Err(error.into()),

@@ -20,8 +20,6 @@ pub(crate) mod report;
 pub(crate) mod show;
 pub(crate) mod table;
 
-use jiff::Timestamp;
-
 use self::{
     follow::Follow,
     gate::{Gate, Verdict},
@@ -46,8 +44,11 @@ async fn verdict(args: &TasksArgs) -> Result<Verdict, Error> {
     match mode {
         Mode::Once => {
             let report = poll.once().await?;
+            if let Some(said) = report.clock().note() {
+                note(format_args!("{said}"));
+            }
             show::result(&report, output)?;
-            let verdict = gate::verdict(&report, args.newer_than, Timestamp::now());
+            let verdict = gate::verdict(&report, args.newer_than, report.clock().now);
             if let (Verdict::NotRecent, Some(limit)) = (verdict, args.newer_than) {
                 note(format_args!("the newest backup is no success of the last {}", show::written(limit)));
             }

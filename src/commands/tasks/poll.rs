@@ -7,12 +7,13 @@ use jiff::Timestamp;
 
 use super::{
     credentials::Credentials,
-    report::{Builder, Report},
+    report::{Builder, Clock, Report},
 };
 use crate::cli::{CloudArgs, CredentialArgs};
 use crate::cloud::{
     client::{Client, ClientConfig},
     credentials::Credential,
+    fault::Program,
     other_type::OtherTypes,
     region::Endpoints,
     target::Target,
@@ -52,8 +53,8 @@ impl Poll {
     pub async fn once(&mut self) -> Result<Report, PollError> {
         let (client, target, credential) = self.ready().await?;
         let now = Timestamp::now();
-        match client.list_tasks(target, &credential, now).await {
-            Ok(answer) => Ok(self.reports.report(&answer, now)),
+        match client.list_dated_tasks(target, &credential, now).await {
+            Ok((answer, date)) => Ok(self.reports.report(&answer, Clock::new(now, Timestamp::now(), date))),
             Err(fault) => {
                 Err(self.types.explain(&self.client, &self.target, &credential, now, fault).await.into())
             }
@@ -68,6 +69,7 @@ pub fn client_config(cloud: &CloudArgs) -> Result<ClientConfig, Error> {
         ca_pem: cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?,
         proxy: cloud.proxy()?,
         endpoints: Endpoints::new(cloud.region_endpoint.iter().cloned())?,
+        program: Program::Command,
         ..ClientConfig::default()
     })
 }

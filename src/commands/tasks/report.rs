@@ -1,7 +1,7 @@
 //! An answer of the cloud as the fields of a resource's status. The operator's own record builds it, so that this
 //! command and the operator never disagree.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::api::{ClusterBackupWatchStatus, TaskStatus};
@@ -14,8 +14,11 @@ use crate::task::{is_backup, record::Record};
 /// The most tasks in a report: the highest `historyLimit` of a resource.
 const HISTORY: i32 = 50;
 
-/// The result of a poll. Scripts rely on its JSON form.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A smaller difference of the clocks is not worth a word: the flags that take an age are given in minutes and hours.
+const NOTED: SignedDuration = SignedDuration::from_mins(1);
+
+/// The result of a poll. Scripts rely on its JSON form. Reports that say the same are equal, whenever they were made.
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     region: String,
@@ -27,9 +30,57 @@ pub struct Report {
     /// `phase`, `progress`, `latestBackupTime`, `lastSuccess`, `lastFailure` and `tasks`, as in a resource's status.
     #[serde(flatten)]
     status: ClusterBackupWatchStatus,
+    #[serde(skip)]
+    clock: Clock,
+}
+
+/// The time of an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// By the cloud's clock where the answer has a `Date`, else by this host's: what ages are measured by.
+    pub now: Timestamp,
+    /// How far this host's clock is ahead of the cloud's.
+    ahead: SignedDuration,
+}
+
+impl Clock {
+    /// From the `Date` of an answer to a request that was sent and answered at these times of this host. The time on the
+    /// way is no difference of the clocks.
+    pub fn new(sent: Timestamp, answered: Timestamp, date: Option<Timestamp>) -> Self {
+        let Some(date) = date else { return Self { now: answered, ahead: SignedDuration::ZERO } };
+        Self { now: date, ahead: date.clamp(sent, answered.max(sent)).duration_since(date) }
+    }
+
+    /// The message on clocks that differ by more than a minute.
+    pub fn note(&self) -> Option<String> {
+        let Self { now, ahead } = self;
+        (ahead.abs() > NOTED).then(|| {
+            let minutes = ahead.abs().as_mins();
+            let side = if ahead.is_positive() { "ahead of" } else { "behind" };
+            format!(
+                "the clock of this host is {minutes} min {side} the cloud's, where it is {}: ages are measured by the cloud's",
+                super::table::seconds(*now)
+            )
+        })
+    }
+}
+
+impl PartialEq for Report {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |report: &Self| {
+            let Self { region, project_id, cluster_id, cluster_type, .. } = report.clone();
+            (region, project_id, cluster_id, cluster_type)
+        };
+        self.status == other.status && said(self) == said(other)
+    }
 }
 
 impl Report {
+    /// When the cloud answered.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// The cluster that was asked about.
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
@@ -64,8 +115,8 @@ impl Builder {
     }
 
     /// The report on an answer, which the next report starts from.
-    pub fn report(&mut self, answer: &Answer, now: Timestamp) -> Report {
-        self.known = Record::merge(&self.known, answer, HISTORY, now).status();
+    pub fn report(&mut self, answer: &Answer, clock: Clock) -> Report {
+        self.known = Record::merge(&self.known, answer, HISTORY, clock.now).status();
         let mut status = self.known.clone();
         for task in status.tasks.iter_mut().flatten() {
             // The time at which the operator saw a change means nothing here: this command has just started.
@@ -78,6 +129,7 @@ impl Builder {
             cluster_id: cluster_id.to_string(),
             cluster_type: *cluster_type,
             status,
+            clock,
         }
     }
 }
@@ -118,10 +170,40 @@ pub mod tests {
     }
 
     pub fn report(builder: &mut Builder, tasks: &[Task]) -> Report {
-        builder.report(
-            &Answer { tasks: tasks.to_vec(), ..Answer::default() },
-            Timestamp::from_second(100).unwrap(),
-        )
+        let now = Timestamp::from_second(100).unwrap();
+        builder.report(&Answer { tasks: tasks.to_vec(), ..Answer::default() }, Clock::new(now, now, None))
+    }
+
+    #[test]
+    fn ages_are_measured_by_the_clouds_clock_and_a_difference_above_a_minute_is_said() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let clock = |date: Option<i64>| Clock::new(at(1_000), at(1_010), date.map(at));
+        assert_eq!((clock(None).now, clock(None).note()), (at(1_010), None));
+        for (date, note) in [
+            (940, None),
+            (
+                939,
+                Some(
+                    "the clock of this host is 1 min ahead of the cloud's, where it is 1970-01-01T00:15:39Z",
+                ),
+            ),
+            (1_005, None),
+            (1_070, None),
+            (
+                8_230,
+                Some(
+                    "the clock of this host is 120 min behind the cloud's, where it is 1970-01-01T02:17:10Z",
+                ),
+            ),
+        ] {
+            let clock = clock(Some(date));
+            let told = clock.note();
+            assert_eq!(clock.now, at(date));
+            assert!(
+                told.is_some() == note.is_some() && told.iter().all(|told| told.starts_with(note.unwrap())),
+                "{told:?}"
+            );
+        }
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub const TIMEOUT: &str = "3s";
 /// 6 s; the rest is for a busy machine.
 const TOLD: Duration = Duration::from_secs(90);
 
+/// What the gateway says of a wrong clock, with the code of a wrong key.
+const EXPIRED: &str = "Incorrect IAM authentication information: signature expired, \
+                       signature time:20211217T064303Z,server time:20211217T065804Z";
+
 /// Every fault: a name for it, the reason of Ready, and what the simulator does.
 pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
     let error = |status, code| Fault::error(status, code, "no");
@@ -28,16 +32,20 @@ pub fn faults() -> Vec<(&'static str, &'static str, Fault)> {
         ("key", "AuthenticationFailed", error(401, "CCE.01401001")),
         ("truncated", "CloudUnavailable", FaultKind::Truncate {}.into()),
         ("unknown-401", "AuthenticationFailed", Fault::status(401)),
-        ("clock", "ClockSkew", error(401, "APIGW.0303")),
+        ("clock", "ClockSkew", Fault::error(401, "APIGW.0301", EXPIRED)),
+        ("rare-clock", "ClockSkew", error(401, "APIGW.0303")),
         ("permission", "PermissionDenied", error(403, "CCE.01403001")),
+        ("restricted", "PermissionDenied", error(403, "CCE.01403002")),
+        ("state", "CloudUnavailable", error(403, "CCE.01403004")),
         ("unknown-403", "PermissionDenied", Fault::body(403, "<html>")),
         ("cluster", "ClusterNotFound", error(404, "CCE.01404001")),
+        ("other-cluster", "ClusterNotFound", error(404, "CCE.03404001")),
         ("endpoint", "CloudUnavailable", error(404, "APIGW.0101")),
         ("reset", "CloudUnavailable", FaultKind::Reset {}.into()),
         ("unknown-404", "CloudUnavailable", Fault::body(404, "<html>")),
         ("gateway-limit", "Throttled", error(429, "APIGW.0308")),
         ("limit", "Throttled", error(429, "CCE.02429001")),
-        ("other-limit", "Throttled", error(429, "CCE.01429002")),
+        ("locked", "CloudUnavailable", error(429, "CCE.01429002")),
         ("unknown-429", "Throttled", Fault::status(429)),
         ("bad-request", "RequestRejected", error(400, "CCE.01400001")),
         ("conflict", "RequestRejected", error(409, "CCE.01409001")),
