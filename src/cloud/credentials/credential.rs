@@ -24,11 +24,9 @@ pub enum CredentialError {
     /// Nothing but white space.
     #[error("{0} is empty: give it a value, or leave it out where it is optional")]
     Empty(&'static str),
-    /// Something else than visible ASCII inside.
-    #[error(
-        "{0} holds spaces or characters that no key has: copy it again, as plain text without quotes around it"
-    )]
-    Unusable(&'static str),
+    /// Something inside that no key can have; the second field says what.
+    #[error("{0} holds {1}, which no key has: copy the value again, as one line of plain text")]
+    Unusable(&'static str, &'static str),
     /// Too long for what it should be.
     #[error("{0} is too long for what it should be: check that the right value was put there")]
     TooLong(&'static str),
@@ -102,18 +100,42 @@ impl fmt::Debug for Credential {
     }
 }
 
+/// What is left of a value that a person or a template has put somewhere: a Secret, a variable, a file. White space
+/// around it, and the mark that some editors put before a text, are trimmed everywhere alike.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
 fn value(name: &'static str, bytes: &[u8], max: usize) -> Result<SecretString, CredentialError> {
-    let bytes = bytes.trim_ascii();
-    if bytes.is_empty() {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| CredentialError::Unusable(name, "bytes that are no text"))
+        .map(trimmed)?;
+    if text.is_empty() {
         return Err(CredentialError::Empty(name));
     }
-    if bytes.len() > max {
+    if text.len() > max {
         return Err(CredentialError::TooLong(name));
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.bytes().all(|b| b.is_ascii_graphic()) => Ok(SecretString::from(text)),
-        _ => Err(CredentialError::Unusable(name)),
+    match text.chars().find_map(foreign) {
+        None => Ok(SecretString::from(text)),
+        Some(what) => Err(CredentialError::Unusable(name, what)),
     }
+}
+
+/// What a character is that no key and no token has. Keys are of letters and digits, tokens of Base64; what is certainly
+/// a slip of the hand is refused here, because a request that is signed with it counts against the key.
+fn foreign(c: char) -> Option<&'static str> {
+    Some(match c {
+        '\n' => "a line break",
+        '\r' => "a carriage return (CR, as in files from Windows)",
+        c if c.is_whitespace() => "white space",
+        '"' | '\'' | '`' | '‘' | '’' | '“' | '”' => "quotes",
+        c if c.is_control() => "a control character",
+        c if !c.is_ascii() => "a character that is not ASCII",
+        ',' | ';' => "a comma or semicolon, as in a line of a CSV file",
+        '<' | '>' | '{' | '}' | '$' => "a placeholder's brackets or $",
+        _ => return None,
+    })
 }
 
 /// A resolved credential: what signs a request, and an id.
@@ -139,7 +161,7 @@ mod tests {
 
     #[test]
     fn values_are_trimmed() {
-        let credential = Credential::new(" AK\n", "\tSK+/=\r\n", Some(" T ")).unwrap();
+        let credential = Credential::new(" AK\n", "\u{feff}\tSK+/=\r\n", Some("\u{3000}T\u{a0}")).unwrap();
         assert_eq!(credential.access_key(), "AK");
         assert_eq!(credential.secret_key(), "SK+/=");
         assert_eq!(credential.security_token(), Some("T"));
@@ -150,13 +172,33 @@ mod tests {
     fn a_bad_value_is_refused_by_the_name_of_its_key_and_never_shown() {
         use CredentialError::{Empty, TooLong, Unusable};
         let (long_key, long_token) = ("canary".repeat(400), "canary".repeat(4_000));
+        let spaces = "white space";
         for (ak, sk, token, error) in [
             ("", "sk", None, Empty("accessKey")),
             ("ak", " \n", None, Empty("secretKey")),
             ("ak", "sk", Some(""), Empty("securityToken")),
-            ("can ary", "sk", None, Unusable("accessKey")),
-            ("ak", "canary\u{e9}", None, Unusable("secretKey")),
-            ("ak", "sk", Some("canary\r\nX-Evil: 1"), Unusable("securityToken")),
+            ("can ary", "sk", None, Unusable("accessKey", spaces)),
+            ("can\u{a0}ary", "sk", None, Unusable("accessKey", spaces)),
+            ("ak", "canary\u{e9}", None, Unusable("secretKey", "a character that is not ASCII")),
+            ("ak", "\"canary\"", None, Unusable("secretKey", "quotes")),
+            ("'canary'", "sk", None, Unusable("accessKey", "quotes")),
+            ("“canary”", "sk", None, Unusable("accessKey", "quotes")),
+            ("ak", "canary\nsk", None, Unusable("secretKey", "a line break")),
+            ("ak", "sk", Some("canary\nX-Evil: 1"), Unusable("securityToken", "a line break")),
+            (
+                "ak",
+                "sk",
+                Some("can\rary"),
+                Unusable("securityToken", "a carriage return (CR, as in files from Windows)"),
+            ),
+            ("ak", "can\0ary", None, Unusable("secretKey", "a control character")),
+            (
+                "canary,sk",
+                "sk",
+                None,
+                Unusable("accessKey", "a comma or semicolon, as in a line of a CSV file"),
+            ),
+            ("ak", "<canary>", None, Unusable("secretKey", "a placeholder's brackets or $")),
             (&long_key, "sk", None, TooLong("accessKey")),
             ("ak", &long_key, None, TooLong("secretKey")),
             ("ak", "sk", Some(long_token.as_str()), TooLong("securityToken")),
@@ -165,7 +207,12 @@ mod tests {
             assert_eq!(refused, error);
             assert!(!format!("{refused} {refused:?}").contains("can"), "{refused}");
         }
-        assert!(matches!(Credential::from_bytes(b"a", b"\xff\xfe", None), Err(Unusable("secretKey"))));
+        let no_text = Credential::from_bytes(b"a", b"\xff\xfe", None);
+        assert!(matches!(no_text, Err(Unusable("secretKey", "bytes that are no text"))));
+        assert_eq!(
+            Unusable("secretKey", "quotes").to_string(),
+            "secretKey holds quotes, which no key has: copy the value again, as one line of plain text"
+        );
         assert!(Credential::new("a", "b", Some(&"t".repeat(MAX_TOKEN_BYTES))).is_ok());
     }
 

@@ -9,7 +9,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 use serde::Deserialize;
 
-use super::Fetched;
+use super::{Fetched, credential::trimmed};
 use crate::cloud::{
     credentials::Credential,
     fault::{Fault, FaultKind},
@@ -94,7 +94,7 @@ pub(super) fn token_file(path: &str, variable: &str) -> Result<SecretString, Fau
     };
     let mut token = String::new();
     let read = File::open(path).and_then(|file| file.take(MAX_TOKEN_FILE + 1).read_to_string(&mut token));
-    let trimmed = SecretString::from(token.trim());
+    let trimmed = SecretString::from(trimmed(&token));
     token.zeroize();
     match read {
         Err(error) => Err(invalid(&format!("cannot be read: {}", error.kind()))),

@@ -7,7 +7,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::ResourceExt;
 use zeroize::Zeroize;
 
-use super::{Credential, CredentialId, ResolvedCredential};
+use super::{Credential, CredentialId, ResolvedCredential, credential::trimmed};
 use crate::cloud::fault::{Fault, FaultKind};
 
 /// The credential that a Secret holds. Its id changes with every change of the Secret, and with its re-creation.
@@ -19,9 +19,10 @@ pub fn credential(mut secret: Secret) -> Result<ResolvedCredential, Fault> {
     ));
     let name = secret.name_any();
     let mut values = secret.data.take().unwrap_or_default();
-    let value = |key: &str| values.get(key).map(|ByteString(bytes)| bytes.trim_ascii()).unwrap_or_default();
+    let value = |key: &str| values.get(key).map(|ByteString(bytes)| bytes.as_slice()).unwrap_or_default();
     // A Secret that is made from a template may have an empty securityToken instead of none.
-    let token = Some(value("securityToken")).filter(|token| !token.is_empty());
+    let is_there = |token: &&[u8]| !std::str::from_utf8(token).is_ok_and(|text| trimmed(text).is_empty());
+    let token = Some(value("securityToken")).filter(is_there);
     let read = Credential::from_bytes(value("accessKey"), value("secretKey"), token);
     for ByteString(bytes) in values.values_mut() {
         bytes.zeroize();
