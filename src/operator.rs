@@ -48,9 +48,6 @@ pub enum Error {
     /// The flags `--region-endpoint` do not fit together.
     #[error("--region-endpoint: {0}")]
     Endpoint(#[from] EndpointError),
-    /// The file of `--ca-file` cannot be read.
-    #[error("cannot read the file of --ca-file: {0}")]
-    CaFile(#[source] std::io::Error),
     /// The client of the cloud cannot be built.
     #[error("cannot set up requests to the cloud: {0}")]
     Http(#[from] HttpError),
@@ -228,12 +225,11 @@ struct Seat {
 
 impl Parts {
     async fn new(args: &ControllerArgs, metrics: &Metrics) -> Result<Self, Error> {
-        let ca_pem = args.cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?;
         let endpoints = Endpoints::new(args.cloud.region_endpoint.iter().cloned())?;
         let proxy = args.cloud.proxy()?;
         let cloud = Client::new(ClientConfig {
             request_timeout: args.cloud.request_timeout,
-            ca_pem: ca_pem.clone(),
+            ca_file: args.cloud.ca_file.clone(),
             proxy: proxy.clone(),
             endpoints: endpoints.clone(),
             ..ClientConfig::default()
@@ -241,7 +237,7 @@ impl Parts {
         let source = SourceConfig {
             choice: args.operator_credentials,
             request_timeout: args.cloud.request_timeout,
-            ca_pem,
+            ca_file: args.cloud.ca_file.clone(),
             proxy,
             ..SourceConfig::default()
         };

@@ -20,7 +20,8 @@ pub struct CloudArgs {
     #[arg(long, env = "CBW_REGION_ENDPOINT", value_name = "REGION=URL", value_delimiter = ',')]
     pub region_endpoint: Vec<RegionEndpoint>,
 
-    /// Certificates (PEM) to trust besides the system's. There is no way to switch certificate checks off.
+    /// Certificates (PEM) to trust besides the system's; the file is read again when it changes. There is no way to switch
+    /// certificate checks off.
     #[arg(long, env = "CBW_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 

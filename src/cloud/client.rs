@@ -5,6 +5,7 @@
 //! retries are left to the caller.
 
 use std::hash::BuildHasher;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use reqwest::Method;
 
 use super::{
     Answer,
+    connections::{Connections, Settings},
     credentials::Credential,
     fault::{Fault, FaultKind, Program},
     http::{self, Body, Reply},
@@ -32,8 +34,8 @@ pub use super::http::HttpError;
 pub struct ClientConfig {
     /// For a whole call, from the connection to the last byte of the body.
     pub request_timeout: Duration,
-    /// PEM certificates to trust besides the system's.
-    pub ca_pem: Option<Vec<u8>>,
+    /// A file of PEM certificates to trust besides the system's. It is read again when it changes.
+    pub ca_file: Option<PathBuf>,
     /// The proxy on the way, if any.
     pub proxy: Option<Proxy>,
     /// The endpoints of the regions.
@@ -48,7 +50,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             request_timeout: Duration::from_secs(15),
-            ca_pem: None,
+            ca_file: None,
             proxy: None,
             endpoints: Endpoints::default(),
             user_agent: concat!("cce-backup-watch/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -60,7 +62,7 @@ impl Default for ClientConfig {
 /// Calls the snapshot-task API. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(super) http: reqwest::Client,
+    pub(super) connections: Connections,
     pub(super) endpoints: Endpoints,
     program: Program,
     skews: Arc<Skews>,
@@ -69,9 +71,9 @@ pub struct Client {
 impl Client {
     /// Needs a rustls crypto provider installed in the process.
     pub fn new(config: ClientConfig) -> Result<Self, HttpError> {
-        let http =
-            http::client(config.request_timeout, config.ca_pem.as_deref(), &config.user_agent, config.proxy)?;
-        Ok(Self { http, endpoints: config.endpoints, program: config.program, skews: Arc::default() })
+        let ClientConfig { request_timeout, ca_file, proxy, user_agent, .. } = config;
+        let connections = Connections::new(Settings { request_timeout, ca_file, proxy, user_agent })?;
+        Ok(Self { connections, endpoints: config.endpoints, program: config.program, skews: Arc::default() })
     }
 
     /// The snapshot tasks of a cluster. `now` dates the signature, which the cloud refuses if it is more than 15
@@ -123,7 +125,14 @@ impl Client {
     async fn ask(&self, target: &Target, credential: &Credential, now: Timestamp) -> Result<Reply, Fault> {
         let (base, path) = (self.endpoints.cce(&target.region), target.path());
         let project = &target.project_id;
-        let request = request::signed(&self.http, Method::GET, (&base, &path), project, credential, now)?;
+        let request = request::signed(
+            &self.connections.client(),
+            Method::GET,
+            (&base, &path),
+            project,
+            credential,
+            now,
+        )?;
         let whom = format!("the endpoint of region {}", target.region);
         http::exchange(request, &whom).await
     }

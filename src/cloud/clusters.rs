@@ -79,7 +79,14 @@ impl Client {
             ClusterType::Autopilot => "autopilot",
         };
         let (base, path) = (self.endpoints.cce(region), format!("/{api}/v3/projects/{project}/clusters"));
-        let request = request::signed(&self.http, Method::GET, (&base, &path), project, credential, now)?;
+        let request = request::signed(
+            &self.connections.client(),
+            Method::GET,
+            (&base, &path),
+            project,
+            credential,
+            now,
+        )?;
         let whom = format!("the endpoint of region {region}");
         let mut reply = http::exchange_within(request, &whom, MAX_BODY).await?;
         reply.redact(credential);

@@ -78,7 +78,11 @@ pub enum Program {
 
 impl Program {
     /// The words for the one or for the other.
-    pub(super) const fn either(self, operator: &'static str, command: &'static str) -> &'static str {
+    pub(in crate::cloud) const fn either(
+        self,
+        operator: &'static str,
+        command: &'static str,
+    ) -> &'static str {
         match self {
             Self::Operator => operator,
             Self::Command => command,

@@ -1,21 +1,20 @@
 //! One HTTP exchange that is bounded in time and in size and never leaves the host it was meant for.
 //!
-//! Redirects are not followed, only a proxy that a flag names is used, and certificate checks cannot be switched off.
-//! What an answer means is left to [`super::refusal`] and [`super::wire`].
+//! The client is that of [`super::connections`]: redirects are not followed, only a proxy that a flag names is used, and
+//! certificate checks cannot be switched off. What an answer means is left to [`super::refusal`] and [`super::wire`].
 
-use std::{error::Error as _, io, time::Duration};
+use std::io;
 
 use jiff::Timestamp;
 use reqwest::{
-    Certificate, RequestBuilder,
+    RequestBuilder,
     header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderValue},
-    redirect, tls,
 };
 
 use super::{
     credentials::Credential,
     fault::{Fault, FaultKind},
-    proxy::Proxy,
+    tls,
 };
 
 /// The most that is read of an answer, unless the caller allows more. A good one has a few kilobytes.
@@ -24,6 +23,9 @@ pub const MAX_BODY: usize = 1024 * 1024;
 /// Why no HTTP client could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
+    /// The file of the certificates to trust cannot be read.
+    #[error("cannot read the file of --ca-file: {0}")]
+    NoCaFile(#[source] io::Error),
     /// The certificates to trust are not PEM, or none.
     #[error("the CA file holds no PEM certificate: it needs at least one BEGIN CERTIFICATE block")]
     CaFile,
@@ -36,39 +38,6 @@ pub enum HttpError {
     /// The TLS set-up was refused, for example because there are no certificates to trust at all.
     #[error("the HTTP client cannot be set up: check the system's CA certificates and the CA file")]
     Setup(#[source] reqwest::Error),
-}
-
-/// Builds a client. `ca_pem` adds to the system's roots; without a proxy every host is reached directly, whatever the
-/// environment says.
-pub(super) fn client(
-    timeout: Duration,
-    ca_pem: Option<&[u8]>,
-    user_agent: &str,
-    proxy: Option<Proxy>,
-) -> Result<reqwest::Client, HttpError> {
-    // Without a provider, reqwest would panic when the client is built.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        return Err(HttpError::NoTlsProvider);
-    }
-    let mut builder = reqwest::Client::builder()
-        .timeout(timeout)
-        .user_agent(user_agent)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .no_proxy()
-        .http1_only()
-        .tls_version_min(tls::Version::TLS_1_2);
-    if let Some(proxy) = proxy {
-        builder = builder.proxy(proxy.into_inner());
-    }
-    if let Some(pem) = ca_pem {
-        let certificates = Certificate::from_pem_bundle(pem).map_err(|_| HttpError::CaFile)?;
-        if certificates.is_empty() {
-            return Err(HttpError::CaFile);
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(HttpError::Setup)
 }
 
 /// An answer, read to its end or to the size limit.
@@ -153,10 +122,8 @@ async fn read(response: &mut reqwest::Response, whom: &str, max: usize) -> Body 
 
 /// The fault names only the kind of a transport error: its text holds addresses and differs from attempt to attempt.
 fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
-    let message = if is_tls(error) {
-        format!(
-            "the certificate or TLS handshake of {whom} is refused: check its certificate, the host and --ca-file"
-        )
+    let message = if let Some(cause) = tls::cause(error) {
+        tls::told(cause, whom)
     } else if error.is_timeout() {
         format!("no whole answer from {whom} in time: check the network on the way, or allow more time")
     } else if error.is_connect() {
@@ -167,33 +134,4 @@ fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
         format!("the connection to {whom} broke off before the answer was whole")
     };
     Fault::new(FaultKind::CloudUnavailable, message)
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        next = match error.downcast_ref::<io::Error>() {
-            // A rustls error is wrapped in an io::Error, whose source() skips the wrapped error itself.
-            Some(error) => error.get_ref().map(|inner| -> &(dyn std::error::Error + 'static) { inner }),
-            None => error.source(),
-        };
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ca_file_without_a_certificate_is_refused() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-            let refused = client(Duration::from_secs(1), Some(pem.as_bytes()), "test", None);
-            assert!(matches!(refused, Err(HttpError::CaFile)), "{pem:?}");
-        }
-    }
 }

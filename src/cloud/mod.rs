@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod clusters;
+mod connections;
 pub mod credentials;
 mod error_body;
 pub mod fault;
@@ -24,6 +25,7 @@ pub mod start_backup;
 pub mod target;
 pub mod text;
 pub mod time;
+mod tls;
 pub mod wire;
 
 use jiff::Timestamp;

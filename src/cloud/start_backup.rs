@@ -42,8 +42,15 @@ impl Client {
     ) -> Result<String, StartError> {
         let (base, path) = (self.endpoints.cce(&target.region), target.snapshot_path());
         let project = &target.project_id;
-        let request = request::signed(&self.http, Method::POST, (&base, &path), project, credential, now)
-            .map_err(StartError::Refused)?;
+        let request = request::signed(
+            &self.connections.client(),
+            Method::POST,
+            (&base, &path),
+            project,
+            credential,
+            now,
+        )
+        .map_err(StartError::Refused)?;
         let whom = format!("the endpoint of region {}", target.region);
         // After a transport error the request may have arrived, and only its answer be lost.
         let mut reply = http::exchange(request, &whom).await.map_err(StartError::Unknown)?;
@@ -85,7 +92,7 @@ mod tests {
     use crate::cloud::{fault::Program, skew::Skews};
 
     fn started(reply: &Reply) -> Result<String, StartError> {
-        let (program, skews, now) = (Program::Command, &Skews::default());
+        let (program, skews, now) = (Program::Command, &Skews::default(), Timestamp::UNIX_EPOCH);
         super::started(reply, &Asked { call: Call::StartBackup, program, endpoint: "", now, skews })
     }
 

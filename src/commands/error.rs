@@ -39,9 +39,6 @@ pub enum Error {
     /// The flags `--region-endpoint` do not fit together.
     #[error("--region-endpoint: {0}")]
     Endpoint(#[from] EndpointError),
-    /// The file of `--ca-file` cannot be read.
-    #[error("cannot read the file of --ca-file: {0}")]
-    CaFile(#[source] io::Error),
     /// The client of the cloud cannot be built.
     #[error("cannot set up requests to the cloud: {0}")]
     Http(#[from] HttpError),
@@ -157,9 +154,8 @@ impl Error {
             Self::Operator(_) | Self::Status { .. } | Self::NoAnswer { .. } => BAD,
             Self::Usage(_)
             | Self::Endpoint(_)
-            | Self::CaFile(_)
             | Self::Template { .. }
-            | Self::Http(HttpError::CaFile | HttpError::Proxy) => USAGE,
+            | Self::Http(HttpError::NoCaFile(_) | HttpError::CaFile | HttpError::Proxy) => USAGE,
             Self::TimedOut { .. } => TIMED_OUT,
             Self::Signalled(signal) => SIGNALLED + signal,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => SIGNALLED + PIPE,
@@ -242,12 +238,10 @@ impl PollError {
     }
 }
 
-/// The message of a fault with the names of a command's flags, and with the id of the request, which a support case
-/// needs. A status has no such id, because it would change with every request.
+/// The message of a fault with the id of the request, which a support case needs. A status has no such id, because it
+/// would change with every request.
 pub fn told(fault: &Fault) -> String {
-    // The message was written for the operator and names its flags.
-    let message =
-        fault.message.replace("--operator-credentials", "--credentials").replace("the operator's ", "the ");
+    let message = fault.message.clone();
     let Some(id) = &fault.request_id else { return message };
     let place = match (fault.http_status, &fault.code) {
         (Some(status), Some(code)) => format!("(HTTP {status}, {code})"),
@@ -296,7 +290,7 @@ mod tests {
             ),
             (None, None, Some("r"), "no", "no (request r)"),
             (Some(401), Some("A.1"), None, "no (HTTP 401, A.1): do", "no (HTTP 401, A.1): do"),
-            (None, None, None, "see the operator's --operator-credentials", "see the --credentials"),
+            (None, None, None, "no", "no"),
         ] {
             assert_eq!(super::told(&fault(status, code, id, message)), told);
         }

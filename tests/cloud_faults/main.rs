@@ -20,7 +20,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use cases::Case;
-use server::{Act, Authority, Server, answer};
+use server::{Act, Authority, Holds, Server, answer};
 
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
@@ -47,7 +47,7 @@ fn client(urls: &[String], timeout: Duration, ca: Option<&Authority>) -> Client 
     let endpoints = urls.iter().enumerate().map(|(n, url)| format!("r{n}={url}").parse().unwrap());
     Client::new(ClientConfig {
         request_timeout: timeout,
-        ca_pem: ca.map(|ca| ca.pem.clone().into_bytes()),
+        ca_file: ca.map(Authority::ca_file),
         endpoints: Endpoints::new(endpoints).unwrap(),
         ..ClientConfig::default()
     })
@@ -154,22 +154,56 @@ async fn only_a_certificate_for_the_right_host_by_a_trusted_authority_is_accepte
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (ours, other) = (Authority::new(), Authority::new());
     let list = [Act::Send(answer(200, &[], r#"{"items":[]}"#))];
-    for (name, host, trusted, works) in [
-        ("right", "127.0.0.1", Some(&ours), true),
-        ("wrong host", "localhost", Some(&ours), false),
-        ("another authority is trusted", "127.0.0.1", Some(&other), false),
-        ("none of ours is trusted", "127.0.0.1", None, false),
+    for (certificate, trusted, refusal) in [
+        (ours.certificate("127.0.0.1"), Some(&ours), None),
+        (ours.certificate("localhost"), Some(&ours), Some("is for another name: it needs the host")),
+        (ours.certificate("127.0.0.1"), Some(&other), Some("an authority that is not trusted: give")),
+        (ours.certificate("127.0.0.1"), None, Some("an authority that is not trusted: give")),
+        (ours.as_server(), Some(&ours), Some("that of an authority (CA:TRUE), as `openssl req -x509` makes")),
+        (ours.certificate_that("127.0.0.1", Holds::NoMore), Some(&ours), Some("has expired: renew it")),
+        (ours.certificate_that("127.0.0.1", Holds::NotYet), Some(&ours), Some("is not valid yet: check")),
     ] {
-        let server = Server::tls(list.clone(), ours.certificate(host)).await;
+        let server = Server::tls(list.clone(), certificate).await;
         let url = format!("https://{}", server.address);
         let asked = ask(&client(&[url], PATIENT, trusted), "r0").await;
-        assert_eq!(asked.is_ok(), works, "{name}: {asked:?}");
-        assert_eq!(server.heads().len(), usize::from(works), "{name}");
-        if let Err(fault) = asked {
+        assert_eq!(asked.is_ok(), refusal.is_none(), "{refusal:?}: {asked:?}");
+        assert_eq!(server.heads().len(), usize::from(refusal.is_none()), "{refusal:?}");
+        if let (Err(fault), Some(refusal)) = (asked, refusal) {
             assert_eq!(fault.kind, FaultKind::CloudUnavailable);
-            assert!(fault.message.contains("certificate"), "{fault}");
+            let begin = "the certificate of the endpoint of region r0 ";
+            assert!(fault.message.starts_with(begin) && fault.message.contains(refusal), "{fault}");
         }
     }
+    let plain = Server::plain(list).await;
+    let fault = ask(&client(&[format!("https://{}", plain.address)], PATIENT, None), "r0").await.unwrap_err();
+    assert!(fault.message.starts_with("there is no TLS connection to the endpoint of region r0"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_renewed_ca_file_is_read_again_and_a_broken_one_changes_nothing() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (old, new) = (Authority::new(), Authority::new());
+    let list = [Act::Send(answer(200, &[], r#"{"items":[]}"#))];
+    let servers = [
+        Server::tls(list.clone(), old.certificate("127.0.0.1")).await,
+        Server::tls(list, new.certificate("127.0.0.1")).await,
+    ];
+    let client =
+        client(&servers.each_ref().map(|server| format!("https://{}", server.address)), PATIENT, Some(&old));
+    let accepted = async || [ask(&client, "r0").await.is_ok(), ask(&client, "r1").await.is_ok()];
+    assert_eq!(accepted().await, [true, false]);
+    // As a ConfigMap does it: another file takes the place of the old one.
+    let replace = |text: &str| {
+        let beside = old.ca_file().with_extension("new");
+        std::fs::write(&beside, text).unwrap();
+        std::fs::rename(&beside, old.ca_file()).unwrap();
+    };
+    replace("no certificate");
+    assert_eq!(accepted().await, [true, false]);
+    std::fs::remove_file(old.ca_file()).unwrap();
+    assert_eq!(accepted().await, [true, false]);
+    replace(&new.pem);
+    assert_eq!(accepted().await, [false, true], "what is no longer in the file is no longer trusted");
 }
 
 #[tokio::test]

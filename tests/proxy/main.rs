@@ -92,7 +92,7 @@ async fn ask(endpoint: &str, authority: Option<&Authority>, proxy: Option<Proxy>
     captured_log::so_far();
     let client = Client::new(ClientConfig {
         request_timeout: Duration::from_secs(20),
-        ca_pem: authority.map(|authority| authority.pem.clone().into_bytes()),
+        ca_file: authority.map(Authority::ca_file),
         endpoints: Endpoints::new([format!("r0={endpoint}").parse().unwrap()]).unwrap(),
         proxy,
         ..ClientConfig::default()

@@ -1,6 +1,6 @@
 //! One poll: each exit code of the contract, and what is said.
 
-use cce_simulator::{Fault, Item, task::ROLLBACK};
+use cce_simulator::{Counts, Fault, Item, task::ROLLBACK};
 use jiff::SignedDuration;
 
 use super::*;
@@ -173,4 +173,37 @@ async fn without_a_credential_nothing_is_asked() {
     let ran = run(command.env("HUAWEICLOUD_SDK_AK", "two words"));
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert_eq!(simulator.total().accepted + simulator.total().refused, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_can_be_no_key_is_never_signed_with_and_space_around_one_does_no_harm() {
+    let simulator = simulator().await;
+    simulator.set_tasks(CLUSTER, []);
+    for (before, after, said) in [
+        ("\"", "\"", "secretKey holds quotes, which no key has"),
+        ("", "\nx", "secretKey holds a line break"),
+        ("x\r", "", "secretKey holds a carriage return"),
+        ("备", "", "secretKey holds a character that is not ASCII"),
+        ("AK,", "", "secretKey holds a comma"),
+    ] {
+        let ran =
+            run(tasks(&simulator, &[]).env("HUAWEICLOUD_SDK_SK", format!("{before}{SECRET_KEY}{after}")));
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert!(ran.stderr.contains(said) && !ran.stderr.contains(SECRET_KEY), "{said}: {}", ran.stderr);
+    }
+    assert_eq!(simulator.total(), Counts::default(), "nothing was asked");
+    let around = format!("\u{feff} {SECRET_KEY}\u{3000}\r\n");
+    let ran = run(tasks(&simulator, &[]).env("HUAWEICLOUD_SDK_SK", around));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_certificate_is_one_plain_line() {
+    let simulator = simulator().await;
+    let tls = Tls::start(&simulator).await;
+    let ran = run(&mut on_cluster("tasks", &tls.url(), &[]));
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let said = "error: the certificate of the endpoint of region cn-north-4 is issued by an authority that is not trusted: \
+                give the certificate of that authority with --ca-file\n";
+    assert_eq!(ran.stderr, said);
 }

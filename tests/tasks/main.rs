@@ -13,4 +13,4 @@ mod terminal;
 mod wait;
 mod watch;
 
-use command::*;
+use command::{tls::Tls, *};

@@ -95,7 +95,7 @@ async fn the_key_is_the_secrets_alone() {
     simulator.set_tasks(CLUSTER, [task("a", "Success", 0)]);
     kubernetes.holds(&[
         ("accessKey", &format!("{ACCESS_KEY}\n")),
-        ("secretKey", SECRET_KEY),
+        ("secretKey", &format!("\u{feff} {SECRET_KEY}\r\n")),
         ("securityToken", ""),
     ]);
     let ran = run(&mut kubernetes.tasks(&simulator, &[]));
@@ -110,6 +110,15 @@ async fn a_secret_that_cannot_be_used_ends_with_3_and_says_why() {
     let ran = run(&mut kubernetes.tasks(&simulator, &[]));
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.stderr.contains("the Secret huawei cannot be used: secretKey is empty"), "{}", ran.stderr);
+
+    kubernetes.holds(&[("accessKey", ACCESS_KEY), ("secretKey", &format!("'{SECRET_KEY}'"))]);
+    let ran = run(&mut kubernetes.tasks(&simulator, &[]));
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(
+        ran.stderr.contains("the Secret huawei cannot be used: secretKey holds quotes"),
+        "{}",
+        ran.stderr
+    );
 
     for ((code, body), said) in [
         (

@@ -25,15 +25,13 @@ pub(super) fn fetch(environment: &Environment) -> Result<Fetched, Fault> {
     let is_used =
         |(ak, sk, _): &&(&str, &str, _)| environment.get(ak).is_some() || environment.get(sk).is_some();
     let (ak, sk, token) = FAMILIES.iter().find(is_used).unwrap_or(&FAMILIES[0]);
-    let what = "holds a part of the operator's own credential, and all parts are needed";
+    let what = "holds a part of the credential, and all parts are needed";
     let credential = Credential::new(
         &environment.need(ak, what)?,
         &environment.need(sk, what)?,
         token.and_then(|token| environment.get(token)).as_deref(),
     )
-    .map_err(|error| {
-        Fault::new(FaultKind::SecretInvalid, format!("in the operator's environment, {error}"))
-    })?;
+    .map_err(|error| Fault::new(FaultKind::SecretInvalid, format!("in the environment, {error}")))?;
     Ok(Fetched { credential, expires: None })
 }
 
@@ -78,10 +76,7 @@ mod tests {
             (vec![("HUAWEICLOUD_SDK_SK", "canary")], "HUAWEICLOUD_SDK_AK is not set"),
             (vec![("CLOUD_SDK_AK", "canary")], "CLOUD_SDK_SK is not set"),
             ([&page[..], &[("HUAWEICLOUD_SDK_AK", "canary")]].concat(), "HUAWEICLOUD_SDK_SK is not set"),
-            (
-                vec![("CLOUD_SDK_AK", "can ary"), ("CLOUD_SDK_SK", "x")],
-                "in the operator's environment, accessKey",
-            ),
+            (vec![("CLOUD_SDK_AK", "can ary"), ("CLOUD_SDK_SK", "x")], "in the environment, accessKey"),
         ] {
             let environment = of(&variables);
             assert!(is_set_up(&environment));

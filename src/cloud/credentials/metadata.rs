@@ -9,7 +9,7 @@ use super::{
     issued::{read, sensitive, successful},
 };
 use crate::cloud::{
-    fault::Fault,
+    fault::{Fault, Program},
     http::{Reply, exchange},
 };
 
@@ -18,27 +18,29 @@ pub(super) const URL: &str = "http://169.254.169.254";
 /// On another platform nobody answers at all, and waiting longer would not change that.
 const TIMEOUT: Duration = Duration::from_secs(3);
 const WHOM: &str = "the metadata service";
-const ADVICE: &str = "give the node an agency, or choose another source with --operator-credentials";
+const OPERATOR: &str = "give the node an agency, or choose another source with --operator-credentials";
+const COMMAND: &str = "give the node an agency, or choose another source with --credentials";
 
-pub(super) async fn fetch(http: &reqwest::Client, base: &str) -> Result<Fetched, Fault> {
-    let mut reply = security_key(http, base).await?;
+pub(super) async fn fetch(http: &reqwest::Client, base: &str, program: Program) -> Result<Fetched, Fault> {
+    let advice = program.either(OPERATOR, COMMAND);
+    let mut reply = security_key(http, base, advice).await?;
     // The metadata token may have expired between its request and this one.
     if reply.status == 401 {
-        reply = security_key(http, base).await?;
+        reply = security_key(http, base, advice).await?;
     }
-    read(reply, WHOM, ADVICE)
+    read(reply, WHOM, advice)
 }
 
-async fn security_key(http: &reqwest::Client, base: &str) -> Result<Reply, Fault> {
+async fn security_key(http: &reqwest::Client, base: &str, advice: &str) -> Result<Reply, Fault> {
     let mut request = http.get(format!("{base}/openstack/latest/securitykey")).timeout(TIMEOUT);
-    if let Some(token) = token(http, base).await? {
+    if let Some(token) = token(http, base, advice).await? {
         request = request.header("x-metadata-token", token);
     }
     exchange(request, WHOM).await
 }
 
 /// The token that newer metadata services ask for; `None` from older ones, which have no tokens.
-async fn token(http: &reqwest::Client, base: &str) -> Result<Option<HeaderValue>, Fault> {
+async fn token(http: &reqwest::Client, base: &str, advice: &str) -> Result<Option<HeaderValue>, Fault> {
     let request = http
         .put(format!("{base}/meta-data/latest/api/token"))
         .header("x-metadata-token-ttl-seconds", "21600")
@@ -47,6 +49,6 @@ async fn token(http: &reqwest::Client, base: &str) -> Result<Option<HeaderValue>
     if matches!(reply.status, 404 | 405 | 503) {
         return Ok(None);
     }
-    let body = successful(reply, WHOM, ADVICE)?;
+    let body = successful(reply, WHOM, advice)?;
     sensitive(String::from_utf8_lossy(&body).trim(), WHOM).map(Some)
 }

@@ -15,13 +15,14 @@ mod pod_identity;
 mod renew;
 pub mod secret;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
-    fault::{Fault, FaultKind},
-    http::{self, HttpError},
+    connections::{Connections, Settings},
+    fault::{Fault, FaultKind, Program},
+    http::HttpError,
     proxy::Proxy,
     region::GLOBAL_IAM,
 };
@@ -65,7 +66,7 @@ impl Environment {
     }
 
     fn get(&self, name: &str) -> Option<String> {
-        (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        (self.0)(name).map(|value| credential::trimmed(&value).to_owned()).filter(|value| !value.is_empty())
     }
 
     /// A variable that a source cannot do without.
@@ -90,14 +91,16 @@ pub struct SourceConfig {
     pub environment: Environment,
     /// For one request to IAM or to the pod identity agent; the metadata service has 3 s.
     pub request_timeout: Duration,
-    /// PEM certificates to trust besides the system's.
-    pub ca_pem: Option<Vec<u8>>,
+    /// A file of PEM certificates to trust besides the system's. It is read again when it changes.
+    pub ca_file: Option<PathBuf>,
     /// The proxy for requests to IAM, if any.
     pub proxy: Option<Proxy>,
     /// IAM's base URL, unless `HUAWEICLOUD_SDK_IAM_ENDPOINT` names another; [`OperatorIdentities`] uses a region's own.
     pub iam: String,
     /// Sent with each request.
     pub user_agent: String,
+    /// Who asks, for the advice in messages.
+    pub program: Program,
 }
 
 impl Default for SourceConfig {
@@ -107,10 +110,11 @@ impl Default for SourceConfig {
             choice: OperatorCredentials::Auto,
             environment: Environment::of_process(),
             request_timeout: client.request_timeout,
-            ca_pem: None,
+            ca_file: None,
             proxy: None,
             iam: GLOBAL_IAM.to_owned(),
             user_agent: client.user_agent,
+            program: client.program,
         }
     }
 }
@@ -120,7 +124,8 @@ impl Default for SourceConfig {
 pub struct OperatorIdentity {
     choice: OperatorCredentials,
     environment: Environment,
-    http: reqwest::Client,
+    program: Program,
+    connections: Connections,
     iam: String,
     metadata: String,
     renewing: Renewing,
@@ -134,13 +139,10 @@ impl OperatorIdentity {
 
     /// The same with another address of the metadata service, for tests: the real one is fixed by the platform.
     pub fn with_metadata_url(config: SourceConfig, metadata: &str) -> Result<Self, HttpError> {
+        let SourceConfig { request_timeout, ca_file, proxy, user_agent, .. } = config;
         Ok(Self {
-            http: http::client(
-                config.request_timeout,
-                config.ca_pem.as_deref(),
-                &config.user_agent,
-                config.proxy,
-            )?,
+            connections: Connections::new(Settings { request_timeout, ca_file, proxy, user_agent })?,
+            program: config.program,
             choice: config.choice,
             environment: config.environment,
             iam: config.iam,
@@ -165,9 +167,10 @@ impl OperatorIdentity {
     /// The same identity at another IAM.
     fn at(&self, iam: &str) -> Self {
         Self {
+            program: self.program,
             choice: self.choice,
             environment: self.environment.clone(),
-            http: self.http.clone(),
+            connections: self.connections.clone(),
             iam: iam.to_owned(),
             metadata: self.metadata.clone(),
             renewing: Renewing::at(iam),
@@ -195,12 +198,13 @@ impl OperatorIdentity {
     }
 
     async fn fetch(&self) -> Result<Fetched, Fault> {
+        let http = &self.connections.client();
         match self.choice {
-            OperatorCredentials::Auto => self.fetch_first().await,
+            OperatorCredentials::Auto => self.fetch_first(http).await,
             OperatorCredentials::Environment => environment::fetch(&self.environment),
-            OperatorCredentials::PodIdentity => pod_identity::fetch(&self.http, &self.environment).await,
-            OperatorCredentials::Oidc => oidc::fetch(&self.http, &self.environment, &self.iam).await,
-            OperatorCredentials::Metadata => metadata::fetch(&self.http, &self.metadata).await,
+            OperatorCredentials::PodIdentity => pod_identity::fetch(http, &self.environment).await,
+            OperatorCredentials::Oidc => oidc::fetch(http, &self.environment, &self.iam).await,
+            OperatorCredentials::Metadata => metadata::fetch(http, &self.metadata, self.program).await,
             OperatorCredentials::None => Err(Fault::new(
                 FaultKind::CredentialsNotAllowed,
                 "the operator has no credential of its own: name a Secret in spec.credentials.secretRef",
@@ -208,18 +212,18 @@ impl OperatorIdentity {
         }
     }
 
-    async fn fetch_first(&self) -> Result<Fetched, Fault> {
+    async fn fetch_first(&self, http: &reqwest::Client) -> Result<Fetched, Fault> {
         if environment::is_set_up(&self.environment) {
             environment::fetch(&self.environment)
         } else if pod_identity::is_set_up(&self.environment) {
-            pod_identity::fetch(&self.http, &self.environment).await
+            pod_identity::fetch(http, &self.environment).await
         } else if oidc::is_set_up(&self.environment) {
-            oidc::fetch(&self.http, &self.environment, &self.iam).await
+            oidc::fetch(http, &self.environment, &self.iam).await
         } else {
-            metadata::fetch(&self.http, &self.metadata).await.map_err(|fault| Fault {
+            metadata::fetch(http, &self.metadata, self.program).await.map_err(|fault| Fault {
                 message: Fault::new(
                     fault.kind,
-                    format!("no credential is set in the operator's environment, and {fault}"),
+                    format!("no credential is set in the environment, and {fault}"),
                 )
                 .message,
                 ..fault

@@ -35,6 +35,6 @@ pub(super) async fn fetch(http: &reqwest::Client, environment: &Environment) -> 
         .header(AUTHORIZATION, sensitive(token.expose_secret(), WHOM)?)
         .header(CONTENT_TYPE, "application/json")
         .body("{}");
-    let advice = "check the pod identity association of the operator's ServiceAccount and its agency";
+    let advice = "check the pod identity association of this pod's ServiceAccount and its agency";
     read(exchange(request, WHOM).await?, WHOM, advice)
 }

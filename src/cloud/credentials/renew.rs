@@ -131,8 +131,7 @@ impl State {
     }
 
     fn take(&mut self, fetched: Result<Fetched, Fault>, now: Timestamp) -> Result<ResolvedCredential, Fault> {
-        let expired =
-            "the operator's temporary credential has expired before its first use: check this host's clock";
+        let expired = "the temporary credential has expired before its first use: check this host's clock";
         match fetched {
             Ok(fetched) if fetched.expires.is_some_and(|end| end <= now) => {
                 self.keep(Fault::new(FaultKind::CloudUnavailable, expired), now)

@@ -44,10 +44,11 @@ impl Credentials {
         let config = SourceConfig {
             choice: args.credentials.into(),
             request_timeout: http.request_timeout,
-            ca_pem: http.ca_pem.clone(),
+            ca_file: http.ca_file.clone(),
             proxy: http.proxy.clone(),
             iam: http.endpoints.iam(region),
             user_agent: http.user_agent.clone(),
+            program: http.program,
             ..SourceConfig::default()
         };
         let identity = OperatorIdentity::new(config)?;

@@ -62,11 +62,11 @@ impl Poll {
     }
 }
 
-/// The configuration of the cloud client that the flags give. Reads the file of `--ca-file`.
+/// The configuration of the cloud client that the flags give.
 pub fn client_config(cloud: &CloudArgs) -> Result<ClientConfig, Error> {
     Ok(ClientConfig {
         request_timeout: cloud.request_timeout,
-        ca_pem: cloud.ca_file.as_ref().map(std::fs::read).transpose().map_err(Error::CaFile)?,
+        ca_file: cloud.ca_file.clone(),
         proxy: cloud.proxy()?,
         endpoints: Endpoints::new(cloud.region_endpoint.iter().cloned())?,
         program: Program::Command,
