@@ -19,11 +19,13 @@ use crate::clock::Clock;
 use crate::cloud::{
     client::{Client, ClientConfig, HttpError},
     credentials::{self, SourceConfig},
-    other_type::OtherTypes,
     region::{EndpointError, Endpoints},
 };
 use crate::controller::{
-    self, RECONCILES, Scope, Stores, context::Context, drain::Ring, retry::Retries, trigger::Triggers,
+    context::Context,
+    memory::Memory,
+    shard::Ring,
+    streams::{self, RECONCILES, Scope, Stores},
 };
 use crate::kubernetes::{
     self,
@@ -102,7 +104,7 @@ async fn elected(args: &ControllerArgs, parts: &Parts, health: &Health, stop: Si
     };
     let namespace = args.lease_namespace.as_deref().unwrap_or(client.default_namespace());
     let instance = &parts.context.instance;
-    let claim = match &parts.context.ring {
+    let claim = match &parts.ring {
         Some(ring) => {
             Claim { name: instance.clone(), identity: instance.clone(), labels: ring.lease_labels() }
         }
@@ -138,14 +140,17 @@ async fn work(
     // Each namespace has a controller of its own, so one that is named twice would be reconciled twice.
     namespaces.sort_unstable();
     namespaces.dedup();
-    let assigned = parts.context.ring.as_ref().map(Ring::selector);
+    let assigned = parts.ring.as_deref().map(Ring::selector);
     let selectors: Vec<_> = args.watch_label_selector.clone().into_iter().chain(assigned).collect();
     let scope = Scope {
         client: parts.streams.clone(),
-        namespaces,
         labels: (!selectors.is_empty()).then(|| selectors.join(",")),
+        streams_lists: kubernetes::streams_lists(&parts.streams, namespaces.first().map(String::as_str))
+            .await,
+        ring: parts.ring.clone(),
+        namespaces,
     };
-    let (stores, controllers, wake) = controller::run(&parts.context, &scope, &lead, &stop);
+    let (stores, controllers, wake) = streams::run(&parts.context, &scope, &lead, &stop);
     let polling = lead.then(|()| poll(parts, health, stores.clone(), wake));
     tokio::select! {
         ended = until_stopped(controllers, stop.clone()) => ended,
@@ -213,6 +218,8 @@ struct Parts {
     world: Arc<Outside>,
     /// The client of the watch streams.
     streams: kube::Client,
+    /// This process as a shard, if it is one.
+    ring: Option<Arc<Ring>>,
     /// There if this process works only while it holds a Lease.
     seat: Option<Seat>,
 }
@@ -244,7 +251,7 @@ impl Parts {
         let identities = credentials::OperatorIdentities::new(source, endpoints.clone())?;
         let host = host();
         let name = host.as_deref().unwrap_or_default();
-        let ring = args.shard(name).map_err(|_| Error::HostName(name.to_owned()))?;
+        let ring = args.shard(name).map_err(|_| Error::HostName(name.to_owned()))?.map(Arc::new);
         let (client, seat) = if args.leader_elect || ring.is_some() {
             let fence = Arc::new(Fence::default());
             let clients = kubernetes::fenced(fence.clone()).await?;
@@ -262,28 +269,20 @@ impl Parts {
             hasher: hasher.clone(),
         };
         let poller = Poller::new(config, clock);
-        let world = Outside {
-            cloud,
-            kube: client.clone(),
-            identities,
-            types: OtherTypes::default(),
-            hasher,
-            metrics: metrics.clone(),
-        };
+        let world = Outside { cloud, kube: client.clone(), identities, hasher, metrics: metrics.clone() };
         let context = Context {
             api_server: client,
             instance: host.unwrap_or_else(|| crate::api::CONTROLLER.to_owned()),
             poller,
-            ring,
             served: args.operator_credentials_namespace.clone(),
-            retries: Retries::default(),
-            triggers: Triggers::default(),
+            labels: ring.as_deref().map(Ring::labels).map(Vec::from).unwrap_or_default(),
+            memory: Memory::default(),
             slots: Semaphore::new(usize::from(RECONCILES)),
             metrics: metrics.clone(),
             clock,
         };
         let streams = kubernetes::streams().await?;
-        Ok(Self { context: Arc::new(context), world: Arc::new(world), streams, seat })
+        Ok(Self { context: Arc::new(context), world: Arc::new(world), streams, ring, seat })
     }
 }
 

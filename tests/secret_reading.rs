@@ -11,7 +11,7 @@ use axum::{Router, http::StatusCode};
 use cce_backup_watch::{
     cloud::{credentials::CredentialId, fault::FaultKind},
     kubernetes::ApiServer,
-    poll::{Resolution, secret},
+    poll::{Resolution, world},
 };
 use kube::{Client, Config};
 use serde_json::json;
@@ -78,7 +78,7 @@ async fn read(
     body: String,
 ) -> Result<CredentialId, Option<FaultKind>> {
     *kubernetes.answer.lock().unwrap() = (status, body);
-    match secret::resolve(&kubernetes.client, "platform", "huawei").await {
+    match world::read_secret(&kubernetes.client, "platform", "huawei").await {
         Resolution::Resolved(read) => Ok(read.id),
         Resolution::Missing(fault) | Resolution::Doubtful(fault) => Err(Some(fault.kind)),
         Resolution::Unknown => Err(None),

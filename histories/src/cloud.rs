@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cce_backup_watch::cloud::{
+    client::News,
     fault::{Fault, FaultKind},
     refusal, wire,
 };
@@ -22,6 +23,9 @@ use crate::{
 
 /// How long the operator waits for an answer of the cloud.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
+/// The body of a 404 that says that there is no such cluster, and of a 429 that is of one cluster alone.
+const NOT_FOUND: &[u8] = br#"{"errorCode":"CCE.01404001","errorMessage":"Resource not found."}"#;
+const BUSY: &[u8] = br#"{"errorCode":"CCE.01429002","errorMessage":"Resource locked by other requests"}"#;
 /// How many of the newest tasks are never dropped from a list.
 const KEPT: usize = 3;
 
@@ -107,6 +111,11 @@ impl Cluster {
     }
 }
 
+/// The number of a key of the script, from one of the access keys that it had.
+pub fn key_number(access_key: &str) -> Option<usize> {
+    access_key.strip_prefix("ak")?.split('-').next()?.parse().ok()
+}
+
 /// The version number that a `latestBackupTime` carries.
 pub fn version(latest: Timestamp) -> usize {
     usize::try_from(latest.as_second()).unwrap_or_default()
@@ -136,16 +145,34 @@ impl Cloud {
         }
     }
 
-    /// The first active fault that affects a cluster, its account or its endpoint.
-    pub fn trouble(&self, cluster: usize) -> Option<CloudTrouble> {
+    /// The first active fault that affects a cluster, its account, its endpoint, or the key in its account; a slow answer
+    /// comes last.
+    pub fn trouble(&self, cluster: usize, key: &str) -> Option<CloudTrouble> {
+        let is_slow = |trouble: &&CloudTrouble| matches!(trouble, CloudTrouble::Slow(_));
+        let mut all = self.troubles_of(cluster, key);
+        let worst = all.clone().find(|trouble| !is_slow(trouble));
+        worst.or_else(|| all.find(is_slow)).copied()
+    }
+
+    fn slowness(&self, cluster: usize, key: &str) -> Duration {
+        let seconds = self.troubles_of(cluster, key).filter_map(|trouble| match trouble {
+            CloudTrouble::Slow(seconds) => Some(*seconds),
+            _ => None,
+        });
+        Duration::from_secs(seconds.max().unwrap_or_default())
+    }
+
+    fn troubles_of(&self, cluster: usize, key: &str) -> impl Iterator<Item = &CloudTrouble> + Clone {
         let account = self.clusters[cluster].account;
         let region = self.accounts[account];
-        let of = |level: Level| match level {
+        let key = key_number(key);
+        let of = move |level: Level| match level {
             Level::Endpoint(troubled) => troubled == region,
             Level::Account(troubled) => troubled == account,
             Level::Cluster(troubled) => troubled == cluster,
+            Level::Key(in_account, troubled) => in_account == account && key == Some(troubled),
         };
-        self.troubles.iter().find(|(level, _)| of(*level)).map(|(_, trouble)| *trouble)
+        self.troubles.iter().filter(move |(level, _)| of(*level)).map(|(_, trouble)| trouble)
     }
 
     /// The answer to a request that arrives now, with the delay that a fault adds to the network latency.
@@ -156,27 +183,34 @@ impl Cloud {
         known: Option<u64>,
         hash: impl Fn(&[u8]) -> u64,
     ) -> Reply {
-        match self.trouble(cluster) {
+        match self.trouble(cluster, key) {
             Some(CloudTrouble::Hang) => Reply::silent(TIMEOUT, "no answer within 15 s"),
             Some(CloudTrouble::Refuse) => Reply::silent(Duration::ZERO, "cannot connect"),
-            Some(CloudTrouble::Throttle(after)) => Reply::status(429, after),
-            Some(CloudTrouble::Status(status)) => Reply::status(status, None),
-            _ if !self.keys.contains(key) => Reply::status(401, None),
+            Some(CloudTrouble::Throttle(after)) => Reply::status(429, after.map(Duration::from_secs), b""),
+            Some(CloudTrouble::Status(404)) => Reply::status(404, None, NOT_FOUND),
+            Some(CloudTrouble::Status(status)) => Reply::status(status, None, b""),
+            Some(CloudTrouble::StatusAfter(status, after)) => {
+                Reply::status(status, Some(Duration::from_millis(after)), b"")
+            }
+            Some(CloudTrouble::Busy) => Reply::status(429, None, BUSY),
+            _ if !self.keys.contains(key) => Reply::status(401, None, b""),
             Some(CloudTrouble::Garbage) => {
                 let error = wire::decode(b"<html>").expect_err("it is no list");
                 let fault = Fault::new(FaultKind::InvalidResponse, error.to_string());
-                Reply::now(Fetched::Fault(Fault { http_status: Some(200), ..fault }))
+                Reply::now(Err(Fault { http_status: Some(200), ..fault }))
             }
-            None => {
+            None | Some(CloudTrouble::Slow(_)) => {
+                let after = self.slowness(cluster, key);
                 let body = &self.clusters[cluster].body;
                 let hash = hash(body);
                 if known == Some(hash) {
-                    return Reply::now(Fetched::Unchanged);
+                    return Reply { after, fetched: Ok(News::Unchanged) };
                 }
-                Reply::now(match wire::decode(body) {
-                    Ok(answer) => Fetched::Answer(answer, hash),
-                    Err(error) => Fetched::Fault(Fault::new(FaultKind::InvalidResponse, error.to_string())),
-                })
+                let fetched = match wire::decode(body) {
+                    Ok(answer) => Ok(News::Answer(answer, hash)),
+                    Err(error) => Err(Fault::new(FaultKind::InvalidResponse, error.to_string())),
+                };
+                Reply { after, fetched }
             }
         }
     }
@@ -197,15 +231,17 @@ impl Reply {
     }
 
     fn silent(after: Duration, message: &str) -> Self {
-        Self { after, fetched: Fetched::Fault(Fault::new(FaultKind::CloudUnavailable, message)) }
+        Self { after, fetched: Err(Fault::new(FaultKind::CloudUnavailable, message)) }
     }
 
-    fn status(status: u16, retry_after: Option<u64>) -> Self {
+    fn status(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
         let mut headers = HeaderMap::new();
-        if let Some(seconds) = retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        // The live service writes decimals.
+        let written = retry_after.map(|wait| HeaderValue::from_str(&wait.as_secs_f64().to_string()));
+        if let Some(Ok(written)) = written {
+            headers.insert(RETRY_AFTER, written);
         }
-        Self::now(Fetched::Fault(refusal::fault(status, &headers, b"", time::wall(time::now()))))
+        Self::now(Err(refusal::fault(status, &headers, body, time::wall(time::now()))))
     }
 }
 

@@ -11,9 +11,12 @@ use std::time::Duration;
 
 use cce_backup_watch::api::Guarded;
 use cce_backup_watch::cloud::region::Endpoints;
-use cce_backup_watch::controller::{self, context::Context, reconcile, retry::Retries, trigger::Triggers};
+use cce_backup_watch::controller::{
+    context::Context, error::Error, memory::Memory, object, reconcile, streams,
+};
 use cce_backup_watch::poll::{
-    Effect, Request, Resolution, Source, WatchKey, account::Limit, driver::Poller, engine::Config, secret,
+    Effect, Request, Resolution, Source, SourceId, WatchKey, account::Limit, driver::Poller, engine::Config,
+    world,
 };
 use cce_backup_watch::serve::metrics::Metrics;
 use futures::{FutureExt, future::BoxFuture};
@@ -29,7 +32,7 @@ use crate::{
 pub const CONCURRENCY: usize = 16;
 
 /// A reconcile that awaits the API server.
-type Reconcile = BoxFuture<'static, Result<Option<Duration>, reconcile::Error>>;
+type Reconcile = BoxFuture<'static, Result<Option<Duration>, Error>>;
 
 /// A process of the operator.
 pub struct Process {
@@ -44,7 +47,7 @@ pub struct Process {
     /// When each resource is to be reconciled next.
     due: BTreeMap<WatchKey, Duration>,
     running: BTreeMap<WatchKey, (Arc<Guarded>, Reconcile)>,
-    reads: Vec<(usize, BoxFuture<'static, Resolution>)>,
+    reads: Vec<(SourceId, BoxFuture<'static, Resolution>)>,
     context: Arc<Context<Access>>,
     store: reflector::Store<Guarded>,
     writer: reflector::store::Writer<Guarded>,
@@ -89,11 +92,10 @@ impl Process {
         let context = Context {
             api_server: Access { process: id, calls },
             instance: format!("process-{id}"),
-            ring: None,
             poller: Poller::new(config, time::clock()),
             served: Vec::new(),
-            retries: Retries::default(),
-            triggers: Triggers::default(),
+            labels: Vec::new(),
+            memory: Memory::default(),
             slots: tokio_slots(),
             metrics: Metrics::default(),
             clock: time::clock(),
@@ -126,12 +128,12 @@ impl Process {
         | watcher::Event::InitApply(watch)
         | watcher::Event::Delete(watch) = &mut event
         {
-            controller::prune(watch);
+            object::prune(watch, &[]);
         }
         self.writer.apply_watcher_event(&event);
-        controller::observe(&*self.context, &self.store, "", &event);
-        for watch in controller::triggered(&self.context, &self.store, event) {
-            self.wake(controller::key_of(&watch), time::now());
+        streams::observe(&*self.context, &self.store, "", &event);
+        for watch in streams::triggered(&self.context, &self.store, event) {
+            self.wake(object::key_of(&watch), time::now());
         }
     }
 
@@ -183,7 +185,7 @@ impl Process {
                     let work = async move { reconcile::attempt(&object, &context).await };
                     self.running.insert(key.clone(), (watch, work.boxed()));
                 }
-                None => controller::forget(&*self.context, key),
+                None => streams::forget(&*self.context, key),
             }
         }
         due
@@ -219,16 +221,16 @@ impl Process {
         any
     }
 
-    fn read(&mut self, id: usize, source: &Source) {
+    fn read(&mut self, id: SourceId, source: &Source) {
         let Source::Secret { namespace, name } = source else { return };
         let (api_server, namespace, name) =
             (self.context.api_server.clone(), namespace.clone(), name.clone());
-        let read = async move { secret::resolve(&api_server, &namespace, &name).await };
+        let read = async move { world::read_secret(&api_server, &namespace, &name).await };
         self.reads.push((id, read.boxed()));
     }
 }
 
 /// The semaphore for as many concurrent reconciles as the operator allows.
 fn tokio_slots() -> tokio::sync::Semaphore {
-    tokio::sync::Semaphore::new(usize::from(controller::RECONCILES))
+    tokio::sync::Semaphore::new(usize::from(streams::RECONCILES))
 }

@@ -48,6 +48,12 @@ pub enum CloudTrouble {
     Throttle(Option<u64>),
     /// An HTTP status.
     Status(u16),
+    /// An HTTP status with Retry-After, in milliseconds.
+    StatusAfter(u16, u64),
+    /// The one cluster is busy: a 429 that says so.
+    Busy,
+    /// Good answers come after so many seconds.
+    Slow(u64),
     /// A 200 that is no list of tasks.
     Garbage,
 }
@@ -61,6 +67,8 @@ pub enum Level {
     Account(usize),
     /// One cluster.
     Cluster(usize),
+    /// One key in one account: what an account does to a stranger.
+    Key(usize, usize),
 }
 
 /// How a backup ends.
@@ -109,8 +117,8 @@ pub enum Act {
     ApiCode { verb: Verb, code: u16, for_: u64 },
     /// Replies to one verb are lost: the request is carried out, and the operator times out.
     ApiLoses { verb: Verb, for_: u64 },
-    /// The API server is slow: so many seconds for each request.
-    ApiSlow { seconds: u64, for_: u64 },
+    /// The API server is slow: so many seconds for each request, or for those of one verb.
+    ApiSlow { verb: Option<Verb>, seconds: u64, for_: u64 },
     /// The watch stream is silent; afterwards it goes on, or it ends and the operator lists anew.
     Silence { for_: u64, ends: bool },
     /// The watch stream ends with 410, and the list that follows returns the state of so many seconds ago.
@@ -170,17 +178,20 @@ pub struct Script {
     pub end: Duration,
 }
 
-const REGIONS: usize = 2;
+/// More than have a share of the requests in flight at once.
+const REGIONS: usize = 6;
 
 impl Script {
     /// The script of a seed.
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let accounts: Vec<_> = (0..rng.usize(1..=3)).map(|_| rng.usize(..REGIONS)).collect();
-        let clusters: Vec<_> = (0..rng.usize(1..=5)).map(|_| rng.usize(..accounts.len())).collect();
+        let regions = [2, 2, REGIONS][rng.usize(..3)];
+        let accounts: Vec<_> = (0..rng.usize(1..=regions)).map(|_| rng.usize(..regions)).collect();
+        let clusters: Vec<_> = (0..rng.usize(1..=regions + 3)).map(|_| rng.usize(..accounts.len())).collect();
         let secrets: Vec<_> =
             (0..rng.usize(1..=3)).map(|namespace| (namespace, rng.usize(..=namespace))).collect();
-        let watches = (0..rng.usize(1..=5)).map(|_| watch(&mut rng, clusters.len(), secrets.len())).collect();
+        let watches =
+            (0..rng.usize(1..=regions + 3)).map(|_| watch(&mut rng, clusters.len(), secrets.len())).collect();
         let rate = if rng.u8(..4) == 0 { (0.5, 2) } else { (5.0, 10) };
         let calm = Duration::from_secs(rng.u64(200..900));
         let mut script = Self {
@@ -253,7 +264,7 @@ impl Script {
                 Act::ApiCode { verb, code: codes[rng.usize(..codes.len())], for_ }
             }
             20 if rng.bool() => Act::ApiLoses { verb, for_ },
-            20 => Act::ApiSlow { seconds: rng.u64(1..12), for_ },
+            20 => Act::ApiSlow { verb: rng.bool().then_some(verb), seconds: rng.u64(1..12), for_ },
             21 => Act::Silence { for_, ends: rng.bool() },
             22 => Act::Relist { back: rng.u64(..120) },
             23 => Act::Kill { after: rng.u64(..30) },
@@ -263,21 +274,27 @@ impl Script {
     }
 
     fn level(&self, rng: &mut Rng) -> Level {
-        match rng.u8(..3) {
-            0 => Level::Endpoint(rng.usize(..REGIONS)),
+        match rng.u8(..4) {
+            0 => Level::Endpoint(self.accounts[rng.usize(..self.accounts.len())]),
             1 => Level::Account(rng.usize(..self.accounts.len())),
+            2 => Level::Key(rng.usize(..self.accounts.len()), rng.usize(..self.secrets.len())),
             _ => Level::Cluster(rng.usize(..self.clusters.len())),
         }
     }
 }
 
 fn watch(rng: &mut Rng, clusters: usize, secrets: usize) -> WatchPlan {
-    let interval = rng.u64(10..90);
+    // Any interval may stand beside any other.
+    let interval = match rng.u8(..8) {
+        0 => rng.u64(90..86_400),
+        1 => rng.u64(2..10),
+        _ => rng.u64(10..90),
+    };
     WatchPlan {
         cluster: rng.usize(..clusters),
         secret: rng.usize(..secrets),
         interval,
-        active: rng.u64(2..=10),
+        active: rng.u64(2..=10).min(interval),
         max_age: [None, Some(300), Some(86_400)][rng.usize(..3)],
         stuck_after: [120, 7200][rng.usize(..2)],
         limit: [10, 10, 10, 1, 2][rng.usize(..5)],
@@ -301,11 +318,18 @@ fn backup(rng: &mut Rng, cluster: usize) -> Act {
 }
 
 fn cloud_trouble(rng: &mut Rng) -> CloudTrouble {
-    match rng.u8(..8) {
+    let status = [401, 403, 404, 400, 408, 429, 500, 502, 503][rng.usize(..9)];
+    match rng.u8(..11) {
         0..=1 => CloudTrouble::Hang,
         2 => CloudTrouble::Refuse,
         3 => CloudTrouble::Throttle(rng.bool().then(|| rng.u64(1..60))),
         4 => CloudTrouble::Garbage,
-        _ => CloudTrouble::Status([401, 403, 404, 400, 500, 502, 503][rng.usize(..7)]),
+        5 => CloudTrouble::Busy,
+        6..=7 => CloudTrouble::Slow(rng.u64(1..15)),
+        8 => CloudTrouble::StatusAfter(
+            status,
+            if rng.bool() { rng.u64(..3_600_000) } else { rng.u64(..90_000) },
+        ),
+        _ => CloudTrouble::Status(status),
     }
 }

@@ -28,6 +28,8 @@ pub const KIND: &str = "ClusterBackupWatch";
 /// The annotation that requests a poll: each new value polls once, now, and is echoed into
 /// `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "cce.backupwatch.io/requestedAt";
+/// The annotation with the name by which people know the cluster.
+pub const DISPLAY_NAME: &str = "cce.backupwatch.io/display-name";
 
 /// The name under which this operator owns fields and reports Events.
 pub const CONTROLLER: &str = "cce-backup-watch";

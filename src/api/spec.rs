@@ -197,6 +197,15 @@ impl ClusterType {
             Self::Autopilot => "Autopilot",
         }
     }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Standard => Self::Autopilot,
+            Self::Autopilot => Self::Standard,
+        }
+    }
 }
 
 /// Where the access key of a watch comes from.

@@ -9,7 +9,7 @@ use super::{
     value::{log_filter, rate, ring},
 };
 use crate::cloud::credentials::OperatorCredentials;
-use crate::controller::drain::Ring;
+use crate::controller::shard::Ring;
 use crate::poll::account::Limit;
 use crate::serve::logs::LogFormat;
 

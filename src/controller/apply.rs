@@ -1,8 +1,8 @@
-//! Apply: the Events, then the status. The only writes.
+//! Apply: the Events, then the status.
 //!
 //! Events come first, and their names are derived from what they report: a crash between the two repeats harmlessly. The
 //! status is replaced as a whole and carries the resourceVersion that it was planned from, so that a stale cache or a
-//! deposed leader never moves a status backwards. When a failed write is tried again is left to [`super::retry`].
+//! deposed leader never moves a status backwards. When a failed write is tried again is left to [`super::memory`].
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -13,18 +13,18 @@ use kube::Resource;
 
 use super::{
     context::{Context, View},
+    freshness,
     plan::{Event, Plan},
 };
-use crate::api::{CONTROLLER, ClusterBackupWatchStatus, condition::types};
+use crate::api::{CONTROLLER, condition::types};
 use crate::kubernetes::ApiServer;
-use crate::poll::Basis;
 use crate::serve::metrics::Metrics;
 
 /// How a status write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written<T = Basis> {
-    /// The status is written; `apply` returns the version of the resource.
-    Done(T),
+pub enum Written {
+    /// The resource says what was planned.
+    Done,
     /// The resource was written since the version that was planned from.
     Conflict,
     /// The resource is gone.
@@ -60,35 +60,30 @@ pub async fn apply<A: ApiServer>(
         );
         context.metrics.event_published(event.reason, "error");
     }
-    let Some(status) = &plan.status else { return Ok(Written::Done(view.basis())) };
+    let Some(status) = &plan.status else { return Ok(Written::Done) };
     let mut written = view.watch.clone();
     let mut status = status.clone();
+    let key = view.key();
+    context.memory.freshness(&key, view.uid, |known| known.sends(freshness::hash(&status)));
     // Conditions of other types belong to other owners, so they are kept.
     let others =
         view.status.conditions.iter().filter(|condition| !types::ALL.contains(&condition.type_.as_str()));
     status.conditions.extend(others.cloned());
     written.status = Some(status);
-    let nothing = ClusterBackupWatchStatus::default();
     let reply = context.api_server.replace_status(&written).await;
-    if reply.as_ref().is_err_and(may_be_written) {
-        context.poller.doubt(&view.key());
+    if let Ok(stored) = &reply {
+        let stored = stored.status.as_ref().map(freshness::hash);
+        context
+            .memory
+            .freshness(&key, view.uid, |known| stored.into_iter().for_each(|stored| known.wrote(stored)));
     }
-    Ok(match ended(&context.metrics, reply)? {
-        Written::Done(stored) => Written::Done(View::of(&stored, &nothing).basis()),
-        Written::Conflict => Written::Conflict,
-        Written::Gone => Written::Gone,
-    })
-}
-
-/// Whether the API server may have carried out a write in spite of the error, as where only the reply was lost.
-fn may_be_written(error: &kube::Error) -> bool {
-    !matches!(error, kube::Error::Api(status) if status.code < 500)
+    ended(&context.metrics, reply.map(drop))
 }
 
 /// How a status write ended, by the reply to it; also counts it.
-pub fn ended<T>(metrics: &Metrics, reply: Result<T, kube::Error>) -> Result<Written<T>, kube::Error> {
+pub fn ended(metrics: &Metrics, reply: Result<(), kube::Error>) -> Result<Written, kube::Error> {
     let (written, result) = match reply {
-        Ok(stored) => (Ok(Written::Done(stored)), "success"),
+        Ok(()) => (Ok(Written::Done), "success"),
         Err(kube::Error::Api(error)) if error.code == 409 => (Ok(Written::Conflict), "conflict"),
         Err(kube::Error::Api(error)) if error.code == 404 => (Ok(Written::Gone), "gone"),
         Err(error) => (Err(error), "error"),
@@ -107,16 +102,16 @@ async fn publish<A: ApiServer>(
     now: Timestamp,
 ) -> Result<Published, kube::Error> {
     let key = view.key();
-    if context.retries.is_published(&key, &event.name) {
+    if context.memory.is_published(&key, &event.name) {
         return Ok(Published::Done);
     }
     let event_object = object(context, view, event, now);
     let mut created = context.api_server.create_event(&event_object).await;
     if let Err(error) = &created
         && !is_told(error)
-        && context.retries.is_passing(error, context.clock.instant())
+        && context.memory.is_passing(error, context.clock.instant())
     {
-        if context.retries.holds_back(&key, &event.name, context.clock.instant()) {
+        if context.memory.holds_back(&key, &event.name, context.clock.instant()) {
             return created.map(|()| Published::Done);
         }
         // At the end of a long outage this may be the last request that fails, and the status the first write that
@@ -129,7 +124,7 @@ async fn publish<A: ApiServer>(
         Err(error) if is_told(&error) => "exists",
         Err(error) => return Ok(Published::GivenUp(error)),
     };
-    context.retries.published(&key, &event.name);
+    context.memory.published(&key, &event.name);
     context.metrics.event_published(event.reason, result);
     Ok(Published::Done)
 }
@@ -169,9 +164,9 @@ mod tests {
     fn a_write_that_somebody_else_foiled_is_no_error() {
         let refused = |code| {
             let status = Status { code, status: Some(StatusSummary::Failure), ..Status::default() };
-            ended::<()>(&Metrics::default(), Err(kube::Error::Api(status.boxed()))).ok()
+            ended(&Metrics::default(), Err(kube::Error::Api(status.boxed()))).ok()
         };
-        assert_eq!(ended(&Metrics::default(), Ok(1)).ok(), Some(Written::Done(1)));
+        assert_eq!(ended(&Metrics::default(), Ok(())).ok(), Some(Written::Done));
         assert_eq!(
             [refused(409), refused(404), refused(500)],
             [Some(Written::Conflict), Some(Written::Gone), None]

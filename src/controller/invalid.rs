@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use super::{
     apply::{Written, ended},
-    context::{Context, key},
-    reconcile::Error,
+    context::Context,
+    error::Error,
+    freshness::Freshness,
+    object::key,
 };
 use crate::api::{
     ClusterBackupWatch, Reason,
@@ -23,7 +25,12 @@ const MESSAGE: usize = 512;
 pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) -> Result<(), Error> {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let (namespace, name) = (text(&object.metadata.namespace), text(&object.metadata.name));
-    context.poller.forget(&key(Some(&namespace), Some(&name)));
+    let key = key(Some(&namespace), Some(&name));
+    context.poller.forget(&key);
+    // What the status says is not known any more, so the first copy that can be decoded again is planned from.
+    context.memory.freshness(&key, object.metadata.uid.as_deref().unwrap_or_default(), |known| {
+        *known = Freshness::default()
+    });
     let Some(mut live) = context.api_server.raw_watch(&namespace, &name).await? else { return Ok(()) };
     // The resource was mended since the stream delivered it; the stream delivers the mended version too.
     if serde_json::from_value::<ClusterBackupWatch>(live.clone()).is_ok() {
@@ -38,7 +45,7 @@ pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) 
     }
     tracing::warn!(namespace, name, error = %object.error, "cannot decode a resource; it is not polled until it is mended");
     match ended(&context.metrics, context.api_server.replace_raw_status(&live).await)? {
-        Written::Done(()) => Ok(()),
+        Written::Done => Ok(()),
         Written::Conflict => Err(Error::Conflict),
         Written::Gone => Err(Error::Gone),
     }

@@ -1,8 +1,9 @@
-//! One reconcile of one watch: `newest outcome → plan → apply`. It never waits for the cloud.
+//! One reconcile of one watch: `demand → plan → refresh → apply → settle`. It never waits for the cloud.
 //!
-//! The outcome comes from [`crate::poll`], which triggers another reconcile when there is a newer one. The plan is
-//! pure. An `Err` means that Kubernetes itself failed, not the cloud; [`super::retry`] says when to try again.
+//! The outcome comes from [`crate::poll`], which triggers another reconcile when there is a newer one. An `Err` means that
+//! Kubernetes itself failed; [`super::memory`] says when to try again.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use super::{
     apply::{Written, apply},
     context::{Context, View},
-    drain, invalid, key_of,
+    error::Error,
+    invalid,
+    object::{key_of, prune},
     plan::{self, Plan},
 };
 use crate::api::{
@@ -21,29 +24,12 @@ use crate::api::{
     condition::{self, types},
 };
 use crate::kubernetes::ApiServer;
-use crate::poll::{Basis, News, Outcome, Settled};
+use crate::poll::{Delivery, Outcome, Settled};
 
 /// From which failed try in a row on a conflict, or a resource that is gone, is worth a line in the log.
 const UNUSUAL: u32 = 3;
-
-/// Kubernetes itself failed, or the reconcile did.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A request to the API server failed.
-    #[error("a request to the API server failed: {0}")]
-    Kubernetes(#[from] kube::Error),
-    /// Both tries of one reconcile to write the resource met a write of somebody else.
-    #[error("the resource was changed by somebody else at the same time")]
-    Conflict,
-    /// The resource was deleted, created anew, moved to another shard, or cannot be decoded now, and the cached copy does
-    /// not show it yet. The stream reports each of these, and then the watch is forgotten. It is not forgotten here: a copy
-    /// that is still cached would join again at once, and be told at once of a fault that the engine has at hand.
-    #[error("the resource is no longer what the watch stream has delivered")]
-    Gone,
-    /// A bug; it fails this one resource alone.
-    #[error("the reconcile panicked")]
-    Panic,
-}
+/// How often one reconcile reads the resource.
+const READS: usize = 2;
 
 /// Ensures that a watch says what the cloud says, with the signature that kube's runtime wants.
 pub async fn reconcile<A: ApiServer>(
@@ -60,19 +46,13 @@ pub async fn attempt<A: ApiServer>(
     context: &Context<A>,
 ) -> Result<Option<Duration>, Error> {
     let key = key_of(object);
-    // A watch that the sharder waits for is given up without regard to the backoff of other writes.
-    if !drain::is_asked_for(object, context)
-        && let Some(wait) = context.retries.backs_off(&key, context.clock.instant())
-    {
+    if let Some(wait) = context.memory.backs_off(&key, context.clock.instant()) {
         return Ok(Some(wait));
     }
     // One limit for all namespaces, so that more controllers do not make more concurrent requests to the API server.
     let _slot = context.slots.acquire().await;
     let begun = context.clock.instant();
     let work = async {
-        if drain::acknowledged(object, context).await? {
-            return Ok(());
-        }
         match &object.0 {
             Ok(watch) => watch_over(watch, context).await,
             Err(undecodable) => invalid::report(context, undecodable).await,
@@ -81,7 +61,7 @@ pub async fn attempt<A: ApiServer>(
     let result = AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(Error::Panic));
     let took = context.clock.instant().duration_since(begun);
     context.metrics.reconciled(if result.is_ok() { "success" } else { "error" }, took);
-    if result.is_ok() && context.retries.ended(&key) {
+    if result.is_ok() && context.memory.is_written(&key) {
         let (namespace, name) = (object.namespace(), object.name_any());
         tracing::info!(namespace, name, "reconciled again after a failure");
     }
@@ -98,16 +78,16 @@ pub fn on_error<A: ApiServer>(object: Arc<Guarded>, error: &Error, context: Arc<
 pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Context<A>) -> Duration {
     let now = context.clock.instant();
     let is_passing = match error {
-        Error::Kubernetes(error) => context.retries.is_passing(error, now),
+        Error::Kubernetes(error) => context.memory.is_passing(error, now),
         Error::Conflict | Error::Gone => true,
         Error::Panic => false,
     };
     let key = key_of(object);
-    let (wait, tries) = context.retries.failed(&key, is_passing, now);
+    let (wait, tries) = context.memory.failed(&key, is_passing, now);
     let (namespace, name) = (object.namespace(), object.name_any());
     // A person who edits or deletes the watch just then causes it, and the next try or the stream ends it.
     let is_harmless = matches!(error, Error::Conflict | Error::Gone) && tries < UNUSUAL;
-    if !is_harmless && context.retries.is_unlogged(&key) {
+    if !is_harmless && context.memory.is_unlogged(&key) {
         tracing::error!(namespace, name, %error, "cannot reconcile; it is tried again, ever more rarely");
     } else {
         tracing::debug!(namespace, name, %error, "a try to reconcile failed");
@@ -117,104 +97,101 @@ pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Cont
 
 async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<A>) -> Result<(), Error> {
     let nothing = ClusterBackupWatchStatus::default();
-    let view = View::of(watch, &nothing);
-    let news = newest(context, &view);
-    let plan = decide(context, &view, news.as_ref());
-    // Nothing is written from a copy that lags behind our own last write, and no outcome is taken over because such a
-    // copy says it already. Nor is a transition published that was found by comparison with a stale copy: an Event
-    // carries no resourceVersion by which the API server could refuse it.
-    let tells = !plan.events.is_empty() && !view.status.conditions.is_empty();
-    let (key, version) = (view.key(), view.version());
-    if ((news.is_some() || !plan.is_empty()) && context.poller.is_behind(&key, version))
-        || (tells && !context.poller.is_live(&key, version))
-    {
-        return from_live(context, &view, &plan, news.as_ref()).await;
-    }
-    match apply(context, &view, &plan, context.clock.now()).await? {
-        Written::Done(basis) => {
-            settle(context, &view, &plan, news.as_ref(), (basis, plan.status.is_some()));
+    let mut copy = Cow::Borrowed(watch);
+
+    // demand: registers what the watch wants, and takes the outcome that it has not taken over yet    (no I/O)
+    let (delivery, is_polled) = demand(context, &View::of(&copy, &nothing));
+
+    for reads in 0..=READS {
+        let view = View::of(&copy, &nothing);
+        let (key, status) = (view.key(), view.status_hash());
+        let is_ours = context.memory.freshness(&key, view.uid, |known| known.is_ours(status));
+        if !is_ours && reads > 0 {
+            // Somebody else wrote the status, perhaps from a later answer than ours. So our outcome is void, and the cloud
+            // is asked anew, whose answer replaces what was written.
+            let now = context.clock.instant();
+            let rests = context.memory.freshness(&key, view.uid, |known| known.adopts(status, now));
+            if is_polled {
+                context.poller.ask_anew(&key, rests);
+                return Ok(());
+            }
         }
-        Written::Gone => return Err(Error::Gone),
-        Written::Conflict => return from_live(context, &view, &plan, news.as_ref()).await,
+
+        // plan: what the outcome means for the resource                                                (pure)
+        let plan = decide(context, &view, delivery.as_ref());
+
+        // refresh: a write that tells a transition is planned from a live read. An Event carries no resourceVersion by
+        // which the API server could refuse it. The first status of a watch has nothing to lose.        (one GET)
+        let tells = !plan.events.is_empty() && !view.status.conditions.is_empty();
+        let is_old = reads == 0 && (tells || !is_ours);
+
+        // apply: the Events, then the status                                                            (writes)
+        let written = if is_old {
+            Written::Conflict
+        } else {
+            apply(context, &view, &plan, context.clock.now()).await?
+        };
+        match written {
+            // settle: the log, and what the watch wants from now on                                     (no I/O)
+            Written::Done => {
+                settle(context, &view, &plan, delivery.as_ref(), reads > 0);
+                return Ok(());
+            }
+            Written::Gone => return Err(Error::Gone),
+            Written::Conflict if reads == READS => return Err(Error::Conflict),
+            Written::Conflict => copy = Cow::Owned(refresh(context, &view).await?),
+        }
     }
-    Ok(())
+    Err(Error::Conflict)
 }
 
-/// Reads the resource live, once, and plans again from that. If somebody else has written its status since, that status
-/// may be of a later answer than ours: then our outcome is discarded, and the cluster is polled again.
-async fn from_live<A: ApiServer>(
-    context: &Context<A>,
-    view: &View<'_>,
-    planned: &Plan,
-    news: Option<&News>,
-) -> Result<(), Error> {
-    let live = match context.api_server.watch(view.namespace, view.name).await? {
-        Some(DeserializeGuard(Ok(live)))
-            if live.metadata.uid.as_deref() == Some(view.uid)
-                && context.ring.as_ref().is_none_or(|ring| ring.has(live.labels())) =>
-        {
-            live
-        }
-        Some(_) | None => return Err(Error::Gone),
-    };
-    let nothing = ClusterBackupWatchStatus::default();
-    let live = View::of(&live, &nothing);
-    let basis = live.basis();
-    // A status that is equal to the planned one counts as ours: the reply to our write may have been lost.
-    let is_ours =
-        context.poller.is_ours(&view.key(), basis.status) || Some(live.status) == planned.status.as_ref();
-    if !is_ours {
-        context.poller.discard(&view.key(), &basis);
-        return Ok(());
-    }
-    let plan = decide(context, &live, news);
-    match apply(context, &live, &plan, context.clock.now()).await? {
-        Written::Done(basis) => settle(context, &live, &plan, news, (basis, true)),
-        Written::Gone => return Err(Error::Gone),
-        Written::Conflict => return Err(Error::Conflict),
-    }
-    Ok(())
-}
-
-/// The outcome that the watch has not taken over yet.
-fn newest<A>(context: &Context<A>, view: &View<'_>) -> Option<News> {
+/// What the watch wants is registered with the engine, which hands out the outcome that the watch has not taken over yet;
+/// and whether polls are made for it at all.
+fn demand<A>(context: &Context<A>, view: &View<'_>) -> (Option<Delivery>, bool) {
     if view.spec.suspend {
         context.poller.forget(&view.key());
-        return None;
+        return (None, false);
     }
     match view.demand(&context.served, context.clock.now()) {
-        Ok(demand) => context.poller.demand(&view.key(), &demand),
+        Ok(demand) => (context.poller.demand(&view.key(), &demand), true),
         // No poll can be made for this spec, so the fault stands in for the outcome of one.
         Err(fault) => {
             context.poller.forget(&view.key());
-            let outcome = Outcome::Fault { fault: Arc::new(fault), failures: 1 };
-            Some(News { outcome, number: 0, for_request: true })
+            let outcome = Outcome::Fault { fault: Arc::new(fault), is_blind: true };
+            (Some(Delivery { outcome, number: 0, for_request: true }), false)
         }
     }
 }
 
-fn decide<A>(context: &Context<A>, view: &View<'_>, news: Option<&News>) -> Plan {
-    let for_request = news.is_some_and(|news| news.for_request);
-    plan::plan(&view.input(news.map(|news| &news.outcome), for_request, context.clock.now()))
+fn decide<A>(context: &Context<A>, view: &View<'_>, delivery: Option<&Delivery>) -> Plan {
+    let for_request = delivery.is_some_and(|delivery| delivery.for_request);
+    plan::plan(&view.input(delivery.map(|delivery| &delivery.outcome), for_request, context.clock.now()))
 }
 
-/// Logs the change, and tells the engine that the resource says what was planned.
-fn settle<A>(
-    context: &Context<A>,
-    view: &View<'_>,
-    plan: &Plan,
-    news: Option<&News>,
-    (basis, is_live): (Basis, bool),
-) {
-    report(view, plan, news.map(|news| &news.outcome));
-    let number = news.map(|news| news.number);
+/// The resource as it is now, if it is still what the stream has delivered.
+async fn refresh<A: ApiServer>(context: &Context<A>, view: &View<'_>) -> Result<ClusterBackupWatch, Error> {
+    let mut live = context.api_server.watch(view.namespace, view.name).await?.ok_or(Error::Gone)?;
+    prune(&mut live, &context.labels);
+    match live {
+        // With another label it may be another shard's.
+        DeserializeGuard(Ok(live))
+            if live.metadata.uid.as_deref() == Some(view.uid) && live.labels() == view.watch.labels() =>
+        {
+            Ok(live)
+        }
+        DeserializeGuard(_) => Err(Error::Gone),
+    }
+}
+
+/// Logs the change, and tells the engine what the watch wants from now on.
+fn settle<A>(context: &Context<A>, view: &View<'_>, plan: &Plan, delivery: Option<&Delivery>, is_live: bool) {
+    report(view, plan, delivery.map(|delivery| &delivery.outcome));
     let settled = Settled {
-        number,
-        has_request: view.request.is_some(),
+        number: delivery.map(|delivery| delivery.number),
         cadence: plan.cadence,
         judge_after: plan.judge_after,
-        basis,
-        is_live,
+        // If a live resource has no request, only an older copy still does, and would ask again and again.
+        has_request: view.request.is_some() || is_live,
     };
     context.poller.settle(&view.key(), &settled);
 }

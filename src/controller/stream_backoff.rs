@@ -5,12 +5,10 @@ use std::time::Duration;
 use kube::runtime::utils::Backoff;
 use tokio::time::Instant;
 
-use crate::poll::{backoff, driver::Poller};
-
-/// The waits of a watch stream that fails: the first and the longest.
-const STREAM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-/// How long after its last failure the backoff of a stream begins with the first wait again.
-const CALM: Duration = Duration::from_secs(30);
+use crate::poll::{
+    driver::Poller,
+    policy::{STREAM, STREAM_CALM as CALM},
+};
 
 /// The backoff of a watch stream. Its longest wait is short, so that missed changes are caught up soon after the API
 /// server's return.
@@ -36,7 +34,7 @@ impl Iterator for StreamBackoff {
         }
         self.failed = Some(Instant::now());
         self.tries += 1;
-        Some(self.poller.jitter(backoff(STREAM.0, self.tries, STREAM.1)))
+        Some(self.poller.jitter(STREAM.after(self.tries)))
     }
 }
 
@@ -87,7 +85,7 @@ mod tests {
         };
         for expected in [1.0, 2.0, 4.0, 8.0, 10.0, 10.0] {
             assert!((next() / expected - 1.0).abs() <= 0.1, "about {expected} s");
-            tokio::time::advance(STREAM.1).await;
+            tokio::time::advance(STREAM.longest).await;
         }
         tokio::time::advance(CALM).await;
         assert!(next() <= 1.1);

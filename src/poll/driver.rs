@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::{sync::Notify, task::JoinSet};
 
 use super::{
-    Basis, Demand, Effect, Fetched, News, Resolution, Settled, WatchKey,
+    Delivery, Demand, Effect, FetchId, Fetched, Resolution, Settled, SourceId, WatchKey,
     engine::{Config, Engine, Snapshot},
     world::World,
 };
@@ -46,8 +46,8 @@ pub struct Turn {
 
 /// The result of an effect.
 enum Done {
-    Fetched(usize, Fetched),
-    Resolved(usize, Resolution),
+    Fetched(FetchId, Fetched),
+    Resolved(SourceId, Resolution),
 }
 
 impl Poller {
@@ -59,7 +59,7 @@ impl Poller {
     }
 
     /// [`Engine::demand`]
-    pub fn demand(&self, key: &WatchKey, demand: &Demand) -> Option<News> {
+    pub fn demand(&self, key: &WatchKey, demand: &Demand) -> Option<Delivery> {
         self.change(|engine, now| engine.demand(key, demand, now))
     }
 
@@ -68,39 +68,14 @@ impl Poller {
         self.change(|engine, now| engine.settle(key, settled, now));
     }
 
-    /// [`Engine::discard`]
-    pub fn discard(&self, key: &str, basis: &Basis) {
-        self.change(|engine, now| engine.discard(key, basis, now));
-    }
-
-    /// [`Engine::doubt`]
-    pub fn doubt(&self, key: &str) {
-        self.change(|engine, _| engine.doubt(key));
-    }
-
-    /// [`Engine::is_live`]
-    pub fn is_live(&self, key: &str, resource_version: &str) -> bool {
-        self.engine().is_live(key, resource_version)
-    }
-
-    /// [`Engine::is_ours`]
-    pub fn is_ours(&self, key: &str, status: u64) -> bool {
-        self.engine().is_ours(key, status)
-    }
-
-    /// [`Engine::is_behind`]
-    pub fn is_behind(&self, key: &str, resource_version: &str) -> bool {
-        self.engine().is_behind(key, resource_version)
+    /// [`Engine::ask_anew`]
+    pub fn ask_anew(&self, key: &str, rests: bool) {
+        self.change(|engine, now| engine.ask_anew(key, rests, now));
     }
 
     /// [`Engine::jitter`]
     pub fn jitter(&self, wait: Duration) -> Duration {
         self.engine().jitter(wait)
-    }
-
-    /// [`Engine::saw`]
-    pub fn saw(&self, key: &str, resource_version: &str) {
-        self.change(|engine, now| engine.saw(key, resource_version, now));
     }
 
     /// [`Engine::forget`]
@@ -113,10 +88,9 @@ impl Poller {
         self.engine().retain(keep);
     }
 
-    /// [`Engine::last_answer`], of many watches at once.
-    pub fn last_answers(&self) -> impl Fn(&str) -> Option<Timestamp> {
-        let engine = self.engine();
-        move |key| engine.last_answer(key)
+    /// [`Engine::last_answers`]
+    pub fn last_answers(&self) -> Vec<(WatchKey, Timestamp)> {
+        self.engine().last_answers()
     }
 
     /// [`Engine::snapshot`]
@@ -175,13 +149,13 @@ impl Poller {
     }
 
     /// [`Engine::fetched`]
-    pub fn fetched(&self, id: usize, fetched: Fetched) {
+    pub fn fetched(&self, id: FetchId, fetched: Fetched) {
         let clock = self.0.clock;
         self.engine().fetched(id, fetched, clock.instant(), clock.now());
     }
 
     /// [`Engine::resolved`]
-    pub fn resolved(&self, id: usize, resolution: Resolution) {
+    pub fn resolved(&self, id: SourceId, resolution: Resolution) {
         self.engine().resolved(id, resolution, self.0.clock.instant());
     }
 
@@ -202,10 +176,7 @@ async fn carry_out(world: Arc<impl World>, effect: Effect, clock: Clock) -> Done
         Effect::Fetch(request) => {
             let fetched = AssertUnwindSafe(world.fetch(&request, now)).catch_unwind().await;
             let bug = |_| {
-                Fetched::Fault(Fault::new(
-                    FaultKind::InvalidResponse,
-                    "the operator failed at this answer: report it",
-                ))
+                Err(Fault::new(FaultKind::InvalidResponse, "the operator failed at this answer: report it"))
             };
             Done::Fetched(request.id, fetched.unwrap_or_else(bug))
         }

@@ -1,49 +1,55 @@
 //! The polling engine: it decides when each cluster is polled, and hands the outcome to the watches of that cluster.
 //!
 //! Its unit is the *fetch*: one cluster, polled with one credential source. All watches that want the same share the
-//! fetch. [`engine`] is a pure state machine: it takes the demands of watches and the results of requests, and returns
-//! what to do next. [`driver`] is the loop around it, with the clock; the I/O is that of a [`world`]. A fault is held
-//! at the level that it belongs to, and concerns every fetch below:
+//! fetch. A fetch that is due passes three gates of one kind ([`gate`]), whose rules are rows of one table ([`policy`]):
 //!
 //! ```text
-//! endpoint   breaker, a share of the requests in flight
-//!   account  breaker, account (rate, queue, 429)
-//!     key    key (refused, unproven)
-//!       fetch   everything else
+//! credential   is there one?            a Secret, or the operator's identity in a region
+//!   key        does the cloud take it?  wherever it is used
+//!     account  is it reached, and not throttled?   this key in this account
 //! ```
 //!
-//! A fetch that such a fault blocks takes the fault over when its poll is due, and sends no request. What an outcome
-//! means for a resource is left to [`crate::controller`].
+//! It takes over the fault of the first that is closed, and then sends no request; every other fault is the fetch's own. A
+//! watch is blind a minute after the first of its polls that was due and brought no answer, whatever the cause.
+//!
+//! [`engine`] is a pure state machine: it takes the demands of watches and the results of requests, and returns what to do
+//! next. [`driver`] is the loop around it, with the clock; the I/O is that of a [`world`]. What an outcome means for a
+//! resource is left to [`crate::controller`].
 
 pub mod account;
-mod breaker;
 pub mod driver;
 pub mod engine;
 mod fetch;
-mod held;
-mod key;
+mod gate;
+pub mod policy;
 mod queue;
-pub mod secret;
 mod source;
 #[cfg(test)]
 mod tests;
 pub mod world;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cloud::{
     Answer,
+    client::News,
     credentials::ResolvedCredential,
     fault::Fault,
     target::{Region, Target},
 };
 
-/// How many polls in a row must fail before a watch counts as blind, if the fault may pass by itself.
-pub const FAILURES_TO_REPORT: u32 = 3;
-
 /// The namespace and name of a resource, as `namespace/name`.
 pub type WatchKey = Arc<str>;
+
+macro_rules! id {
+    ($($name:ident: $of:literal),*) => { $(
+        #[doc = concat!("The number of ", $of, " in the engine.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(usize);
+    )* };
+}
+id!(FetchId: "a fetch", SourceId: "a source of credentials", EndpointId: "an endpoint", AccountId: "an account", TenantId: "a key in an account");
 
 /// Where a credential comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,16 +90,6 @@ pub struct Cadence {
     pub running: bool,
 }
 
-/// The version of a resource that an outcome is planned onto. If somebody else has written the status since, that
-/// status may be of a later answer than the outcome, which must not replace it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Basis {
-    /// `metadata.resourceVersion`
-    pub resource_version: String,
-    /// Hash of the status.
-    pub status: u64,
-}
-
 /// What a watch wants.
 #[derive(Clone, Debug)]
 pub struct Demand {
@@ -112,8 +108,6 @@ pub struct Demand {
     pub spread: Option<Duration>,
     /// A person's request to poll now, while it is not handled yet.
     pub request: Option<String>,
-    /// The resource as it was read.
-    pub basis: Basis,
     /// Whether its status shows an answer.
     pub has_record: bool,
 }
@@ -123,28 +117,28 @@ pub struct Demand {
 pub enum Outcome {
     /// The cloud answered.
     Answer(Arc<Answer>),
-    /// The poll failed.
+    /// There is no answer.
     Fault {
         /// Why.
         fault: Arc<Fault>,
-        /// How many in a row have failed, this one included.
-        failures: u32,
+        /// Whether the watch is blind: no poll was answered for a minute.
+        is_blind: bool,
     },
 }
 
 impl Outcome {
-    /// Whether it decides the condition Ready: an answer, a definite fault, or the third failed poll in a row.
+    /// Whether it decides the condition Ready: an answer, blindness, or a fault that only a person can mend.
     pub fn is_decisive(&self) -> bool {
         match self {
             Self::Answer(_) => true,
-            Self::Fault { fault, failures } => fault.kind.is_definite() || *failures >= FAILURES_TO_REPORT,
+            Self::Fault { fault, is_blind } => *is_blind || fault.kind.is_definite(),
         }
     }
 }
 
 /// An outcome that a watch has not taken over yet.
 #[derive(Clone, Debug)]
-pub struct News {
+pub struct Delivery {
     /// The outcome.
     pub outcome: Outcome,
     /// Its number, for [`engine::Engine::settle`].
@@ -153,7 +147,7 @@ pub struct News {
     pub for_request: bool,
 }
 
-/// The result of a successful reconcile: what the resource says now, and what its watch wants from now on.
+/// What a watch wants after a successful reconcile.
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// The number of the outcome that was taken over, if there was one.
@@ -163,24 +157,12 @@ pub struct Settled {
     /// After how long time alone would change the verdict. The cluster is polled then, since the cloud may know of a
     /// newer backup.
     pub judge_after: Option<Duration>,
-    /// Whether the resource that was planned from had a request that was not handled.
+    /// Whether the resource that was planned from has the request that the outcome answers, or is certain to have none.
     pub has_request: bool,
-    /// The resource with the settled status.
-    pub basis: Basis,
-    /// Whether the basis is from the API server's reply to a read or a write, and not from the cached copy.
-    pub is_live: bool,
 }
 
 /// The result of a request.
-#[derive(Debug)]
-pub enum Fetched {
-    /// The answer has the body whose hash the request named as known.
-    Unchanged,
-    /// An answer, and the hash of its body.
-    Answer(Answer, u64),
-    /// A fault.
-    Fault(Fault),
-}
+pub type Fetched = Result<News, Fault>;
 
 /// Something for the driver to do.
 #[derive(Debug)]
@@ -190,7 +172,7 @@ pub enum Effect {
     /// Read a credential, then call [`engine::Engine::resolved`].
     Resolve {
         /// For [`engine::Engine::resolved`].
-        id: usize,
+        id: SourceId,
         /// What to read.
         source: Arc<Source>,
     },
@@ -200,7 +182,7 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Request {
     /// For [`engine::Engine::fetched`].
-    pub id: usize,
+    pub id: FetchId,
     /// The cluster to poll.
     pub target: Target,
     /// The credential to sign with.
@@ -211,15 +193,4 @@ pub struct Request {
     pub delay: Duration,
     /// How many watches share it, besides the first.
     pub sharers: usize,
-}
-
-/// `first`, doubled with every try after the first, to the cap.
-pub fn backoff(first: Duration, tries: u32, cap: Duration) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(cap)
-}
-
-/// The moment `by` after `time`, bounded so that the addition cannot overflow.
-fn later(time: Instant, by: Duration) -> Instant {
-    // A century is as good as never, and every platform's clock can represent it.
-    time + by.min(Duration::from_hours(100 * 365 * 24))
 }

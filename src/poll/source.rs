@@ -1,49 +1,47 @@
-//! The state of one source of credentials: the resolved credential, or the fault that says why there is none, and when
-//! to read again. Pure: the clock is a parameter. What the fetches do meanwhile is decided by [`super::engine`].
+//! The state of one source of credentials: the credential that was read last, the gate that is closed while there is none,
+//! and when to read again. Pure.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Source, backoff, held::Held};
-use crate::cloud::credentials::ResolvedCredential;
+use super::{
+    FetchId, Resolution, Source,
+    gate::{Gate, Passing},
+    policy,
+};
+use crate::cloud::{
+    credentials::ResolvedCredential,
+    fault::{Fault, FaultKind},
+};
 
-/// How old a credential may be before it is read again. The operator's own is cached and renewed by its source, so
-/// reading it often costs nothing.
-const SECRET_TTL: Duration = Duration::from_mins(5);
-const OPERATOR_TTL: Duration = Duration::from_secs(1);
-/// How often a source is read again while a watch is stalled because of it: the first and the longest wait.
-const RECHECK: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
-/// How often a read is repeated that the API server did not answer: the first and the longest wait. The longest is
-/// short, so that polls resume within half a minute after the API server's return.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
-/// How long reads of a Secret may go unanswered before its watches count that as failed polls.
-const PATIENCE: Duration = Duration::from_mins(5);
-/// How long a source is not read again after a fault that may pass by itself.
-const PAUSE: Duration = Duration::from_secs(5);
-/// How soon the read is repeated after a refusal that may be a passing one.
-const CONFIRM: Duration = Duration::from_secs(5);
+/// Where a read is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Nobody asked for one.
+    No,
+    /// It waits for its turn.
+    Queued,
+    /// It is under way since then.
+    Since(Instant),
+}
 
-/// The state of one source.
+/// One source of credentials.
 #[derive(Debug)]
 pub struct SourceState {
     /// The source.
     pub source: Arc<Source>,
     /// The fetches that use it.
-    pub fetches: Vec<usize>,
-    /// Since when it is being read, if it is.
-    pub reading: Option<Instant>,
+    pub fetches: Vec<FetchId>,
+    /// Whether it is being read.
+    pub reading: Reading,
     /// The credential that was read last, and the hash of its values.
     pub credential: Option<(ResolvedCredential, u64)>,
-    /// Why there is none.
-    pub fault: Option<Held>,
-    /// How many fetches fail for a reason that a changed credential may mend.
-    pub stalled: usize,
-    /// The timer of the next read that no fetch asks for.
-    pub timer: Option<Instant>,
+    /// Closed while there is no credential.
+    pub gate: Gate,
+    /// When it is read again while its key is refused.
+    pub reread_at: Option<Instant>,
     read_at: Option<Instant>,
-    rechecks: u32,
-    unknown_since: Option<Instant>,
-    retries: u32,
+    rereads: u32,
     doubted: bool,
 }
 
@@ -53,67 +51,78 @@ impl SourceState {
         Self {
             source,
             fetches: Vec::new(),
-            reading: None,
+            reading: Reading::No,
             credential: None,
-            fault: None,
-            stalled: 0,
-            timer: None,
+            gate: Gate::default(),
+            reread_at: None,
             read_at: None,
-            rechecks: 0,
-            unknown_since: None,
-            retries: 0,
+            rereads: 0,
             doubted: false,
         }
     }
 
-    /// Whether it must be read before a poll that is due at `now`, or that a person asked for at `forced`.
-    pub fn is_old(&self, forced: Option<Instant>, now: Instant) -> bool {
+    /// Whether it must be read before a poll at `now`. `asked` is the moment of a person's request; `trial_at` is when its
+    /// key, if that is refused, may be tried again.
+    pub fn is_old(&self, asked: Option<Instant>, trial_at: Option<Instant>, now: Instant) -> bool {
+        let Some(read_at) = self.read_at else { return true };
+        if asked.is_some_and(|asked| read_at < asked) {
+            return true;
+        }
+        if let Some(closed) = self.gate.closed() {
+            return now >= closed.until;
+        }
         let ttl = match *self.source {
-            Source::Secret { .. } => SECRET_TTL,
-            Source::Operator(_) => OPERATOR_TTL,
+            Source::Secret { .. } => policy::SECRET_TTL,
+            Source::Operator(_) => policy::OPERATOR_TTL,
         };
-        match self.read_at {
-            None => true,
-            Some(read) => {
-                let age = now.saturating_duration_since(read);
-                forced.is_some_and(|at| read < at)
-                    || match &self.fault {
-                        None => age >= ttl,
-                        // A fault that may pass is retried when a poll is due; a definite one, by the timer.
-                        Some(held) => {
-                            let ended = now.saturating_duration_since(held.met_at);
-                            !held.fault.kind.is_definite() && ended >= PAUSE
-                        }
-                    }
+        now >= read_at + ttl
+            || self.reread_at.is_some_and(|at| now >= at)
+            || trial_at.is_some_and(|at| now >= at && read_at < at)
+    }
+
+    /// Takes the result of a read that began at `begun`; returns the credential, if there is one.
+    pub fn read(
+        &mut self,
+        resolution: Resolution,
+        (begun, requested): (Instant, bool),
+        now: Instant,
+    ) -> Option<ResolvedCredential> {
+        self.read_at = Some(begun);
+        let passing = Passing { sent_at: begun, is_trial: true, requested };
+        let (row, fault) = match resolution {
+            Resolution::Resolved(read) => {
+                self.doubted = false;
+                self.gate.answered(passing);
+                return Some(read);
             }
-        }
+            Resolution::Doubtful(fault) if std::mem::replace(&mut self.doubted, true) => {
+                (&policy::MISSING, fault)
+            }
+            Resolution::Doubtful(_) => {
+                let said = "the API server refuses to hand out the Secret; it is asked once more";
+                (&policy::DOUBTED, Fault::new(FaultKind::CloudUnavailable, said))
+            }
+            Resolution::Missing(fault) if fault.kind.is_definite() => (&policy::MISSING, fault),
+            Resolution::Missing(fault) => (&policy::UNREAD, fault),
+            Resolution::Unknown => {
+                let said = "the API server does not hand out the Secret: check its health";
+                (&policy::UNREAD, Fault::new(FaultKind::CloudUnavailable, said))
+            }
+        };
+        self.doubted &= row != &policy::UNREAD;
+        self.credential = None;
+        self.gate.failed(row, &Arc::new(fault), passing, now);
+        None
     }
 
-    /// The read that began at `begun` was answered, with a credential or with a fault.
-    pub fn answered(&mut self, begun: Instant) {
-        (self.read_at, self.unknown_since, self.retries, self.doubted) = (Some(begun), None, 0, false);
+    /// Its key is refused, and was not changed by the last read: it is read again after a wait that doubles.
+    pub fn stays_refused(&mut self, now: Instant) {
+        self.rereads = self.rereads.saturating_add(1);
+        self.reread_at = Some(now + policy::REREAD.after(self.rereads));
     }
 
-    /// Whether a refusal is to be believed: the second in a row is.
-    pub fn believes(&mut self) -> bool {
-        std::mem::replace(&mut self.doubted, true)
-    }
-
-    /// The read was not answered, or was refused for the first time. Returns how long to wait before the next one, and
-    /// whether this has gone on for so long that it counts as a failed poll.
-    pub fn unknown(&mut self, now: Instant) -> (Duration, bool) {
-        if self.doubted {
-            return (CONFIRM, false);
-        }
-        self.retries += 1;
-        let since = *self.unknown_since.get_or_insert(now);
-        (backoff(RETRY.0, self.retries, RETRY.1), now >= since + PATIENCE)
-    }
-
-    /// How long to wait before it is read again while a watch is stalled because of it. The wait doubles while nothing
-    /// has changed.
-    pub fn recheck(&mut self, changed: bool) -> Duration {
-        self.rechecks = if changed { 1 } else { self.rechecks.saturating_add(1) };
-        backoff(RECHECK.0, self.rechecks, RECHECK.1)
+    /// Its key is not refused, or it has another one.
+    pub fn is_accepted(&mut self) {
+        (self.rereads, self.reread_at) = (0, None);
     }
 }

@@ -6,14 +6,14 @@ use std::hash::RandomState;
 use jiff::Timestamp;
 use kube::Client as KubeClient;
 
-use super::{Fetched, Request, Resolution, Source, secret};
+use super::{Fetched, Request, Resolution, Source};
 use crate::cloud::{
     client::{Client, News},
-    credentials::OperatorIdentities,
-    fault::FaultKind,
-    other_type::OtherTypes,
+    credentials::{OperatorIdentities, secret},
+    fault::{Fault, FaultKind},
     target::Region,
 };
+use crate::kubernetes::ApiServer;
 use crate::serve::metrics::Metrics;
 
 /// The outside world, as a trait so that simulations and tests can make it up.
@@ -32,8 +32,6 @@ pub struct Outside {
     pub kube: KubeClient,
     /// The operator's own identity in each region.
     pub identities: OperatorIdentities,
-    /// The clusters that were looked for under another `clusterType`.
-    pub types: OtherTypes,
     /// Hashes bodies; the same as the engine's.
     pub hasher: RandomState,
     /// Where requests are counted.
@@ -46,34 +44,27 @@ impl World for Outside {
         self.metrics.shared_fetches.inc_by(request.sharers as u64);
         let Request { target, credential, known, .. } = request;
         let timer = self.metrics.request();
-        let news = self.cloud.list_new_tasks(target, &credential.credential, now, *known, &self.hasher).await;
-        timer.ended(news.as_ref().err());
-        match news {
-            Ok(News::Unchanged) => Fetched::Unchanged,
-            Ok(News::Answer(answer, hash)) => {
-                // An unchanged answer is not decoded, so this line is not logged at every poll.
-                if answer.left_out > 0 {
-                    let (region, cluster) = (&target.region, &target.cluster_id);
-                    tracing::warn!(%region, %cluster, left_out = answer.left_out, "tasks without a usable uid are left out");
-                }
-                Fetched::Answer(answer, hash)
+        let fetched =
+            self.cloud.list_new_tasks(target, &credential.credential, now, *known, &self.hasher).await;
+        timer.ended(fetched.as_ref().err());
+        match &fetched {
+            // An unchanged answer is not decoded, so this line is not logged at every poll.
+            Ok(News::Answer(answer, _)) if answer.left_out > 0 => {
+                let (region, cluster) = (&target.region, &target.cluster_id);
+                tracing::warn!(%region, %cluster, left_out = answer.left_out, "tasks without a usable uid are left out");
             }
-            Err(fault) => {
-                if fault.kind == FaultKind::AuthenticationFailed {
-                    // A temporary credential may have been revoked: only the source that issued it acts on this.
-                    self.identities.refused(&credential.id, now);
-                }
-                // For a cluster that is not found this sends one more request, until that one is answered, outside the
-                // account's rate limiter.
-                let credential = &credential.credential;
-                Fetched::Fault(self.types.explain(&self.cloud, target, credential, now, fault).await)
+            // A temporary credential may have been revoked: only the source that issued it acts on this.
+            Err(fault) if fault.kind == FaultKind::AuthenticationFailed => {
+                self.identities.refused(&credential.id, now);
             }
+            _ => {}
         }
+        fetched
     }
 
     async fn resolve(&self, source: &Source, now: Timestamp) -> Resolution {
         match source {
-            Source::Secret { namespace, name } => secret::resolve(&self.kube, namespace, name).await,
+            Source::Secret { namespace, name } => read_secret(&self.kube, namespace, name).await,
             Source::Operator(region) => self.own(region, now).await,
         }
     }
@@ -94,5 +85,25 @@ impl Outside {
             None => identity.credential(now).await,
         };
         read.map_or_else(Resolution::Missing, Resolution::Resolved)
+    }
+}
+
+/// What a Secret of the operator's cluster holds; read with `get` alone, never with a list or a watch.
+pub async fn read_secret(api_server: &impl ApiServer, namespace: &str, name: &str) -> Resolution {
+    let not_found = |message: String| Fault::new(FaultKind::SecretNotFound, message);
+    match api_server.secret(namespace, name).await {
+        Ok(secret) => secret::credential(secret).map_or_else(Resolution::Missing, Resolution::Resolved),
+        Err(kube::Error::Api(status)) if status.code == 404 => Resolution::Missing(not_found(format!(
+            "there is no Secret {name} in this namespace: create it with the keys accessKey and secretKey"
+        ))),
+        Err(kube::Error::Api(status)) if status.code == 403 => Resolution::Doubtful(not_found(format!(
+            "the operator may not read the Secret {name}: allow its service account to get it (the chart's value \
+             rbac.secretNames limits what it may read)"
+        ))),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::debug!(namespace, name, %error, cause, "the API server did not hand out a Secret; it is asked again");
+            Resolution::Unknown
+        }
     }
 }

@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
-use crate::controller::Stores;
+use crate::controller::streams::Stores;
 use crate::poll::driver::Poller;
 
 /// The names, without the prefix, labels and meanings of these metrics.
@@ -18,7 +18,7 @@ pub const DESCRIBED: [(&str, &str, &str); 4] = [
     (
         "endpoint_blocked",
         "{endpoint}",
-        "Whether an endpoint does not answer, so that only one probe at a time is sent to it",
+        "Whether an endpoint answers none of its accounts, so that each is asked by one trial at a time",
     ),
     (
         "account_blocked",
@@ -53,7 +53,7 @@ impl Collector for Polls {
             snapshot.endpoints.iter().map(|(base, _, blocked)| (endpoint(base), usize::from(*blocked)));
         gauges(&mut encoder, endpoint_blocked, blocked)?;
         let accounts = snapshot.accounts.into_iter().map(|(region, project, blocked)| {
-            (vec![("region", region), ("project", project)], usize::from(blocked))
+            (vec![("region", region.to_string()), ("project", project.to_string())], usize::from(blocked))
         });
         gauges(&mut encoder, account_blocked, accounts)?;
         let objects = self.stores.iter().flat_map(Store::state);

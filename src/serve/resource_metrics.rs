@@ -1,6 +1,7 @@
 //! The metrics of each watch, made from its cached status at every scrape. So they appear as soon as the cache is
 //! filled, and disappear with the watch.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use crate::api::{
     condition::{self, types},
     reason::Reason,
 };
-use crate::controller::{Stores, context::key};
+use crate::controller::{object::key, streams::Stores};
 use crate::poll::driver::Poller;
 
 /// The phases that Huawei documents (of a task's items; those of tasks it does not).
@@ -135,7 +136,7 @@ pub fn described() -> impl Iterator<Item = (&'static str, &'static [&'static str
 impl Collector for Watches {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let objects: Vec<_> = self.stores.iter().flat_map(Store::state).collect();
-        let last_answer = self.poller.last_answers();
+        let last_answers: HashMap<_, _> = self.poller.last_answers().into_iter().collect();
         let watches: Vec<(&ClusterBackupWatch, Labels, Option<Timestamp>)> = objects
             .iter()
             .filter_map(|object| object.0.as_ref().ok())
@@ -143,10 +144,9 @@ impl Collector for Watches {
                 let labels =
                     vec![("namespace", watch.namespace().unwrap_or_default()), ("name", watch.name_any())];
                 let key = key(watch.metadata.namespace.as_deref(), watch.metadata.name.as_deref());
-                (watch, labels, last_answer(&key))
+                (watch, labels, last_answers.get(&key).copied())
             })
             .collect();
-        drop(last_answer);
         for gauge in GAUGES {
             let mut family = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             for (watch, labels, answered) in &watches {

@@ -51,7 +51,8 @@ impl History {
             // This fails if the process was killed and nobody awaits the reply.
             let _ = reply.send(result);
         });
-        self.after(wait, Event::Reply { process, deliver });
+        let is_read = verb == crate::script::Verb::Secret;
+        self.after(wait, Event::Reply { process, is_read, deliver });
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cce_backup_watch::api::condition::{self, types};
-use cce_backup_watch::poll::{Fetched, WatchKey};
+use cce_backup_watch::poll::{FetchId, Fetched, WatchKey};
 use fastrand::Rng;
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
         load::{Load, Sent},
         told::Told,
     },
-    script::Script,
+    script::{CloudTrouble, Script, Verb},
     time,
     trace::Trace,
 };
@@ -39,9 +39,8 @@ const EVENTS: usize = 400_000;
 const QUIET: Duration = Duration::from_mins(2);
 /// How often the history checks that a blind watch says so.
 const LOOK: Duration = Duration::from_secs(20);
-/// How long a watch may be blind, that is, see only faults of its cluster, before it must say so: an interval, three
-/// time-outs and the waits between them.
-const BLIND: Duration = Duration::from_mins(5);
+/// How long a watch may be blind, that is, have a poll that is due and see only faults, before it must say so.
+const BLIND: Duration = Duration::from_mins(2);
 
 /// An event of a history.
 enum Event {
@@ -54,11 +53,11 @@ enum Event {
     /// A request arrives at the API server.
     Arrive { call: Call, sent_at: Duration },
     /// A reply of the API server reaches the process.
-    Reply { process: u64, deliver: Box<dyn FnOnce()> },
+    Reply { process: u64, is_read: bool, deliver: Box<dyn FnOnce()> },
     /// A request arrives at the cloud.
-    Asked { sent: Sent, id: usize, known: Option<u64> },
+    Asked { sent: Sent, id: FetchId, known: Option<u64> },
     /// An answer of the cloud, or a fault, reaches the process.
-    Fetched { sent: Sent, id: usize, fetched: Box<Fetched> },
+    Fetched { sent: Sent, id: FetchId, fetched: Box<Fetched> },
     /// A timer of a process is due.
     Wake(u64),
     /// The watch stream of a process delivers the changes that it has not delivered yet.
@@ -104,7 +103,9 @@ struct History {
     started: u64,
     wakes: HashMap<u64, Duration>,
     wrong: Wrong,
-    healthy: Vec<bool>,
+    /// For each account and key, whether nothing is ever wrong with it.
+    healthy: Vec<Vec<bool>>,
+    /// For each watch, since when its cluster gives it no answer.
     blind_since: Vec<Option<Duration>>,
     hasher: RandomState,
     load: Load,
@@ -141,7 +142,7 @@ impl History {
         let healthy = acts::healthy_accounts(&script);
         Self {
             held_keys: script.secrets.iter().map(|(_, key)| cloud_keys[*key].clone()).collect(),
-            blind_since: vec![None; script.clusters.len()],
+            blind_since: vec![None; script.watches.len()],
             cloud_keys,
             credentials: HashMap::new(),
             rng,
@@ -224,7 +225,8 @@ impl History {
             Event::End(n) => return self.end(n),
             Event::Step { cluster, act, step } => self.step_backup(cluster, act, step),
             Event::Arrive { call, sent_at } => return self.arrive(call, sent_at),
-            Event::Reply { process, deliver } => {
+            Event::Reply { process, is_read, deliver } => {
+                self.load.asked(process, is_read);
                 deliver();
                 return self.step(process);
             }
@@ -256,7 +258,8 @@ impl History {
         }
         let calls = std::mem::take(&mut *self.calls.lock().expect("one thread"));
         for call in calls {
-            let wait = self.latency() + self.wrong.slowness();
+            self.load.asks(id, call.request.verb() == Verb::Secret)?;
+            let wait = self.latency() + self.wrong.slowness(call.request.verb());
             self.after(wait, Event::Arrive { call, sent_at: time::now() });
         }
         for request in stepped.requests {
@@ -269,18 +272,34 @@ impl History {
         Ok(())
     }
 
-    /// Checks that every watch that has been blind for [`BLIND`] says so.
+    /// Checks that every watch that has been blind for [`BLIND`] says so, and that no trouble of others shows in it.
     fn look(&mut self) -> Result<(), Box<Finding>> {
         let now = time::now();
-        for (cluster, since) in self.blind_since.iter_mut().enumerate() {
-            let is_blind = self.cloud.trouble(cluster).is_some();
+        for (plan, since) in self.script.watches.iter().zip(&mut self.blind_since) {
+            let key = &self.held_keys[plan.secret];
+            let trouble = self.cloud.trouble(plan.cluster, key);
+            let is_blind = trouble.is_some_and(|trouble| !matches!(trouble, CloudTrouble::Slow(_)));
             *since = is_blind.then(|| since.unwrap_or(now));
         }
         for (n, plan) in self.script.watches.iter().enumerate() {
-            let Some(since) = self.blind_since[plan.cluster] else { continue };
             let Some(stored) = self.store.watches.get(&self.key(n)) else { continue };
+            let is_healthy =
+                self.healthy[self.script.clusters[plan.cluster]][self.script.secrets[plan.secret].1];
+            let ready = stored
+                .watch
+                .status
+                .as_ref()
+                .and_then(|status| condition::find(&status.conditions, types::READY));
+            promise(
+                !is_healthy || ready.is_none_or(|ready| ready.status != "False"),
+                "no trouble of others shows",
+                || format!("{}: {ready:?}", self.key(n)),
+            )?;
+            let Some(since) = self.blind_since[n] else { continue };
             let created = self.wrong.created.get(&n).copied().unwrap_or_default();
-            let is_due = [since, created, self.wrong.disturbed].iter().all(|since| now >= *since + BLIND);
+            // Its next poll is due an interval later at the latest, with jitter.
+            let due = Duration::from(stored.watch.spec.interval).mul_f64(1.1) + BLIND;
+            let is_due = [since, created, self.wrong.disturbed].iter().all(|since| now >= *since + due);
             if !is_due || self.wrong.is_disturbing() || stored.is_undecodable || stored.watch.spec.suspend {
                 continue;
             }

@@ -3,10 +3,16 @@
 
 use std::hash::BuildHasher;
 
-use cce_backup_watch::poll::{Fetched, Request};
+use cce_backup_watch::cloud::client::News;
+use cce_backup_watch::poll::{FetchId, Fetched, Request};
 
 use super::{Event, History};
-use crate::{cloud::Reply, finding::Finding, promises::load::Sent, time};
+use crate::{
+    cloud::{Reply, key_number},
+    finding::Finding,
+    promises::load::Sent,
+    time,
+};
 
 impl History {
     pub(super) fn send(&mut self, process: u64, request: &Request) -> Result<(), Box<Finding>> {
@@ -16,30 +22,36 @@ impl History {
         let sent = Sent { process, region: self.script.accounts[account], account, cluster, key };
         self.trace
             .note(time::now(), format_args!("process {process} polls cluster {cluster} with {}", sent.key));
-        self.load.sent(&sent, self.script.rate, request.delay, self.healthy[account])?;
+        let healthy = key_number(&sent.key).is_some_and(|key| self.healthy[account][key]);
+        self.load.sent(&sent, self.script.rate, request.delay, healthy)?;
         let wait = self.latency();
         self.after(wait, Event::Asked { sent, id: request.id, known: request.known });
         Ok(())
     }
 
-    pub(super) fn asked(&mut self, sent: Sent, id: usize, known: Option<u64>) {
+    pub(super) fn asked(&mut self, sent: Sent, id: FetchId, known: Option<u64>) {
         let hasher = &self.hasher;
         // The operator compares the hash of a body only with that of its last answer, so any hasher will do that stays
         // the same for a history.
         let hash = |body: &[u8]| hasher.hash_one(body);
         let Reply { after, fetched } = self.cloud.answer(sent.cluster, &sent.key, known, hash);
-        if !matches!(fetched, Fetched::Fault(_)) {
-            self.blind_since[sent.cluster] = None;
+        if fetched.is_ok() {
+            let (watches, secrets) = (&self.script.watches, &self.script.secrets);
+            for (watch, since) in watches.iter().zip(&mut self.blind_since) {
+                if watch.cluster == sent.cluster && Some(secrets[watch.secret].1) == key_number(&sent.key) {
+                    *since = None;
+                }
+            }
         }
         let wait = self.latency() + after;
         self.after(wait, Event::Fetched { sent, id, fetched: Box::new(fetched) });
     }
 
-    pub(super) fn fetched(&mut self, sent: &Sent, id: usize, fetched: Fetched) -> Result<(), Box<Finding>> {
+    pub(super) fn fetched(&mut self, sent: &Sent, id: FetchId, fetched: Fetched) -> Result<(), Box<Finding>> {
         let what = match &fetched {
-            Fetched::Unchanged => "unchanged".to_owned(),
-            Fetched::Answer(answer, _) => format!("{} tasks", answer.tasks.len()),
-            Fetched::Fault(fault) => fault.kind.to_string(),
+            Ok(News::Unchanged) => "unchanged".to_owned(),
+            Ok(News::Answer(answer, _)) => format!("{} tasks", answer.tasks.len()),
+            Err(fault) => fault.kind.to_string(),
         };
         self.trace.note(
             time::now(),

@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use cce_backup_watch::cloud::fault::FaultKind;
-use cce_backup_watch::poll::{Fetched, WatchKey};
+use cce_backup_watch::controller::streams::RECONCILES as SLOTS;
+use cce_backup_watch::poll::{Fetched, WatchKey, policy::READS};
 
 use crate::{
     cloud::TIMEOUT,
@@ -45,9 +46,12 @@ pub struct Load {
     accounts: HashMap<(u64, usize), usize>,
     /// The token bucket of each account: how full it was, and when.
     buckets: HashMap<(u64, usize), (f64, Duration)>,
-    shut: HashMap<(u64, usize), Duration>,
+    /// Until when Retry-After shuts an account for a key.
+    shut: HashMap<(u64, usize, String), Duration>,
     /// When each key was refused, and how often it was sent since.
     refused: HashMap<(u64, String), (Duration, usize)>,
+    /// Requests to the API server in flight: reads of Secrets, and those of reconciles.
+    asking: HashMap<u64, (usize, usize)>,
     reconciles: HashMap<(u64, WatchKey), VecDeque<Duration>>,
     requests: HashMap<(u64, WatchKey), VecDeque<Duration>>,
 }
@@ -76,7 +80,8 @@ impl Load {
         *since = now;
         promise(*level > -1.01, "an account is asked at its rate", || format!("{sent:?}"))?;
 
-        let shut = self.shut.get(&(sent.process, sent.account)).copied().unwrap_or_default();
+        let shut =
+            self.shut.get(&(sent.process, sent.account, sent.key.clone())).copied().unwrap_or_default();
         promise(now >= shut, "Retry-After is kept", || format!("{sent:?}, shut until {shut:?}"))?;
 
         if let Some((refused, times)) = self.refused.get_mut(&(sent.process, sent.key.clone())) {
@@ -99,25 +104,37 @@ impl Load {
         *self.accounts.entry((sent.process, sent.account)).or_default() -= 1;
         let key = (sent.process, sent.key.clone());
         match fetched {
-            Fetched::Fault(fault) if fault.kind == FaultKind::AuthenticationFailed => {
+            Err(fault) if fault.kind == FaultKind::AuthenticationFailed => {
                 self.refused.insert(key, (now, 0));
             }
-            Fetched::Fault(fault) if fault.kind == FaultKind::Throttled => {
+            Err(fault) if fault.kind == FaultKind::Throttled => {
                 if let Some(after) = fault.retry_after {
-                    self.shut.insert((sent.process, sent.account), now + after);
+                    self.shut.insert((sent.process, sent.account, sent.key.clone()), now + after);
                 }
             }
             // A 403 or 404 proves that the signature was accepted.
-            Fetched::Fault(fault)
-                if matches!(fault.kind, FaultKind::PermissionDenied | FaultKind::ClusterNotFound) =>
-            {
+            Err(fault) if matches!(fault.kind, FaultKind::PermissionDenied | FaultKind::ClusterNotFound) => {
                 self.refused.remove(&key);
             }
-            Fetched::Fault(_) => {}
-            Fetched::Unchanged | Fetched::Answer(..) => {
+            Err(_) => {}
+            Ok(_) => {
                 self.refused.remove(&key);
             }
         }
+    }
+
+    /// Counts the requests to the API server that a process has in flight.
+    pub fn asks(&mut self, process: u64, is_read: bool) -> Result<(), Box<Finding>> {
+        let (reads, others) = self.asking.entry(process).or_default();
+        let (count, most) = if is_read { (reads, READS) } else { (others, usize::from(SLOTS)) };
+        *count += 1;
+        promise(*count <= most, "requests to the API server are bounded", || format!("{count} of {process}"))
+    }
+
+    /// A request to the API server ended.
+    pub fn asked(&mut self, process: u64, is_read: bool) {
+        let (reads, others) = self.asking.entry(process).or_default();
+        *(if is_read { reads } else { others }) -= 1;
     }
 
     /// Counts a reconcile of a watch.

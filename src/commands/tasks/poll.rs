@@ -13,8 +13,8 @@ use crate::cli::{CloudArgs, CredentialArgs};
 use crate::cloud::{
     client::{Client, ClientConfig},
     credentials::Credential,
-    fault::Program,
-    other_type::OtherTypes,
+    fault::{Fault, FaultKind, Program},
+    other_type::Look,
     region::Endpoints,
     target::Target,
 };
@@ -26,7 +26,7 @@ pub struct Poll {
     target: Target,
     credentials: Credentials,
     reports: Builder,
-    types: OtherTypes,
+    look: Look,
 }
 
 impl Poll {
@@ -39,7 +39,7 @@ impl Poll {
             credentials,
             reports: Builder::new(&target),
             target,
-            types: OtherTypes::default(),
+            look: Look::default(),
         })
     }
 
@@ -51,12 +51,18 @@ impl Poll {
 
     /// Polls once.
     pub async fn once(&mut self) -> Result<Report, PollError> {
-        let (client, target, credential) = self.ready().await?;
-        let now = Timestamp::now();
+        let credential = self.credentials.get().await?;
+        let (client, target, now) = (&self.client, &self.target, Timestamp::now());
         match client.list_dated_tasks(target, &credential, now).await {
             Ok((answer, date)) => Ok(self.reports.report(&answer, Clock::new(now, Timestamp::now(), date))),
             Err(fault) => {
-                Err(self.types.explain(&self.client, &self.target, &credential, now, fault).await.into())
+                if fault.kind == FaultKind::ClusterNotFound && self.look == Look::Unknown {
+                    let other = Target { cluster_type: target.cluster_type.other(), ..target.clone() };
+                    let answer = client.list_tasks(&other, &credential, now).await;
+                    self.look = Look::learned(answer.as_ref().map(|_| ()));
+                }
+                let message = self.look.message(&fault, self.target.cluster_type);
+                Err(Fault { message: message.unwrap_or_else(|| fault.message.clone()), ..fault }.into())
             }
         }
     }

@@ -9,8 +9,14 @@ use super::{
     Input,
     verdict::{self, after},
 };
-use crate::api::{ClusterBackupWatchSpec, TaskStatus};
-use crate::poll::Cadence;
+use crate::api::{
+    ClusterBackupWatchSpec, ClusterBackupWatchStatus, Reason, TaskStatus,
+    condition::{self, types},
+};
+use crate::poll::{
+    Cadence,
+    policy::{FAILING_SPREAD, STALLED_SPREAD},
+};
 use crate::task::record::Record;
 
 /// The shortest period. The schema allows no shorter one, but somebody may have changed the definition.
@@ -22,6 +28,28 @@ pub fn cadence(spec: &ClusterBackupWatchSpec, tasks: Option<&[TaskStatus]>, now:
     let active = Duration::from(spec.active_interval).max(SHORTEST);
     let running = verdict::runs(tasks, spec.stuck_after, now);
     Cadence { period: if running { active } else { interval }, retry: active, running }
+}
+
+/// The time over which the first poll after a restart may be spread; `None` polls a watch without a verdict on its
+/// spec at once. A watch that is not Ready does not wait for its whole interval, which may be a day.
+pub fn spread(
+    status: &ClusterBackupWatchStatus,
+    generation: Option<i64>,
+    period: Duration,
+) -> Option<Duration> {
+    let ready = condition::find(&status.conditions, types::READY)?;
+    let unpolled = [Reason::NotYetPolled, Reason::Suspended, Reason::InvalidResource];
+    if unpolled.iter().any(|reason| ready.reason == *reason) || status.observed_generation != generation {
+        return None;
+    }
+    // Reconciling beside a Ready that is not False: a requested poll got no answer.
+    let is_reconciling = condition::find(&status.conditions, types::RECONCILING).is_some();
+    Some(match Reason::parse(&ready.reason).filter(|_| ready.status == "False") {
+        Some(reason) if reason.stalls() => period.min(STALLED_SPREAD),
+        Some(_) => period.min(FAILING_SPREAD),
+        None if is_reconciling => period.min(FAILING_SPREAD),
+        None => period,
+    })
 }
 
 /// When time alone will change the verdict: the next of the moments at which a success turns stale, a backup counts as

@@ -1,70 +1,136 @@
-//! Drops state that no fetch uses any more, and takes the snapshot for the metrics.
+//! Drops state that no fetch uses any more, takes the snapshot for the metrics, and checks the invariants.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
 use super::{Engine, Snapshot, Timer};
-
-/// How often unused state is dropped.
-const SWEEP: Duration = Duration::from_mins(1);
+use crate::poll::{
+    WatchKey,
+    fetch::State,
+    policy::{SWEEP, UNREACHABLE},
+    source::Reading,
+};
 
 impl Engine {
-    /// Drops the accounts, endpoints, sources and keys that no fetch uses, once nothing is lost with them: otherwise a
-    /// watch that is created anew would get a full bucket again, or would try an endpoint that just hung, or a key that
-    /// was just refused.
+    /// Drops the sources, keys, accounts and endpoints that no fetch uses, once nothing is lost with them: otherwise a watch
+    /// that is created anew would get a full bucket again, or would try a key that was just refused.
     pub(super) fn sweep(&mut self, now: Instant) {
         if now < self.swept + SWEEP {
             return;
         }
         self.swept = now;
-        self.accounts.retain(|_, account| !account.is_idle(now));
-        let accounts = &self.accounts;
-        self.by_account.retain(|_, id| accounts.contains(*id));
-        let used: BTreeSet<_> = accounts.iter().map(|(_, account)| account.endpoint).collect();
-        self.endpoints.retain(|id, endpoint| used.contains(&id) || !endpoint.breaker.is_idle(now));
-        let endpoints = &self.endpoints;
-        self.by_endpoint.retain(|_, id| endpoints.contains(*id));
-        let timers = &mut self.timers;
-        self.sources.retain(|id, source| {
-            let kept = source.reading.is_some() || !source.fetches.is_empty();
-            if let Some(at) = source.timer.filter(|_| !kept) {
-                timers.remove(&(at, Timer::Source(id)));
-            }
-            kept
+        self.sources.retain(|_, source| source.reading != Reading::No || !source.fetches.is_empty());
+        let held: BTreeSet<_> = self
+            .sources
+            .iter()
+            .filter_map(|(_, source)| source.credential.as_ref().map(|(_, key)| *key))
+            .collect();
+        let used: BTreeSet<_> = self.fetches.iter().filter_map(|(_, fetch)| fetch.tenant).collect();
+        self.tenants.retain(|id, tenant| {
+            used.iter().any(|of| of.0 == id) || tenant.turn.in_flight > 0 || !tenant.gate.is_idle(now)
         });
-        let sources = &self.sources;
-        self.by_source.retain(|_, id| sources.contains(*id));
-        let mut keys: Vec<_> =
-            sources.iter().filter_map(|(_, s)| s.credential.as_ref().map(|(_, key)| *key)).collect();
-        keys.sort_unstable();
-        self.keys.retain(|hash, key| keys.binary_search(hash).is_ok() || !key.is_idle(now));
+        self.keys.retain(|hash, key| held.contains(hash) || key.in_flight > 0 || !key.gate.is_idle(now));
+        let kept: BTreeSet<_> = self.tenants.iter().map(|(_, tenant)| tenant.account).collect();
+        self.accounts.retain(|id, account| {
+            account.fetches > 0 || !account.bucket.is_full(now) || kept.iter().any(|of| of.0 == id)
+        });
+        let kept: BTreeSet<_> = self.accounts.iter().map(|(_, account)| account.endpoint.0).collect();
+        self.endpoints.retain(|id, _| kept.contains(&id));
+        self.by_source.retain(|_, id| self.sources.contains(id.0));
+        self.by_tenant.retain(|_, id| self.tenants.contains(id.0));
+        self.by_account.retain(|_, id| self.accounts.contains(id.0));
+        self.by_endpoint.retain(|_, id| self.endpoints.contains(id.0));
     }
 
-    /// When the cloud last answered a poll of a watch.
-    pub fn last_answer(&self, key: &str) -> Option<Timestamp> {
-        self.fetches[self.watches.get(key)?.fetch].answered
-    }
-
-    /// The endpoints and accounts that fetches use, as they are at `now`. Those that no fetch uses are never asked again,
-    /// so one that is blocked would stay so.
-    pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let (mut accounts, mut used) = (Vec::new(), BTreeSet::new());
-        for (_, account) in self.accounts.iter().filter(|(_, account)| account.fetches > 0) {
-            let (region, project) = &account.name;
-            // While its endpoint is blocked, an account may wait long for a probe of its own.
-            let is_blocked = account.shut(now).is_some()
-                || account.breaker.is_blocking(now)
-                || (account.breaker.open_since().is_some()
-                    && self.endpoints[account.endpoint].breaker.is_blocking(now));
-            accounts.push((region.to_string(), project.to_string(), is_blocked));
-            used.insert(account.endpoint);
-        }
-        let endpoint = |id: usize| {
-            let endpoint = &self.endpoints[id];
-            (endpoint.base.clone(), endpoint.in_flight, endpoint.breaker.is_blocking(now))
+    /// When the cloud last answered a poll of each watch.
+    pub fn last_answers(&self) -> Vec<(WatchKey, Timestamp)> {
+        let answered = |(key, watch): (&WatchKey, &super::Watch)| {
+            Some((key.clone(), self.fetches[watch.fetch.0].answered?))
         };
-        Snapshot { endpoints: used.into_iter().map(endpoint).collect(), accounts }
+        self.watches.iter().filter_map(answered).collect()
+    }
+
+    /// The endpoints and accounts that fetches use, as they are at `now`.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let used: BTreeSet<_> = self.fetches.iter().filter_map(|(_, fetch)| fetch.tenant).collect();
+        // Of each account: whether all of its keys are blocked, and whether all of them by silence.
+        let mut accounts = BTreeMap::new();
+        for id in used {
+            let tenant = &self.tenants[id.0];
+            let is_blocked = tenant.gate.is_blocking(now);
+            let is_silent = is_blocked && tenant.gate.is_closed_by(&UNREACHABLE);
+            let all = accounts.entry(tenant.account).or_insert((true, true));
+            *all = (all.0 && is_blocked, all.1 && is_silent);
+        }
+        let mut snapshot = Snapshot::default();
+        let mut endpoints = BTreeMap::new();
+        for (id, account) in self.accounts.iter().filter(|(_, account)| account.fetches > 0) {
+            let (is_blocked, is_silent) = accounts.get(&super::AccountId(id)).copied().unwrap_or_default();
+            let (region, project) = account.name.clone();
+            snapshot.accounts.push((region, project, is_blocked));
+            *endpoints.entry(account.endpoint.0).or_insert(true) &= is_silent;
+        }
+        let endpoint = |(id, is_blocked): (usize, bool)| {
+            let endpoint = &self.endpoints[id];
+            (endpoint.base.clone(), endpoint.turn.in_flight, is_blocked)
+        };
+        snapshot.endpoints = endpoints.into_iter().map(endpoint).collect();
+        snapshot
+    }
+
+    /// The invariants of the engine, in debug builds: the histories check them at every step.
+    pub(super) fn check(&self, now: Instant) {
+        // Beyond this a check would cost more than the step that it checks.
+        if !cfg!(debug_assertions) || self.fetches.len() > 200 {
+            return;
+        }
+        let mut in_flight = 0;
+        for (id, fetch) in &self.fetches {
+            let of = super::FetchId(id);
+            match fetch.state {
+                State::Idle(due) => {
+                    assert!(due > now, "a fetch that is due has begun its way");
+                    assert!(self.timers.contains(&(due, Timer::Poll(of))), "an idle fetch has its timer");
+                }
+                State::Reading => {
+                    let reading = self.sources[fetch.source.0].reading;
+                    assert!(reading != Reading::No, "a fetch waits for a read that somebody makes");
+                }
+                State::Queued(place) => {
+                    let tenant = fetch.tenant.map(|tenant| &self.tenants[tenant.0]);
+                    assert!(
+                        tenant.is_some_and(|tenant| tenant.queue.has(place)),
+                        "a queued fetch has its place"
+                    );
+                }
+                State::InFlight(_) => in_flight += 1,
+            }
+            if let Some(at) = fetch.blind_at {
+                assert!(
+                    self.timers.contains(&(at, Timer::Blind(of))),
+                    "the clock of blindness has its timer"
+                );
+            }
+            assert!(
+                fetch.unanswered_since.is_none_or(|since| since <= now),
+                "the clock of blindness begins when a poll is due"
+            );
+            let is_watched =
+                fetch.watches.iter().all(|key| self.watches.get(key).is_some_and(|w| w.fetch == of));
+            assert!(is_watched, "a fetch knows its watches");
+        }
+        assert_eq!(in_flight, self.in_flight, "requests in flight add up");
+        let ends: usize = self.endpoints.iter().map(|(_, endpoint)| endpoint.turn.in_flight).sum();
+        let accounts: usize = self.accounts.iter().map(|(_, account)| account.turn.in_flight).sum();
+        let tenants: usize = self.tenants.iter().map(|(_, tenant)| tenant.turn.in_flight).sum();
+        let keys: usize = self.keys.values().map(|key| key.in_flight).sum();
+        assert_eq!([ends, accounts, tenants, keys], [in_flight; 4], "requests in flight add up");
+        let reading = self.sources.iter().filter(|(_, source)| matches!(source.reading, Reading::Since(_)));
+        assert_eq!(reading.count(), self.reading, "reads under way add up");
+        let idle = self.fetches.iter().filter(|(_, fetch)| matches!(fetch.state, State::Idle(_)));
+        let blind = self.fetches.iter().filter(|(_, fetch)| fetch.blind_at.is_some());
+        assert_eq!(self.timers.len(), idle.count() + blind.count(), "no timer is left over");
     }
 }

@@ -1,10 +1,9 @@
 //! The state machine of polling. Pure: no I/O and no clock, and all randomness comes from the configured seed.
 //!
-//! This file has the state and the timers. `demand` takes what watches want. A fetch is idle until its timer fires.
-//! Then it needs a credential that is fresh enough (`credentials`) and a place in the queue of its account (`way`).
-//! `dispatch` sends what may be sent, account by account, and hands the fault of whatever blocks an account to the
-//! fetches in its queue. The result of a request comes back through `outcome`, which wakes the watches that have to be
-//! told and sets the next timer.
+//! This file has the state and the timers. `demand` takes what watches want. A fetch is idle until its timer fires; `way`
+//! then leads it past its credential, its key and its account to a queue, or lets it take over the fault of the first that
+//! is closed. `dispatch` gives free slots to who is next. The result of a request comes back through `outcome`, which moves
+//! the gates, wakes the watches that have to be told, and sets the next timer.
 
 mod credentials;
 mod demand;
@@ -21,22 +20,16 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::{
-    Cadence, Effect, Source, WatchKey,
-    account::{Account, Limit},
-    breaker::Breaker,
-    fetch::{Fetch, State, Watch},
-    key::Key,
+    AccountId, Cadence, Effect, EndpointId, FetchId, Source, SourceId, TenantId, WatchKey,
+    account::{Account, Endpoint, Key, Limit, Tenant},
+    fetch::{Fetch, Pending, State, Watch},
+    policy,
     source::SourceState,
 };
 use crate::cloud::{
     region::Endpoints,
     target::{ClusterId, ClusterType, ProjectId, Region},
 };
-
-/// The longest wait between two tries.
-const LONGEST: Duration = Duration::from_mins(10);
-/// The shortest time until a timer fires, so that the loop cannot spin.
-const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The configuration of polling.
 #[derive(Clone, Debug)]
@@ -55,30 +48,21 @@ pub struct Config {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    Fetch(usize),
-    Source(usize),
+    /// A poll is due.
+    Poll(FetchId),
+    /// The watches of a fetch are blind from now on.
+    Blind(FetchId),
 }
 
-type FetchKey = (usize, usize, ClusterId, ClusterType);
-
-/// One host that serves accounts.
-#[derive(Debug, Default)]
-struct Endpoint {
-    /// Scheme, host and port.
-    base: String,
-    breaker: Breaker,
-    in_flight: usize,
-    /// The accounts with a queue, in the order in which they are served.
-    ring: VecDeque<usize>,
-}
+type FetchKey = (AccountId, SourceId, ClusterId, ClusterType);
 
 /// What the engine looks like from outside, for metrics and probes.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// For each endpoint in use: scheme, host and port, requests in flight, and whether its breaker blocks it.
+    /// For each endpoint in use: scheme, host and port, requests in flight, and whether none of its accounts is answered.
     pub endpoints: Vec<(String, usize, bool)>,
-    /// For each account in use: region, project, and whether it is shut or a breaker blocks it.
-    pub accounts: Vec<(String, String, bool)>,
+    /// For each account in use: region, project, and whether it is throttled or not answered, whatever the key.
+    pub accounts: Vec<(Region, ProjectId, bool)>,
 }
 
 /// The state of all polling.
@@ -87,20 +71,27 @@ pub struct Engine {
     random: fastrand::Rng,
     watches: HashMap<WatchKey, Watch>,
     fetches: Slab<Fetch>,
-    by_key: HashMap<FetchKey, usize>,
+    by_key: HashMap<FetchKey, FetchId>,
     sources: Slab<SourceState>,
-    by_source: HashMap<Arc<Source>, usize>,
-    accounts: Slab<Account>,
-    by_account: HashMap<(Region, ProjectId), usize>,
+    by_source: HashMap<Arc<Source>, SourceId>,
     endpoints: Slab<Endpoint>,
-    by_endpoint: HashMap<String, usize>,
+    by_endpoint: HashMap<String, EndpointId>,
+    accounts: Slab<Account>,
+    by_account: HashMap<(Region, ProjectId), AccountId>,
+    tenants: Slab<Tenant>,
+    by_tenant: HashMap<(AccountId, u64), TenantId>,
     keys: HashMap<u64, Key>,
     timers: BTreeSet<(Instant, Timer)>,
+    /// The sources that wait to be read, and how many are being read.
+    reads: VecDeque<SourceId>,
+    reading: usize,
     in_flight: usize,
-    held: u64,
+    /// How many requests were sent.
+    sent: u64,
     effects: Vec<Effect>,
     woken: Vec<WatchKey>,
     start: Instant,
+    turned: Instant,
     swept: Instant,
 }
 
@@ -115,40 +106,40 @@ impl Engine {
             by_key: HashMap::new(),
             sources: Slab::new(),
             by_source: HashMap::new(),
-            accounts: Slab::new(),
-            by_account: HashMap::new(),
             endpoints: Slab::new(),
             by_endpoint: HashMap::new(),
+            accounts: Slab::new(),
+            by_account: HashMap::new(),
+            tenants: Slab::new(),
+            by_tenant: HashMap::new(),
             keys: HashMap::new(),
             timers: BTreeSet::new(),
+            reads: VecDeque::new(),
+            reading: 0,
             in_flight: 0,
-            held: 0,
+            sent: 0,
             effects: Vec::new(),
             woken: Vec::new(),
             start: now,
+            turned: now,
             swept: now,
         }
     }
 
     /// Fires the timers that are due, and returns everything that there is to do at `now`.
     pub fn next(&mut self, now: Instant) -> Vec<Effect> {
-        while let Some(&(at, timer)) = self.timers.first() {
-            if at > now {
-                break;
-            }
+        self.turned = now;
+        while let Some((_, timer)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.pop_first();
             match timer {
-                Timer::Fetch(id) => self.advance(id, now),
-                Timer::Source(id) => {
-                    self.sources[id].timer = None;
-                    if !self.sources[id].fetches.is_empty() {
-                        self.read(id, now);
-                    }
-                }
+                Timer::Poll(id) => self.advance(id, now),
+                Timer::Blind(id) => self.say_blind(id, now),
             }
         }
         self.dispatch(now);
+        self.start_reads(now);
         self.sweep(now);
+        self.check(now);
         std::mem::take(&mut self.effects)
     }
 
@@ -160,51 +151,73 @@ impl Engine {
     /// When [`Engine::next`] has something to do again, if nothing else happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(at, _)| *at);
-        let share = self.shares().1;
-        let token = |account: &usize| self.accounts[*account].next_token(share);
-        let tokens = self.endpoints.iter().flat_map(|(_, endpoint)| endpoint.ring.iter().filter_map(token));
+        let waiting = self.endpoints.iter().flat_map(|(_, endpoint)| endpoint.waiting.iter());
+        let tokens = waiting
+            .filter(|id| self.lacks_only_a_token(**id))
+            .map(|id| self.accounts[id.0].bucket.next_token());
         tokens.chain(timer).min()
     }
 
     /// Brings the next poll of an idle fetch forward.
-    fn hasten(&mut self, id: usize, due: Instant, now: Instant) {
-        let fetch = &self.fetches[id];
-        let State::Idle(planned) = fetch.state else { return };
+    fn hasten(&mut self, id: FetchId, due: Instant, now: Instant) {
+        let fetch = &self.fetches[id.0];
         let due = due.max(fetch.floor(now));
-        if due < planned {
+        if matches!(fetch.state, State::Idle(planned) if due < planned) {
             self.set_timer(id, due, now);
         }
     }
 
-    fn set_timer(&mut self, id: usize, due: Instant, now: Instant) {
-        if let State::Idle(planned) = self.fetches[id].state {
-            self.timers.remove(&(planned, Timer::Fetch(id)));
-        }
+    fn set_timer(&mut self, id: FetchId, due: Instant, now: Instant) {
+        self.cancel_timer(id);
+        let fetch = &mut self.fetches[id.0];
         // The first request of a fetch may be sent at once.
-        let due = if self.fetches[id].sent_at.is_none() { due } else { due.max(now + SHORTEST) };
-        self.fetches[id].state = State::Idle(due);
-        self.timers.insert((due, Timer::Fetch(id)));
+        let due = if fetch.sent_at.is_none() && fetch.blocked.is_none() {
+            due
+        } else {
+            due.max(now + policy::SHORTEST)
+        };
+        fetch.state = State::Idle(due);
+        self.timers.insert((due, Timer::Poll(id)));
+    }
+
+    fn cancel_timer(&mut self, id: FetchId) {
+        if let State::Idle(planned) = self.fetches[id.0].state {
+            self.timers.remove(&(planned, Timer::Poll(id)));
+        }
+    }
+
+    fn pending(&self, id: FetchId) -> impl Iterator<Item = Pending> {
+        self.fetches[id.0].watches.iter().filter_map(|key| self.watches.get(key)?.pending)
     }
 
     /// The moment of the newest request of a person that a fetch has to answer.
-    fn forced(&self, id: usize) -> Option<Instant> {
-        let pending = |key: &WatchKey| self.watches.get(key)?.pending;
-        let asked = self.fetches[id].watches.iter().filter_map(pending).filter(|pending| pending.forced);
-        asked.map(|pending| pending.since).max()
+    fn requested(&self, id: FetchId) -> Option<Instant> {
+        self.pending(id).filter(|pending| pending.requested).map(|pending| pending.since).max()
     }
 
     /// The shortest cadence that a watch of the fetch wants.
-    fn cadence(&self, id: usize) -> Option<Cadence> {
-        let cadences = self.fetches[id].watches.iter().filter_map(|key| Some(self.watches.get(key)?.cadence));
-        cadences.reduce(|a, b| Cadence {
+    fn cadence(&self, id: FetchId) -> Cadence {
+        let cadences =
+            self.fetches[id.0].watches.iter().filter_map(|key| Some(self.watches.get(key)?.cadence));
+        let shortest = cadences.reduce(|a, b| Cadence {
             period: a.period.min(b.period),
             retry: a.retry.min(b.retry),
             running: a.running || b.running,
+        });
+        shortest.unwrap_or(Cadence {
+            period: policy::OWN_LONGEST,
+            retry: policy::OWN_LONGEST,
+            running: false,
         })
     }
 
     /// A wait with ±10 % of jitter, so that fetches that were polled together drift apart.
     pub fn jitter(&mut self, wait: Duration) -> Duration {
         wait.mul_f64(0.9 + 0.2 * self.random.f64())
+    }
+
+    /// A moment within `spread` after `time`.
+    fn within(&mut self, time: Instant, spread: Duration) -> Instant {
+        time + spread.mul_f64(self.random.f64())
     }
 }

@@ -1,241 +1,207 @@
-//! The result of a request: at which level a fault is held, which watches are told, and when the fetch is due again.
+//! The result of a request: what it does to the gates, which watches are told, and when the fetch is due again.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::{Engine, LONGEST, SHORTEST, Timer};
-use crate::cloud::fault::{Fault, FaultKind};
-use crate::poll::{
-    FAILURES_TO_REPORT, Fetched, Outcome, WatchKey, backoff,
-    fetch::{Flight, Pending, State},
-    held::Held,
-    later,
+use super::{Engine, FetchId, Timer};
+use crate::cloud::{
+    client::News,
+    fault::{Fault, FaultKind},
+    other_type::Look,
 };
-
-/// The first wait after a cluster denied access, doubled each time.
-const DENIED: Duration = Duration::from_mins(1);
-/// The time over which blocked fetches are spread once their endpoint answers again.
-const SPREAD: Duration = Duration::from_secs(10);
+use crate::poll::{
+    Fetched, Outcome, WatchKey,
+    fetch::{Flight, GateId, Pending, State},
+    policy::{self, Wait},
+};
 
 impl Engine {
     /// A request ended. `wall` is the time of day.
-    pub fn fetched(&mut self, id: usize, fetched: Fetched, now: Instant, wall: Timestamp) {
-        let State::InFlight(flight) = self.fetches[id].state else { return };
-        self.fetches[id].state = State::Resolving;
-        let account = self.fetches[id].account;
-        self.in_flight -= 1;
-        self.accounts[account].in_flight -= 1;
-        self.endpoints[self.accounts[account].endpoint].in_flight -= 1;
-        self.keys.entry(flight.key).or_default().ended();
+    pub fn fetched(&mut self, id: FetchId, fetched: Fetched, now: Instant, wall: Timestamp) {
+        let State::InFlight(flight) = self.fetches[id.0].state else { return };
+        self.fetches[id.0].state = State::Reading;
+        self.ended(flight);
+        let fetched = fetched.map_err(Arc::new);
+        self.move_gates(flight, fetched.as_ref().err(), now);
         match fetched {
-            Fetched::Fault(fault) => self.failed(id, flight, fault, now),
-            Fetched::Unchanged => {
-                self.answered(id, flight, now, wall);
-                self.schedule(id, now);
-            }
-            Fetched::Answer(answer, body) => {
-                self.answered(id, flight, now, wall);
-                let says = self.config.hasher.hash_one(&answer);
-                let fetch = &mut self.fetches[id];
-                let changed = fetch.failures > 0 || fetch.known.is_none_or(|(_, before)| before != says);
-                (fetch.known, fetch.full_at) = (Some((body, says)), Some(now));
-                // The wait until the next fault counts was that of the faults that this answer ends.
-                (fetch.failures, fetch.count_at) = (0, now);
-                let sent_at = fetch.sent_at.unwrap_or(now);
-                self.set_stalled(id, false, now);
-                self.deliver(
-                    id,
-                    Outcome::Answer(Arc::new(answer)),
-                    changed,
-                    |pending| pending.since <= sent_at,
-                    now,
-                );
-                self.schedule(id, now);
-            }
-        }
-        if self.fetches[id].watches.is_empty() {
-            if let State::Idle(due) = self.fetches[id].state {
-                self.timers.remove(&(due, Timer::Fetch(id)));
-            }
-            self.remove(id);
+            _ if self.fetches[id.0].watches.is_empty() => self.remove(id),
+            result if flight.looks => self.looked(id, result.map(drop), now),
+            Ok(news) => self.answered(id, flight, news, now, wall),
+            Err(fault) => self.failed(id, flight, fault, now),
         }
     }
 
-    pub(super) fn answered(&mut self, id: usize, flight: Flight, now: Instant, wall: Timestamp) {
-        self.fetches[id].answered = Some(wall);
-        self.reached(id, now);
-        self.accounts[self.fetches[id].account].calm(now);
-        self.keys.entry(flight.key).or_default().prove();
+    fn ended(&mut self, flight: Flight) {
+        let tenant = &mut self.tenants[flight.tenant.0];
+        let account = &mut self.accounts[tenant.account.0];
+        for turn in [&mut tenant.turn, &mut account.turn, &mut self.endpoints[account.endpoint.0].turn] {
+            turn.in_flight -= 1;
+        }
+        self.in_flight -= 1;
+        tenant.gate.ended(flight.account);
+        let key = self.keys.entry(tenant.key).or_default();
+        key.in_flight -= 1;
+        key.gate.ended(flight.key);
     }
 
-    /// The endpoint answered, whatever the HTTP status. If that closes a breaker, the fetches that it blocked are
-    /// spread over a few seconds.
-    pub(super) fn reached(&mut self, id: usize, now: Instant) {
-        let account = self.fetches[id].account;
-        let endpoint = self.accounts[account].endpoint;
-        let of_account = self.accounts[account].breaker.answered(now);
-        let of_endpoint = self.endpoints[endpoint].breaker.answered(now);
-        if !of_account && !of_endpoint {
-            return;
-        }
-        let blocked: Vec<_> = self
-            .fetches
-            .iter()
-            .filter(|(_, fetch)| {
-                fetch.failures > 0 && !fetch.stalled && matches!(fetch.state, State::Idle(_))
-            })
-            .filter(|(_, f)| {
-                f.account == account || (of_endpoint && self.accounts[f.account].endpoint == endpoint)
-            })
-            .map(|(id, _)| id)
-            .collect();
-        for fetch in blocked {
-            let wait = SPREAD.mul_f64(self.random.f64());
-            self.set_timer(fetch, now + wait, now);
-        }
-    }
-
-    /// Decides at which level a fault is held, and when the fetch is tried again.
-    pub(super) fn failed(&mut self, id: usize, flight: Flight, fault: Fault, now: Instant) {
-        let sent_at = self.fetches[id].sent_at.unwrap_or(now);
-        let (kind, status, retry_after) = (fault.kind, fault.http_status, fault.retry_after);
-        let held = Held { sent_at, ..self.hold(fault, now) };
-        let account = self.fetches[id].account;
-        let endpoint = self.accounts[account].endpoint;
-        if status.is_some() {
-            self.reached(id, now);
-        } else {
-            self.accounts[account].breaker.failed(&held, flight.probes.0, now);
-            self.endpoints[endpoint].breaker.failed(&held, flight.probes.1, now);
-        }
-        if kind != FaultKind::Throttled && status.is_some() {
-            self.accounts[account].calm(now);
-        }
-        let key = self.keys.entry(flight.key).or_default();
-        match kind {
-            FaultKind::PermissionDenied | FaultKind::ClusterNotFound => key.prove(),
-            FaultKind::AuthenticationFailed => key.refuse(held.clone(), now),
+    /// Moves the gates of the key and of the account by an answer or a fault.
+    fn move_gates(&mut self, flight: Flight, fault: Option<&Arc<Fault>>, now: Instant) {
+        let tenant = &mut self.tenants[flight.tenant.0];
+        let hash = tenant.key;
+        let key = self.keys.entry(hash).or_default();
+        let level = fault.map(|fault| concerns(fault));
+        let is_answered = match (fault, &level) {
+            (Some(fault), Some(Concerns::Account(row))) => {
+                tenant.gate.failed(row, fault, flight.account, now);
+                false
+            }
+            // Any other HTTP status says that the account is reached and not throttled.
+            _ => tenant.gate.answered(flight.account),
+        };
+        match (fault, &level) {
+            (Some(fault), Some(Concerns::Key)) => {
+                key.is_proven = false;
+                key.gate.failed(&policy::REFUSED, fault, flight.key, now);
+                self.reread(hash, now);
+            }
+            // A 200, 403 or 404 proves that the signature was accepted. Other statuses may come from before that check.
+            (None, _) | (_, Some(Concerns::Fetch { proves: true })) => {
+                key.is_proven = true;
+                if key.gate.answered(flight.key) {
+                    self.accepted(hash);
+                    self.release(GateId::Key(hash), now);
+                }
+            }
             _ => {}
         }
-        let refused_until = key.refused_until();
-        let retry = self.cadence(id).map_or(LONGEST, |cadence| cadence.retry);
-        if kind == FaultKind::Throttled {
-            let interval = self.cadence(id).map_or(LONGEST, |cadence| cadence.period);
-            let wait = |times| retry_after.unwrap_or_else(|| backoff(interval, times, LONGEST.max(interval)));
-            self.accounts[account].throttle(held.clone(), wait, now);
+        if is_answered {
+            self.release(GateId::Account(flight.tenant), now);
         }
-        self.fetches[id].count_at = now;
-        self.take_over(id, &held, false, now);
-        let failures = self.fetches[id].failures;
-        let wait = match kind {
-            FaultKind::AuthenticationFailed => refused_until.map_or(LONGEST, |until| until - now),
-            FaultKind::PermissionDenied => backoff(DENIED, failures, LONGEST),
-            // The account itself keeps to Retry-After; a poll that comes due before may count as a failed one.
-            FaultKind::Throttled => {
-                let shut = self.accounts[account].shut(now).map_or(SHORTEST, |(_, until)| until - now);
-                backoff(retry, failures, LONGEST).min(shut)
-            }
-            _ => retry_after.unwrap_or_else(|| backoff(retry, failures, LONGEST)),
-        };
-        // Jitter must not shorten the wait that the cloud asked for.
-        let least = retry_after.filter(|_| kind != FaultKind::Throttled).unwrap_or_default();
-        let wait = self.jitter(wait).max(least);
-        let due = if self.wants_more(id, sent_at) { now } else { later(now, wait) };
+    }
+
+    fn answered(&mut self, id: FetchId, flight: Flight, news: News, now: Instant, wall: Timestamp) {
+        let fetch = &mut self.fetches[id.0];
+        (fetch.answered, fetch.failures, fetch.rests_until, fetch.look) = (Some(wall), 0, now, Look::Unknown);
+        fetch.unanswered_since = None;
+        if let Some(at) = fetch.blind_at.take() {
+            self.timers.remove(&(at, Timer::Blind(id)));
+        }
+        if let News::Answer(answer, body) = news {
+            let says = self.config.hasher.hash_one(&answer);
+            let was_failing = matches!(fetch.outcome, Some(Outcome::Fault { .. }));
+            let changed = was_failing || fetch.known.is_none_or(|(_, before)| before != says);
+            fetch.known = Some((body, says));
+            let sent_at = flight.account.sent_at;
+            self.deliver(id, Outcome::Answer(Arc::new(answer)), changed, |p| p.since <= sent_at, now);
+        }
+        self.schedule(id, now);
+    }
+
+    fn failed(&mut self, id: FetchId, flight: Flight, fault: Arc<Fault>, now: Instant) {
+        let sent_at = flight.account.sent_at;
+        let retry = Wait { first: self.cadence(id).retry, longest: policy::OWN_LONGEST };
+        let fetch = &mut self.fetches[id.0];
+        let (kind, asked) = (fault.kind, fault.retry_after);
+        let is_own = matches!(concerns(&fault), Concerns::Fetch { .. });
+        let rests = flight.account.requested && fetch.rests_until > now;
+        let mut rests_until = fetch.rests_until;
+        // A person's request lengthens no wait. A fault of a gate is waited out at that gate.
+        if !rests {
+            fetch.failures += u32::from(is_own);
+            let wait =
+                if is_own { asked.unwrap_or_else(|| retry.after(fetch.failures)) } else { retry.after(1) };
+            // Jitter must not shorten the wait that the cloud asked for.
+            let least = asked.filter(|_| is_own).unwrap_or_default();
+            rests_until = now + self.jitter(wait).max(least);
+        }
+        let fetch = &mut self.fetches[id.0];
+        fetch.rests_until = rests_until;
+        if kind == FaultKind::ClusterNotFound && fetch.look == Look::Unknown {
+            fetch.look = Look::Next;
+        }
+        let looks = fetch.look == Look::Next;
+        let fault = self.explained(id, &fault);
+        self.take_over(id, &fault, |pending| pending.since <= sent_at || !pending.requested, now);
+        let due = if looks || self.wants_more(id, sent_at) { now } else { rests_until };
         self.set_timer(id, due, now);
     }
 
-    /// The backoff of a fetch, by how many polls in a row have failed.
-    pub(super) fn retry_after(&mut self, id: usize) -> Duration {
-        let retry = self.cadence(id).map_or(LONGEST, |cadence| cadence.retry);
-        let wait = backoff(retry, self.fetches[id].failures, LONGEST);
-        self.jitter(wait)
-    }
-
-    pub(super) fn hold(&mut self, fault: Fault, now: Instant) -> Held {
-        self.held += 1;
-        Held { fault: Arc::new(fault), number: self.held, sent_at: now, met_at: now }
-    }
-
-    /// A fetch takes over a fault, of its own request or of whatever blocks it. Each occurrence counts once, and no
-    /// faster than the fetch would have been polled. With `protects`, a person's request is answered with the fault and
-    /// not sent.
-    pub(super) fn take_over(&mut self, id: usize, held: &Held, protects: bool, now: Instant) {
-        let retry = self.cadence(id).map_or(LONGEST, |cadence| cadence.retry);
-        let fetch = &mut self.fetches[id];
-        let is_due = held.fault.kind.is_definite() || now >= fetch.count_at;
-        let is_new = held.number > fetch.counted && is_due;
-        let before = match &fetch.outcome {
-            Some(Outcome::Fault { fault, .. }) => Some((fault.kind, fault.message.clone())),
-            _ => None,
-        };
-        if is_new {
-            fetch.counted = held.number;
-            fetch.failures += 1;
-            let wait = backoff(retry, fetch.failures, LONGEST).mul_f64(0.9);
-            fetch.count_at = now + wait;
+    /// The API of the other `clusterType` has answered, or not.
+    fn looked(&mut self, id: FetchId, answer: Result<(), Arc<Fault>>, now: Instant) {
+        let fetch = &mut self.fetches[id.0];
+        fetch.look = Look::learned(answer.as_ref().map(|()| ()).map_err(|fault| &**fault));
+        let due = fetch.rests_until;
+        if let Some(Outcome::Fault { fault, .. }) = fetch.outcome.clone() {
+            let fault = self.explained(id, &fault);
+            self.take_over(id, &fault, |_| false, now);
         }
-        let failures = fetch.failures.max(1);
-        let differs = before.is_none_or(|before| before != (held.fault.kind, held.fault.message.clone()));
-        // A fault that differs is told. One that may pass is told again until enough polls have failed to decide Ready. A
-        // status that somebody else wrote may hide any fault.
-        let decides = !held.fault.kind.is_definite() && failures <= FAILURES_TO_REPORT;
-        let changed = is_new && (differs || decides || self.is_edited(id));
-        let may_heal = matches!(
-            held.fault.kind,
-            FaultKind::SecretNotFound
-                | FaultKind::SecretInvalid
-                | FaultKind::CredentialsNotAllowed
-                | FaultKind::AuthenticationFailed
-                | FaultKind::PermissionDenied
-        );
-        self.set_stalled(id, may_heal, now);
-        let outcome = Outcome::Fault { fault: held.fault.clone(), failures };
-        self.deliver(
-            id,
-            outcome,
-            changed,
-            |pending| !pending.forced || protects || pending.since <= held.sent_at,
-            now,
-        );
+        self.set_timer(id, due, now);
     }
 
-    /// Whether somebody else wrote one of its resources.
-    fn is_edited(&self, id: usize) -> bool {
-        self.fetches[id].watches.iter().any(|key| self.watches.get(key).is_some_and(|watch| watch.edited))
+    /// The fault, with the mistake in its message if the cluster is of the other type.
+    fn explained(&self, id: FetchId, fault: &Arc<Fault>) -> Arc<Fault> {
+        let fetch = &self.fetches[id.0];
+        let message = fetch.look.message(fault, fetch.target.cluster_type);
+        message.map_or_else(|| fault.clone(), |message| Arc::new(Fault { message, ..(**fault).clone() }))
     }
 
-    pub(super) fn set_stalled(&mut self, id: usize, stalled: bool, now: Instant) {
-        let fetch = &mut self.fetches[id];
-        let before = std::mem::replace(&mut fetch.stalled, stalled);
-        let source_id = fetch.source;
-        let source = &mut self.sources[source_id];
-        source.stalled = source.stalled + usize::from(stalled) - usize::from(before);
-        if stalled && !before {
-            self.watch_source(source_id, true, now);
+    /// A fetch takes over a fault, of its own request or of a gate; `answers` says for which pending watches this is the
+    /// outcome that they wait for.
+    pub(super) fn take_over(
+        &mut self,
+        id: FetchId,
+        fault: &Arc<Fault>,
+        answers: impl Fn(&Pending) -> bool,
+        now: Instant,
+    ) {
+        let fetch = &self.fetches[id.0];
+        let is_blind = fetch.is_blind(now);
+        let changed = match &fetch.outcome {
+            Some(Outcome::Fault { fault: before, is_blind: was_blind }) => {
+                let is_news = *was_blind != is_blind && !fault.kind.is_definite();
+                is_news || (before.kind, &before.message) != (fault.kind, &fault.message)
+            }
+            _ => true,
+        };
+        self.deliver(id, Outcome::Fault { fault: fault.clone(), is_blind }, changed, answers, now);
+    }
+
+    /// The fault that keeps a fetch from an answer, as far as it is known.
+    pub(super) fn known_fault(&self, id: FetchId) -> Arc<Fault> {
+        match &self.fetches[id.0].outcome {
+            Some(Outcome::Fault { fault, .. }) => fault.clone(),
+            _ if self.fetches[id.0].state == State::Reading => Arc::new(Fault::new(
+                FaultKind::CloudUnavailable,
+                "the Secret has not been read: check the API server",
+            )),
+            _ => Arc::new(Fault::new(
+                FaultKind::CloudUnavailable,
+                "polls wait for others that are answered too slowly: check the endpoint, or raise --concurrency",
+            )),
         }
     }
 
     /// Stores an outcome and wakes the watches of the fetch, if the outcome has `changed` or one of them has to be told
-    /// of it; `satisfies` says whether it is the outcome that a watch waits for.
-    pub(super) fn deliver(
+    /// of it; `answers` says whether it is the outcome that a watch waits for.
+    fn deliver(
         &mut self,
-        id: usize,
+        id: FetchId,
         outcome: Outcome,
         changed: bool,
-        satisfies: impl Fn(&Pending) -> bool,
+        answers: impl Fn(&Pending) -> bool,
         now: Instant,
     ) {
-        let fetch = &mut self.fetches[id];
+        let fetch = &mut self.fetches[id.0];
         let is_answer = matches!(outcome, Outcome::Answer(_));
         let mut told = changed;
         for key in &fetch.watches {
             let Some(watch) = self.watches.get_mut(key) else { continue };
             told |= is_answer && watch.is_waiting(now);
-            if let Some(pending) = watch.pending.take_if(|pending| satisfies(pending)) {
-                watch.answered |= pending.forced;
+            if let Some(pending) = watch.pending.take_if(|pending| answers(pending)) {
+                watch.answered |= pending.requested;
                 told = true;
             }
         }
@@ -251,8 +217,8 @@ impl Engine {
     }
 
     /// Drops a decoded answer once every watch has taken it over, because it may be large.
-    pub(super) fn drop_outcome(&mut self, id: usize) {
-        let fetch = &mut self.fetches[id];
+    pub(super) fn drop_outcome(&mut self, id: FetchId) {
+        let fetch = &mut self.fetches[id.0];
         let taken = |key: &WatchKey| self.watches.get(key).is_none_or(|watch| watch.taken == fetch.number);
         if matches!(fetch.outcome, Some(Outcome::Answer(_))) && fetch.watches.iter().all(taken) {
             fetch.outcome = None;
@@ -260,29 +226,45 @@ impl Engine {
     }
 
     /// Whether a watch waits for another request than the one that was sent at `sent_at`.
-    pub(super) fn wants_more(&self, id: usize, sent_at: Instant) -> bool {
-        let pending = |key: &WatchKey| self.watches.get(key)?.pending;
-        let wants = |pending: Pending| pending.first || pending.since > sent_at;
-        self.fetches[id].watches.iter().filter_map(pending).any(wants)
+    fn wants_more(&self, id: FetchId, sent_at: Instant) -> bool {
+        self.pending(id).any(|pending| pending.first || pending.since > sent_at)
     }
 
     /// Sets the timer for the next poll after an answer.
-    pub(super) fn schedule(&mut self, id: usize, now: Instant) {
-        let fetch = &self.fetches[id];
-        let sent_at = fetch.sent_at.unwrap_or(now);
-        let forced = self.forced(id).is_some_and(|since| since > sent_at);
-        let period = self.cadence(id).map_or(LONGEST, |cadence| cadence.period);
+    pub(super) fn schedule(&mut self, id: FetchId, now: Instant) {
+        let sent_at = self.fetches[id.0].sent_at.unwrap_or(now);
+        let period = self.cadence(id).period;
         // A verdict that was due before this request was sent is made from its answer.
         let judge = |key: &WatchKey| self.watches.get(key)?.judge_at.filter(|at| *at > sent_at);
-        let judge_at = self.fetches[id].watches.iter().filter_map(judge).min();
-        let mut due = later(sent_at, self.jitter(period));
+        let judge_at = self.fetches[id.0].watches.iter().filter_map(judge).min();
+        let mut due = sent_at + self.jitter(period);
         if self.wants_more(id, sent_at) {
             due = now;
         }
         due = judge_at.map_or(due, |at| due.min(at));
-        if !forced {
-            due = due.max(self.fetches[id].floor(now));
+        if self.requested(id).is_none_or(|since| since <= sent_at) {
+            due = due.max(self.fetches[id.0].floor(now));
         }
         self.set_timer(id, due, now);
+    }
+}
+
+/// What a fault concerns.
+enum Concerns {
+    /// The key.
+    Key,
+    /// The key in its account, by this row.
+    Account(&'static policy::Row),
+    /// The one cluster; a fault may prove the key all the same.
+    Fetch { proves: bool },
+}
+
+fn concerns(fault: &Fault) -> Concerns {
+    match fault.kind {
+        FaultKind::AuthenticationFailed => Concerns::Key,
+        FaultKind::Throttled => Concerns::Account(&policy::THROTTLED),
+        FaultKind::CloudUnavailable if fault.http_status.is_none() => Concerns::Account(&policy::UNREACHABLE),
+        FaultKind::PermissionDenied | FaultKind::ClusterNotFound => Concerns::Fetch { proves: true },
+        _ => Concerns::Fetch { proves: false },
     }
 }

@@ -1,116 +1,216 @@
-//! The way of a fetch from its timer, by way of its credential, to the queue of its account.
+//! The way of a fetch that is due: past its credential, its key and its account, to the queue of its key. The first that is
+//! closed stops it; then the fetch takes over the fault, and no request is sent.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Endpoint, Engine, LONGEST, Timer};
+use super::{Engine, FetchId, Timer};
 use crate::cloud::target::Target;
 use crate::poll::{
-    Source,
-    account::Account,
-    fetch::{Fetch, Pending, State},
-    later,
-    queue::Class,
+    AccountId, EndpointId, Source, SourceId, TenantId,
+    account::{Account, Bucket, Endpoint, Tenant, Turn},
+    fetch::{Fetch, GateId, State},
+    gate::{Admission, Gate},
+    policy,
+    queue::{Class, Queue},
     source::SourceState,
 };
 
 impl Engine {
-    pub(super) fn fetch_of(&mut self, target: &Target, source: &Source, now: Instant) -> usize {
+    /// The fetch of a cluster and a source, made where there is none. Who joins it makes it due.
+    pub(super) fn fetch_of(&mut self, target: &Target, source: &Source, now: Instant) -> FetchId {
         let account = self.account_of(target, now);
         let source = self.source_of(source);
         let key = (account, source, target.cluster_id.clone(), target.cluster_type);
         if let Some(id) = self.by_key.get(&key) {
             return *id;
         }
-        let (region, project_id) = self.accounts[account].name.clone();
+        let (region, project_id) = self.accounts[account.0].name.clone();
         let target = Target { region, project_id, ..target.clone() };
-        let id = self.fetches.insert(Fetch::new(target, account, source, now));
+        let id = FetchId(self.fetches.insert(Fetch::new(target, account, source, now)));
         self.by_key.insert(key, id);
-        self.accounts[account].fetches += 1;
-        self.sources[source].fetches.push(id);
-        // The watch that joins brings it forward.
-        self.set_timer(id, later(now, Duration::MAX), now);
+        self.accounts[account.0].fetches += 1;
+        self.sources[source.0].fetches.push(id);
         id
     }
 
-    pub(super) fn account_of(&mut self, target: &Target, now: Instant) -> usize {
+    fn account_of(&mut self, target: &Target, now: Instant) -> AccountId {
         let name = (target.region.clone(), target.project_id.clone());
         if let Some(id) = self.by_account.get(&name) {
             return *id;
         }
         let base = self.config.endpoints.cce(&target.region);
-        let endpoint = if let Some(id) = self.by_endpoint.get(&base) {
-            *id
-        } else {
-            let id = self.endpoints.insert(Endpoint { base: base.clone(), ..Endpoint::default() });
-            self.by_endpoint.insert(base, id);
-            id
-        };
-        let id = self.accounts.insert(Account::new(endpoint, name.clone(), self.config.limit, now));
+        let endpoint = *self.by_endpoint.entry(base).or_insert_with_key(|base| {
+            EndpointId(self.endpoints.insert(Endpoint { base: base.clone(), ..Endpoint::default() }))
+        });
+        let id = AccountId(self.accounts.insert(Account {
+            endpoint,
+            name: name.clone(),
+            fetches: 0,
+            turn: Turn::default(),
+            waiting: std::collections::BTreeSet::new(),
+            bucket: Bucket::new(self.config.limit, now),
+        }));
         self.by_account.insert(name, id);
         id
     }
 
-    pub(super) fn source_of(&mut self, source: &Source) -> usize {
+    fn source_of(&mut self, source: &Source) -> SourceId {
         if let Some(id) = self.by_source.get(source) {
             return *id;
         }
         let source = Arc::new(source.clone());
-        let id = self.sources.insert(SourceState::new(source.clone()));
+        let id = SourceId(self.sources.insert(SourceState::new(source.clone())));
         self.by_source.insert(source, id);
         id
     }
 
-    /// The poll of a fetch is due: it waits for a credential, takes over the fault of its source, or is queued.
-    pub(super) fn advance(&mut self, id: usize, now: Instant) {
-        let forced = self.forced(id);
-        let fetch = &mut self.fetches[id];
+    /// The key of a fetch in its account; none while there is no credential.
+    fn tenant_of(&mut self, id: FetchId) -> Option<TenantId> {
+        let fetch = &self.fetches[id.0];
+        let key = self.sources[fetch.source.0].credential.as_ref()?.1;
+        let account = fetch.account;
+        let tenants = &mut self.tenants;
+        let tenant = self.by_tenant.entry((account, key)).or_insert_with(|| {
+            let (gate, turn, queue) = (Gate::default(), Turn::default(), Queue::default());
+            TenantId(tenants.insert(Tenant { account, key, gate, turn, queue }))
+        });
+        self.keys.entry(key).or_default();
+        Some(*tenant)
+    }
+
+    /// The poll of a fetch is due.
+    pub(super) fn advance(&mut self, id: FetchId, now: Instant) {
+        self.cancel_timer(id);
+        self.leave_queue(id);
+        let requested = self.requested(id);
+        let fetch = &mut self.fetches[id.0];
         if let State::Idle(due) = fetch.state {
-            self.timers.remove(&(due, Timer::Fetch(id)));
             fetch.due_since = due.min(now);
         }
-        let source = &mut self.sources[fetch.source];
-        if source.reading.is_some() || source.is_old(forced, now) {
-            fetch.state = State::Resolving;
-            let source_id = fetch.source;
-            self.read(source_id, now);
-        } else if let Some(held) = source.fault.clone() {
-            // The source is read again by its own timer.
-            fetch.state = State::Resolving;
-            self.take_over(id, &held, forced.is_some(), now);
-            let wait = if held.fault.kind.is_definite() { LONGEST } else { self.retry_after(id) };
-            self.set_timer(id, later(now, wait), now);
+        fetch.blocked = None;
+        if fetch.unanswered_since.is_none() {
+            fetch.unanswered_since = Some(fetch.due_since);
+            self.set_blind_timer(id, now);
+        }
+        let source = self.fetches[id.0].source;
+        let trial_at = self.key_of(source).and_then(|key| key.gate.closed()).map(|closed| closed.until);
+        if self.sources[source.0].is_old(requested, trial_at, now) {
+            self.fetches[id.0].state = State::Reading;
+            self.read(source);
+            return;
+        }
+        self.fetches[id.0].tenant = self.tenant_of(id);
+        let closed =
+            self.gates(id).find(|(_, gate)| gate.admits(requested.is_some(), now) == Admission::Closed);
+        match closed.map(|(gate, _)| gate) {
+            Some(gate) => self.block(id, gate, now),
+            None => self.enqueue(id),
+        }
+    }
+
+    /// The gates that a fetch passes, in order.
+    fn gates(&self, id: FetchId) -> impl Iterator<Item = (GateId, &Gate)> {
+        let fetch = &self.fetches[id.0];
+        let credential = (GateId::Credential(fetch.source), &self.sources[fetch.source.0].gate);
+        let key = self.key_of(fetch.source);
+        let key =
+            key.zip(fetch.tenant).map(|(key, tenant)| (GateId::Key(self.tenants[tenant.0].key), &key.gate));
+        let account = fetch.tenant.map(|tenant| (GateId::Account(tenant), &self.tenants[tenant.0].gate));
+        [Some(credential), key, account].into_iter().flatten()
+    }
+
+    /// A fetch takes over the fault of a closed gate, and comes back when that may let a trial pass.
+    fn block(&mut self, id: FetchId, gate: GateId, now: Instant) {
+        let found = self.gates(id).find(|(of, _)| *of == gate);
+        let Some((closed, protects)) =
+            found.and_then(|(_, gate)| Some((gate.closed()?.clone(), gate.protects(now))))
+        else {
+            return;
+        };
+        // A person's request that the gate will let pass waits for the end of the trial that is under way.
+        self.take_over(id, &closed.fault, |pending| protects || pending.since <= closed.sent_at, now);
+        let mut due = if now < closed.until { closed.until } else { now + policy::TRIAL_CHECK };
+        if matches!(gate, GateId::Key(_)) {
+            due = self.sources[self.fetches[id.0].source.0].reread_at.map_or(due, |at| due.min(at));
+        }
+        self.fetches[id.0].blocked = Some(gate);
+        let due = self.within(due.max(now), policy::SPACING);
+        self.set_timer(id, due, now);
+    }
+
+    /// A gate has opened: the fetches that it blocked are let go, not all at once.
+    pub(super) fn release(&mut self, gate: GateId, now: Instant) {
+        let is_blocked = |fetch: &Fetch| fetch.blocked == Some(gate) && matches!(fetch.state, State::Idle(_));
+        let blocked: Vec<_> =
+            self.fetches.iter().filter(|(_, fetch)| is_blocked(fetch)).map(|(id, _)| FetchId(id)).collect();
+        let count = u32::try_from(blocked.len()).unwrap_or(u32::MAX);
+        let spread = policy::RELEASE.saturating_mul(count).min(policy::RELEASE_LONGEST);
+        for id in blocked {
+            let due = self.within(now, spread);
+            self.set_timer(id, due, now);
+        }
+    }
+
+    fn enqueue(&mut self, id: FetchId) {
+        let fetch = &self.fetches[id.0];
+        let Some(tenant) = fetch.tenant else { return };
+        let class = if self.requested(id).is_some() {
+            Class::Requested
+        } else if self.cadence(id).running {
+            Class::Running
+        } else if self.pending(id).any(|pending| pending.first) {
+            Class::First
         } else {
-            self.enqueue(id);
+            Class::Idle
+        };
+        let (due, account) = (fetch.due_since, fetch.account);
+        let place = self.tenants[tenant.0].queue.enter(class, due, id);
+        self.fetches[id.0].state = State::Queued(place);
+        let account_state = &mut self.accounts[account.0];
+        account_state.waiting.insert(tenant);
+        self.endpoints[account_state.endpoint.0].waiting.insert(account);
+    }
+
+    /// Takes a fetch out of its queue, if it is in one.
+    pub(super) fn leave_queue(&mut self, id: FetchId) {
+        let fetch = &mut self.fetches[id.0];
+        let (State::Queued(place), Some(tenant)) = (fetch.state, fetch.tenant) else { return };
+        fetch.state = State::Reading;
+        let account = &mut self.accounts[fetch.account.0];
+        self.tenants[tenant.0].queue.leave(place);
+        if self.tenants[tenant.0].queue.is_empty() {
+            account.waiting.remove(&tenant);
+            if account.waiting.is_empty() {
+                self.endpoints[account.endpoint.0].waiting.remove(&fetch.account);
+            }
         }
     }
 
-    pub(super) fn enqueue(&mut self, id: usize) {
-        let fetch = &mut self.fetches[id];
-        let class =
-            fetch.watches.iter().filter_map(|key| self.watches.get(key)).map(|watch| match watch.pending {
-                Some(Pending { forced: true, .. }) => Class::Requested,
-                _ if watch.cadence.running => Class::Running,
-                Some(Pending { first: true, .. }) => Class::First,
-                _ => Class::Idle,
-            });
-        let class = class.max().unwrap_or(Class::Idle);
-        let account = &mut self.accounts[fetch.account];
-        if account.queue.is_empty() {
-            self.endpoints[account.endpoint].ring.push_back(fetch.account);
-        }
-        let place = account.queue.enter(class, id);
-        fetch.state = State::Queued(place);
+    fn set_blind_timer(&mut self, id: FetchId, now: Instant) {
+        let since = self.fetches[id.0].unanswered_since.unwrap_or(now) + policy::BLIND;
+        let at = self.within(since.max(now), policy::BLIND_SPREAD);
+        self.fetches[id.0].blind_at = Some(at);
+        self.timers.insert((at, Timer::Blind(id)));
     }
 
-    pub(super) fn leave_queue(&mut self, id: usize) {
-        let fetch = &mut self.fetches[id];
-        let State::Queued(place) = fetch.state else { return };
-        let account = &mut self.accounts[fetch.account];
-        account.queue.leave(place, id);
-        if account.queue.is_empty() {
-            self.endpoints[account.endpoint].ring.retain(|served| *served != fetch.account);
+    /// A minute has passed since the first poll that was due and brought no answer.
+    pub(super) fn say_blind(&mut self, id: FetchId, now: Instant) {
+        let fetch = &mut self.fetches[id.0];
+        fetch.blind_at = None;
+        let waits = match fetch.state {
+            // The end of the request says it.
+            State::InFlight(_) => return,
+            State::Queued(_) => true,
+            _ => false,
+        };
+        let account = fetch.account;
+        if waits && self.lacks_only_a_token(account) {
+            // The account's own rate is no fault: the poll is late.
+            self.set_blind_timer(id, now);
+            return;
         }
-        fetch.state = State::Resolving;
+        let fault = self.known_fault(id);
+        self.take_over(id, &fault, |pending| !pending.requested, now);
     }
 }

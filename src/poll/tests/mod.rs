@@ -14,12 +14,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{
-    Basis, Cadence, Demand, Effect, Fetched, Outcome, Request, Resolution, Settled, Source, WatchKey,
+    Cadence, Demand, Effect, FetchId, Fetched, Outcome, Request, Resolution, Settled, Source, SourceId,
+    WatchKey,
     account::Limit,
     engine::{Config, Engine},
 };
 use crate::cloud::{
     Answer,
+    client::News,
     credentials::{Credential, CredentialId, ResolvedCredential},
     fault::{Fault, FaultKind},
     region::Endpoints,
@@ -63,26 +65,21 @@ fn fault(kind: FaultKind, http_status: Option<u16>) -> Fault {
 
 /// No connection, or a time-out.
 fn no_answer() -> Fetched {
-    Fetched::Fault(fault(FaultKind::CloudUnavailable, None))
+    Err(fault(FaultKind::CloudUnavailable, None))
 }
 
 fn refused() -> Fetched {
-    Fetched::Fault(fault(FaultKind::AuthenticationFailed, Some(401)))
+    Err(fault(FaultKind::AuthenticationFailed, Some(401)))
 }
 
 fn answer(latest: i64) -> Fetched {
     let latest_backup_time = Timestamp::from_second(latest).ok();
-    Fetched::Answer(Answer { latest_backup_time, ..Answer::default() }, u64::try_from(latest).unwrap())
+    Ok(News::Answer(Answer { latest_backup_time, ..Answer::default() }, u64::try_from(latest).unwrap()))
 }
 
 fn credential(key: &str) -> Resolution {
     let credential = Arc::new(Credential::new(key, "secret", None).unwrap());
     Resolution::Resolved(ResolvedCredential { credential, id: CredentialId(key.into()) })
-}
-
-/// A resource of this version, with the status that this operator wrote.
-fn basis(resource_version: &str) -> Basis {
-    Basis { resource_version: resource_version.to_owned(), status: 0 }
 }
 
 /// One watch of a test, and what it took over.
@@ -95,7 +92,6 @@ struct Story {
     outcomes: Vec<(Instant, Outcome)>,
     /// The requests of a person that were answered, and when.
     handled: Vec<(String, Instant)>,
-    version: u32,
 }
 
 /// A request that was sent.
@@ -106,8 +102,8 @@ struct Sent {
 }
 
 enum Event {
-    Fetched(usize, Fetched),
-    Resolved(usize, Resolution),
+    Fetched(FetchId, Fetched),
+    Resolved(SourceId, Resolution),
 }
 
 type Cloud = Box<dyn FnMut(&Request, Instant) -> (Duration, Fetched)>;
@@ -183,18 +179,10 @@ impl Lab {
             cadence: Cadence { period: seconds(10), retry: seconds(10), running: false },
             spread: None,
             request: None,
-            basis: basis("0"),
             has_record: false,
         };
         change(&mut demand);
-        let story = Story {
-            demand,
-            judge_after: None,
-            wakes: 0,
-            outcomes: Vec::new(),
-            handled: Vec::new(),
-            version: 0,
-        };
+        let story = Story { demand, judge_after: None, wakes: 0, outcomes: Vec::new(), handled: Vec::new() };
         let key: WatchKey = name.into();
         self.watches.insert(key.clone(), story);
         self.reconcile(&key);
@@ -228,17 +216,13 @@ impl Lab {
             {
                 story.handled.push((request, self.now));
             }
-            story.version += 1;
         }
         let settled = Settled {
             number: news.map(|news| news.number),
             cadence: story.demand.cadence,
             judge_after: story.judge_after,
-            basis: basis(&story.version.to_string()),
-            is_live: true,
             has_request: true,
         };
-        self.engine.saw(key, &story.version.to_string(), self.now);
         self.engine.settle(key, &settled, self.now);
     }
 
@@ -259,10 +243,10 @@ impl Lab {
                         delay: request.delay,
                     });
                     let (after, mut fetched) = (self.cloud)(&request, self.now);
-                    if let Fetched::Answer(_, body) = &fetched
+                    if let Ok(News::Answer(_, body)) = &fetched
                         && request.known == Some(*body)
                     {
-                        fetched = Fetched::Unchanged;
+                        fetched = Ok(News::Unchanged);
                     }
                     self.later(after, Event::Fetched(request.id, fetched));
                 }

@@ -24,8 +24,8 @@ impl History {
                 self.wrong.loses.push(verb);
                 lasts = Some(for_);
             }
-            Act::ApiSlow { seconds, for_ } => {
-                self.wrong.slow.push(seconds);
+            Act::ApiSlow { verb, seconds, for_ } => {
+                self.wrong.slow.push((verb, seconds));
                 lasts = Some(for_);
             }
             Act::Silence { for_, .. } => {
@@ -64,7 +64,7 @@ impl History {
             Act::ApiDown { .. } => self.wrong.down -= 1,
             Act::ApiCode { verb, code, .. } => drop_one(&mut self.wrong.codes, &(verb, code)),
             Act::ApiLoses { verb, .. } => drop_one(&mut self.wrong.loses, &verb),
-            Act::ApiSlow { seconds, .. } => drop_one(&mut self.wrong.slow, &seconds),
+            Act::ApiSlow { verb, seconds, .. } => drop_one(&mut self.wrong.slow, &(verb, seconds)),
             Act::Silence { ends, .. } => {
                 self.wrong.silent -= 1;
                 for process in self.processes.values_mut().filter(|_| ends) {

@@ -27,7 +27,7 @@ pub struct Wrong {
     /// Verbs whose replies are lost.
     pub loses: Vec<Verb>,
     /// Seconds that each request takes, one entry for each active act; the longest counts.
-    pub slow: Vec<u64>,
+    pub slow: Vec<(Option<Verb>, u64)>,
     /// How many active acts silence the watch streams.
     pub silent: usize,
     /// The time in the past whose state the next list returns.
@@ -42,8 +42,9 @@ pub struct Wrong {
 
 impl Wrong {
     /// The delay of a request in addition to the network latency.
-    pub fn slowness(&self) -> Duration {
-        Duration::from_secs(self.slow.iter().copied().max().unwrap_or_default())
+    pub fn slowness(&self, verb: Verb) -> Duration {
+        let of = self.slow.iter().filter(|(of, _)| of.is_none_or(|of| of == verb));
+        Duration::from_secs(of.map(|(_, seconds)| *seconds).max().unwrap_or_default())
     }
 
     /// Whether the operator may be kept from saying what it sees.
@@ -55,22 +56,30 @@ impl Wrong {
 /// How soon the status of a resource that cannot be decoded must say so.
 const UNDECODABLE: Duration = Duration::from_secs(40);
 
-/// For each account, whether it must be polled on time: nothing is ever wrong with it, and the only trouble of the
-/// history is that of other accounts. A 401 counts against all accounts, because they may share the key.
-pub fn healthy_accounts(script: &Script) -> Vec<bool> {
+/// For each account and key, whether it must be polled on time and may show no fault: nothing is ever wrong with it, and the
+/// only trouble of the history is that of others. A 401 counts against all, because they may share the key.
+pub fn healthy_accounts(script: &Script) -> Vec<Vec<bool>> {
     let others = script.acts.iter().all(|(_, act)| match act {
-        Act::Cloud { trouble, .. } => *trouble != CloudTrouble::Status(401),
+        Act::Cloud { trouble, .. } => {
+            !matches!(trouble, CloudTrouble::Status(401) | CloudTrouble::StatusAfter(401, _))
+        }
         act => !act.is_trouble() || matches!(act, Act::Empty { .. }),
     });
-    let is_healthy = |account: usize| {
+    let is_healthy = |account: usize, key: usize| {
         script.acts.iter().all(|(_, act)| match act {
             Act::Cloud { level: Level::Endpoint(region), .. } => script.accounts[account] != *region,
             Act::Cloud { level: Level::Account(troubled), .. } => account != *troubled,
             Act::Cloud { level: Level::Cluster(cluster), .. } => account != script.clusters[*cluster],
+            Act::Cloud { level: Level::Key(troubled, of), .. } => (account, key) != (*troubled, *of),
             _ => true,
         })
     };
-    (0..script.accounts.len()).map(|account| others && script.rate.0 > 1.0 && is_healthy(account)).collect()
+    let of = |account| {
+        (0..script.secrets.len())
+            .map(|key| others && script.rate.0 > 1.0 && is_healthy(account, key))
+            .collect()
+    };
+    (0..script.accounts.len()).map(of).collect()
 }
 
 impl History {

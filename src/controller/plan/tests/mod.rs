@@ -99,6 +99,9 @@ fn timeless(task: Task) -> Task {
     Task { creation_time: None, update_time: None, completion_time: None, ..task }
 }
 
+/// The fault at which a watch of these tests is blind.
+const BLIND_AFTER: u32 = 3;
+
 /// One watch and the clock. Each look applies what it leads to, by way of JSON, as the API server would.
 struct Watch {
     spec: ClusterBackupWatchSpec,
@@ -191,9 +194,9 @@ impl Watch {
         self.look(Some(&outcome))
     }
 
-    /// A fault, after as many in a row as this watch has seen.
+    /// A fault; with the third in a row the minute is over after which a watch is blind.
     fn failed(&self, fault: Fault) -> Outcome {
-        Outcome::Fault { fault: Arc::new(fault), failures: self.failures }
+        Outcome::Fault { fault: Arc::new(fault), is_blind: self.failures >= BLIND_AFTER }
     }
 
     fn faults(&mut self, kind: FaultKind, times: u32) {

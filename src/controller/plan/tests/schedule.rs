@@ -1,6 +1,7 @@
 //! When the next poll and the next look are due.
 
 use super::*;
+use crate::controller::plan::schedule::spread;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -113,4 +114,40 @@ fn a_look_is_due_just_after_time_alone_changes_the_verdict() {
             "{what}: a look that rang does not ring again"
         );
     }
+}
+
+/// A watch that is polled once a day, as an earlier process left it.
+fn left(reason: &str, status: &str, observed: i64) -> ClusterBackupWatchStatus {
+    serde_json::from_value(serde_json::json!({
+        "observedGeneration": observed,
+        "conditions": [{
+            "type": "Ready", "status": status, "reason": reason, "message": "",
+            "lastTransitionTime": "2023-11-25T09:03:46Z"
+        }],
+    }))
+    .unwrap()
+}
+
+#[test]
+fn after_a_restart_a_watch_waits_no_longer_than_what_it_is_about() {
+    const DAY: u64 = 24 * 3600;
+    for (reason, status, observed, longest) in [
+        ("Polled", "True", 2, Some(DAY)),
+        ("Polled", "True", 1, None),
+        ("NotYetPolled", "Unknown", 2, None),
+        ("Suspended", "True", 2, None),
+        ("InvalidResource", "False", 2, None),
+        ("AuthenticationFailed", "False", 2, Some(30)),
+        ("SecretNotFound", "False", 2, Some(30)),
+        ("CloudUnavailable", "False", 2, Some(600)),
+    ] {
+        let within = spread(&left(reason, status, observed), Some(2), Duration::from_secs(DAY));
+        assert_eq!(within, longest.map(Duration::from_secs), "{reason} {observed}");
+    }
+    let mut status = left("Polled", "True", 2);
+    let mut reconciling = status.conditions[0].clone();
+    reconciling.type_ = condition::types::RECONCILING.to_owned();
+    status.conditions.push(reconciling);
+    let within = spread(&status, Some(2), Duration::from_secs(DAY));
+    assert_eq!(within, Some(Duration::from_mins(10)), "a requested poll that got no answer");
 }

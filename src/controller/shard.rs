@@ -2,16 +2,16 @@
 //! up that the sharder wants to move.
 //!
 //! The sharder assigns a resource by a label that names the shard. To move it, it adds a second label, and waits until the
-//! shard has removed both with one write. A resource has at most one reconcile at a time, so that a reconcile that
-//! acknowledges the move comes after the last write of this shard. The engine is told first: from then on nothing is polled
-//! for the resource.
+//! shard has removed both with one write. [`around`] puts this before the reconciler, which knows of no shards. A resource has
+//! at most one reconcile at a time, so that the one that acknowledges the move comes after the last write of this shard.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use kube::ResourceExt;
+use kube::{ResourceExt, runtime::controller::Action};
 use serde_json::{Value, json};
 
-use super::{context::Context, key_of, reconcile::Error};
+use super::{context::Context, error::Error, object::key_of, reconcile};
 use crate::api::Guarded;
 use crate::kubernetes::ApiServer;
 
@@ -51,6 +51,11 @@ impl Ring {
         format!("{}={}", self.shard_label, self.shard)
     }
 
+    /// The labels by which a resource says whose it is.
+    pub fn labels(&self) -> [String; 2] {
+        [self.shard_label.clone(), self.drain_label.clone()]
+    }
+
     /// Whether a resource with these labels is assigned to the shard.
     pub fn has(&self, labels: &BTreeMap<String, String>) -> bool {
         labels.get(&self.shard_label) == Some(&self.shard)
@@ -70,23 +75,23 @@ impl Ring {
     }
 }
 
-/// Whether the sharder waits for this shard to give the resource up.
-pub fn is_asked_for<A>(object: &Guarded, context: &Context<A>) -> bool {
-    context.ring.as_ref().is_some_and(|ring| ring.drains(object.labels()))
-}
-
-/// Gives the resource up if the sharder asks for it. Returns whether it asks, and then the reconcile is done: the
-/// stream reports the resource as deleted, or delivers it again if it is still or again this shard's.
-pub async fn acknowledged<A: ApiServer>(object: &Guarded, context: &Context<A>) -> Result<bool, Error> {
-    let Some(ring) = context.ring.as_ref().filter(|ring| ring.drains(object.labels())) else {
-        return Ok(false);
+/// The reconciler of a shard: a resource that the sharder asks for is given up, and any other is reconciled. Then the stream
+/// reports it as deleted, or delivers it again if it is still or again this shard's.
+pub async fn around<A: ApiServer>(
+    ring: Option<&Ring>,
+    object: Arc<Guarded>,
+    context: Arc<Context<A>>,
+) -> Result<Action, Error> {
+    let Some(ring) = ring.filter(|ring| ring.drains(object.labels())) else {
+        return reconcile::reconcile(object, context).await;
     };
-    context.poller.forget(&key_of(object));
+    // First, so that nothing is polled for the resource from now on.
+    context.poller.forget(&key_of(&object));
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     if give_up(ring, &context.api_server, &namespace, &name, object.resource_version()).await? {
         tracing::info!(namespace, name, ring = ring.name, "gave the watch up for another shard");
     }
-    Ok(true)
+    Ok(Action::await_change())
 }
 
 /// Removes both labels; false if the resource is no longer this shard's to give up.

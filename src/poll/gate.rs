@@ -1,0 +1,259 @@
+//! A gate: a fault closes it; after a wait one trial at a time passes; an answer opens it, and a further fault doubles the
+//! wait. A credential, a key and an account each have one; what differs is a row of [`super::policy`]. Pure.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::policy::{Passage, Row};
+use crate::cloud::fault::Fault;
+
+/// Whether a request may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Yes: the gate is open.
+    Open,
+    /// Yes, as the trial of a closed gate.
+    Trial,
+    /// No.
+    Closed,
+}
+
+/// A request that is under way, as its gate sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// When it was sent.
+    pub sent_at: Instant,
+    /// Whether it is the trial of this gate.
+    pub is_trial: bool,
+    /// Whether a person asked for it.
+    pub requested: bool,
+}
+
+/// Why a gate is closed.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// The newest fault.
+    pub fault: Arc<Fault>,
+    /// When the request that failed was sent.
+    pub sent_at: Instant,
+    /// When the next trial may pass.
+    pub until: Instant,
+    row: &'static Row,
+}
+
+/// A gate, open at first.
+#[derive(Debug, Default)]
+pub struct Gate {
+    closed: Option<Closed>,
+    /// Faults in a row.
+    faults: u32,
+    trial: bool,
+    /// When a person's request last passed while the gate was closed.
+    passed: Option<Instant>,
+}
+
+impl Gate {
+    /// Why it is closed, if it is.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.closed.as_ref()
+    }
+
+    /// Whether a request may pass at `now`.
+    pub fn admits(&self, requested: bool, now: Instant) -> Admission {
+        match &self.closed {
+            None => Admission::Open,
+            Some(_) if self.trial => Admission::Closed,
+            Some(closed) if now >= closed.until => Admission::Trial,
+            Some(closed) if requested && self.lets_pass(closed.row.request, now) => Admission::Trial,
+            Some(_) => Admission::Closed,
+        }
+    }
+
+    /// Whether a person's request is answered with the fault, because what protects others holds it back.
+    pub fn protects(&self, now: Instant) -> bool {
+        self.closed.as_ref().is_some_and(|closed| !self.lets_pass(closed.row.request, now))
+    }
+
+    fn lets_pass(&self, passage: Passage, now: Instant) -> bool {
+        match passage {
+            Passage::Trial => true,
+            Passage::TrialEvery(time) => self.passed.is_none_or(|passed| now >= passed + time),
+            Passage::Waits => false,
+        }
+    }
+
+    /// A request is sent; what [`Gate::admits`] said makes it a trial or not.
+    pub fn sent(&mut self, passing: Passing) {
+        if passing.is_trial {
+            self.trial = true;
+            if passing.requested {
+                self.passed = Some(passing.sent_at);
+            }
+        }
+    }
+
+    /// A request ended, whatever its result. Comes before [`Gate::answered`] and [`Gate::failed`].
+    pub fn ended(&mut self, passing: Passing) {
+        self.trial &= !passing.is_trial;
+    }
+
+    /// A request was answered; returns whether that opened the gate. Only a trial does: another request was sent before
+    /// the gate closed, and proves nothing about the time since.
+    pub fn answered(&mut self, passing: Passing) -> bool {
+        if self.closed.is_some() && !passing.is_trial {
+            return false;
+        }
+        self.faults = 0;
+        self.passed = None;
+        self.closed.take().is_some()
+    }
+
+    /// A request failed in a way that concerns this gate. Where its row keeps a `Retry-After`, that is the wait, whatever came
+    /// before.
+    pub fn failed(&mut self, row: &'static Row, fault: &Arc<Fault>, passing: Passing, now: Instant) {
+        let asked = fault.retry_after.filter(|_| row.keeps_retry_after);
+        if let Some(closed) = &mut self.closed {
+            // Requests that were in flight when the gate closed are the same occurrence.
+            if !passing.is_trial {
+                closed.until = closed.until.max(now + asked.unwrap_or_default());
+                return;
+            }
+            // A person's request lengthens no wait.
+            if passing.requested && now < closed.until {
+                (closed.fault, closed.sent_at) = (fault.clone(), passing.sent_at);
+                return;
+            }
+            if closed.row != row {
+                self.faults = row.faults - 1;
+            }
+        }
+        self.faults += 1;
+        if self.faults >= row.faults {
+            let wait = asked.unwrap_or_else(|| row.wait.after(self.faults + 1 - row.faults));
+            let (fault, sent_at) = (fault.clone(), passing.sent_at);
+            self.closed = Some(Closed { fault, sent_at, until: now + wait, row });
+        }
+    }
+
+    /// Whether it blocks polls now. Once its wait is long over and nobody tried, nothing is known any more.
+    pub fn is_blocking(&self, now: Instant) -> bool {
+        const TRIED: Duration = Duration::from_mins(2);
+        self.closed.as_ref().is_some_and(|closed| self.trial || now < closed.until + TRIED)
+    }
+
+    /// Whether nothing is lost if it is forgotten.
+    pub fn is_idle(&self, now: Instant) -> bool {
+        let over = |closed: &Closed| now >= closed.until + closed.row.wait.longest;
+        !self.trial && self.closed.as_ref().is_none_or(over)
+    }
+
+    /// Whether it is closed by faults of this row.
+    pub fn is_closed_by(&self, row: &Row) -> bool {
+        self.closed.as_ref().is_some_and(|closed| closed.row == row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::{MISSING, REFUSED, THROTTLED, UNREACHABLE};
+    use super::*;
+    use crate::cloud::fault::FaultKind;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn fault(retry_after: Option<u64>) -> Arc<Fault> {
+        let retry_after = retry_after.map(Duration::from_secs);
+        Arc::new(Fault { retry_after, ..Fault::new(FaultKind::CloudUnavailable, "no") })
+    }
+
+    fn sent(sent_at: Instant, is_trial: bool, requested: bool) -> Passing {
+        Passing { sent_at, is_trial, requested }
+    }
+
+    /// A trial that fails after a second; returns the wait that follows.
+    fn trial(gate: &mut Gate, row: &'static Row, now: Instant) -> Duration {
+        let passing = sent(now, true, false);
+        gate.sent(passing);
+        gate.ended(passing);
+        gate.failed(row, &fault(None), passing, now);
+        gate.closed().unwrap().until - now
+    }
+
+    #[test]
+    fn the_faults_of_its_row_close_it_and_each_failed_trial_doubles_the_wait() {
+        for (row, waits) in [
+            (&MISSING, [30, 60, 120, 240, 300, 300]),
+            (&REFUSED, [60, 120, 240, 480, 600, 600]),
+            (&THROTTLED, [60, 120, 240, 480, 600, 600]),
+            (&UNREACHABLE, [1, 2, 4, 8, 16, 32]),
+        ] {
+            let (mut gate, mut now) = (Gate::default(), Instant::now());
+            for _ in 1..row.faults {
+                gate.failed(row, &fault(None), sent(now, false, false), now);
+                assert_eq!(gate.admits(false, now), Admission::Open, "{row:?}");
+            }
+            gate.failed(row, &fault(None), sent(now, false, false), now);
+            for (n, expected) in waits.into_iter().enumerate() {
+                let until = gate.closed().unwrap().until;
+                assert_eq!(until - now, Duration::from_secs(expected), "{row:?}, wait {n}");
+                assert_eq!(gate.admits(false, until - SECOND / 2), Admission::Closed);
+                assert_eq!(gate.admits(false, until), Admission::Trial);
+                now = until;
+                trial(&mut gate, row, now);
+            }
+        }
+    }
+
+    #[test]
+    fn one_trial_at_a_time_passes_and_only_its_answer_opens() {
+        let (mut gate, start) = (Gate::default(), Instant::now());
+        let before = sent(start, false, false);
+        gate.failed(&THROTTLED, &fault(None), before, start);
+        let now = gate.closed().unwrap().until;
+        let passing = sent(now, true, false);
+        gate.sent(passing);
+        assert_eq!(gate.admits(true, now), Admission::Closed);
+        assert!(!gate.answered(before), "it was sent before the gate closed");
+        gate.ended(passing);
+        assert_eq!(gate.admits(false, now), Admission::Trial);
+        assert!(gate.answered(passing) && gate.closed().is_none());
+        gate.failed(&THROTTLED, &fault(None), before, now);
+        assert_eq!(gate.closed().unwrap().until - now, Duration::from_mins(1), "the count began anew");
+    }
+
+    #[test]
+    fn retry_after_is_the_wait_whatever_came_before_and_counts_for_a_throttled_account_alone() {
+        let (mut gate, now) = (Gate::default(), Instant::now());
+        gate.failed(&THROTTLED, &fault(None), sent(now, false, false), now);
+        gate.failed(&THROTTLED, &fault(Some(100)), sent(now, false, false), now);
+        assert_eq!(gate.closed().unwrap().until - now, Duration::from_secs(100));
+        let now = gate.closed().unwrap().until;
+        let passing = sent(now, true, false);
+        gate.failed(&THROTTLED, &fault(Some(3)), passing, now);
+        assert_eq!(gate.closed().unwrap().until - now, Duration::from_secs(3));
+        let mut gate = Gate::default();
+        gate.failed(&REFUSED, &fault(Some(3600)), sent(now, false, false), now);
+        assert_eq!(gate.closed().unwrap().until - now, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_person_passes_as_the_row_says_and_lengthens_no_wait() {
+        for (row, first, second) in [
+            (&MISSING, Admission::Trial, Admission::Trial),
+            (&REFUSED, Admission::Trial, Admission::Closed),
+            (&THROTTLED, Admission::Closed, Admission::Closed),
+        ] {
+            let (mut gate, now) = (Gate::default(), Instant::now());
+            gate.failed(row, &fault(None), sent(now, false, false), now);
+            let until = gate.closed().unwrap().until;
+            assert_eq!(gate.admits(true, now), first, "{row:?}");
+            assert_eq!(gate.protects(now), first == Admission::Closed);
+            let passing = sent(now, true, true);
+            gate.sent(passing);
+            gate.ended(passing);
+            gate.failed(row, &fault(None), passing, now + SECOND);
+            assert_eq!(gate.closed().unwrap().until, until, "{row:?}");
+            assert_eq!(gate.admits(true, now + 2 * SECOND), second, "{row:?}");
+        }
+    }
+}
