@@ -1,6 +1,5 @@
 //! The log: lines on standard error, as text or as JSON.
 
-use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use clap::ValueEnum;

@@ -133,3 +133,25 @@ fn a_hundred_requests_to_an_endpoint_that_does_not_answer_are_answered_by_few_pr
     assert!(lab.sent.len() - before <= 22, "{} probes", lab.sent.len() - before);
     assert!(lab.watches.values().all(|story| story.handled.len() == 1));
 }
+
+#[test]
+fn a_cluster_that_is_not_found_is_looked_for_at_the_other_api_once_and_at_the_accounts_rate() {
+    for (other, says) in [(200, "is of the type Autopilot"), (404, "no"), (503, "no")] {
+        let mut lab = Lab::with(|config| config.limit = Limit { rate: 0.2, burst: 1 });
+        lab.cloud(move |request, _| {
+            let status = if request.target.cluster_type == ClusterType::Autopilot { other } else { 404 };
+            let kind = if status == 404 { FaultKind::ClusterNotFound } else { FaultKind::CloudUnavailable };
+            let fetched = if status == 200 { answer(1) } else { Err(fault(kind, Some(status))) };
+            (Duration::from_millis(50), fetched)
+        });
+        lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+        lab.run(seconds(4));
+        assert_eq!((lab.sent.len(), lab.blind("prod/0")), (1, Some(FaultKind::ClusterNotFound)), "{other}");
+        lab.run(minutes(60));
+        let Some(Outcome::Fault { fault, .. }) = lab.last("prod/0") else { panic!("{other}: no fault") };
+        assert!(fault.message.contains(says), "{other}: {}", fault.message);
+        let looks = lab.requests(lab.sent[0].at, |target| target.cluster_type == ClusterType::Autopilot);
+        assert!(if other == 503 { looks > 1 } else { looks == 1 }, "{other}: {looks} looks");
+        assert!(lab.sent.windows(2).all(|pair| pair[1].at - pair[0].at >= seconds(4)), "{other}");
+    }
+}

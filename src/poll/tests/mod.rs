@@ -148,7 +148,10 @@ impl Lab {
             count: 0,
             cloud: Box::new(|_, _| (Duration::from_millis(50), answer(1))),
             secrets: Box::new(|source, _| {
-                (Duration::from_millis(5), credential(&format!("{source:?}").replace(' ', "")))
+                (
+                    Duration::from_millis(5),
+                    credential(&format!("{source:?}").replace(|c: char| !c.is_ascii_alphanumeric(), "")),
+                )
             }),
             watches: BTreeMap::new(),
             sent: Vec::new(),
