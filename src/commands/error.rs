@@ -12,7 +12,7 @@ use reqwest::{StatusCode, Url};
 use crate::cli::{UsageError, credentials::SecretName};
 use crate::cloud::{
     client::HttpError,
-    fault::Fault,
+    fault::{Fault, FaultKind},
     region::EndpointError,
     target::{ClusterType, ProjectId},
 };
@@ -221,10 +221,14 @@ impl PollError {
         }
     }
 
-    /// How long the cloud asks to wait before the next request.
+    /// How long to wait before the next request: as long as the cloud asks. Most answers to a throttled account do not say
+    /// so, and its limit is counted by the minute.
     pub fn retry_after(&self) -> Option<Duration> {
+        const WINDOW: Duration = Duration::from_mins(1);
         match self {
-            Self::Cloud(fault) | Self::NoCredential(fault) => fault.retry_after,
+            Self::Cloud(fault) | Self::NoCredential(fault) => {
+                fault.retry_after.or((fault.kind == FaultKind::Throttled).then_some(WINDOW))
+            }
             Self::Kubernetes { .. } => None,
         }
     }
@@ -259,7 +263,6 @@ pub fn told(fault: &Fault) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::fault::FaultKind;
 
     fn fault(status: Option<u16>, code: Option<&str>, id: Option<&str>, message: &str) -> Fault {
         Fault {
@@ -267,6 +270,20 @@ mod tests {
             code: code.map(str::to_owned),
             request_id: id.map(str::to_owned),
             ..Fault::new(FaultKind::AuthenticationFailed, message)
+        }
+    }
+
+    #[test]
+    fn a_throttled_account_rests_for_a_minute_unless_the_cloud_says_how_long() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (kind, asked, waits) in [
+            (FaultKind::Throttled, None, seconds(60)),
+            (FaultKind::Throttled, seconds(57), seconds(57)),
+            (FaultKind::CloudUnavailable, None, None),
+            (FaultKind::CloudUnavailable, seconds(3), seconds(3)),
+        ] {
+            let fault = Fault { retry_after: asked, ..Fault::new(kind, "no") };
+            assert_eq!(PollError::from(fault).retry_after(), waits, "{kind} {asked:?}");
         }
     }
 
