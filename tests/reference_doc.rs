@@ -128,7 +128,7 @@ fn page(definition: &Value) -> String {
          | | |\n|---|---|\n\
          | API version | `{group}/{version}` |\n| scope | {scope} |\n\
          | names for kubectl | `{plural}`, `{singular}`, {short} |\n| category | {categories} |\n\
-         | field selectors | {selectors}, from Kubernetes 1.31 on |\n\n\
+         | field selectors | {selectors} |\n\n\
          [Concepts](concepts.md) explains the words, and [the README](../README.md#troubleshooting) what to do about a reason.\n\
          A duration is one or more numbers with a unit, such as `90s`, `5m` or `1h30m`; a time is in RFC 3339 and\n\
          UTC. The API server refuses what is outside the limits. Descriptions of conditions are those of Kubernetes.\n",

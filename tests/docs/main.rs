@@ -338,6 +338,49 @@ fn commands_of_helm_work_on_a_new_release_and_keep_the_values_of_an_old_one() {
     assert!(looked_at > 8, "only {looked_at} commands");
 }
 
+/// What the commands and examples of a page name that exists only once there has been a release.
+const PUBLISHED: [&str; 3] = ["ghcr.io/cce-backup-watch", "v0.1.0", "releases/download"];
+const NOT_YET: &str = "docs/README.md#until-the-first-release";
+
+#[test]
+fn a_page_that_starts_from_a_registry_says_that_nothing_is_published_yet() {
+    let mut pages = 0;
+    for document in all() {
+        let mut blocks = document.sections.iter().flat_map(|section| &section.blocks);
+        if !blocks.any(|(_, text)| PUBLISHED.iter().any(|name| text.contains(name))) {
+            continue;
+        }
+        let links = document.sections.iter().flat_map(|section| &section.links);
+        let links: BTreeSet<_> =
+            links.map(|link| plain(&document.path.with_file_name(link)).display().to_string()).collect();
+        assert!(links.contains(NOT_YET), "{} has no link to {NOT_YET}", document.path.display());
+        pages += 1;
+    }
+    assert!(pages >= 7, "only {pages} pages");
+}
+
+#[test]
+fn a_command_that_requests_a_poll_works_everywhere_and_more_than_once_a_second() {
+    let mut looked_at = 0;
+    for document in all() {
+        for command in commands(&document) {
+            if !command.contains("cce.backupwatch.io/requestedAt=") {
+                continue;
+            }
+            let path = document.path.display();
+            assert!(command.contains("--namespace "), "{path}: in which namespace? {command}");
+            // The date of macOS prints nothing, or the letter N, and an empty value is no request.
+            assert!(
+                !command.contains("--iso-8601") && !command.contains("%N"),
+                "{path}: GNU date: {command}"
+            );
+            assert!(command.contains("$RANDOM"), "{path}: the same value twice is one request: {command}");
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 5, "only {looked_at} commands");
+}
+
 #[test]
 fn the_flags_that_pages_name_exist() {
     let command = Cli::command();

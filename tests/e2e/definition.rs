@@ -18,6 +18,7 @@ tests![
     a_hostile_resource_cannot_be_stored,
     a_good_resource_is_accepted_and_its_defaults_are_filled_in,
     what_a_watch_is_of_cannot_be_changed,
+    a_condition_that_kubernetes_would_not_take_is_refused,
     every_field_is_explained,
     watches_are_selected_by_what_they_watch_and_by_phase,
 ];
@@ -239,6 +240,33 @@ async fn what_a_watch_is_of_cannot_be_changed(scene: Scene) {
     assert_eq!((&changed["historyLimit"], &changed["suspend"]), (&json!(5), &json!(true)), "the rest can be");
 }
 
+async fn a_condition_that_kubernetes_would_not_take_is_refused(scene: Scene) {
+    create(&scene, "conditions", &json!({})).await.unwrap();
+    let write = |changes: Value| {
+        let mut condition = json!({
+            "type": "example.com/Foreign", "status": "Unknown", "reason": "Told", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1,
+        });
+        condition.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let status = json!({ "status": { "conditions": [condition] } }).to_string();
+        let arguments =
+            ["patch", "cbw", "conditions", "--subresource=status", "--type=merge", "--patch-file=/dev/stdin"];
+        kubectl(&scene.namespace, &arguments, &status)
+    };
+    write(json!({ "message": "a".repeat(32768) })).unwrap();
+    for (changes, field) in [
+        (json!({ "status": "Maybe" }), "status"),
+        (json!({ "message": "a".repeat(32769) }), "message"),
+        (json!({ "reason": "" }), "reason"),
+        (json!({ "reason": "two words" }), "reason"),
+        (json!({ "type": "no type" }), "type"),
+        (json!({ "observedGeneration": -1 }), "observedGeneration"),
+    ] {
+        let said = write(changes).expect_err(field);
+        assert!(said.contains(&format!("status.conditions[0].{field}")), "{field}: {said}");
+    }
+}
+
 async fn every_field_is_explained(scene: Scene) {
     let explain = async |path: &str| {
         // The API server publishes the OpenAPI schema, which kubectl explain reads, a little after the definition is
@@ -315,14 +343,6 @@ async fn watches_are_selected_by_what_they_watch_and_by_phase(scene: Scene) {
         let format = "--output=jsonpath={.items[*].metadata.name}";
         kubectl(&scene.namespace, &["get", "cbw", "--field-selector", selector, format], "")
     };
-    if stored_version(&scene).await["selectableFields"].is_null() {
-        // Kubernetes 1.30 drops selectable fields from a definition; everything else works there as well.
-        let minor = scene.client.apiserver_version().await.unwrap().minor;
-        assert_eq!(minor, "30", "this server knows selectable fields");
-        let said = select("spec.region=cn-north-4").unwrap_err();
-        assert!(said.contains("field label not supported"), "{said}");
-        return;
-    }
     let project = format!("spec.projectID={elsewhere}");
     let cluster = format!("spec.clusterID={CLUSTER}");
     for (selector, expected) in [
