@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use cce_backup_watch::api::{EventReason, Reason, condition::types, crd};
+use cce_backup_watch::api::{
+    EventReason, Reason,
+    condition::{Truth, types},
+    crd,
+};
 use serde_json::Value;
 
 const FILE: &str = "docs/reference.md";
@@ -177,6 +181,16 @@ fn reasons(page: &mut String) {
     page.push_str("\n## Reasons of BackupHealthy\n\n| reason | status | when |\n|---|---|---|\n");
     for reason in Reason::ALL.iter().filter(|reason| reason.is_of(types::BACKUP_HEALTHY)) {
         writeln!(page, "| `{reason}` | {} | {} |", reason.status().as_str(), cell(reason.when())).unwrap();
+    }
+    page.push_str("\n## Reasons of UpgradeProtected\n\n| reason | status | when |\n|---|---|---|\n");
+    for reason in Reason::ALL.iter().filter(|reason| reason.is_of(types::UPGRADE_PROTECTED)) {
+        // A reason of Ready is here that of a fault, and nothing is known then.
+        let (status, when) = if reason.is_of(types::READY) && *reason != Reason::NotYetPolled {
+            (Truth::Unknown, "the list of upgrades cannot be read for this reason")
+        } else {
+            (reason.status(), reason.when())
+        };
+        writeln!(page, "| `{reason}` | {} | {} |", status.as_str(), cell(when)).unwrap();
     }
     page.push_str("\n## Reasons of Events\n\n| reason | type | when |\n|---|---|---|\n");
     for reason in EventReason::ALL {

@@ -14,8 +14,11 @@ pub mod types {
     /// Present and True while nothing but a change by a person can help.
     pub const STALLED: &str = "Stalled";
 
+    /// Whether the upgrade that runs is protected by a backup; present only with `upgrades: Watch`.
+    pub const UPGRADE_PROTECTED: &str = "UpgradeProtected";
+
     /// All that this operator writes; conditions of other types belong to others and are left alone.
-    pub const ALL: [&str; 4] = [READY, BACKUP_HEALTHY, RECONCILING, STALLED];
+    pub const ALL: [&str; 5] = [READY, BACKUP_HEALTHY, RECONCILING, STALLED, UPGRADE_PROTECTED];
 }
 
 /// The `status` of a condition.

@@ -192,6 +192,7 @@ mod tests {
             "Ready | string | .status.conditions[?(@.type=='Ready')].status | 0",
             "Watch Reason | string | .status.conditions[?(@.type=='Ready')].reason | 1",
             "Last Success | date | .status.lastSuccess.time | 0",
+            "Upgrade | string | .status.upgrade.toVersion | 1",
             "Age | date | .metadata.creationTimestamp | 0",
         ];
         assert_eq!(columns, expected);
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(spec["required"], json!(["clusterID", "projectID", "region"]));
         let defaults = json!({
             "clusterType": "Standard", "interval": "5m", "activeInterval": "10s", "stuckAfter": "2h",
-            "historyLimit": 10, "suspend": false,
+            "historyLimit": 10, "upgrades": "Ignore", "suspend": false,
             "region": null, "projectID": null, "clusterID": null, "credentials": null, "maxAge": null,
         });
         let properties = spec["properties"].as_object().unwrap();
@@ -222,6 +223,7 @@ mod tests {
             assert_eq!(property.get("nullable"), None, "{name}: null is a mistake");
         }
         assert_eq!(spec["properties"]["clusterType"]["enum"], json!(["Standard", "Autopilot"]));
+        assert_eq!(spec["properties"]["upgrades"]["enum"], json!(["Ignore", "Watch"]));
     }
 
     #[test]

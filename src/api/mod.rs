@@ -13,8 +13,10 @@ pub mod status;
 use kube::core::DeserializeGuard;
 
 pub use reason::{EventReason, Reason};
-pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterType, Credentials, SecretRef};
-pub use status::{ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus};
+pub use spec::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterType, Credentials, SecretRef, Upgrades};
+pub use status::{
+    ClusterBackupWatchStatus, FailureRecord, ItemStatus, SuccessRecord, TaskStatus, UpgradeStatus,
+};
 
 /// A resource, or why it cannot be decoded: one that cannot be decoded must not stop the watch of all others.
 pub type Guarded = DeserializeGuard<ClusterBackupWatch>;

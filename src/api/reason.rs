@@ -57,15 +57,17 @@ enum Facts {
     Stalling,
     /// A reason of `BackupHealthy` with this status.
     Backup(Truth),
-    /// A reason of both conditions with this status.
-    Both(Truth),
+    /// A reason of `UpgradeProtected` with this status.
+    Upgrade(Truth),
+    /// A reason of all these conditions with this status.
+    Every(Truth),
 }
-use Facts::{Backup, Both, Passing, Ready, Stalling};
+use Facts::{Backup, Every, Passing, Ready, Stalling, Upgrade};
 
 reasons! {
     /// The reasons of the conditions.
     Reason(Facts) {
-        NotYetPolled: Both(Unknown), "no poll was answered yet";
+        NotYetPolled: Every(Unknown), "no poll was answered yet";
         Polled: Ready(True), "the last poll was answered";
         Suspended: Ready(True), "`spec.suspend` is set";
         Throttled: Passing, "three polls in a row failed, and the last one was throttled";
@@ -87,6 +89,10 @@ reasons! {
         BackupSucceeded: Backup(True), "the newest finished backup has the phase `Success`";
         BackupRunning: Backup(Unknown), "no backup is finished, and one runs";
         NoBackup: Backup(Unknown), "there is no backup; False once the resource is older than `maxAge`";
+        NoUpgrade: Upgrade(True), "no upgrade is under way";
+        BackupTaken: Upgrade(True), "a backup was taken for the upgrade that is under way, or within 24 hours before its step `Cluster`";
+        UpgradeUnprotected: Upgrade(False), "the cluster is upgraded without such a backup";
+        BackupPending: Upgrade(Unknown), "an upgrade is under way, its step `Cluster` has not begun, and there is no such backup yet";
     }
 }
 
@@ -96,19 +102,23 @@ impl Reason {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
     }
 
-    /// Whether a condition of the type can have this reason.
+    /// Whether a condition of the type can have this reason. `UpgradeProtected` is Unknown for the reason of the fault that
+    /// keeps the list of upgrades away.
     pub fn is_of(self, type_: &str) -> bool {
         match self.facts() {
-            Ready(_) | Passing | Stalling => type_ == types::READY,
+            Ready(_) => type_ == types::READY,
+            Passing | Stalling => type_ == types::READY || type_ == types::UPGRADE_PROTECTED,
             Backup(_) => type_ == types::BACKUP_HEALTHY,
-            Both(_) => type_ == types::READY || type_ == types::BACKUP_HEALTHY,
+            Upgrade(_) => type_ == types::UPGRADE_PROTECTED,
+            Every(_) => [types::READY, types::BACKUP_HEALTHY, types::UPGRADE_PROTECTED].contains(&type_),
         }
     }
 
-    /// The status that the condition has with this reason; [`Reason::when`] says where another one is possible.
+    /// The status that the condition has with this reason, of a fault that of Ready; [`Reason::when`] says where another one
+    /// is possible.
     pub const fn status(self) -> Truth {
         match self.facts() {
-            Ready(status) | Backup(status) | Both(status) => status,
+            Ready(status) | Backup(status) | Upgrade(status) | Every(status) => status,
             Passing | Stalling => False,
         }
     }
@@ -148,6 +158,11 @@ reasons! {
         BackupStuck: Warning, "`BackupHealthy` gets the reason `BackupStuck`";
         PollFailed: Warning, "`Ready` turns False";
         PollRecovered: Normal, "`Ready` was False, and a poll is answered again";
+        UpgradeStarted: Normal, "an upgrade is first seen under way";
+        UpgradeSucceeded: Normal, "an upgrade that was seen under way succeeds";
+        UpgradeUnprotected: Warning, "`UpgradeProtected` gets the reason `UpgradeUnprotected`";
+        UpgradeFailed: Warning, "a step of an upgrade fails, or the upgrade waits for a person";
+        UpgradeRolledBack: Warning, "the step `Rollback` of an upgrade succeeds";
     }
 }
 
@@ -180,9 +195,10 @@ mod tests {
     #[test]
     fn every_condition_has_reasons_and_every_reason_a_condition() {
         let of = |type_| Reason::ALL.iter().filter(|reason| reason.is_of(type_)).count();
-        let both = Reason::ALL.iter().filter(|r| matches!(r.facts(), Both(_))).count();
-        assert_eq!(of(types::READY) + of(types::BACKUP_HEALTHY), Reason::ALL.len() + both);
-        assert!(of(types::READY) > 10 && of(types::BACKUP_HEALTHY) > 5);
+        for reason in Reason::ALL {
+            assert!(types::ALL.iter().any(|type_| reason.is_of(type_)), "{reason} is of no condition");
+        }
+        assert!(of(types::READY) > 10 && of(types::BACKUP_HEALTHY) > 5 && of(types::UPGRADE_PROTECTED) > 10);
         assert_eq!(of(types::STALLED), 0, "Stalled and Reconciling repeat the reason of Ready");
     }
 }

@@ -81,6 +81,13 @@ use super::{duration, rule, status::ClusterBackupWatchStatus};
         description = "How long ago the newest successful backup was completed."
     ),
     printcolumn(
+        name = "Upgrade",
+        type_ = "string",
+        json_path = ".status.upgrade.toVersion",
+        priority = 1,
+        description = "The target version of the newest upgrade, where upgrades are watched."
+    ),
+    printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
@@ -159,6 +166,12 @@ pub struct ClusterBackupWatchSpec {
     #[schemars(range(min = 1, max = 50))]
     pub history_limit: i32,
 
+    /// Whether the upgrades of the cluster are followed too: Ignore or Watch. With Watch the operator also lists the upgrade
+    /// workflows of the cluster, and the UpgradeProtected condition says whether the upgrade that runs is protected by a
+    /// backup.
+    #[serde(default)]
+    pub upgrades: Upgrades,
+
     /// Stops polling while true. The status stays as it is; the Ready condition says Suspended.
     #[serde(default)]
     pub suspend: bool,
@@ -206,6 +219,16 @@ impl ClusterType {
             Self::Autopilot => Self::Standard,
         }
     }
+}
+
+/// Whether the upgrades of a cluster are followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Upgrades {
+    /// No request is made for them.
+    #[default]
+    Ignore,
+    /// The upgrade workflows are listed.
+    Watch,
 }
 
 /// Where the access key of a watch comes from.

@@ -45,13 +45,18 @@ pub struct ClusterBackupWatchStatus {
     #[schemars(length(max = 50))]
     pub tasks: Option<Vec<TaskStatus>>,
 
+    /// The newest upgrade of the cluster; absent when there is none, or when spec.upgrades is Ignore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeStatus>,
+
     /// The value of the annotation cce.backupwatch.io/requestedAt that was handled last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub last_handled_reconcile_at: Option<String>,
 
     /// The verdicts. Ready says whether the watch works, BackupHealthy whether the backup is good; Reconciling and
-    /// Stalled are present only while they are true.
+    /// Stalled are present only while they are true. With upgrades set to Watch, UpgradeProtected says whether the upgrade
+    /// that runs is protected by a backup.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
@@ -152,6 +157,48 @@ pub struct ItemStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub message: Option<String>,
+}
+
+/// One upgrade of the cluster, which the API calls a workflow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeStatus {
+    /// The id of the upgrade workflow.
+    #[schemars(length(min = 1, max = 128))]
+    pub uid: String,
+    /// The version before the upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub from_version: Option<String>,
+    /// The version to which the cluster is upgraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub to_version: Option<String>,
+    /// The phase exactly as reported: Init, Running, Pending (a step failed, and a person must act), Success or Cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub phase: Option<String>,
+    /// The newest step that is under way or failed: Snapshot, PreCheck, Cluster (the upgrade itself), PostCheck or
+    /// Rollback. A Rollback stays when it has succeeded; of other steps nothing is kept then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub step: Option<String>,
+    /// The state of that step, such as Queuing, Running or Failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub step_phase: Option<String>,
+    /// When the upgrade was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub start_time: Option<Timestamp>,
+    /// The id of the snapshot task that the step Snapshot names.
+    #[serde(rename = "snapshotUID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub snapshot_uid: Option<String>,
+    /// When the result of the step PreCheck expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "time_schema")]
+    pub precheck_expiry_time: Option<Timestamp>,
 }
 
 fn time_schema(_: &mut SchemaGenerator) -> Schema {

@@ -63,8 +63,13 @@ fn mark(live: &mut Value, message: &str, now: jiff::Timestamp) -> bool {
         (types::READY, Truth::False, Reason::InvalidResource, message),
         (types::BACKUP_HEALTHY, Truth::Unknown, Reason::PollFailing, &blind),
         (types::STALLED, Truth::True, Reason::InvalidResource, message),
+        (types::UPGRADE_PROTECTED, Truth::Unknown, Reason::InvalidResource, message),
     ] {
         let before = old.iter().find(|condition| text(condition, "type") == type_);
+        // Whether upgrades are watched cannot be decoded, so the condition is corrected where it is there, and never added.
+        if type_ == types::UPGRADE_PROTECTED && before.is_none() {
+            continue;
+        }
         let same = before.filter(|condition| text(condition, "status") == status.as_str());
         let since = same.map_or_else(
             || condition::whole_seconds(now).to_string(),
@@ -93,7 +98,7 @@ mod tests {
             "metadata": { "generation": 3 },
             "status": {
                 "lastSuccess": { "uid": "a" }, "unknown": 1,
-                "conditions": [condition("Ready"), condition("BackupHealthy"), condition("Reconciling"), condition("Audited")],
+                "conditions": [condition("Ready"), condition("BackupHealthy"), condition("Reconciling"), condition("UpgradeProtected"), condition("Audited")],
             },
         });
         assert!(mark(&mut live, "no", now));
@@ -116,7 +121,8 @@ mod tests {
                 "Audited True Old",
                 "Ready False InvalidResource",
                 "BackupHealthy Unknown PollFailing",
-                "Stalled True InvalidResource"
+                "Stalled True InvalidResource",
+                "UpgradeProtected Unknown InvalidResource"
             ]
         );
         assert_eq!(

@@ -8,6 +8,8 @@ mod record;
 mod schedule;
 mod schema;
 mod table;
+mod upgrade_events;
+mod upgrades;
 mod verdict_events;
 
 use std::sync::Arc;
@@ -16,13 +18,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Event, Input, Plan, plan};
-use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, TaskStatus, condition};
+use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, TaskStatus, Upgrades, condition};
 use crate::cloud::{
     Answer, Item, Task,
     fault::{Fault, FaultKind},
     target::ClusterType,
 };
 use crate::poll::Outcome;
+use crate::upgrade;
 
 /// Minute 0 of every story.
 const START: i64 = 1_767_225_600; // 2026-01-01T00:00:00Z
@@ -48,6 +51,7 @@ fn spec() -> ClusterBackupWatchSpec {
         max_age: None,
         stuck_after: hours(2).into(),
         history_limit: 10,
+        upgrades: Upgrades::Ignore,
         suspend: false,
     }
 }
@@ -103,12 +107,15 @@ fn timeless(task: Task) -> Task {
 const BLIND_AFTER: u32 = 3;
 
 /// One watch and the clock. Each look applies what it leads to, by way of JSON, as the API server would.
+#[derive(Clone)]
 struct Watch {
     spec: ClusterBackupWatchSpec,
     status: ClusterBackupWatchStatus,
     generation: i64,
     created: Timestamp,
     failures: u32,
+    /// The newest outcome of listing the upgrades, which a look takes along.
+    upgrades: Option<upgrade::Outcome>,
     /// The tasks of the last answer.
     answered: Vec<Task>,
     request: Option<String>,
@@ -124,6 +131,7 @@ impl Watch {
             generation: 1,
             created: minute(0),
             failures: 0,
+            upgrades: None,
             answered: Vec::new(),
             request: None,
             now: minute(0),
@@ -162,6 +170,7 @@ impl Watch {
             spec: &self.spec,
             status: &self.status,
             outcome,
+            upgrades: self.upgrades.as_ref(),
             request: self.request.as_deref(),
             now: self.now,
         })
