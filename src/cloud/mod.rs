@@ -1,6 +1,7 @@
 //! Huawei Cloud: where a cluster's API is, how a request is signed, and what an answer says.
 //!
-//! Nothing here talks to Kubernetes. [`client`] polls; [`start_backup`] and [`clusters`] are the calls of commands.
+//! Nothing here talks to Kubernetes. [`client`] polls the tasks and [`upgrades`] the upgrades; [`start_backup`] and
+//! [`clusters`] are the calls of commands.
 //! When a cluster is polled is left to [`crate::poll`], and what an answer *means* for a resource to
 //! [`crate::controller::plan`].
 
@@ -26,6 +27,7 @@ pub mod target;
 pub mod text;
 pub mod time;
 mod tls;
+pub mod upgrades;
 pub mod wire;
 
 use jiff::Timestamp;

@@ -29,6 +29,8 @@ pub enum Call {
     StartBackup,
     /// The list of a project's clusters.
     ListClusters,
+    /// The list of a cluster's upgrades.
+    ListUpgrades,
 }
 
 /// The request that an answer belongs to.
@@ -137,7 +139,7 @@ const NO_CLUSTER: Meaning = Meaning(
 
 /// The rows with a status alone, in the words of the call.
 fn by_status(call: Call, status: u16, program: Program) -> Meaning {
-    use Call::{ListClusters, ListTasks, StartBackup};
+    use Call::{ListClusters, ListTasks, ListUpgrades, StartBackup};
     let (kind, what, advice) = match (status, call) {
         (401, _) => (
             FaultKind::AuthenticationFailed,
@@ -158,6 +160,11 @@ fn by_status(call: Call, status: u16, program: Program) -> Meaning {
             FaultKind::PermissionDenied,
             "the credential may not list the clusters of this project",
             "grant it the IAM action cce:cluster:list, and check that the project is its own",
+        ),
+        (403, ListUpgrades) => (
+            FaultKind::PermissionDenied,
+            "the credential may not list the upgrades of this cluster",
+            "grant it the IAM action cce:cluster:getCluster, or set spec.upgrades to Ignore",
         ),
         (404, _) => (
             FaultKind::CloudUnavailable,
@@ -183,7 +190,7 @@ fn by_status(call: Call, status: u16, program: Program) -> Meaning {
         (400..=499, ListClusters) => {
             (FaultKind::RequestRejected, "the cloud rejects the request", "check region and project")
         }
-        (400..=499, ListTasks) => (
+        (400..=499, ListTasks | ListUpgrades) => (
             FaultKind::RequestRejected,
             "the cloud rejects the request",
             "check region, projectID, clusterID and clusterType",
@@ -210,6 +217,7 @@ fn by_status(call: Call, status: u16, program: Program) -> Meaning {
                 ListTasks => "the answer is no list of tasks",
                 StartBackup => "the answer names no backup",
                 ListClusters => "the answer is no list of clusters",
+                ListUpgrades => "the answer is no list of upgrades",
             },
             program.no_cce(),
         ),

@@ -117,6 +117,16 @@ impl Target {
         format!("{}/tasks", self.snapshot_path())
     }
 
+    /// The path of the list of upgrades of this cluster, without a trailing slash.
+    pub fn upgrades_path(&self) -> String {
+        let base = match self.cluster_type {
+            ClusterType::Standard => "/api/v3",
+            ClusterType::Autopilot => "/autopilot/v3",
+        };
+        let Self { project_id, cluster_id, .. } = self;
+        format!("{base}/projects/{project_id}/clusters/{cluster_id}/operation/upgradeworkflows")
+    }
+
     /// The path of the call that starts a backup of this cluster, without a trailing slash.
     pub fn snapshot_path(&self) -> String {
         let base = match self.cluster_type {
@@ -182,9 +192,12 @@ mod tests {
             cluster_type: ClusterType::Standard,
         };
         let rest = format!("/v3.1/projects/{PROJECT}/clusters/{CLUSTER}/operation/snapshot/tasks");
+        let upgrades = format!("/v3/projects/{PROJECT}/clusters/{CLUSTER}/operation/upgradeworkflows");
         assert_eq!(target.path(), format!("/api{rest}"));
+        assert_eq!(target.upgrades_path(), format!("/api{upgrades}"));
         target.cluster_type = ClusterType::Autopilot;
         assert_eq!(target.path(), format!("/autopilot{rest}"));
+        assert_eq!(target.upgrades_path(), format!("/autopilot{upgrades}"));
     }
 
     proptest! {
