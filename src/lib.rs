@@ -5,7 +5,7 @@
 //! decides when each cluster is polled, and [`cloud`] makes the requests to Huawei Cloud. [`api`] defines the resource,
 //! [`kubernetes`] gives access to the API server, and [`serve`] has what running the operator needs, such as metrics
 //! and probes. [`operator`] puts them together. [`commands`] has what runs without the operator, and [`cli`] the flags of
-//! every command. [`task`] is the vocabulary of tasks that all of them share.
+//! every command. [`task`] is the vocabulary of tasks that all of them share, and [`upgrade`] that of upgrades.
 
 pub mod api;
 pub mod cli;
@@ -18,3 +18,4 @@ pub mod operator;
 pub mod poll;
 pub mod serve;
 pub mod task;
+pub mod upgrade;

@@ -50,6 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
                 spec: &spec,
                 status,
                 outcome: Some(&outcome),
+                upgrades: None,
                 request: None,
                 now,
             })

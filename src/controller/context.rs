@@ -116,6 +116,7 @@ impl<'a> View<'a> {
             spec: self.spec,
             status: self.status,
             outcome,
+            upgrades: None,
             request: self.request.as_deref().filter(|_| for_request),
             now,
         }

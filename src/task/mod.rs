@@ -49,8 +49,13 @@ pub fn born(task: &TaskStatus) -> Option<Timestamp> {
 
 /// When a finished task ended. A time that lies more than [`FUTURE`] after `now` is passed over.
 pub fn ended(task: &TaskStatus, now: Timestamp) -> Option<Timestamp> {
-    let believed = |time: &Timestamp| time.duration_since(now) <= FUTURE;
-    [task.completion_time, task.update_time, task.creation_time].into_iter().flatten().find(believed)
+    let times = [task.completion_time, task.update_time, task.creation_time];
+    times.into_iter().flatten().find(|time| is_believable(*time, now))
+}
+
+/// Whether a time of the cloud lies no more than [`FUTURE`] after `now`.
+pub fn is_believable(time: Timestamp, now: Timestamp) -> bool {
+    time.duration_since(now) <= FUTURE
 }
 
 /// Orders tasks newest first. Of tasks with the same time (or with none) a failed one comes first and a success last, so

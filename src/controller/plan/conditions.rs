@@ -1,9 +1,10 @@
 //! Builds the conditions from the verdicts, by the rules of kstatus: Ready is always present; Reconciling and Stalled are
-//! present only while they are True, and never both. Pure.
+//! present only while they are True, and never both. UpgradeProtected, which kstatus ignores, is present where upgrades are
+//! watched. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{Input, verdict::Verdict};
+use super::{Input, upgrade::Upgrade, verdict::Verdict};
 use crate::api::{
     Reason,
     condition::{self, Truth, types},
@@ -24,7 +25,12 @@ pub fn observed_generation(input: &Input<'_>, ready: &Verdict) -> Option<i64> {
 }
 
 /// The conditions of the resource, those of other owners left out.
-pub fn build(input: &Input<'_>, ready: &Verdict, healthy: &Verdict) -> Vec<Condition> {
+pub fn build(
+    input: &Input<'_>,
+    ready: &Verdict,
+    healthy: &Verdict,
+    upgrade: Option<&Upgrade>,
+) -> Vec<Condition> {
     let generation = observed_generation(input, ready);
     let condition = |type_: &str, truth: Truth, reason: &str, message: &str| {
         let old = condition::find(&input.status.conditions, type_);
@@ -34,6 +40,10 @@ pub fn build(input: &Input<'_>, ready: &Verdict, healthy: &Verdict) -> Vec<Condi
         condition(types::READY, ready.truth, &ready.reason, &ready.message),
         condition(types::BACKUP_HEALTHY, healthy.truth, &healthy.reason, &healthy.message),
     ];
+    if let Some(Upgrade { protected, .. }) = upgrade {
+        let type_ = types::UPGRADE_PROTECTED;
+        conditions.push(condition(type_, protected.truth, &protected.reason, &protected.message));
+    }
     match ready.truth {
         Truth::True => {
             if let Some((reason, message)) = unanswered(input) {

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sha2::{Digest, Sha256};
 
-use super::{Input, verdict};
+use super::{
+    Input,
+    upgrade::{self, Upgrade},
+    verdict,
+};
 use crate::api::{
     ClusterBackupWatchStatus, EventReason, Reason, TaskStatus,
     condition::{self, types},
@@ -35,7 +39,12 @@ pub struct Event {
 }
 
 /// The Events of a plan, in the order in which things happened.
-pub fn events(input: &Input<'_>, record: &Record, new: &ClusterBackupWatchStatus) -> Vec<Event> {
+pub fn events(
+    input: &Input<'_>,
+    record: &Record,
+    upgrade: Option<&Upgrade>,
+    new: &ClusterBackupWatchStatus,
+) -> Vec<Event> {
     let mut events = Vec::new();
     if input.spec.suspend {
         return events;
@@ -44,6 +53,7 @@ pub fn events(input: &Input<'_>, record: &Record, new: &ClusterBackupWatchStatus
         task_events(input, record, &mut events);
     }
     verdict_events(input, record, new, &mut events);
+    events.extend(upgrade::events(input, upgrade));
     events
 }
 
@@ -199,7 +209,7 @@ fn text(time: Option<Timestamp>) -> String {
 
 /// An Event whose name is derived from its reason and `key` (the task, then the milestone), and whose note begins with the
 /// phase and progress of `task`.
-fn event(
+pub(super) fn event(
     input: &Input<'_>,
     task: Option<&TaskStatus>,
     reason: EventReason,

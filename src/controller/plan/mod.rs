@@ -9,6 +9,7 @@
 pub mod conditions;
 pub mod events;
 pub mod schedule;
+pub mod upgrade;
 pub mod verdict;
 
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Input<'a> {
     pub status: &'a ClusterBackupWatchStatus,
     /// The newest outcome of polling; none where the status already holds it.
     pub outcome: Option<&'a Outcome>,
+    /// The newest outcome of listing the upgrades; none where they are not watched, or the status already holds it.
+    pub upgrades: Option<&'a crate::upgrade::Outcome>,
     /// The value of the annotation `requestedAt` that this outcome answers. The status holds it as [`echo`] makes it.
     pub request: Option<&'a str>,
     /// The current time.
@@ -74,13 +77,16 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let ready = verdict::ready(input);
     let healthy = verdict::backup_healthy(input, &record, &ready);
 
+    let upgrade = upgrade::judge(input, &record);
+
     let mut status = record.status();
+    status.upgrade = upgrade.as_ref().and_then(|upgrade| upgrade.status.clone());
     status.observed_generation = conditions::observed_generation(input, &ready);
     status.last_handled_reconcile_at = handled(input).or_else(|| old.last_handled_reconcile_at.clone());
-    status.conditions = conditions::build(input, &ready, &healthy);
+    status.conditions = conditions::build(input, &ready, &healthy, upgrade.as_ref());
 
     Plan {
-        events: events::events(input, &record, &status),
+        events: events::events(input, &record, upgrade.as_ref(), &status),
         cadence: schedule::cadence(input.spec, record.tasks.as_deref(), input.now),
         judge_after: schedule::judge_after(input, &record),
         status: (says_something(input) && !same(old, &status)).then_some(status),

@@ -3,6 +3,7 @@
 //! [`RULES`] is the whole of what makes a backup good, in the order of precedence; each rule is a function below.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::Duration;
 
 use super::Input;
@@ -26,8 +27,18 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn new(truth: Truth, reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn new(truth: Truth, reason: Reason, message: impl Into<String>) -> Self {
         Self { truth, reason: reason.to_string(), message: message.into() }
+    }
+
+    /// The verdict that a condition states.
+    pub(super) fn of(condition: &Condition) -> Self {
+        let truth = match condition.status.as_str() {
+            "True" => Truth::True,
+            "False" => Truth::False,
+            _ => Truth::Unknown,
+        };
+        Self { truth, reason: condition.reason.clone(), message: condition.message.clone() }
     }
 }
 
@@ -90,13 +101,7 @@ pub fn is_outdated(input: &Input<'_>, record: &Record) -> bool {
 
 /// The verdict that the status has on record.
 fn recorded(input: &Input<'_>, type_: &str) -> Option<Verdict> {
-    let old = condition::find(&input.status.conditions, type_)?;
-    let truth = match old.status.as_str() {
-        "True" => Truth::True,
-        "False" => Truth::False,
-        _ => Truth::Unknown,
-    };
-    Some(Verdict { truth, reason: old.reason.clone(), message: old.message.clone() })
+    condition::find(&input.status.conditions, type_).map(Verdict::of)
 }
 
 /// The input of the rules.

@@ -7,7 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
-use crate::api::{FailureRecord, ItemStatus, SuccessRecord};
+use crate::{
+    api::{FailureRecord, ItemStatus, SuccessRecord},
+    cloud,
+};
 
 const KINDS: [FaultKind; 5] = [
     FaultKind::Throttled,
@@ -23,6 +26,7 @@ pub enum Step {
     Answer(Answer),
     Fault(Fault),
     Nothing,
+    Upgrades(upgrade::Outcome),
     Spec(Box<ClusterBackupWatchSpec>),
     Request(String),
 }
@@ -86,17 +90,60 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     })
 }
 
+fn upgrade_step() -> impl Strategy<Value = cloud::upgrades::Step> {
+    let types = vec!["Cluster", "Cluster", "Snapshot", "Rollback", "PreCheck", "?"];
+    let states = vec!["Init", "Queuing", "Running", "Success", "Failed", "?"];
+    let times = (option::weighted(0.8, time()), option::of(time()));
+    (select(types), option::of(select(states)), option::of(uid()), times).prop_map(
+        |(type_, status, task_id, (start_time, end_time))| cloud::upgrades::Step {
+            type_: Some(type_.into()),
+            status: status.map(Into::into),
+            task_id,
+            start_time,
+            end_time,
+            expiry_time: end_time,
+        },
+    )
+}
+
+fn workflow() -> impl Strategy<Value = cloud::upgrades::Workflow> {
+    let phases = select(vec!["Init", "Running", "Running", "Pending", "Success", "Cancel", "?"]);
+    (select(vec!["v", "w"]), option::of(phases), option::weighted(0.9, time()), vec(upgrade_step(), 0..5))
+        .prop_map(|(uid, phase, creation_time, steps)| cloud::upgrades::Workflow {
+            uid: uid.into(),
+            creation_time,
+            update_time: creation_time,
+            from_version: None,
+            to_version: phase.map(|_| "🦀".repeat(64)),
+            phase: phase.map(Into::into),
+            steps,
+        })
+}
+
+fn any_upgrades() -> impl Strategy<Value = upgrade::Outcome> {
+    prop_oneof![
+        3 => vec(workflow(), 0..3).prop_map(|mut workflows| {
+            let mut seen = HashSet::new();
+            workflows.retain(|workflow| seen.insert(workflow.uid.clone()));
+            upgrade::Outcome::Workflows(workflows.into())
+        }),
+        1 => any_fault().prop_map(|fault| upgrade::Outcome::Fault(Arc::new(fault))),
+    ]
+}
+
 /// Any spec that a definition of any kind could let through.
 pub fn any_spec() -> impl Strategy<Value = ClusterBackupWatchSpec> {
     let seconds = || prop_oneof![9 => 0_u64..40_000, 1 => Just(u64::MAX)].prop_map(Duration::from_secs);
     let limit = prop_oneof![4 => 1_i32..=4, 1 => Just(50), 1 => any::<i32>()];
-    (option::of(seconds()), seconds(), seconds(), limit, prop::bool::weighted(0.2)).prop_map(
-        |(max_age, stuck_after, interval, history_limit, suspend)| ClusterBackupWatchSpec {
+    let upgrades = select(vec![Upgrades::Watch, Upgrades::Watch, Upgrades::Ignore]);
+    (option::of(seconds()), seconds(), seconds(), limit, upgrades, prop::bool::weighted(0.2)).prop_map(
+        |(max_age, stuck_after, interval, history_limit, upgrades, suspend)| ClusterBackupWatchSpec {
             max_age: max_age.map(Into::into),
             stuck_after: stuck_after.into(),
             interval: interval.into(),
             active_interval: interval.into(),
             history_limit,
+            upgrades,
             suspend,
             ..spec()
         },
@@ -107,6 +154,7 @@ pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => answer().prop_map(Step::Answer),
         3 => any_fault().prop_map(Step::Fault),
+        4 => any_upgrades().prop_map(Step::Upgrades),
         2 => Just(Step::Nothing),
         1 => any_spec().prop_map(|spec| Step::Spec(Box::new(spec))),
         1 => text(2000).prop_map(Step::Request),

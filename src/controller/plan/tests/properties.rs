@@ -27,8 +27,13 @@ fn take(watch: &mut Watch, step: Step) {
         Step::Spec(spec) => return watch.change(|old| *old = *spec),
         Step::Request(request) => return watch.request = Some(request),
         Step::Nothing => None,
+        Step::Upgrades(upgrades) => {
+            watch.upgrades = Some(upgrades);
+            None
+        }
         Step::Answer(tasks) => {
             watch.failures = 0;
+            watch.answered.clone_from(&tasks.tasks);
             Some(answered(tasks))
         }
         Step::Fault(kind) => {
@@ -47,6 +52,7 @@ fn take(watch: &mut Watch, step: Step) {
             "the order of the tasks does not matter"
         );
     }
+    let old_watch = watch.clone();
     let plan = watch.look(outcome.as_ref());
     let again = watch.peek(outcome.as_ref());
     assert_eq!(
@@ -55,6 +61,8 @@ fn take(watch: &mut Watch, step: Step) {
         "planning again from the result changes nothing"
     );
     keeps_the_record(&old, &watch.status);
+    protects_no_upgrade_without_a_success(watch);
+    leaves_the_rest_alone(watch, &old_watch, outcome.as_ref());
     tells_well(&plan);
     assert!(plan.cadence.period.min(plan.cadence.retry) >= Duration::from_secs(1), "no tight loop");
     if plan.status.is_some() {
@@ -96,6 +104,60 @@ fn follows_kstatus(watch: &Watch) {
     for also in [reconciling, stalled] {
         assert!(also.is_empty() || also.starts_with("True "), "present only while true");
     }
+}
+
+/// Whether a Success stands behind every UpgradeProtected=True while the step Cluster runs: by a second and simpler reading,
+/// some success ended before the first begin that is known, or the step Snapshot is one.
+fn protects_no_upgrade_without_a_success(watch: &Watch) {
+    let Some(upgrade::Outcome::Workflows(workflows)) = &watch.upgrades else { return };
+    if watch.spec.upgrades == Upgrades::Ignore
+        || watch.spec.suspend
+        || watch.says("UpgradeProtected") != "True BackupTaken"
+    {
+        return;
+    }
+    let workflow = upgrade::newest(workflows).unwrap();
+    let begins = || {
+        workflow.steps.iter().filter(|step| {
+            step.type_.as_deref() == Some("Cluster")
+                && !matches!(step.status.as_deref(), None | Some("Init" | "Queuing"))
+        })
+    };
+    let before = |time: Option<Timestamp>| {
+        begins().all(|step| match (time, step.start_time) {
+            (Some(time), Some(start)) => time <= start || start > watch.now,
+            _ => true,
+        })
+    };
+    let snapshot = workflow.steps.iter().any(|step| {
+        step.type_.as_deref() == Some("Snapshot")
+            && step.status.as_deref() == Some("Success")
+            && before(step.end_time)
+    });
+    let listed = watch.answered.iter().filter(|task| task.phase.as_deref() == Some("Success"));
+    let listed = listed.map(|task| task.completion_time.or(task.update_time).or(task.creation_time));
+    let kept = watch.status.tasks.iter().flatten().filter(|task| task.phase.as_deref() == Some("Success"));
+    let kept = kept.map(|task| crate::task::ended(task, watch.now));
+    let success =
+        listed.chain(kept).chain(watch.status.last_success.iter().map(|last| last.time)).any(before);
+    assert!(snapshot || success, "protected without a success before the upgrade");
+}
+
+/// The upgrades decide UpgradeProtected and `status.upgrade`, and nothing else.
+fn leaves_the_rest_alone(watch: &Watch, old: &Watch, outcome: Option<&Outcome>) {
+    let is_there = !watch.says("UpgradeProtected").is_empty();
+    let written = !watch.says("Ready").is_empty();
+    assert!(
+        !written || is_there == (watch.spec.upgrades == Upgrades::Watch),
+        "present where upgrades are watched"
+    );
+    let mut without = old.clone();
+    without.upgrades = None;
+    without.look(outcome);
+    for type_ in ["Ready", "BackupHealthy", "Reconciling", "Stalled"] {
+        assert_eq!(watch.says(type_), without.says(type_), "{type_} depends on the upgrades");
+    }
+    assert_eq!(watch.status.tasks, without.status.tasks);
 }
 
 fn has_a_success(status: &ClusterBackupWatchStatus) {

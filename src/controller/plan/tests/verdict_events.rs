@@ -195,9 +195,9 @@ fn a_name_is_a_dns_subdomain_for_any_name_of_a_watch() {
         let answer = Answer { tasks: vec![running("r", 0, 1)], ..Default::default() };
         let outcome = answered(answer);
         let (outcome, created, now) = (Some(&outcome), None, minute(0));
-        let (uid, generation, request) = ("u", Some(1), None);
-        let input =
-            Input { name, uid, generation, created, spec: &spec, status: &status, outcome, request, now };
+        let (uid, generation, upgrades, request) = ("u", Some(1), None, None);
+        let (spec, status) = (&spec, &status);
+        let input = Input { name, uid, generation, created, spec, status, outcome, upgrades, request, now };
         plan(&input).events[0].name.clone()
     };
     assert!(named("prod").starts_with("prod."), "a reader sees whose it is");
