@@ -1,6 +1,6 @@
 //! A CCE endpoint for tests and demos: it checks every signature and plays scripted backups.
 //!
-//! [`Simulator`] lists snapshot tasks, starts backups and lists clusters, Standard and Autopilot, as Huawei Cloud does:
+//! [`Simulator`] lists snapshot tasks and upgrades, starts backups and lists clusters, Standard and Autopilot, as Huawei Cloud does:
 //! the gateway's signature check, CCE's answers, and the errors of both. What it answers comes from a [`Scenario`],
 //! from tasks or raw answers set by a test, or is a [`Fault`]. It also serves IAM, pod identity and the metadata
 //! service, which issue temporary credentials (see [`Identity`]). The admin API sets most of this over HTTP.
@@ -21,6 +21,7 @@ mod simulator;
 mod state;
 mod steering;
 pub mod task;
+pub mod upgrade;
 mod writes;
 
 pub use self::{
@@ -33,4 +34,5 @@ pub use self::{
     simulator::{Config, Simulator, StartError},
     state::{Counts, State},
     task::{Item, Task},
+    upgrade::{Workflow, WorkflowStep},
 };

@@ -23,6 +23,7 @@ use crate::{
     identity::{IdentityCall, Issuer},
     scenario::{ANY_CLUSTER, Scenario},
     task::{self, Task},
+    upgrade::Upgrades,
     writes::Writes,
 };
 
@@ -88,8 +89,9 @@ pub(crate) struct Inner {
     pub(crate) starts: Starts,
     pub(crate) listings: Listings,
     pub(crate) writes: Writes,
+    pub(crate) upgrades: Upgrades,
     pub(crate) scenario: Scenario,
-    epoch: Timestamp,
+    pub(crate) epoch: Timestamp,
     started: Instant,
     settings: HashMap<String, Settings>,
 }
@@ -115,6 +117,7 @@ impl State {
             starts: Starts::default(),
             listings: Listings::default(),
             writes: Writes::default(),
+            upgrades: Upgrades::default(),
             scenario,
             epoch: now(),
             started: Instant::now(),
@@ -239,6 +242,11 @@ impl Inner {
         (fault, self.listings.answer(product, project, &self.scenario.listed))
     }
 
+    /// Whether a cluster has tasks, an answer or a script.
+    pub(crate) fn knows(&self, cluster: &str) -> bool {
+        self.answer(cluster).is_some()
+    }
+
     fn answer(&self, cluster: &str) -> Option<Value> {
         match self.raw_answer(cluster) {
             Some(answer) => Some(answer.clone()),
@@ -277,7 +285,7 @@ impl Inner {
         Some(moments.iter().map(|moment| moment.task(cluster, self.epoch)).collect())
     }
 
-    fn elapsed(&self) -> SignedDuration {
+    pub(crate) fn elapsed(&self) -> SignedDuration {
         SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX)
     }
 

@@ -210,6 +210,7 @@ impl State {
         inner.clusters.clear();
         inner.issuer.counts.clear();
         inner.starts.reset_counts();
+        inner.upgrades.reset_counts();
         self.most_in_flight.store(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::{ANY_CLUSTER, Scenario, Script, Step, Timeline};
-use crate::{cluster::Cluster, task::Item};
+use crate::{cluster::Cluster, task::Item, upgrade};
 
 /// The scenario that plays when no other is given.
 pub const DEFAULT: &str = include_str!("../../scenarios/default.yaml");
@@ -18,6 +18,7 @@ const MIN_REPEAT: SignedDuration = SignedDuration::from_secs(1);
 const MAX_CLUSTERS: usize = 20_000;
 const MAX_TASKS: usize = 1_000;
 const MAX_STEPS: usize = 200;
+const MAX_UPGRADES: usize = 100;
 const MAX_ITEMS: usize = 100;
 const MAX_TEXT: usize = 10_000;
 const DEFAULT_KEEP: usize = 20;
@@ -60,6 +61,8 @@ struct ClusterEntry {
     tasks: Vec<TaskEntry>,
     on_backup: Option<Vec<StepEntry>>,
     listed: Option<ListedEntry>,
+    #[serde(default)]
+    upgrades: Vec<upgrade::Script>,
 }
 
 /// How a cluster stands in the list of clusters; its id is the key of the entry.
@@ -120,6 +123,17 @@ impl Scenario {
             check(&place, text_within(&id, 128))?;
             if let Some(listed) = entry.listed.take() {
                 scenario.listed.push(listed.cluster(&id, &format!("{place}.listed"))?);
+            }
+            let upgrades = std::mem::take(&mut entry.upgrades);
+                check(&format!("{place}.upgrades"), within(upgrades.len(), 0, MAX_UPGRADES, "upgrades"))?;
+            for (index, script) in upgrades.iter().enumerate() {
+                let place = format!("{place}.upgrades[{index}]");
+                check(&format!("{place}.at"), offset(script.at, MIN_OFFSET))?;
+                check(&place, within(script.changes.len(), 0, MAX_STEPS, "changes"))?;
+                check(&place, script.check())?;
+            }
+            if !upgrades.is_empty() {
+                scenario.upgrades.insert(id.clone(), upgrades);
             }
             scenario.clusters.insert(id, Arc::new(entry.script(&place)?));
         }

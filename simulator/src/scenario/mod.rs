@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     cluster::Cluster,
     task::{Item, Task},
+    upgrade,
 };
 
 /// The id that stands for every cluster that has no entry of its own.
@@ -25,6 +26,8 @@ pub const ANY_CLUSTER: &str = "*";
 pub struct Scenario {
     /// By cluster id, or [`ANY_CLUSTER`].
     pub clusters: BTreeMap<String, Arc<Script>>,
+    /// The upgrades of each cluster, by its id or [`ANY_CLUSTER`].
+    pub upgrades: BTreeMap<String, Vec<upgrade::Script>>,
     /// The clusters that every project lists.
     pub listed: Vec<Cluster>,
 }

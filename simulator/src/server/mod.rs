@@ -9,6 +9,7 @@ mod identity;
 mod refusal;
 mod reply;
 mod start;
+mod upgrades;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use axum::{
 use self::wire::Peer;
 use crate::{cluster::Product, state::State};
 
+const WORKFLOWS: &str = "v3/projects/{project}/clusters/{cluster}/operation/upgradeworkflows";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request, sent with each answer.
@@ -58,6 +60,18 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         )
         .fallback(no_such_api)
     };
+    let upgrades = {
+        let state = state.clone();
+        get(
+            move |id: RequestId,
+                  peer: ConnectInfo<Peer>,
+                  path: Path<(String, String)>,
+                  request: Request<Body>| async move {
+                upgrades::upgrades(&state, peer.0, path, request, &id.0).await
+            },
+        )
+        .fallback(no_such_api)
+    };
     let clusters = |product: Product| {
         let state = state.clone();
         get(
@@ -73,6 +87,8 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route(&format!("/autopilot/{snapshot}/tasks"), tasks)
         .route(&format!("/api/{snapshot}"), start.clone())
         .route(&format!("/autopilot/{snapshot}"), start)
+        .route(&format!("/api/{WORKFLOWS}"), upgrades.clone())
+        .route(&format!("/autopilot/{WORKFLOWS}"), upgrades)
         .route("/api/v3/projects/{project}/clusters", clusters(Product::Standard))
         .route("/autopilot/v3/projects/{project}/clusters", clusters(Product::Autopilot))
         .merge(identity::router(state.clone()))

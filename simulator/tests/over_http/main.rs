@@ -8,3 +8,4 @@ mod client;
 mod clusters;
 mod faults;
 mod identity;
+mod upgrades;
