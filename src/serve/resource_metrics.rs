@@ -13,7 +13,7 @@ use prometheus_client::{
 };
 
 use crate::api::{
-    ClusterBackupWatch,
+    ClusterBackupWatch, Upgrades,
     condition::{self, types},
     reason::Reason,
 };
@@ -52,7 +52,7 @@ struct Gauge {
     read: fn(&ClusterBackupWatch, Option<Timestamp>) -> Values,
 }
 
-const GAUGES: [Gauge; 12] = [
+const GAUGES: [Gauge; 13] = [
     Gauge {
         name: "info",
         help: "1; which CCE cluster the watch names",
@@ -61,13 +61,13 @@ const GAUGES: [Gauge; 12] = [
     },
     Gauge {
         name: "condition_reason",
-        help: "1 for the reason that the condition Ready or BackupHealthy has; Unknown is a reason that this version does not know",
+        help: "1 for the reason that the condition Ready, BackupHealthy or, where it is there, UpgradeProtected has; Unknown is a reason that this version does not know",
         labels: &["type", "reason"],
         read: reasons,
     },
     Gauge {
         name: "condition_last_transition_timestamp_seconds",
-        help: "Since when the condition Ready or BackupHealthy has its status; absent before the first",
+        help: "Since when the condition Ready, BackupHealthy or UpgradeProtected has its status; absent before the first",
         labels: &["type"],
         read: transitions,
     },
@@ -106,6 +106,15 @@ const GAUGES: [Gauge; 12] = [
         help: "1 for the status of the condition Ready, 0 for the others",
         labels: &["status"],
         read: |watch, _| truth(watch, types::READY),
+    },
+    Gauge {
+        name: "upgrade_protected",
+        help: "1 for the status of the condition UpgradeProtected, 0 for the others; absent where upgrades are not watched",
+        labels: &["status"],
+        read: |watch, _| match watch.spec.upgrades {
+            Upgrades::Watch => truth(watch, types::UPGRADE_PROTECTED),
+            Upgrades::Ignore => Values::new(),
+        },
     },
     Gauge {
         name: "interval_seconds",
@@ -195,6 +204,12 @@ fn identity(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
     vec![(labels, 1.0)]
 }
 
+/// The conditions that say how a watch stands.
+fn watched(watch: &ClusterBackupWatch) -> impl Iterator<Item = &'static str> + use<> {
+    let upgrades = (watch.spec.upgrades == Upgrades::Watch).then_some(types::UPGRADE_PROTECTED);
+    [types::READY, types::BACKUP_HEALTHY].into_iter().chain(upgrades)
+}
+
 fn reasons(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
     let reason_of = |type_| {
         let condition = status(watch, |s| condition::find(&s.conditions, type_).cloned());
@@ -204,7 +219,7 @@ fn reasons(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
         });
         (vec![("type", type_.to_owned()), ("reason", reason.to_owned())], 1.0)
     };
-    [types::READY, types::BACKUP_HEALTHY].into_iter().map(reason_of).collect()
+    watched(watch).map(reason_of).collect()
 }
 
 fn transitions(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
@@ -212,7 +227,7 @@ fn transitions(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
         let condition = status(watch, |s| condition::find(&s.conditions, type_).cloned())?;
         Some((vec![("type", type_.to_owned())], seconds(condition.last_transition_time.0)))
     };
-    [types::READY, types::BACKUP_HEALTHY].into_iter().filter_map(since).collect()
+    watched(watch).filter_map(since).collect()
 }
 
 fn phase(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
@@ -306,6 +321,18 @@ mod tests {
         assert_eq!(reasons[0][1], ("reason", "Unknown".to_owned()));
         // No condition is the state before the first poll.
         assert_eq!(reasons[1][1], ("reason", "NotYetPolled".to_owned()));
+    }
+
+    #[test]
+    fn whether_an_upgrade_is_protected_is_told_where_upgrades_are_watched() {
+        let mut watch = watch(vec![condition("UpgradeProtected", "UpgradeUnprotected")]);
+        let gauge = GAUGES.into_iter().find(|gauge| gauge.name == "upgrade_protected").unwrap();
+        assert_eq!((gauge.read)(&watch, None), []);
+        assert_eq!(labels(reasons(&watch, None)).len(), 2);
+        watch.spec.upgrades = Upgrades::Watch;
+        let holds: Vec<_> = (gauge.read)(&watch, None).into_iter().filter(|(_, value)| *value > 0.0).collect();
+        assert_eq!(holds, [(vec![("status", "False".to_owned())], 1.0)]);
+        assert_eq!(labels(reasons(&watch, None))[2][1], ("reason", "UpgradeUnprotected".to_owned()));
     }
 
     #[test]
