@@ -159,6 +159,8 @@ impl Process {
             for effect in turn.effects {
                 match effect {
                     Effect::Fetch(request) => stepped.requests.push(request),
+                    // No watch of a history follows upgrades.
+                    Effect::ListUpgrades { .. } => unreachable!(),
                     Effect::Resolve { id, source } => self.read(id, &source),
                 }
             }

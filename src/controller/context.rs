@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{freshness, identity, memory::Memory, object::key, plan};
-use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT};
+use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT, Upgrades};
 use crate::clock::Clock;
 use crate::cloud::{
     fault::{Fault, FaultKind},
@@ -12,6 +12,7 @@ use crate::cloud::{
 };
 use crate::poll::{Demand, Outcome, WatchKey, driver::Poller};
 use crate::serve::metrics::Metrics;
+use crate::upgrade;
 
 /// What every reconcile shares.
 pub struct Context<A> {
@@ -97,6 +98,8 @@ impl<'a> View<'a> {
             cadence,
             spread: plan::schedule::spread(self.status, self.watch.metadata.generation, cadence.period),
             request: self.request.clone(),
+            upgrades: self.spec.upgrades == Upgrades::Watch,
+            interval: self.spec.interval.into(),
             has_record: self.status.tasks.is_some(),
         })
     }
@@ -105,6 +108,7 @@ impl<'a> View<'a> {
     pub fn input<'b>(
         &'b self,
         outcome: Option<&'b Outcome>,
+        upgrades: Option<&'b upgrade::Outcome>,
         for_request: bool,
         now: Timestamp,
     ) -> plan::Input<'b> {
@@ -116,7 +120,7 @@ impl<'a> View<'a> {
             spec: self.spec,
             status: self.status,
             outcome,
-            upgrades: None,
+            upgrades,
             request: self.request.as_deref().filter(|_| for_request),
             now,
         }

@@ -16,7 +16,11 @@ use super::{
     world::World,
 };
 use crate::clock::Clock;
-use crate::cloud::fault::{Fault, FaultKind};
+use crate::cloud::{
+    fault::{Fault, FaultKind},
+    upgrades::Workflow,
+};
+use crate::upgrade;
 
 /// The loop turns at least this often.
 const IDLE: Duration = Duration::from_secs(5);
@@ -47,6 +51,7 @@ pub struct Turn {
 /// The result of an effect.
 enum Done {
     Fetched(FetchId, Fetched),
+    Listed(FetchId, u64, Result<Vec<Workflow>, Fault>),
     Resolved(SourceId, Resolution),
 }
 
@@ -154,6 +159,16 @@ impl Poller {
         self.engine().fetched(id, fetched, clock.instant(), clock.now());
     }
 
+    /// [`Engine::upgrades_listed`]
+    pub fn upgrades_listed(&self, id: FetchId, number: u64, listed: Result<Vec<Workflow>, Fault>) {
+        self.engine().upgrades_listed(id, number, listed, self.0.clock.instant());
+    }
+
+    /// [`Engine::upgrades`]
+    pub fn upgrades(&self, key: &str) -> Option<upgrade::Outcome> {
+        self.engine().upgrades(key)
+    }
+
     /// [`Engine::resolved`]
     pub fn resolved(&self, id: SourceId, resolution: Resolution) {
         self.engine().resolved(id, resolution, self.0.clock.instant());
@@ -162,6 +177,7 @@ impl Poller {
     fn take(&self, done: Result<Done, tokio::task::JoinError>) {
         match done {
             Ok(Done::Fetched(id, fetched)) => self.fetched(id, fetched),
+            Ok(Done::Listed(id, number, listed)) => self.upgrades_listed(id, number, listed),
             Ok(Done::Resolved(id, resolution)) => self.resolved(id, resolution),
             // Unreachable: `carry_out` catches panics, and no task is cancelled.
             Err(error) => tracing::error!(%error, "a task of the polling engine was lost"),
@@ -179,6 +195,13 @@ async fn carry_out(world: Arc<impl World>, effect: Effect, clock: Clock) -> Done
                 Err(Fault::new(FaultKind::InvalidResponse, "the operator failed at this answer: report it"))
             };
             Done::Fetched(request.id, fetched.unwrap_or_else(bug))
+        }
+        Effect::ListUpgrades { request, number } => {
+            let listed = AssertUnwindSafe(world.upgrades(&request, now)).catch_unwind().await;
+            let bug = |_| {
+                Err(Fault::new(FaultKind::InvalidResponse, "the operator failed at this answer: report it"))
+            };
+            Done::Listed(request.id, number, listed.unwrap_or_else(bug))
         }
         Effect::Resolve { id, source } => {
             let resolved = AssertUnwindSafe(world.resolve(&source, now)).catch_unwind().await;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    AccountId, Cadence, FetchId, Outcome, SourceId, TenantId, WatchKey, gate::Passing, policy, queue::Place,
+    AccountId, Cadence, FetchId, engine::Listing, Outcome, SourceId, TenantId, WatchKey, gate::Passing, policy, queue::Place,
 };
 use crate::cloud::{other_type::Look, target::Target};
 
@@ -44,6 +44,8 @@ pub struct Fetch {
     pub number: u64,
     /// When the cloud last answered, by the wall clock.
     pub answered: Option<jiff::Timestamp>,
+    /// The upgrades of the cluster.
+    pub upgrades: Listing,
     /// Whether a cluster that is not found is there as the other type.
     pub look: Look,
 }
@@ -98,6 +100,10 @@ pub struct Watch {
     pub fetch: FetchId,
     /// How often it wants to poll.
     pub cadence: Cadence,
+    /// Whether it wants the upgrades too, and how often while one runs.
+    pub upgrades: bool,
+    /// See [`Self::upgrades`].
+    pub interval: std::time::Duration,
     /// An outcome that it waits for.
     pub pending: Option<Pending>,
     /// When time alone would change its verdict.
@@ -147,6 +153,7 @@ impl Fetch {
             outcome: None,
             number: 0,
             answered: None,
+            upgrades: Listing::default(),
             look: Look::Unknown,
         }
     }

@@ -108,6 +108,10 @@ pub struct Demand {
     pub spread: Option<Duration>,
     /// A person's request to poll now, while it is not handled yet.
     pub request: Option<String>,
+    /// Whether it wants the upgrades of the cluster too.
+    pub upgrades: bool,
+    /// How often it wants these while an upgrade runs: its `interval`.
+    pub interval: Duration,
     /// Whether its status shows an answer.
     pub has_record: bool,
 }
@@ -169,6 +173,13 @@ pub type Fetched = Result<News, Fault>;
 pub enum Effect {
     /// Send a request, then call [`engine::Engine::fetched`].
     Fetch(Request),
+    /// List the upgrades of a cluster, then call [`engine::Engine::upgrades_listed`].
+    ListUpgrades {
+        /// What to ask.
+        request: Request,
+        /// For [`engine::Engine::upgrades_listed`].
+        number: u64,
+    },
     /// Read a credential, then call [`engine::Engine::resolved`].
     Resolve {
         /// For [`engine::Engine::resolved`].

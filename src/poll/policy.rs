@@ -76,6 +76,9 @@ pub const SECRET_TTL: Duration = seconds(300);
 /// The same for the operator's own credential, which its source caches and renews, so that reading it costs nothing.
 pub const OPERATOR_TTL: Duration = seconds(1);
 
+/// How often the upgrades are listed while none is under way, and at least while the list cannot be read.
+pub const UPGRADES_IDLE: Duration = seconds(3600);
+
 /// A watch is blind so long after the first of its polls that was due and brought no answer.
 pub const BLIND: Duration = seconds(60);
 /// The time over which watches that are blind by one cause say so.

@@ -12,6 +12,7 @@ use crate::cloud::{
     credentials::{OperatorIdentities, secret},
     fault::{Fault, FaultKind},
     target::Region,
+    upgrades::Workflow,
 };
 use crate::kubernetes::ApiServer;
 use crate::serve::metrics::Metrics;
@@ -20,6 +21,14 @@ use crate::serve::metrics::Metrics;
 pub trait World: Send + Sync + 'static {
     /// Sends one request. `now` dates its signature.
     fn fetch(&self, request: &Request, now: Timestamp) -> impl Future<Output = Fetched> + Send;
+    /// Lists the upgrades of one cluster; where nobody plays any, there are none.
+    fn upgrades(
+        &self,
+        _request: &Request,
+        _now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Workflow>, Fault>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
     /// Reads one credential.
     fn resolve(&self, source: &Source, now: Timestamp) -> impl Future<Output = Resolution> + Send;
 }
@@ -60,6 +69,14 @@ impl World for Outside {
             _ => {}
         }
         fetched
+    }
+
+    async fn upgrades(&self, request: &Request, now: Timestamp) -> Result<Vec<Workflow>, Fault> {
+        let Request { target, credential, .. } = request;
+        let timer = self.metrics.request();
+        let listed = self.cloud.list_upgrades(target, &credential.credential, now).await;
+        timer.ended(listed.as_ref().err());
+        listed
     }
 
     async fn resolve(&self, source: &Source, now: Timestamp) -> Resolution {

@@ -34,7 +34,7 @@ const PENDING: &str = "Pending";
 const WAITING: [&str; 2] = ["Init", "Queuing"];
 
 /// The result of the newest try to list the upgrades of a cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The list.
     Workflows(Arc<[Workflow]>),

@@ -77,7 +77,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let ready = verdict::ready(input);
     let healthy = verdict::backup_healthy(input, &record, &ready);
 
-    let upgrade = upgrade::judge(input, &record);
+    let upgrade = upgrade::judge(input, &record, &ready);
 
     let mut status = record.status();
     status.upgrade = upgrade.as_ref().and_then(|upgrade| upgrade.status.clone());

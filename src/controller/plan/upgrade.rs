@@ -28,11 +28,17 @@ pub struct Upgrade {
 }
 
 /// What the status says of upgrades from now on; nothing where they are not watched.
-pub fn judge(input: &Input<'_>, record: &Record) -> Option<Upgrade> {
+pub fn judge(input: &Input<'_>, record: &Record, ready: &Verdict) -> Option<Upgrade> {
     if input.spec.upgrades == Upgrades::Ignore {
         return None;
     }
     let known = input.status.upgrade.clone();
+    if ready.truth == Truth::False {
+        // Where no poll is answered the list is not read either, and what it said last may be long over.
+        let message = format!("the list of upgrades is not read while polls fail ({})", ready.reason);
+        let protected = Verdict { truth: Truth::Unknown, reason: ready.reason.clone(), message };
+        return Some(Upgrade { status: known, protected });
+    }
     let upgrade = match input.upgrades.filter(|_| !input.spec.suspend) {
         Some(Outcome::Workflows(workflows)) => {
             let newest = upgrade::newest(workflows);

@@ -51,6 +51,8 @@ impl Engine {
             request,
             fetch,
             cadence: demand.cadence,
+            upgrades: demand.upgrades,
+            interval: demand.interval,
             pending: (!is_new).then_some(pending),
             judge_at: None,
             taken: 0,
@@ -69,6 +71,7 @@ impl Engine {
         if watch.generation != demand.generation {
             watch.generation = demand.generation;
             watch.cadence = demand.cadence;
+            (watch.upgrades, watch.interval) = (demand.upgrades, demand.interval);
             let since = now.checked_sub(demand.cadence.period / 2).unwrap_or(now);
             watch.pending.get_or_insert(Pending { since, requested: false, first: true });
             let fetch = watch.fetch;

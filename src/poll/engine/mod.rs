@@ -10,7 +10,10 @@ mod demand;
 mod dispatch;
 mod housekeeping;
 mod outcome;
+mod upgrades;
 mod way;
+
+pub use upgrades::Listing;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::RandomState;
@@ -86,6 +89,8 @@ pub struct Engine {
     reads: VecDeque<SourceId>,
     reading: usize,
     in_flight: usize,
+    /// Lists of upgrades under way.
+    listing: usize,
     /// How many requests were sent.
     sent: u64,
     effects: Vec<Effect>,
@@ -117,6 +122,7 @@ impl Engine {
             reads: VecDeque::new(),
             reading: 0,
             in_flight: 0,
+            listing: 0,
             sent: 0,
             effects: Vec::new(),
             woken: Vec::new(),

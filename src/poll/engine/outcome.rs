@@ -89,6 +89,12 @@ impl Engine {
         if let Some(at) = fetch.blind_at.take() {
             self.timers.remove(&(at, Timer::Blind(id)));
         }
+        let tasks = match &news {
+            News::Answer(answer, _) => Some(answer),
+            News::Unchanged => None,
+        };
+        self.follow_upgrades(id, tasks, flight.tenant, now);
+        let fetch = &mut self.fetches[id.0];
         if let News::Answer(answer, body) = news {
             let says = self.config.hasher.hash_one(&answer);
             let was_failing = matches!(fetch.outcome, Some(Outcome::Fault { .. }));

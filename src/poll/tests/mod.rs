@@ -5,6 +5,7 @@ mod left_behind;
 mod sharing;
 mod sources;
 mod troubles;
+mod upgrades;
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::hash::RandomState;
@@ -26,6 +27,7 @@ use crate::cloud::{
     fault::{Fault, FaultKind},
     region::Endpoints,
     target::{ClusterId, ClusterType, ProjectId, Region, Target},
+    upgrades::Workflow,
 };
 
 const fn seconds(n: u64) -> Duration {
@@ -107,6 +109,7 @@ enum Event {
 }
 
 type Cloud = Box<dyn FnMut(&Request, Instant) -> (Duration, Fetched)>;
+type Upgrades = Box<dyn FnMut(Instant) -> Result<Vec<Workflow>, Fault>>;
 type Secrets = Box<dyn FnMut(&Source, Instant) -> (Duration, Resolution)>;
 
 /// The engine in a simulated world.
@@ -120,6 +123,9 @@ struct Lab {
     secrets: Secrets,
     watches: BTreeMap<WatchKey, Story>,
     sent: Vec<Sent>,
+    upgrades: Upgrades,
+    /// When the upgrades were asked for.
+    listed: Vec<Instant>,
     reads: Vec<(Source, Instant)>,
     /// How often [`Engine::next`] was called.
     turns: usize,
@@ -155,6 +161,8 @@ impl Lab {
             }),
             watches: BTreeMap::new(),
             sent: Vec::new(),
+            upgrades: Box::new(|_| Ok(Vec::new())),
+            listed: Vec::new(),
             reads: Vec::new(),
             turns: 0,
         }
@@ -182,6 +190,8 @@ impl Lab {
             cadence: Cadence { period: seconds(10), retry: seconds(10), running: false },
             spread: None,
             request: None,
+            upgrades: false,
+            interval: seconds(300),
             has_record: false,
         };
         change(&mut demand);
@@ -252,6 +262,11 @@ impl Lab {
                         fetched = Ok(News::Unchanged);
                     }
                     self.later(after, Event::Fetched(request.id, fetched));
+                }
+                Effect::ListUpgrades { request, number } => {
+                    self.listed.push(self.now);
+                    let listed = (self.upgrades)(self.now);
+                    self.engine.upgrades_listed(request.id, number, listed, self.now);
                 }
                 Effect::Resolve { id, source } => {
                     self.reads.push(((*source).clone(), self.now));

@@ -1,0 +1,130 @@
+//! The list of upgrades of a fetch, for the watches that want it. It rides along with the polls of tasks: an answer to one
+//! shows that every gate is open, and whether a task appeared or ended. So it needs no gate, no queue and no timer of its own,
+//! and it goes behind every poll: it is asked for only where nobody of the account waits and a token is left. The cost is
+//! that it is read at a poll, and never between two.
+//!
+//! No fault of it moves a gate or touches the outcome of a poll. It has a backoff of its own.
+
+use std::hash::BuildHasher;
+use std::time::Instant;
+
+use super::Engine;
+use crate::cloud::{Answer, fault::Fault, upgrades::Workflow};
+use crate::poll::{Effect, FetchId, Request, TenantId, WatchKey, policy};
+use crate::upgrade::{self, Outcome};
+
+/// What a fetch knows of upgrades.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// When the list is due again; at the next poll where there is none.
+    due: Option<Instant>,
+    /// The number of the request under way.
+    in_flight: Option<u64>,
+    /// How many tries in a row have failed.
+    failures: u32,
+    /// Hash of the tasks that were listed last, and of which of them had ended.
+    tasks: Option<u64>,
+    /// The newest outcome, with the newest workflow alone.
+    outcome: Option<Outcome>,
+}
+
+impl Engine {
+    /// A poll was answered: asks for the upgrades too where they are due.
+    pub(super) fn follow_upgrades(&mut self, id: FetchId, answer: Option<&Answer>, tenant: TenantId, now: Instant) {
+        let wants = |key: &WatchKey| self.watches.get(key).is_some_and(|watch| watch.upgrades);
+        if !self.fetches[id.0].watches.iter().any(wants) {
+            self.fetches[id.0].upgrades = Listing::default();
+            return;
+        }
+        let tasks = answer.map(|answer| self.config.hasher.hash_one(ends(answer)));
+        let listing = &mut self.fetches[id.0].upgrades;
+        if tasks.is_some() && listing.tasks != tasks {
+            listing.tasks = tasks;
+            // After a fault the backoff lasts all the same.
+            listing.due = listing.due.filter(|_| listing.failures > 0);
+        }
+        let is_due = listing.in_flight.is_none() && listing.due.is_none_or(|due| due <= now);
+        if is_due && self.listing < self.config.concurrency.div_ceil(4) {
+            self.list_upgrades(id, tenant, now);
+        }
+    }
+
+    fn list_upgrades(&mut self, id: FetchId, tenant: TenantId, now: Instant) {
+        let account = &mut self.accounts[self.tenants[tenant.0].account.0];
+        let credential = self.sources[self.fetches[id.0].source.0].credential.as_ref();
+        let Some((credential, _)) = credential else { return };
+        if !account.waiting.is_empty() || !account.bucket.has_token(now) {
+            return;
+        }
+        account.bucket.take(now);
+        self.sent += 1;
+        self.listing += 1;
+        let fetch = &mut self.fetches[id.0];
+        fetch.upgrades.in_flight = Some(self.sent);
+        let request = Request {
+            id,
+            target: fetch.target.clone(),
+            credential: credential.clone(),
+            known: None,
+            delay: std::time::Duration::ZERO,
+            sharers: 0,
+        };
+        self.effects.push(Effect::ListUpgrades { request, number: self.sent });
+    }
+
+    /// The list of upgrades was read, or not.
+    pub fn upgrades_listed(&mut self, id: FetchId, number: u64, listed: Result<Vec<Workflow>, Fault>, now: Instant) {
+        self.listing -= 1;
+        // The place of a fetch that is gone may be another one's.
+        let is_asked = |fetch: &&mut crate::poll::fetch::Fetch| fetch.upgrades.in_flight == Some(number);
+        if self.fetches.get_mut(id.0).filter(is_asked).is_none() {
+            return;
+        }
+        let interval = self.interval(id);
+        let idle = self.jitter(policy::UPGRADES_IDLE);
+        let fetch = &mut self.fetches[id.0];
+        let listing = &mut fetch.upgrades;
+        listing.in_flight = None;
+        let (wait, outcome) = match listed {
+            Ok(workflows) => {
+                listing.failures = 0;
+                let newest = upgrade::newest(&workflows).cloned();
+                let runs = newest.as_ref().is_some_and(|newest| !upgrade::is_over(newest.phase.as_deref()));
+                (if runs { interval } else { idle }, Outcome::Workflows(newest.into_iter().collect()))
+            }
+            Err(fault) => {
+                listing.failures += 1;
+                let backoff = policy::Wait { first: interval, longest: policy::UPGRADES_IDLE };
+                let wait = backoff.after(listing.failures).max(fault.retry_after.unwrap_or_default());
+                (wait, Outcome::Fault(fault.into()))
+            }
+        };
+        // The next poll comes up to a tenth early by its jitter, and must not miss the list by that.
+        listing.due = Some(now + wait.mul_f64(0.8));
+        if listing.outcome.as_ref() != Some(&outcome) {
+            listing.outcome = Some(outcome);
+            self.woken.extend(fetch.watches.iter().cloned());
+        }
+    }
+
+    /// The newest outcome of listing the upgrades that a watch wants.
+    pub fn upgrades(&self, key: &str) -> Option<Outcome> {
+        let watch = self.watches.get(key).filter(|watch| watch.upgrades)?;
+        self.fetches[watch.fetch.0].upgrades.outcome.clone()
+    }
+
+    /// The shortest `interval` of the watches of a fetch.
+    fn interval(&self, id: FetchId) -> std::time::Duration {
+        let watches = self.fetches[id.0].watches.iter().filter_map(|key| self.watches.get(key));
+        watches.map(|watch| watch.interval).min().unwrap_or(policy::UPGRADES_IDLE)
+    }
+}
+
+/// Which tasks there are, and which of them have ended, in an order that does not depend on that of the answer.
+fn ends(answer: &Answer) -> Vec<(&str, bool)> {
+    let ended = |phase: Option<&str>| matches!(phase, Some("Success" | "Failed"));
+    let mut tasks: Vec<_> =
+        answer.tasks.iter().map(|task| (task.uid.as_str(), ended(task.phase.as_deref()))).collect();
+    tasks.sort_unstable();
+    tasks
+}

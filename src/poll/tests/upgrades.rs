@@ -1,0 +1,86 @@
+//! When the upgrades of a cluster are listed, and that it costs the polls of tasks nothing.
+
+use super::*;
+use crate::cloud::{Task, upgrades::Workflow};
+use crate::upgrade;
+
+
+fn workflow(phase: &str) -> Workflow {
+    Workflow { uid: "w".into(), phase: Some(phase.into()), ..Default::default() }
+}
+
+/// A watch that is polled every five minutes.
+fn watching(upgrades: bool, listed: impl FnMut(Instant) -> Result<Vec<Workflow>, Fault> + 'static) -> Lab {
+    let mut lab = Lab::new();
+    lab.upgrades = Box::new(listed);
+    let target = target("cn-north-4", 1, 1);
+    lab.watch_with("a", target, secret("a"), |demand| {
+        demand.cadence = Cadence { period: minutes(5), retry: seconds(10), running: false };
+        (demand.upgrades, demand.interval) = (upgrades, minutes(5));
+    });
+    lab
+}
+
+#[test]
+fn nobody_asks_for_upgrades_where_they_are_ignored() {
+    let mut lab = watching(false, |_| Ok(vec![workflow("Running")]));
+    lab.run(minutes(600));
+    assert_eq!(lab.listed, []);
+    assert!(lab.engine.upgrades("a").is_none());
+}
+
+#[test]
+fn while_nothing_happens_they_are_listed_with_the_first_poll_and_then_once_an_hour() {
+    let mut lab = watching(true, |_| Ok(vec![]));
+    lab.run(seconds(10));
+    assert_eq!(lab.listed.len(), 1);
+    lab.run(minutes(40));
+    assert_eq!(lab.listed.len(), 1);
+    lab.run(minutes(600));
+    assert!((8..=15).contains(&lab.listed.len()), "{} in eleven hours", lab.listed.len());
+}
+
+#[test]
+fn while_an_upgrade_runs_they_are_listed_at_every_interval() {
+    let mut lab = watching(true, |_| Ok(vec![workflow("Running")]));
+    lab.run(minutes(60));
+    assert!((10..=14).contains(&lab.listed.len()), "{}", lab.listed.len());
+    assert_eq!(lab.watches["a"].wakes, 2, "the first answer, and the first list");
+}
+
+#[test]
+fn a_task_that_appears_or_ends_has_them_listed_at_once() {
+    let mut lab = watching(true, |_| Ok(vec![]));
+    lab.run(minutes(1));
+    for (body, phase, lists) in [(2, "Running", 2), (3, "Running", 2), (4, "Success", 3), (4, "Success", 3)] {
+        lab.cloud(move |_, _| {
+            let task = Task { uid: "t".into(), phase: Some(phase.into()), progress: Some(body), ..Default::default() };
+            let answer = Answer { tasks: vec![task], ..Default::default() };
+            (Duration::from_millis(50), Ok(News::Answer(answer, body.into())))
+        });
+        lab.run(minutes(6));
+        assert_eq!(lab.listed.len(), lists, "{body} {phase}");
+    }
+}
+
+#[test]
+fn a_fault_of_the_list_touches_no_poll_and_is_tried_ever_more_rarely() {
+    for kind in [FaultKind::PermissionDenied, FaultKind::AuthenticationFailed, FaultKind::Throttled] {
+        let mut lab = watching(true, move |_| Err(fault(kind, Some(403))));
+        lab.run(minutes(600));
+        let polls = lab.sent.len();
+        assert!((115..=130).contains(&polls), "{kind}: {polls} polls in ten hours");
+        assert!(lab.is_answered("a"), "{kind}");
+        assert!(lab.listed.len() < 20, "{kind}: {} tries", lab.listed.len());
+        let Some(upgrade::Outcome::Fault(told)) = lab.engine.upgrades("a") else { panic!("{kind} is told") };
+        assert_eq!(told.kind, kind);
+    }
+}
+
+#[test]
+fn without_a_token_to_spare_the_list_waits_for_the_next_poll() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 0.01, burst: 1 });
+    lab.watch_with("a", target("cn-north-4", 1, 1), secret("a"), |demand| demand.upgrades = true);
+    lab.run(seconds(60));
+    assert_eq!(lab.listed, [], "the one token went to the poll");
+}
