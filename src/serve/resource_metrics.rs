@@ -327,7 +327,7 @@ mod tests {
     fn whether_an_upgrade_is_protected_is_told_where_upgrades_are_watched() {
         let mut watch = watch(vec![condition("UpgradeProtected", "UpgradeUnprotected")]);
         let gauge = GAUGES.into_iter().find(|gauge| gauge.name == "upgrade_protected").unwrap();
-        assert_eq!((gauge.read)(&watch, None), []);
+        assert!((gauge.read)(&watch, None).is_empty());
         assert_eq!(labels(reasons(&watch, None)).len(), 2);
         watch.spec.upgrades = Upgrades::Watch;
         let holds: Vec<_> = (gauge.read)(&watch, None).into_iter().filter(|(_, value)| *value > 0.0).collect();
