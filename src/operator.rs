@@ -145,8 +145,6 @@ async fn work(
     let scope = Scope {
         client: parts.streams.clone(),
         labels: (!selectors.is_empty()).then(|| selectors.join(",")),
-        streams_lists: kubernetes::streams_lists(&parts.streams, namespaces.first().map(String::as_str))
-            .await,
         ring: parts.ring.clone(),
         namespaces,
     };

@@ -39,13 +39,11 @@ pub struct Scope {
     pub namespaces: Vec<String>,
     /// The labels that a resource must have.
     pub labels: Option<String>,
-    /// Whether the API server sends a list as a stream, so that no page of it is ever held as a whole.
-    pub streams_lists: bool,
     /// This process as a shard, if it is one.
     pub ring: Option<Arc<Ring>>,
 }
 
-/// Resources in a page of a list, where lists are no streams. A resource may have more than 1 MiB.
+/// Resources in a page of a list. A resource may have more than 1 MiB, and a page is held as a whole.
 const PAGE: u32 = 16;
 
 /// The cached resources, one store for each watched scope: those of kube's reflector, with every resource pruned.
@@ -148,10 +146,6 @@ fn trigger(
     let labels = context.labels.clone();
     let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
     let mut config = watcher::Config::default().timeout(WATCH).page_size(PAGE);
-    if scope.streams_lists {
-        // A streaming list has no pages, and kube refuses a page size with it.
-        config = watcher::Config::default().timeout(WATCH).streaming_lists();
-    }
     if let Some(labels) = &scope.labels {
         config = config.labels(labels);
     }

@@ -11,11 +11,10 @@ pub use api_server::ApiServer;
 
 use axum::http::{Method, Request};
 use kube::{
-    Client, Config, Resource,
+    Client, Config,
     client::{Body, ClientBuilder},
 };
 
-use crate::api::ClusterBackupWatch;
 use fence::Fence;
 
 /// How long connecting may take.
@@ -82,16 +81,6 @@ async fn config() -> Result<Config, kube::Error> {
     let mut config = Config::infer().await.map_err(kube::Error::InferConfig)?;
     config.connect_timeout = Some(CONNECT);
     Ok(config)
-}
-
-/// Whether the API server sends a list as a stream (`WatchList`, on by default from Kubernetes 1.34): asked for one, it answers
-/// with 200. Where it does not say, lists come in pages.
-pub async fn streams_lists(client: &Client, namespace: Option<&str>) -> bool {
-    let url = ClusterBackupWatch::url_path(&(), namespace);
-    let query = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=1";
-    let Ok(request) = Request::get(format!("{url}?{query}")).body(Body::empty()) else { return false };
-    let answer = in_time(client.send(request)).await;
-    answer.is_ok_and(|answer| answer.status().is_success())
 }
 
 /// The result of a request, or an error if it takes longer than [`REQUEST`].

@@ -101,8 +101,12 @@ impl Engine {
             return;
         }
         self.fetches[id.0].tenant = self.tenant_of(id);
-        let closed =
-            self.gates(id).find(|(_, gate)| gate.admits(requested.is_some(), now) == Admission::Closed);
+        // The trial of a credential is a read, and that has been made, also for a person.
+        let is_closed = |(of, gate): &(GateId, &Gate)| match of {
+            GateId::Credential(_) => gate.closed().is_some(),
+            _ => gate.admits(requested.is_some(), now) == Admission::Closed,
+        };
+        let closed = self.gates(id).find(is_closed);
         match closed.map(|(gate, _)| gate) {
             Some(gate) => self.block(id, gate, now),
             None => self.enqueue(id),
