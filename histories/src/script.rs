@@ -217,6 +217,14 @@ impl Script {
             script.add(&mut rng, act);
         }
         script.acts.sort_by_key(|(at, _)| *at);
+        // Nobody is asked before the time that it named.
+        let named = script.acts.iter().filter_map(|(_, act)| match act {
+            Act::Cloud { trouble: CloudTrouble::StatusAfter(_, after), .. } => {
+                Some(Duration::from_millis(*after))
+            }
+            _ => None,
+        });
+        script.end += named.max().unwrap_or_default();
         script
     }
 

@@ -19,7 +19,7 @@ tests![
     eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each_of_their_watches_says_so,
     three_refused_watches_left_alone_are_reconciled_at_most_once_in_ten_seconds_each,
     one_wrong_key_in_secrets_of_twelve_namespaces_is_refused_at_most_three_times,
-    forty_watches_are_seen_blind_within_a_minute_of_a_restart_without_egress,
+    forty_watches_are_seen_blind_within_two_minutes_of_a_restart_without_egress,
     a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is_over,
     a_new_watch_of_an_account_with_more_to_do_than_its_rate_goes_before_idle_ones,
     an_identity_service_that_hangs_delays_no_watch_with_a_secret,
@@ -94,7 +94,7 @@ async fn eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each
         scene.cloud.set_fault(cluster, FaultKind::Hang {}).unwrap();
     }
     let mut gaps: Vec<_> = healthy.into_iter().map(|cluster| Gaps::new(&scene, cluster)).collect();
-    measured(&scene, &mut gaps, others.all_are(Duration::from_secs(75), "False CloudUnavailable")).await;
+    measured(&scene, &mut gaps, others.all_are(Duration::from_secs(110), "False CloudUnavailable")).await;
     let most = ACTIVE.mul_f64(1.1) + TIMEOUT + LAG;
     for Gaps { cluster, longest, .. } in gaps {
         assert!(longest <= most, "{cluster} was not polled for {longest:?}");
@@ -168,12 +168,12 @@ async fn more_polls(scene: &Scene, count: u64) {
     until("more polls", LIMIT, async || (scene.cloud.total().accepted >= enough).then_some(())).await;
 }
 
-async fn forty_watches_are_seen_blind_within_a_minute_of_a_restart_without_egress(scene: Scene) {
+async fn forty_watches_are_seen_blind_within_two_minutes_of_a_restart_without_egress(scene: Scene) {
     let mut operator = forty_watches(&scene, &["--request-timeout", "3s"]).await;
     operator.kill();
     scene.cloud.set_fault("*", FaultKind::Hang {}).unwrap();
     operator.restart().await;
-    scene.all_are(Duration::from_mins(1), "False CloudUnavailable").await;
+    scene.all_are(Duration::from_secs(110), "False CloudUnavailable").await;
 }
 
 async fn a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is_over(scene: Scene) {

@@ -14,7 +14,7 @@ use super::scene::{Scene, healthy, ready, says};
 pub const TIMEOUT: &str = "3s";
 /// How long a status may take to report a fault. A passing fault is reported after three failures in a row, which takes
 /// 6 s; the rest is for a busy machine.
-const TOLD: Duration = Duration::from_secs(90);
+const TOLD: Duration = Duration::from_secs(150);
 
 /// What the gateway says of a wrong clock, with the code of a wrong key.
 const EXPIRED: &str = "Incorrect IAM authentication information: signature expired, \
@@ -117,12 +117,13 @@ pub async fn play(scene: &Scene, credential: &Credential, faults: &[(&str, &str,
         };
         let before = shows("True Polled").await;
 
-        // The fault strikes only as often as it takes to be reported, so that a slow machine changes no count.
+        // A fault that may pass lasts until the watch is blind. Any other strikes once, which is enough to be reported.
         let passes = ["Throttled", "CloudUnavailable", "InvalidResponse"].contains(reason);
-        let needed = if passes { 3 } else { 1 };
-        scene.cloud.set_fault(&cluster, fault.clone().times(needed)).unwrap();
+        let lasting = fault.clone();
+        scene.cloud.set_fault(&cluster, if passes { lasting } else { lasting.times(1) }).unwrap();
         let told = shows(&format!("False {reason}")).await;
-        assert_eq!(scene.cloud.counts(&cluster).faulted, needed, "{name}");
+        assert!(passes || scene.cloud.counts(&cluster).faulted == 1, "{name}");
+        scene.cloud.clear_fault(&cluster);
         assert_eq!(healthy(&told), "Unknown PollFailing", "{name}");
         let (set, unset) = if passes { ("Reconciling", "Stalled") } else { ("Stalled", "Reconciling") };
         assert_eq!(
