@@ -215,7 +215,7 @@ fn the_page_lists_what_the_definition_holds() {
 /// A key of the schema that the page does not know would be missing from it unseen.
 #[test]
 fn the_page_knows_every_key_of_the_schema() {
-    const KNOWN: [&str; 18] = [
+    const KNOWN: [&str; 19] = [
         "default",
         "description",
         "enum",
@@ -228,6 +228,7 @@ fn the_page_knows_every_key_of_the_schema() {
         "minLength",
         "minimum",
         "nullable", // the API server drops the null
+        "pattern",  // of the conditions, as Kubernetes has it
         "properties",
         "required",
         "type",

@@ -96,7 +96,9 @@ impl Script {
         let mut before = SignedDuration::ZERO;
         for (index, change) in self.changes.iter().enumerate() {
             if change.after < before {
-                return Err(format!("changes[{index}].after: must not be earlier than that of the change before"));
+                return Err(format!(
+                    "changes[{index}].after: must not be earlier than that of the change before"
+                ));
             }
             if change.step.is_some() != change.status.is_some() {
                 return Err(format!("changes[{index}]: step and status belong together"));
@@ -336,7 +338,10 @@ mod tests {
         step.becomes("Failed", None, time(3));
         assert_eq!((step.start_time, step.end_time), (Some(time(2)), Some(time(3))));
         step.becomes("Running", None, time(4));
-        assert_eq!((step.start_time, step.end_time, step.task_id.as_deref()), (Some(time(4)), None, Some("t")));
+        assert_eq!(
+            (step.start_time, step.end_time, step.task_id.as_deref()),
+            (Some(time(4)), None, Some("t"))
+        );
     }
 
     #[test]

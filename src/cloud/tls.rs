@@ -7,8 +7,8 @@ use std::error::Error;
 use std::io;
 
 use rustls::CertificateError::{
-    Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext, Other,
-    UnknownIssuer,
+    BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+    NotValidYetContext, Other, UnknownIssuer,
 };
 
 /// The TLS error that is the cause of another one, if one is.
@@ -36,7 +36,8 @@ pub(super) fn told(error: &rustls::Error, whom: &str) -> String {
         );
     };
     let (what, advice) = match reason {
-        UnknownIssuer => (
+        // A trusted authority of the same name has another key.
+        UnknownIssuer | BadSignature => (
             "is issued by an authority that is not trusted",
             "give the certificate of that authority with --ca-file",
         ),

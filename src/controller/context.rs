@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{freshness, identity, memory::Memory, object::key, plan};
-use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT, Upgrades};
+use crate::api::{
+    ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT, Upgrades,
+};
 use crate::clock::Clock;
 use crate::cloud::{
     fault::{Fault, FaultKind},

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    AccountId, Cadence, FetchId, engine::Listing, Outcome, SourceId, TenantId, WatchKey, gate::Passing, policy, queue::Place,
+    AccountId, Cadence, FetchId, Outcome, SourceId, TenantId, WatchKey, engine::Listing, gate::Passing,
+    policy, queue::Place,
 };
 use crate::cloud::{other_type::Look, target::Target};
 

@@ -330,7 +330,8 @@ mod tests {
         assert!((gauge.read)(&watch, None).is_empty());
         assert_eq!(labels(reasons(&watch, None)).len(), 2);
         watch.spec.upgrades = Upgrades::Watch;
-        let holds: Vec<_> = (gauge.read)(&watch, None).into_iter().filter(|(_, value)| *value > 0.0).collect();
+        let holds: Vec<_> =
+            (gauge.read)(&watch, None).into_iter().filter(|(_, value)| *value > 0.0).collect();
         assert_eq!(holds, [(vec![("status", "False".to_owned())], 1.0)]);
         assert_eq!(labels(reasons(&watch, None))[2][1], ("reason", "UpgradeUnprotected".to_owned()));
     }

@@ -95,6 +95,12 @@ pub fn began(workflow: &Workflow, now: Timestamp) -> Began {
     times.min().flatten().or(created).map_or(Began::Sometime, Began::At)
 }
 
+/// The moments at which the step Cluster is known to have begun.
+pub fn known_begins(workflow: &Workflow, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let begun = of(workflow, CLUSTER).filter(|step| has_begun(step));
+    begun.filter_map(move |step| step.start_time.filter(|time| task::is_believable(*time, now)))
+}
+
 /// Whether a step has begun. A state that nobody documented counts as begun: an upgrade must not look protected because of
 /// a word that is not known.
 fn has_begun(step: &Step) -> bool {

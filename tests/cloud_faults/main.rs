@@ -171,7 +171,10 @@ async fn only_a_certificate_for_the_right_host_by_a_trusted_authority_is_accepte
         if let (Err(fault), Some(refusal)) = (asked, refusal) {
             assert_eq!(fault.kind, FaultKind::CloudUnavailable);
             let begin = "the certificate of the endpoint of region r0 ";
-            assert!(fault.message.starts_with(begin) && fault.message.contains(refusal), "{fault}");
+            assert!(
+                fault.message.starts_with(begin) && fault.message.contains(refusal),
+                "{refusal}: {fault}"
+            );
         }
     }
     let plain = Server::plain(list).await;

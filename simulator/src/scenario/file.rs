@@ -125,7 +125,7 @@ impl Scenario {
                 scenario.listed.push(listed.cluster(&id, &format!("{place}.listed"))?);
             }
             let upgrades = std::mem::take(&mut entry.upgrades);
-                check(&format!("{place}.upgrades"), within(upgrades.len(), 0, MAX_UPGRADES, "upgrades"))?;
+            check(&format!("{place}.upgrades"), within(upgrades.len(), 0, MAX_UPGRADES, "upgrades"))?;
             for (index, script) in upgrades.iter().enumerate() {
                 let place = format!("{place}.upgrades[{index}]");
                 check(&format!("{place}.at"), offset(script.at, MIN_OFFSET))?;

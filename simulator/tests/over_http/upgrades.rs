@@ -28,7 +28,10 @@ async fn a_cluster_lists_its_upgrades_to_those_who_sign() {
         ..Default::default()
     };
     let phase = Some("Running".to_owned());
-    simulator.set_upgrades(CLUSTER, [Workflow { uid: "w".to_owned(), phase, steps: vec![step], ..Default::default() }]);
+    simulator.set_upgrades(
+        CLUSTER,
+        [Workflow { uid: "w".to_owned(), phase, steps: vec![step], ..Default::default() }],
+    );
     for api in ["api", "autopilot"] {
         let answer = client.get(&path(api)).await.unwrap().json();
         assert_eq!(phases(&answer), ["Running"]);
@@ -58,7 +61,9 @@ async fn the_scenario_and_the_admin_api_list_upgrades() {
     let simulator = simulator().await;
     let client = Client::new(&simulator);
     let script = "{at: -1s, fromVersion: a, toVersion: b, changes: [{phase: Running}]}";
-    simulator.set_scenario(Scenario::from_yaml(&format!("clusters: {{{CLUSTER}: {{upgrades: [{script}]}}}}")).unwrap());
+    simulator.set_scenario(
+        Scenario::from_yaml(&format!("clusters: {{{CLUSTER}: {{upgrades: [{script}]}}}}")).unwrap(),
+    );
     assert_eq!(phases(&client.get(&path("api")).await.unwrap().json()), ["Running"]);
     let admin = format!("/admin/clusters/{CLUSTER}/upgrades");
     let body = json!([{"uid": "w", "phase": "Pending"}]).to_string();

@@ -55,7 +55,7 @@ impl Clock {
     pub fn note(&self) -> Option<String> {
         let Self { now, ahead } = self;
         (ahead.abs() > NOTED).then(|| {
-            let minutes = ahead.abs().as_mins();
+            let minutes = (ahead.abs() + SignedDuration::from_secs(30)).as_mins();
             let side = if ahead.is_positive() { "ahead of" } else { "behind" };
             format!(
                 "the clock of this host is {minutes} min {side} the cloud's, where it is {}: ages are measured by the cloud's",

@@ -96,10 +96,12 @@ fn own_snapshot(case: &Case<'_>) -> Option<Verdict> {
         return None;
     }
     // A backup that was taken after the begin holds a control plane that is half upgraded.
-    let is_late = match (case.began, step.end_time.or(step.start_time)) {
-        (Began::At(began), Some(ended)) => ended > began,
-        _ => false,
-    };
+    let is_late = step.end_time.or(step.start_time).is_some_and(|ended| match case.began {
+        Began::At(began) => ended > began,
+        // Of one begin the time is not known, and another one may be.
+        Began::Sometime => upgrade::known_begins(case.workflow, case.now).any(|began| ended > began),
+        Began::NotYet => false,
+    });
     let failed = step.task_id.as_deref().is_some_and(|uid| {
         let listed = tasks(case.record).filter(|task| task.uid == uid);
         listed.into_iter().any(|task| task.phase.as_deref() != Some(task::SUCCESS))

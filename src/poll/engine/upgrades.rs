@@ -30,7 +30,13 @@ pub struct Listing {
 
 impl Engine {
     /// A poll was answered: asks for the upgrades too where they are due.
-    pub(super) fn follow_upgrades(&mut self, id: FetchId, answer: Option<&Answer>, tenant: TenantId, now: Instant) {
+    pub(super) fn follow_upgrades(
+        &mut self,
+        id: FetchId,
+        answer: Option<&Answer>,
+        tenant: TenantId,
+        now: Instant,
+    ) {
         let wants = |key: &WatchKey| self.watches.get(key).is_some_and(|watch| watch.upgrades);
         if !self.fetches[id.0].watches.iter().any(wants) {
             self.fetches[id.0].upgrades = Listing::default();
@@ -73,7 +79,13 @@ impl Engine {
     }
 
     /// The list of upgrades was read, or not.
-    pub fn upgrades_listed(&mut self, id: FetchId, number: u64, listed: Result<Vec<Workflow>, Fault>, now: Instant) {
+    pub fn upgrades_listed(
+        &mut self,
+        id: FetchId,
+        number: u64,
+        listed: Result<Vec<Workflow>, Fault>,
+        now: Instant,
+    ) {
         self.listing -= 1;
         // The place of a fetch that is gone may be another one's.
         let is_asked = |fetch: &&mut crate::poll::fetch::Fetch| fetch.upgrades.in_flight == Some(number);

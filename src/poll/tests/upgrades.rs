@@ -4,7 +4,6 @@ use super::*;
 use crate::cloud::{Task, upgrades::Workflow};
 use crate::upgrade;
 
-
 fn workflow(phase: &str) -> Workflow {
     Workflow { uid: "w".into(), phase: Some(phase.into()), ..Default::default() }
 }
@@ -54,7 +53,12 @@ fn a_task_that_appears_or_ends_has_them_listed_at_once() {
     lab.run(minutes(1));
     for (body, phase, lists) in [(2, "Running", 2), (3, "Running", 2), (4, "Success", 3), (4, "Success", 3)] {
         lab.cloud(move |_, _| {
-            let task = Task { uid: "t".into(), phase: Some(phase.into()), progress: Some(body), ..Default::default() };
+            let task = Task {
+                uid: "t".into(),
+                phase: Some(phase.into()),
+                progress: Some(body),
+                ..Default::default()
+            };
             let answer = Answer { tasks: vec![task], ..Default::default() };
             (Duration::from_millis(50), Ok(News::Answer(answer, body.into())))
         });
