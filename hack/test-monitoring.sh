@@ -146,7 +146,7 @@ alerts() { sed -n 's/^ *- alert: //p' "$chart/files/alerts.yaml"; }
 all_fired() {
   local name
   while read -r name; do
-    [[ $name == CCEBackupOperatorDown ]] || fired "$name" || return
+    [[ $name == CCEBackupOperatorDown || $name == CCEUpgradeUnprotected ]] || fired "$name" || return
   done < <(alerts)
 }
 silent_about() { # WATCH
@@ -218,7 +218,8 @@ EOF
   await "$limit" all_fired >/dev/null
   while read -r name; do
     case $name in
-      CCEBackupOperatorDown) continue ;;
+      # The one needs a dead operator, the other an upgrade; both are shown by promtool.
+      CCEBackupOperatorDown | CCEUpgradeUnprotected) continue ;;
       CCEBackupFailed) expr='name="failed", reason="BackupFailed"' ;;
       CCEBackupStale) expr='name="stale", reason="BackupStale"' ;;
       CCEBackupStuck) expr='name="stuck", reason="BackupStuck"' ;;

@@ -208,8 +208,8 @@ func TestEveryAlertHasItsPageAndEveryPageItsAlert(t *testing.T) {
 				continue
 			}
 			names[rule.Alert] = true
-			if !strings.HasPrefix(rule.Alert, "CCEBackup") {
-				t.Errorf("%s has another prefix than CCEBackup", rule.Alert)
+			if !strings.HasPrefix(rule.Alert, "CCEBackup") && !strings.HasPrefix(rule.Alert, "CCEUpgrade") {
+				t.Errorf("%s has another prefix than CCEBackup and CCEUpgrade", rule.Alert)
 			}
 			if rule.For == "" || rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
 				t.Errorf("%s lacks one of for, severity, summary and description", rule.Alert)

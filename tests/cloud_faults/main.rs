@@ -5,6 +5,7 @@ mod captured_log;
 mod cases;
 mod server;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use std::time::{Duration, Instant};
 
 use cce_backup_watch::cloud::{
@@ -149,6 +150,20 @@ async fn a_refused_connection_is_an_unavailable_cloud() {
     assert!(fault.message.starts_with("cannot connect to the endpoint of region r0: "), "{fault}");
 }
 
+/// A server that answers whatever it hears with words of its own.
+async fn speaks_no_tls() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = [0; 4096];
+            let _ = stream.read(&mut heard).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+        }
+    });
+    address
+}
+
 #[tokio::test]
 async fn only_a_certificate_for_the_right_host_by_a_trusted_authority_is_accepted() {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -177,8 +192,8 @@ async fn only_a_certificate_for_the_right_host_by_a_trusted_authority_is_accepte
             );
         }
     }
-    let plain = Server::plain(list).await;
-    let fault = ask(&client(&[format!("https://{}", plain.address)], PATIENT, None), "r0").await.unwrap_err();
+    let plain = speaks_no_tls().await;
+    let fault = ask(&client(&[format!("https://{plain}")], PATIENT, None), "r0").await.unwrap_err();
     assert!(fault.message.starts_with("there is no TLS connection to the endpoint of region r0"), "{fault}");
 }
 

@@ -31,7 +31,8 @@ pub fn build(
     healthy: &Verdict,
     upgrade: Option<&Upgrade>,
 ) -> Vec<Condition> {
-    let generation = observed_generation(input, ready);
+    // -1 stands for a resource that nobody looked at, and a condition cannot have it.
+    let generation = observed_generation(input, ready).filter(|generation| *generation >= 0);
     let condition = |type_: &str, truth: Truth, reason: &str, message: &str| {
         let old = condition::find(&input.status.conditions, type_);
         condition::build(old, type_, truth, reason, message.to_owned(), generation, input.now)

@@ -35,7 +35,8 @@ async fn a_permission_for_secrets_that_was_taken_and_given_back_is_told_once_eac
     meanwhile(Duration::from_secs(4), async || {}).await;
     twins.lives().await;
     rbac::give_back(&twins.scene, "secrets").await;
-    twins.afterwards(&[("PollFailed", 1), ("PollRecovered", 1)], 2 * 6).await;
+    // Each of the two tells two transitions more, each an Event, a live read and a status; and the Secret is read again.
+    twins.afterwards(&[("PollFailed", 1), ("PollRecovered", 1)], 2 * 10).await;
 }
 
 async fn a_permission_for_events_that_was_taken_and_given_back_cost_the_events_of_the_time_between_and_counts_them(
