@@ -20,7 +20,6 @@ test: ## Run every test
 	hack/control-plane/run.sh -- cargo test --locked --test e2e
 	hack/programs.sh curl jq bwrap buildah readelf
 	hack/test-chart.sh
-	hack/test-helm.sh
 	hack/test-monitoring.sh
 	hack/test-gates.sh
 	hack/test-image.sh
@@ -30,6 +29,10 @@ test-versions: ## Run the end-to-end tests on every version of Kubernetes that i
 	for version in $(VERSIONS); do \
 	  hack/control-plane/run.sh --kubernetes $$version -- cargo test --locked --test e2e || exit; \
 	done
+
+.PHONY: test-helm
+test-helm: ## Run the helm commands of every page with Helm 3 and 4 (not part of "make test"; the first time builds both)
+	hack/test-helm.sh
 
 .PHONY: test-flux
 test-flux: ## Try docs/gitops.md with Flux' own controllers (not part of "make test"; the first time builds them)
