@@ -5,8 +5,8 @@ mod captured_log;
 mod cases;
 mod server;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use cce_backup_watch::cloud::{
     Answer,

@@ -196,7 +196,7 @@ async fn a_good_resource_is_accepted_and_its_defaults_are_filled_in(scene: Scene
         let mut expected = json!({
             "region": REGION, "projectID": PROJECT, "clusterID": CLUSTER, "clusterType": "Standard",
             "credentials": { "secretRef": { "name": "huawei" } }, "interval": "5m", "activeInterval": "10s",
-            "stuckAfter": "2h", "historyLimit": 10, "suspend": false,
+            "stuckAfter": "2h", "historyLimit": 10, "suspend": false, "upgrades": "Ignore",
         });
         for (field, value) in watch(name, &changes)["spec"].as_object().unwrap() {
             expected[field] = value.clone();

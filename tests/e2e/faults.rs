@@ -13,7 +13,7 @@ use crate::harness::{
 
 tests![
     two_failures_in_a_row_change_nothing,
-    a_cloud_that_fails_three_times_makes_the_watch_blind_and_forgets_nothing,
+    a_cloud_that_fails_for_a_minute_makes_the_watch_blind_and_forgets_nothing,
     a_throttled_account_is_told_as_such,
     an_answer_that_is_no_answer_is_told_as_such,
 ];
@@ -42,12 +42,12 @@ async fn two_failures_in_a_row_change_nothing(scene: Scene) {
     assert_eq!(scene.reasons("prod").await, [("BackupStarted".into(), 1)].into());
 }
 
-async fn a_cloud_that_fails_three_times_makes_the_watch_blind_and_forgets_nothing(scene: Scene) {
+async fn a_cloud_that_fails_for_a_minute_makes_the_watch_blind_and_forgets_nothing(scene: Scene) {
     let _operator = running(&scene).await;
     let before = scene.status("prod").await;
     scene.cloud.set_fault(CLUSTER, Fault::status(503)).unwrap();
     let blind = scene.shows("prod", "blind", |status| ready(status) == "False CloudUnavailable").await;
-    assert_eq!(scene.cloud.counts(CLUSTER).faulted, 3);
+    let refused = scene.cloud.counts(CLUSTER).faulted;
     assert_eq!(healthy(&blind), "Unknown PollFailing");
     assert_eq!(says(&blind, "Reconciling"), "True CloudUnavailable");
     assert_eq!(says(&blind, "Stalled"), "");
@@ -57,8 +57,8 @@ async fn a_cloud_that_fails_three_times_makes_the_watch_blind_and_forgets_nothin
     assert_eq!(scene.notes("prod", "PollFailed").await.len(), 1);
 
     // Further failures make no further Event.
-    let fourth = async || (scene.cloud.counts(CLUSTER).faulted >= 4).then_some(());
-    until("a fourth failure", LIMIT, fourth).await;
+    let another = async || (scene.cloud.counts(CLUSTER).faulted > refused).then_some(());
+    until("another failure", LIMIT, another).await;
     assert_eq!(scene.status("prod").await, blind);
 
     scene.cloud.clear_fault(CLUSTER);

@@ -62,6 +62,7 @@ async fn kubectl_shows_a_watch_in_one_line(scene: Scene) {
         "READY",
         "WATCH REASON",
         "LAST SUCCESS",
+        "UPGRADE",
         "AGE",
     ];
     assert_eq!(wide[0], columns);
