@@ -46,7 +46,7 @@ impl ClusterArgs {
 
 /// The project that the variable of Huawei's own SDKs names, for a command without `--project-id`.
 pub(super) fn sdk_project() -> Result<ProjectId, UsageError> {
-    match std::env::var(SDK_PROJECT_ID).ok().filter(|value| !value.is_empty()) {
+    match std::env::var(SDK_PROJECT_ID).ok().filter(|value| !value.trim().is_empty()) {
         Some(value) => ProjectId::parse(value.trim())
             .map_err(|error| UsageError::new(format!("{SDK_PROJECT_ID}: {error}"))),
         None => Err(UsageError::new(format!("give --project-id, or set {SDK_PROJECT_ID}"))),

@@ -9,6 +9,7 @@ mod cluster;
 mod controller;
 pub mod credentials;
 pub mod discover;
+pub mod environment;
 mod follow;
 pub mod manual;
 mod probe;
@@ -30,6 +31,7 @@ pub use follow::{FollowArgs, LogArgs, Output};
 use manual::{Page, Shell};
 pub use probe::ProbeArgs;
 use tasks::TasksArgs;
+pub use value::is_namespace;
 
 /// Reports the control-plane backups of Huawei Cloud CCE clusters as Kubernetes resources.
 #[derive(Debug, Parser)]
