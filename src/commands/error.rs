@@ -16,6 +16,7 @@ use crate::cloud::{
     region::EndpointError,
     target::{ClusterType, ProjectId},
 };
+use crate::kubernetes::{self, AccessError};
 
 /// The exit code of a command that was asked something and has a bad answer: a failed backup, a difference.
 pub const BAD: u8 = 1;
@@ -51,10 +52,8 @@ pub enum Error {
         why: String,
     },
     /// There is no access to a Kubernetes cluster.
-    #[error(
-        "cannot find access to a Kubernetes cluster (KUBECONFIG, ~/.kube/config or a service account): {0}"
-    )]
-    Access(#[source] kube::Error),
+    #[error("no access to a Kubernetes cluster (KUBECONFIG, ~/.kube/config or a service account): {0}")]
+    Access(#[from] AccessError),
     /// The poll failed, and trying again would not help or was not asked for.
     #[error(transparent)]
     Poll(#[from] PollError),
@@ -102,7 +101,7 @@ pub enum Error {
         why: String,
     },
     /// The watches of the cluster were not listed.
-    #[error("cannot list the watches of the cluster of the current kubeconfig: {0}")]
+    #[error("cannot list the watches of the cluster of the current kubeconfig: {}", kubernetes::told(.0))]
     Watches(#[source] kube::Error),
     /// The operator ended by itself.
     #[error(transparent)]
@@ -199,7 +198,7 @@ pub enum PollError {
     #[error("there is no credential (--credentials auto): {}", told(.0))]
     NoCredential(Fault),
     /// Kubernetes did not hand out the Secret.
-    #[error("cannot read the Secret {name}: {source}")]
+    #[error("cannot read the Secret {name}: {}", kubernetes::told(source))]
     Kubernetes {
         /// Of `--secret`.
         name: SecretName,
