@@ -1,15 +1,18 @@
-//! The table: one line for each task, newest first. Every text of the cloud was cleaned when the answer was decoded.
+//! The table: one line for each task, newest first. No cell can break out of its line, whoever wrote its text.
 
 use std::fmt::Write;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::api::TaskStatus;
+use crate::cloud::text::{clean, inert};
 use crate::task::{FAILED, SUCCESS, failure_message, is_backup, is_finished};
 
 const HEADINGS: [&str; 7] = ["UID", "PHASE", "PROGRESS", "CREATED", "UPDATED", "COMPLETED", "MESSAGE"];
 /// The column whose colour says whether a backup is good.
 const PHASE: usize = 1;
+/// The longest cell, in characters.
+const MAX_CELL: usize = 1_000;
 /// What stands for a value that the cloud does not give.
 const NONE: &str = "-";
 
@@ -31,6 +34,8 @@ fn aligned<'a, const N: usize>(
     rows: &[[String; N]],
     paint: impl Fn(usize, usize) -> &'a str,
 ) -> String {
+    let rows: Vec<[String; N]> =
+        rows.iter().map(|row| row.each_ref().map(|cell| clean(cell, MAX_CELL))).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([headings[column].len()]).max().unwrap_or_default()
@@ -52,7 +57,7 @@ fn aligned<'a, const N: usize>(
     for (index, row) in rows.iter().enumerate() {
         line(row.each_ref().map(String::as_str), Some(index));
     }
-    table
+    inert(&table)
 }
 
 const RESET: &str = "\x1b[0m";
@@ -112,6 +117,16 @@ mod tests {
     use super::super::report::tests::{builder, report, rollback, task};
     use super::*;
     use crate::cloud::Item;
+
+    #[test]
+    fn a_cell_stays_a_cell() {
+        let rows = [
+            ["::error::a".to_owned(), "\u{1b}[2J\r\nb".to_owned()],
+            ["c".to_owned(), "##[group]d".to_owned()],
+        ];
+        let expected = "A           B\n\u{fffd}:error::a  \u{fffd}[2J  b\nc           \u{fffd}#[group]d\n";
+        assert_eq!(columns(["A", "B"], &rows), expected);
+    }
 
     #[test]
     fn one_line_for_each_task_newest_first() {
