@@ -163,7 +163,7 @@ impl Cloud {
             Some(CloudTrouble::Status(status)) => Reply::status(status, None),
             _ if !self.keys.contains(key) => Reply::status(401, None),
             Some(CloudTrouble::Garbage) => {
-                let error = wire::decode(b"<html>").expect_err("it is no list");
+                let error = wire::decode(&mut b"<html>".to_vec()).expect_err("it is no list");
                 let fault = Fault::new(FaultKind::InvalidResponse, error.to_string());
                 Reply::now(Fetched::Fault(Fault { http_status: Some(200), ..fault }))
             }
@@ -173,7 +173,7 @@ impl Cloud {
                 if known == Some(hash) {
                     return Reply::now(Fetched::Unchanged);
                 }
-                Reply::now(match wire::decode(body) {
+                Reply::now(match wire::decode(&mut body.clone()) {
                     Ok(answer) => Fetched::Answer(answer, hash),
                     Err(error) => Fetched::Fault(Fault::new(FaultKind::InvalidResponse, error.to_string())),
                 })

@@ -104,7 +104,7 @@ impl Client {
         let project = &target.project_id;
         let request = request::signed(&self.http, Method::GET, (&base, &path), project, credential, now)?;
         let whom = format!("the endpoint of region {}", target.region);
-        http::exchange(request, &whom).await
+        http::exchange(request, &whom, http::MAX_BODY).await
     }
 }
 
@@ -117,7 +117,7 @@ fn decode(
 ) -> Result<Answer, Fault> {
     let answer = reply.and_then(|mut reply| {
         reply.redact(credential);
-        answer(&reply, now)
+        answer(&mut reply, now)
     });
     let (region, cluster) = (&target.region, &target.cluster_id);
     match &answer {
@@ -143,22 +143,26 @@ pub enum News {
     Answer(Answer, u64),
 }
 
-fn answer(reply: &Reply, now: Timestamp) -> Result<Answer, Fault> {
+fn answer(reply: &mut Reply, now: Timestamp) -> Result<Answer, Fault> {
+    let decoded = match &mut reply.body {
+        Body::Whole(body) if reply.status == 200 => Some(wire::decode(body)),
+        _ => None,
+    };
     let refused = || refusal::fault(reply.status, &reply.headers, reply.prefix(), now);
     let invalid = |what: &str| {
         let advice = "check that region and the operator's --region-endpoint lead to the CCE API";
         let message = format!("{what} (HTTP 200): {advice}");
         Fault { message: Fault::new(FaultKind::InvalidResponse, message).message, ..refused() }
     };
-    match &reply.body {
+    match (&reply.body, decoded) {
         _ if reply.status != 200 => Err(refused()),
         _ if reply.is_encoded() => Err(invalid("the answer is compressed, which nobody asked for")),
-        Body::Whole(body) => wire::decode(body).map_err(|error| match error {
+        (Body::Broken(fault), _) => Err(fault.clone()),
+        (_, Some(decoded)) => decoded.map_err(|error| match error {
             // The message of the fault table names the error code.
             wire::WireError::ErrorBody => refused(),
             error => invalid(&error.to_string()),
         }),
-        Body::TooLarge => Err(invalid("the answer is larger than 1 MiB")),
-        Body::Broken(fault) => Err(fault.clone()),
+        (_, None) => Err(invalid("the answer is larger than 1 MiB")),
     }
 }

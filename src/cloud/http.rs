@@ -17,8 +17,11 @@ use super::{
     proxy::Proxy,
 };
 
-/// The most that is read of an answer, unless the caller allows more. A good one has a few kilobytes.
+/// The most that is read of a list of tasks. A good one has a few kilobytes.
 pub const MAX_BODY: usize = 1024 * 1024;
+/// The most that is read of an answer that is no list: a credential, the uid of a backup, or an error, of which the
+/// beginning suffices.
+pub const MAX_SHORT_BODY: usize = 64 * 1024;
 
 /// Why no HTTP client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +83,8 @@ pub(super) struct Reply {
 /// How the reading of a body ended.
 pub(super) enum Body {
     Whole(Vec<u8>),
-    /// Larger than the limit; the rest was not read.
-    TooLarge,
+    /// Larger than the limit: the beginning of an error, and nothing of a success. The rest was not read.
+    TooLarge(Vec<u8>),
     /// The connection broke off, or the time was up.
     Broken(Fault),
 }
@@ -92,17 +95,17 @@ impl Reply {
         self.headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity")
     }
 
-    /// The part of the body that a refusal is classified by: all of it, or nothing if it was not read to its end.
+    /// The part of the body that a refusal is classified by: its beginning, or nothing if the connection broke off.
     pub fn prefix(&self) -> &[u8] {
         match &self.body {
-            Body::Whole(bytes) => bytes,
-            Body::TooLarge | Body::Broken(_) => &[],
+            Body::Whole(bytes) | Body::TooLarge(bytes) => &bytes[..bytes.len().min(MAX_SHORT_BODY)],
+            Body::Broken(_) => &[],
         }
     }
 
     /// Overwrites the credential wherever the other side sent it back.
     pub fn redact(&mut self, credential: &Credential) {
-        if let Body::Whole(bytes) = &mut self.body {
+        if let Body::Whole(bytes) | Body::TooLarge(bytes) = &mut self.body {
             credential.redact(bytes);
         }
         for value in self.headers.values_mut() {
@@ -114,13 +117,9 @@ impl Reply {
     }
 }
 
-/// Sends a request and reads the answer. `whom` completes the sentence "cannot connect to …".
-pub(super) async fn exchange(request: RequestBuilder, whom: &str) -> Result<Reply, Fault> {
-    exchange_within(request, whom, MAX_BODY).await
-}
-
-/// Like [`exchange`], for a body of at most `max` bytes.
-pub(super) async fn exchange_within(request: RequestBuilder, whom: &str, max: usize) -> Result<Reply, Fault> {
+/// Sends a request and reads the answer, of a success at most `max` bytes. `whom` completes the sentence "cannot connect
+/// to …".
+pub(super) async fn exchange(request: RequestBuilder, whom: &str, max: usize) -> Result<Reply, Fault> {
     let mut response = request.send().await.map_err(|error| unavailable(&error, whom))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = read(&mut response, whom, max).await;
@@ -128,11 +127,27 @@ pub(super) async fn exchange_within(request: RequestBuilder, whom: &str, max: us
 }
 
 async fn read(response: &mut reqwest::Response, whom: &str, max: usize) -> Body {
-    let mut bytes = Vec::new();
+    let is_success = response.status().is_success();
+    let max = if is_success { max } else { max.min(MAX_SHORT_BODY) };
+    // The length is only what the other side says, so nothing is reserved beyond the limit.
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut bytes = Vec::with_capacity(length.unwrap_or_default().min(max));
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > max => return Body::TooLarge,
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > max => {
+                if is_success {
+                    return Body::TooLarge(Vec::new());
+                }
+                bytes.extend_from_slice(&chunk[..max - bytes.len()]);
+                return Body::TooLarge(bytes);
+            }
+            Ok(Some(chunk)) => {
+                // Doubling would take up to three times the body while it is copied.
+                if bytes.capacity() - bytes.len() < chunk.len() {
+                    bytes.reserve_exact(chunk.len() + bytes.len() / 4);
+                }
+                bytes.extend_from_slice(&chunk);
+            }
             Ok(None) => return Body::Whole(bytes),
             Err(error) => return Body::Broken(unavailable(&error, whom)),
         }

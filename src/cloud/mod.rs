@@ -4,9 +4,11 @@
 //! When a cluster is polled is left to [`crate::poll`], and what an answer *means* for a resource to
 //! [`crate::controller::plan`].
 
+mod bound;
 pub mod client;
 pub mod clusters;
 pub mod credentials;
+mod error_body;
 pub mod fault;
 mod field;
 pub mod http;

@@ -6,9 +6,9 @@
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use serde_json::Value;
 
 use super::{
+    error_body::ErrorBody,
     fault::{Fault, FaultKind},
     retry_after::retry_after,
     text::clean,
@@ -16,7 +16,6 @@ use super::{
 
 /// The header that names a request in the cloud's own logs.
 const REQUEST_ID: &str = "x-request-id";
-const MAX_CODE: usize = 64;
 const MAX_REQUEST_ID: usize = 128;
 
 /// The call that an answer belongs to. It decides the words of a fault, never its kind.
@@ -149,37 +148,6 @@ fn words(call: Call, kind: FaultKind, status: u16) -> Option<(&'static str, &'st
             Some(("the cloud rejects the request", "check region and project"))
         }
         _ => None,
-    }
-}
-
-/// What an error body says, in any of the cloud's shapes.
-#[derive(Default)]
-struct ErrorBody {
-    code: Option<String>,
-    message: Option<String>,
-    request_id: Option<String>,
-}
-
-impl ErrorBody {
-    fn read(body: &[u8]) -> Self {
-        let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
-        // IAM puts its errors into an object `error`.
-        let body = body.get("error").filter(|error| error.is_object()).unwrap_or(&body);
-        let first = |keys: &[&str]| {
-            keys.iter().find_map(|key| match body.get(key)? {
-                Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            })
-        };
-        let is_code = |code: &String| {
-            code.len() <= MAX_CODE && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        };
-        Self {
-            code: first(&["errorCode", "error_code", "code"]).filter(is_code),
-            message: first(&["errorMessage", "error_msg", "message"]),
-            request_id: first(&["request_id"]),
-        }
     }
 }
 

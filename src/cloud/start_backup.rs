@@ -5,18 +5,16 @@
 
 use jiff::Timestamp;
 use reqwest::Method;
-use serde_json::Value;
 
 use super::{
     client::Client,
     credentials::Credential,
     fault::{Fault, FaultKind},
-    field::text,
+    field::{Is, ShortWord, read, reader},
     http::{self, Body, Reply},
     refusal::{self, Call},
     request,
     target::Target,
-    text::clean,
 };
 
 const MAX_UID: usize = 128;
@@ -46,7 +44,8 @@ impl Client {
             .map_err(StartError::Refused)?;
         let whom = format!("the endpoint of region {}", target.region);
         // After a transport error the request may have arrived, and only its answer be lost.
-        let mut reply = http::exchange(request, &whom).await.map_err(StartError::Unknown)?;
+        let mut reply =
+            http::exchange(request, &whom, http::MAX_SHORT_BODY).await.map_err(StartError::Unknown)?;
         reply.redact(credential);
         started(&reply, now)
     }
@@ -67,14 +66,26 @@ fn started(reply: &Reply, now: Timestamp) -> Result<String, StartError> {
     }
 }
 
+/// What is read of an answer.
+#[derive(Default)]
+struct Started {
+    uid: Option<String>,
+    is_error: bool,
+    is_gateway_error: bool,
+}
+
+reader! {
+    StartedReader makes Started {
+        "uid" => uid: ShortWord(MAX_UID),
+        "errorCode" => is_error: Is(|code| !code.is_empty()),
+        "error_code" => is_gateway_error: Is(|code| !code.is_empty()),
+    }
+}
+
 /// The uid of the started task. A body that is an error names none, whatever else it holds.
 fn uid(body: &[u8]) -> Option<String> {
-    let Value::Object(answer) = serde_json::from_slice(body).ok()? else { return None };
-    if ["errorCode", "error_code"].iter().any(|key| text(&answer, key).is_some()) {
-        return None;
-    }
-    let uid = text(&answer, "uid").filter(|uid| uid.chars().take(MAX_UID + 1).count() <= MAX_UID)?;
-    Some(clean(uid, MAX_UID))
+    let started = read(body, StartedReader).ok()??;
+    started.uid.filter(|_| !started.is_error && !started.is_gateway_error)
 }
 
 #[cfg(test)]

@@ -63,8 +63,8 @@ pub(super) fn successful(reply: Reply, whom: &str, advice: &str) -> Result<Vec<u
     }
     match reply.body {
         Body::Whole(body) => Ok(body),
-        Body::TooLarge => {
-            Err(Fault::new(FaultKind::InvalidResponse, format!("{whom} answered with more than 1 MiB")))
+        Body::TooLarge(_) => {
+            Err(Fault::new(FaultKind::InvalidResponse, format!("{whom} answered with more than 64 KiB")))
         }
         Body::Broken(fault) => Err(fault),
     }

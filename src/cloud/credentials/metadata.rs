@@ -10,7 +10,7 @@ use super::{
 };
 use crate::cloud::{
     fault::Fault,
-    http::{Reply, exchange},
+    http::{MAX_SHORT_BODY, Reply, exchange},
 };
 
 /// Where every ECS finds it: a link-local address that never leaves the host.
@@ -34,7 +34,7 @@ async fn security_key(http: &reqwest::Client, base: &str) -> Result<Reply, Fault
     if let Some(token) = token(http, base).await? {
         request = request.header("x-metadata-token", token);
     }
-    exchange(request, WHOM).await
+    exchange(request, WHOM, MAX_SHORT_BODY).await
 }
 
 /// The token that newer metadata services ask for; `None` from older ones, which have no tokens.
@@ -43,7 +43,7 @@ async fn token(http: &reqwest::Client, base: &str) -> Result<Option<HeaderValue>
         .put(format!("{base}/meta-data/latest/api/token"))
         .header("x-metadata-token-ttl-seconds", "21600")
         .timeout(TIMEOUT);
-    let reply = exchange(request, WHOM).await?;
+    let reply = exchange(request, WHOM, MAX_SHORT_BODY).await?;
     if matches!(reply.status, 404 | 405 | 503) {
         return Ok(None);
     }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::cloud::{
     fault::{Fault, FaultKind},
-    http::exchange,
+    http::{MAX_SHORT_BODY, exchange},
 };
 
 const IDP_ID: &str = "HUAWEICLOUD_SDK_IDP_ID";
@@ -57,7 +57,7 @@ pub(super) async fn fetch(
         .header("x-idp-id", provider)
         .header(CONTENT_TYPE, "application/json;charset=UTF-8")
         .body(body);
-    let reply = exchange(request, WHOM).await?;
+    let reply = exchange(request, WHOM, MAX_SHORT_BODY).await?;
     let subject =
         reply.headers.get("x-subject-token").and_then(|token| token.to_str().ok()).map(SecretString::from);
     successful(reply, WHOM, advice)?;
@@ -71,7 +71,7 @@ pub(super) async fn fetch(
         .header("x-auth-token", sensitive(subject.expose_secret(), WHOM)?)
         .header(CONTENT_TYPE, "application/json;charset=UTF-8")
         .body(json!({"auth": {"identity": {"methods": ["token"], "token": token}}}).to_string());
-    read(exchange(request, WHOM).await?, WHOM, advice)
+    read(exchange(request, WHOM, MAX_SHORT_BODY).await?, WHOM, advice)
 }
 
 /// As in the SDK, a host alone means `https://`. Plain HTTP would show the token to the network, so it is allowed for

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::cloud::{
     fault::{Fault, FaultKind},
-    http::exchange,
+    http::{MAX_SHORT_BODY, exchange},
 };
 
 const URI: &str = "HC_CONTAINER_CREDENTIALS_FULL_URI";
@@ -36,5 +36,5 @@ pub(super) async fn fetch(http: &reqwest::Client, environment: &Environment) -> 
         .header(CONTENT_TYPE, "application/json")
         .body("{}");
     let advice = "check the pod identity association of the operator's ServiceAccount and its agency";
-    read(exchange(request, WHOM).await?, WHOM, advice)
+    read(exchange(request, WHOM, MAX_SHORT_BODY).await?, WHOM, advice)
 }

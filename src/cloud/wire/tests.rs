@@ -1,12 +1,16 @@
 //! What an answer may hold, and what is made of it.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
 fn of(answer: &Value) -> Result<Answer, WireError> {
-    decode(answer.to_string().as_bytes())
+    from(answer.to_string())
+}
+
+fn from(body: impl Into<Vec<u8>>) -> Result<Answer, WireError> {
+    decode(&mut body.into())
 }
 
 fn at(text: &str) -> Option<Timestamp> {
@@ -19,7 +23,7 @@ fn of_too_many_items_the_telling_ones_stay() {
     parts.push(json!({"type": "master-backup", "status": "Failed", "message": "full"}));
     parts.push(json!({"type": "master-backup-rollback"}));
     let body = json!({"items": [{"metadata": {"uid": "a"}, "spec": {"items": parts}}]});
-    let items = &decode(body.to_string().as_bytes()).unwrap().tasks[0].items;
+    let items = &of(&body).unwrap().tasks[0].items;
     assert_eq!(items.len(), MAX_ITEMS);
     assert_eq!(items[0].type_.as_deref(), Some("master-backup-rollback"));
     assert_eq!(items[1].message.as_deref(), Some("full"));
@@ -30,7 +34,7 @@ fn of_two_tasks_that_differ_in_nothing_but_the_phase_a_success_is_not_believed()
     let task = |phase| json!({"metadata": {"uid": "a"}, "status": {"phase": phase}});
     for phases in [["Success", "Failed"], ["Failed", "Success"]] {
         let body = json!({"items": phases.map(task)});
-        assert_eq!(decode(body.to_string().as_bytes()).unwrap().tasks[0].phase.as_deref(), Some("Failed"));
+        assert_eq!(of(&body).unwrap().tasks[0].phase.as_deref(), Some("Failed"));
     }
 }
 
@@ -92,7 +96,7 @@ fn only_a_list_is_an_answer() {
     for good in
         [r#"{"items":[]}"#, r#"{"items":null}"#, r#"{"kind":"List"}"#, r#" {"items":[],"new":{"a":1}} "#]
     {
-        assert_eq!(decode(good.as_bytes()), Ok(Answer::default()), "{good}");
+        assert_eq!(from(good), Ok(Answer::default()), "{good}");
     }
     let deep = "[".repeat(500_000);
     for (bad, error) in [
@@ -114,9 +118,9 @@ fn only_a_list_is_an_answer() {
         (r#"{"errorCode":"CCE.01500001","errorMessage":"x"}"#, ErrorBody),
         (r#"{"error_code":"APIGW.0308","kind":"List","items":null}"#, ErrorBody),
     ] {
-        assert_eq!(decode(bad.as_bytes()), Err(error), "{}", &bad[..bad.len().min(60)]);
+        assert_eq!(from(bad), Err(error), "{}", &bad[..bad.len().min(60)]);
     }
-    assert_eq!(decode(b"{\"items\":[\"\xff\"]}"), Err(NotJson));
+    assert_eq!(from(b"{\"items\":[\"\xff\"]}"), Err(NotJson));
 }
 
 #[test]
@@ -235,7 +239,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_bytes_decode_or_fail_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = decode(&body);
+        let _ = from(body);
     }
 
     #[test]

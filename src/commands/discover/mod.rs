@@ -26,7 +26,7 @@ use std::time::Duration;
 use self::{
     compare::{Scope, by_cluster, findings},
     existing::Watch,
-    list::list,
+    list::{Listed, list},
     manifest::Common,
     template::Template,
 };
@@ -63,7 +63,7 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
         secret_name: args.secret_name.clone(),
         region: args.region.to_string(),
     };
-    let listed = list(args, &projects).await?;
+    let Listed { found: listed, left_out } = list(args, &projects).await?;
     let watches = match &args.existing {
         Some(existing) => Some(existing::read(existing).await?),
         None if args.output == DiscoverOutput::Table => at_hand().await,
@@ -104,6 +104,7 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
         region: args.region.as_str(),
         projects: projects.iter().map(ProjectId::as_str).collect(),
         cluster_type: args.cluster_type.map(|cluster_type| format!("{cluster_type:?}")),
+        left_out: &left_out,
     };
     let findings = findings(&listed, watches.as_deref().unwrap_or_default(), &scope);
     for finding in &findings {
