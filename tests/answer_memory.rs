@@ -57,14 +57,33 @@ fn shapes(size: usize) -> Vec<(&'static str, String)> {
         ("tasks with nothing but a uid", list("{\"metadata\":{\"uid\":\"#\"}}")),
         ("tasks of one uid", list("{\"metadata\":{\"uid\":\"a\"}}")),
         ("tasks with a short phase", list("{\"metadata\":{\"uid\":\"#\"},\"status\":{\"phase\":\"a\"}}")),
-        ("small parts of one task", many("{\"items\":[{\"metadata\":{\"uid\":\"a\"},\"spec\":{\"items\":[", "{\"id\":\"a\"}", "]}}]}")),
-        ("small parts of many tasks", list(&format!("{{\"metadata\":{{\"uid\":\"#\"}},\"spec\":{{\"items\":[{parts}]}}}}"))),
+        (
+            "small parts of one task",
+            many(
+                "{\"items\":[{\"metadata\":{\"uid\":\"a\"},\"spec\":{\"items\":[",
+                "{\"id\":\"a\"}",
+                "]}}]}",
+            ),
+        ),
+        (
+            "small parts of many tasks",
+            list(&format!("{{\"metadata\":{{\"uid\":\"#\"}},\"spec\":{{\"items\":[{parts}]}}}}")),
+        ),
         (
             "characters that grow when they are cleaned",
-            list(&format!("{{\"metadata\":{{\"uid\":\"{}#\"}},\"spec\":{{\"items\":[{{\"id\":\"{deletes}\",\"message\":\"{deletes}{deletes}\"}}]}}}}", &deletes[8..])),
+            list(&format!(
+                "{{\"metadata\":{{\"uid\":\"{}#\"}},\"spec\":{{\"items\":[{{\"id\":\"{deletes}\",\"message\":\"{deletes}{deletes}\"}}]}}}}",
+                &deletes[8..]
+            )),
         ),
-        ("one long phase with an escape", format!("{{\"items\":[{{\"metadata\":{{\"uid\":\"\\n{}\"}}}}]}}", "x".repeat(long))),
-        ("one long phase of escapes", format!("{{\"items\":[{{\"metadata\":{{\"uid\":\"{}\"}}}}]}}", "\\u0041".repeat(long / 6))),
+        (
+            "one long phase with an escape",
+            format!("{{\"items\":[{{\"metadata\":{{\"uid\":\"\\n{}\"}}}}]}}", "x".repeat(long)),
+        ),
+        (
+            "one long phase of escapes",
+            format!("{{\"items\":[{{\"metadata\":{{\"uid\":\"{}\"}}}}]}}", "\\u0041".repeat(long / 6)),
+        ),
         ("one long key with an escape", format!("{{\"\\n{}\":1}}", "x".repeat(long))),
         ("one long string that does not end", format!("{{\"kind\":\"\\n{}", "x".repeat(long))),
         ("nesting", format!("{{\"x\":{}{}}}", "[".repeat(long / 2), "]".repeat(long / 2))),
@@ -74,8 +93,18 @@ fn shapes(size: usize) -> Vec<(&'static str, String)> {
         ("error codes", many("{", "\"errorCode\":\"CCE.#\"", "}")),
         ("errors within an error", "{\"error\":".repeat(size / 9)),
         ("clusters with nothing but an id", list(&format!("{{\"metadata\":{{{id}}}}}"))),
-        ("clusters of many tags", list(&format!("{{\"metadata\":{{{id}}},\"spec\":{{\"clusterTags\":[{}]}}}}", many_tags(200)))),
-        ("one cluster of tags", many(&format!("{{\"items\":[{{\"metadata\":{{{id}}},\"spec\":{{\"clusterTags\":["), "{\"key\":\"#\"}", "]}}]}")),
+        (
+            "clusters of many tags",
+            list(&format!("{{\"metadata\":{{{id}}},\"spec\":{{\"clusterTags\":[{}]}}}}", many_tags(200))),
+        ),
+        (
+            "one cluster of tags",
+            many(
+                &format!("{{\"items\":[{{\"metadata\":{{{id}}},\"spec\":{{\"clusterTags\":["),
+                "{\"key\":\"#\"}",
+                "]}}]}",
+            ),
+        ),
     ]
 }
 
@@ -98,7 +127,8 @@ fn whatever_is_answered_takes_at_most_four_times_its_size() {
             note(format!("clusters: {size} bytes of {shape}"), listed);
             // Of an error no more is read.
             if size == SMALL {
-                let error = factor(body.into_bytes(), |body| drop(refusal::fault(400, &HeaderMap::new(), body, now)));
+                let error =
+                    factor(body.into_bytes(), |body| drop(refusal::fault(400, &HeaderMap::new(), body, now)));
                 note(format!("an error: {size} bytes of {shape}"), error);
             }
         }

@@ -19,7 +19,7 @@ use crate::{
     backup::{self, StartFault, Starts},
     cluster::{Listings, Product},
     credential::{Credential, Credentials},
-    fault::Fault,
+    fault::{Fault, FaultKind},
     identity::{IdentityCall, Issuer},
     scenario::{ANY_CLUSTER, Scenario},
     task::{self, Task},
@@ -85,6 +85,8 @@ pub(crate) struct Inner {
     pub(crate) starts: Starts,
     pub(crate) listings: Listings,
     scenario: Scenario,
+    /// How many exchanges of the scenario's recording were played.
+    played: usize,
     epoch: Timestamp,
     started: Instant,
     settings: HashMap<String, Settings>,
@@ -111,6 +113,7 @@ impl State {
             starts: Starts::default(),
             listings: Listings::default(),
             scenario,
+            played: 0,
             epoch: now(),
             started: Instant::now(),
             settings: HashMap::new(),
@@ -184,6 +187,7 @@ impl Inner {
         self.epoch = now();
         self.started = Instant::now();
         self.starts.restart();
+        self.played = 0;
     }
 
     /// A new temporary credential, which the endpoint accepts until it expires.
@@ -222,8 +226,22 @@ impl Inner {
                 Outcome::Fault(fault, answer)
             }
             (None, Some(answer)) => Outcome::Answer(answer),
-            (None, None) => Outcome::UnknownCluster,
+            (None, None) => match self.recorded(cluster) {
+                Some(kind) => Outcome::Fault(kind.into(), None),
+                None => Outcome::UnknownCluster,
+            },
         }
+    }
+
+    /// The next exchange of the scenario's recording, if it has one and nothing outranks the scenario.
+    fn recorded(&mut self, cluster: &str) -> Option<FaultKind> {
+        let is_set = |settings: &Settings| settings.answer.is_some() || settings.tasks.is_some();
+        if [cluster, ANY_CLUSTER].iter().any(|key| self.settings.get(*key).is_some_and(is_set)) {
+            return None;
+        }
+        let kind = self.scenario.recording.as_ref()?.exchange(self.played);
+        self.played += 1;
+        Some(kind)
     }
 
     /// What a correctly signed request for a backup of a cluster gets; starts the backup, unless a fault or a running

@@ -19,6 +19,7 @@ use super::{
     refusal,
     region::Endpoints,
     request,
+    tap::Tap,
     target::Target,
     wire,
 };
@@ -38,6 +39,8 @@ pub struct ClientConfig {
     pub endpoints: Endpoints,
     /// Sent with each request.
     pub user_agent: String,
+    /// Who looks at each list of tasks.
+    pub tap: Option<Tap>,
 }
 
 impl Default for ClientConfig {
@@ -48,6 +51,7 @@ impl Default for ClientConfig {
             proxy: None,
             endpoints: Endpoints::default(),
             user_agent: concat!("cce-backup-watch/", env!("CARGO_PKG_VERSION")).to_owned(),
+            tap: None,
         }
     }
 }
@@ -57,6 +61,7 @@ impl Default for ClientConfig {
 pub struct Client {
     pub(super) http: reqwest::Client,
     pub(super) endpoints: Endpoints,
+    tap: Option<Tap>,
 }
 
 impl Client {
@@ -64,7 +69,7 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, HttpError> {
         let http =
             http::client(config.request_timeout, config.ca_pem.as_deref(), &config.user_agent, config.proxy)?;
-        Ok(Self { http, endpoints: config.endpoints })
+        Ok(Self { http, endpoints: config.endpoints, tap: config.tap })
     }
 
     /// The snapshot tasks of a cluster. `now` dates the signature, which the cloud refuses if it is more than 15
@@ -104,7 +109,14 @@ impl Client {
         let project = &target.project_id;
         let request = request::signed(&self.http, Method::GET, (&base, &path), project, credential, now)?;
         let whom = format!("the endpoint of region {}", target.region);
-        http::exchange(request, &whom, http::MAX_BODY).await
+        let mut reply = http::exchange(request, &whom, http::MAX_BODY).await;
+        if let Some(tap) = &self.tap {
+            if let Ok(reply) = &mut reply {
+                reply.redact(credential);
+            }
+            tap.show("ListTasks", target.cluster_type, &reply);
+        }
+        reply
     }
 }
 

@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::{text::clean, time::parse_go_time};
 
 /// What is made of a JSON value, by its type. The default for each type: skipped, and as if absent.
-pub(super) trait Lenient<'de>: Sized {
+pub(crate) trait Lenient<'de>: Sized {
     /// What it makes; the default stands for an absent value.
     type Out: Default;
 
@@ -52,7 +52,7 @@ pub(super) trait Lenient<'de>: Sized {
 }
 
 /// The fields of an object, one after the other. Of two with one name the later one counts, if the reader assigns.
-pub(super) struct Fields<A>(A);
+pub(crate) struct Fields<A>(A);
 
 impl<'de, A: MapAccess<'de>> Fields<A> {
     /// The name of the next field, whose value must be read or skipped then.
@@ -72,7 +72,7 @@ impl<'de, A: MapAccess<'de>> Fields<A> {
 }
 
 /// Makes a [`Lenient`] known to serde.
-pub(super) struct Read<L>(pub L);
+pub(crate) struct Read<L>(pub L);
 
 impl<'de, L: Lenient<'de>> DeserializeSeed<'de> for Read<L> {
     type Value = L::Out;
@@ -149,10 +149,10 @@ macro_rules! reader {
         }
     };
 }
-pub(super) use reader;
+pub(crate) use reader;
 
 /// Reads a JSON text. Nothing may follow the value.
-pub(super) fn read<'de, L: Lenient<'de>>(json: &'de [u8], lenient: L) -> serde_json::Result<L::Out> {
+pub(crate) fn read<'de, L: Lenient<'de>>(json: &'de [u8], lenient: L) -> serde_json::Result<L::Out> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let out = Read(lenient).deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -160,7 +160,7 @@ pub(super) fn read<'de, L: Lenient<'de>>(json: &'de [u8], lenient: L) -> serde_j
 }
 
 /// A string that is not empty, cleaned and cut to so many characters.
-pub(super) struct Word(pub usize);
+pub(crate) struct Word(pub usize);
 
 impl Lenient<'_> for Word {
     type Out = Option<String>;
@@ -175,7 +175,7 @@ impl Lenient<'_> for Word {
 }
 
 /// A string that is not empty, cleaned, or nothing where it has more than so many characters.
-pub(super) struct ShortWord(pub usize);
+pub(crate) struct ShortWord(pub usize);
 
 impl Lenient<'_> for ShortWord {
     type Out = Option<String>;
@@ -187,7 +187,7 @@ impl Lenient<'_> for ShortWord {
 }
 
 /// Whether it is a string that this is true of.
-pub(super) struct Is(pub fn(&str) -> bool);
+pub(crate) struct Is(pub fn(&str) -> bool);
 
 impl Lenient<'_> for Is {
     type Out = bool;
@@ -198,7 +198,7 @@ impl Lenient<'_> for Is {
 }
 
 /// Whether it is `true`.
-pub(super) struct IsTrue;
+pub(crate) struct IsTrue;
 
 impl Lenient<'_> for IsTrue {
     type Out = bool;
@@ -210,7 +210,7 @@ impl Lenient<'_> for IsTrue {
 
 /// The time in the field of this name, as the API prints it. Only the first unreadable one is logged: one form of time is
 /// used everywhere, so all others would be unreadable too.
-pub(super) struct Time(pub &'static str);
+pub(crate) struct Time(pub &'static str);
 
 impl Lenient<'_> for Time {
     type Out = Option<Timestamp>;
@@ -233,7 +233,7 @@ impl Lenient<'_> for Time {
 
 /// Whole percent from a number or a string: white space and one trailing `%` allowed, decimals cut, nothing outside
 /// 0 to 100.
-pub(super) struct Progress;
+pub(crate) struct Progress;
 
 impl Lenient<'_> for Progress {
     type Out = Option<u8>;
@@ -254,7 +254,7 @@ impl Lenient<'_> for Progress {
 
 /// How much may be kept of one answer: a quarter more than its size, and a little for a small one. A list that the API
 /// sends takes less than half of its size. Only one of many tiny entries takes more, and nothing is kept of that one.
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     left: Cell<usize>,
     is_used_up: Cell<bool>,
 }
@@ -290,7 +290,7 @@ impl Allowance {
 }
 
 /// Adds to a list without doubling its memory, which would be most of what decoding takes.
-pub(super) fn push<T>(list: &mut Vec<T>, entry: T) {
+pub(crate) fn push<T>(list: &mut Vec<T>, entry: T) {
     if list.len() == list.capacity() {
         list.reserve_exact(list.len() / 8 + 4);
     }

@@ -4,13 +4,13 @@
 //! When a cluster is polled is left to [`crate::poll`], and what an answer *means* for a resource to
 //! [`crate::controller::plan`].
 
-mod bound;
+pub(crate) mod bound;
 pub mod client;
 pub mod clusters;
 pub mod credentials;
 mod error_body;
 pub mod fault;
-mod field;
+pub(crate) mod field;
 pub mod http;
 pub mod other_type;
 pub mod proxy;
@@ -21,6 +21,7 @@ mod request;
 pub mod retry_after;
 pub mod sign;
 pub mod start_backup;
+pub mod tap;
 pub mod target;
 pub mod text;
 pub mod time;

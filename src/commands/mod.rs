@@ -8,5 +8,6 @@ pub mod discover;
 pub mod error;
 pub mod output;
 pub mod probe;
+mod recording;
 pub mod run;
 pub mod tasks;

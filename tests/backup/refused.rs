@@ -59,7 +59,10 @@ async fn where_one_runs_already_that_one_is_followed() {
         }
         let mut command = start(&mut cloud.backup(&[]));
         let said = command.says(" theirs Running 40%");
-        assert!(said.contains("no backup was started: ") && said.contains("the backup theirs is followed"), "{said}");
+        assert!(
+            said.contains("no backup was started: ") && said.contains("the backup theirs is followed"),
+            "{said}"
+        );
         assert!(!said.contains(" is started"), "{said}");
         cloud.simulator.set_tasks(CLUSTER, [Task::new("theirs", "Success")]);
         let ran = command.end();

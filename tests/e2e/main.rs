@@ -27,6 +27,7 @@ mod outage;
 mod own_identity;
 mod pauses;
 mod process;
+mod recording;
 mod replicas;
 mod request_budget;
 mod requests;
@@ -55,6 +56,7 @@ fn main() {
         rotation::tests(),
         outage::tests(),
         pauses::tests(),
+        recording::tests(),
         canary::tests(),
         hostile::tests(),
         request_budget::tests(),

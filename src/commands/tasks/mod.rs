@@ -32,17 +32,23 @@ use crate::cli::{
     FollowArgs,
     tasks::{Mode, TasksArgs},
 };
-use crate::commands::{error::Error, output::note};
+use crate::cloud::tap::Tap;
+use crate::commands::{error::Error, output::note, recording::Recorder};
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &TasksArgs) -> Result<u8, Error> {
-    verdict(args).await.map(Verdict::exit_code)
+    let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
+    let verdict = verdict(args, recorder.as_ref().map(Recorder::tap)).await;
+    if let Some(recorder) = recorder {
+        note(recorder.told()?);
+    }
+    verdict.map(Verdict::exit_code)
 }
 
-async fn verdict(args: &TasksArgs) -> Result<Verdict, Error> {
+async fn verdict(args: &TasksArgs, tap: Option<Tap>) -> Result<Verdict, Error> {
     let FollowArgs { output, interval, .. } = args.follow;
     let (target, mode) = (args.cluster.target()?, args.mode()?);
-    let mut poll = Poll::new(target, &args.credential, &args.cloud).await?;
+    let mut poll = Poll::tapped(target, &args.credential, &args.cloud, tap).await?;
     match mode {
         Mode::Once => {
             let report = poll.once().await?;

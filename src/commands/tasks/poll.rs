@@ -15,6 +15,7 @@ use crate::cloud::{
     credentials::Credential,
     other_type::OtherTypes,
     region::Endpoints,
+    tap::Tap,
     target::Target,
 };
 use crate::commands::error::{Error, PollError};
@@ -31,7 +32,17 @@ pub struct Poll {
 impl Poll {
     /// Sets up the client and the credential's source; sends no request yet.
     pub async fn new(target: Target, credential: &CredentialArgs, cloud: &CloudArgs) -> Result<Self, Error> {
-        let config = client_config(cloud)?;
+        Self::tapped(target, credential, cloud, None).await
+    }
+
+    /// The same; somebody looks at each answer.
+    pub async fn tapped(
+        target: Target,
+        credential: &CredentialArgs,
+        cloud: &CloudArgs,
+        tap: Option<Tap>,
+    ) -> Result<Self, Error> {
+        let config = ClientConfig { tap, ..client_config(cloud)? };
         let credentials = Credentials::new(credential, &target.region, &config).await?;
         Ok(Self {
             client: Client::new(config)?,
