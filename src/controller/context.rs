@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{freshness, identity, memory::Memory, object::key, plan};
-use crate::api::{ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT};
+use crate::api::{
+    ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, DISPLAY_NAME, REQUESTED_AT,
+};
 use crate::clock::Clock;
 use crate::cloud::{
     fault::{Fault, FaultKind},
@@ -111,6 +113,7 @@ impl<'a> View<'a> {
         plan::Input {
             name: self.name,
             uid: self.uid,
+            display_name: self.watch.annotations().get(DISPLAY_NAME).map(String::as_str),
             generation: self.watch.metadata.generation,
             created: self.watch.metadata.creation_timestamp.as_ref().map(|time| time.0),
             spec: self.spec,
