@@ -111,7 +111,7 @@ async fn no_field_of_a_resource_leads_to_another_host(scene: Scene) {
     scene.shows("header", "told", |status| ready(status) == "False SecretInvalid").await;
     scene.secret("comma", json!({ "accessKey": format!("AK,{address}"), "secretKey": SECRET_KEY })).await;
     scene.watch("comma", json!({ "credentials": { "secretRef": { "name": "comma" } } })).await;
-    scene.shows("comma", "told", |status| ready(status) == "False AuthenticationFailed").await;
+    scene.shows("comma", "told", |status| ready(status) == "False SecretInvalid").await;
     scene.watch("good", json!({})).await;
     let endpoint =
         json!({ "cce.backupwatch.io/endpoint": address, "cce.backupwatch.io/requestedAt": address });
