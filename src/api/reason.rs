@@ -70,9 +70,9 @@ reasons! {
         NotYetPolled: Every(Unknown), "no poll was answered yet";
         Polled: Ready(True), "the last poll was answered";
         Suspended: Ready(True), "`spec.suspend` is set";
-        Throttled: Passing, "three polls in a row failed, and the last one was throttled";
-        CloudUnavailable: Passing, "three polls in a row failed, and the last one met an error of the cloud, a time-out or no connection";
-        InvalidResponse: Passing, "three polls in a row failed, and the last one was answered with something that is not this API";
+        Throttled: Passing, "no poll was answered for a minute, and the last one was throttled";
+        CloudUnavailable: Passing, "no poll was answered for a minute, and the last one met an error of the cloud, a time-out or no connection";
+        InvalidResponse: Passing, "no poll was answered for a minute, and the last one was answered with something that is not this API";
         AuthenticationFailed: Stalling, "the access key, the secret key or the token was refused";
         PermissionDenied: Stalling, "the credential may not read this cluster";
         ClusterNotFound: Stalling, "the project has no such cluster in this region";
