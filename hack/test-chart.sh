@@ -195,6 +195,7 @@ spec:
   interval: 10s
   activeInterval: 2s
   maxAge: 26h
+  upgrades: Watch
   credentials: {secretRef: {name: huawei}}
 EOF
 }
