@@ -1,5 +1,5 @@
-//! A cloud that fails for a while: the failure is reported after three polls in a row, and the rest of the status
-//! stays.
+//! A cloud that fails for a while: the failure is reported a minute after the first poll that brought no answer, and the
+//! rest of the status stays.
 
 use cce_simulator::{Fault, FaultKind, Task};
 use serde_json::json;

@@ -127,7 +127,7 @@ async fn a_list_that_is_null_is_an_empty_list_and_forgets_no_success(scene: Scen
     scene.watch("prod", json!({})).await;
     let before = scene.shows("prod", "a success", |status| healthy(status) == "True BackupSucceeded").await;
     scene.cloud.set_answer(CLUSTER, json!({ "kind": "List", "items": null }));
-    // Three polls, after which a failure would be reported.
+    // More than one poll, since one that failed would show in `Reconciling` alone.
     let mut after = None;
     for request in ["1", "2", "3"] {
         scene.request("prod", request).await;
