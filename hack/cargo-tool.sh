@@ -8,6 +8,7 @@ shift
 crate=$name
 case $name in
   cargo-deny) version=0.20.2 ;;
+  cargo-fuzz) version=0.13.2 ;;
   cargo-auditable) version=0.7.7 ;;
   term-transcript) version=0.5.0 crate=term-transcript-cli ;;
   *) echo "cargo-tool: no version of $name is pinned here" >&2; exit 2 ;;
