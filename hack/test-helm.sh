@@ -13,7 +13,7 @@ set -uo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
 root=$PWD
-readonly root chart=charts/cce-backup-watch published=oci://ghcr.io/cce-backup-watch/charts/cce-backup-watch
+readonly root chart=charts/cce-backup-watch
 readonly release=cce-backup-watch # its name and its namespace, as in all pages
 readonly crd=clusterbackupwatches.cce.backupwatch.io
 
@@ -28,18 +28,37 @@ if [[ ${1-} != --inside ]]; then
   PATH=$bin:$PATH exec hack/control-plane/run.sh -- "$root/hack/test-helm.sh" --inside
 fi
 
-# Writes each command of a page that begins with "helm upgrade" into a file of its own, with the lines that it continues on and what
+# Every page that may have a command for people who install the chart.
+mapfile -t pages < <(find README.md README.zh-CN.md docs config "$chart/README.md" -name '*.md' | sort)
+
+# Writes each command of a page that begins with these words into a file of its own, with the lines that it continues on and what
 # it reads. The chart is that of this repository.
-commands_of() { # FILE
-  awk -v into="$scratch/command" -v chart="$chart" -v published="$published" '
+commands_of() { # FILE WORDS
+  rm -f -- "$scratch"/command.*
+  awk -v words="$2" -v into="$scratch/command" -v chart="$chart" '
     /^ *```/ { block = !block; on = 0; next }
     !block { next }
-    !on && /^ *helm upgrade / { on = 1; file = sprintf("%s.%03d", into, ++count); reads = 0 }
+    !on && $0 ~ "^ *" words " " { on = 1; file = sprintf("%s.%03d", into, ++count); reads = 0 }
     !on { next }
-    { line = $0; while (at = index(line, published)) line = substr(line, 1, at - 1) chart substr(line, at + length(published)); print line >file }
+    {
+      gsub(/oci:\/\/(ghcr\.io|REGISTRY)\/cce-backup-watch\/charts\/cce-backup-watch/, chart)
+      gsub(/ --version VERSION/, "")
+      print >file
+    }
     /<<.END.$/ { reads = 1; next }
-    reads && /^END$/ { on = 0; next }
+    reads && /^ *END$/ { on = 0; next }
     !reads && !/\\$/ { on = 0 }' "$1"
+}
+# Runs each of these commands, and notes that it has run.
+run_commands() { # HELM PAGE WORDS [AFTER-EACH...]
+  local file
+  commands_of "$2" "$3"
+  for file in "$scratch"/command.*; do
+    [[ -e $file ]] || continue
+    check "$2: $(head -n 1 "$file" | sed 's/^ *//; s/ \\$//') (${file##*.})" run_command "$1" "$file"
+    ran[$3]=$((${ran[$3]-0} + 1))
+    (($# < 4)) || check "$2: and the release is uninstalled" "${@:4}"
+  done
 }
 # The command with one Helm or the other.
 run_command() { # HELM FILE
@@ -66,6 +85,8 @@ upgrades() { # HELM OPTION...
 }
 scaled() { kubectl scale deployment "$release" --namespace "$release" --replicas=2; }
 is_kept() { kubectl get crd "$crd"; }
+are_enough() { ((ran['helm upgrade'] >= 4 * 11 && ran['helm install'] >= 2 * 4 && ran['helm uninstall'] == 2)); }
+declare -A ran
 
 kubectl apply --filename hack/checks/controllerring.yaml >/dev/null
 kubectl wait --for=condition=Established crd/controllerrings.sharding.timebertt.dev --timeout=30s >/dev/null
@@ -73,13 +94,8 @@ for installer in helm-3 helm-4; do
   for upgrader in helm-3 helm-4; do
     printf '\nA release of %s, upgraded by %s\n' "$installer" "$upgrader"
     check 'it is installed' installs "$installer"
-    for page in docs/*.md README.md "$chart/README.md"; do
-      rm -f -- "$scratch"/command.*
-      commands_of "$page"
-      for file in "$scratch"/command.*; do
-        [[ -e $file ]] || continue
-        check "$page: $(head -n 1 "$file" | sed 's/^ *//; s/ oci:.*//; s/ \\$//') ${file##*.}" run_command "$upgrader" "$file"
-      done
+    for page in "${pages[@]}"; do
+      run_commands "$upgrader" "$page" 'helm upgrade'
     done
     check 'the values of before are still there' grep -q schedule: <("$upgrader" get values "$release" --namespace "$release")
     check 'one replica again' upgrades "$upgrader" --set sharding.enabled=false --set replicaCount=1
@@ -96,6 +112,18 @@ for installer in helm-3 helm-4; do
     check 'and the CRD is kept' is_kept
   done
 done
+
+printf '\nReleases that pages install and uninstall\n'
+for helm in helm-3 helm-4; do
+  for page in "${pages[@]}"; do
+    run_commands "$helm" "$page" 'helm install' uninstalls "$helm"
+  done
+  check 'it is installed' installs "$helm"
+  run_commands "$helm" docs/operations.md 'helm uninstall'
+  check 'and the CRD is kept' is_kept
+done
+# A page whose commands are no longer found would pass without having been tried.
+check 'commands of each kind were found' are_enough
 check 'helm 3 takes over the CRD of another release with --take-ownership' helm-3 install other "$chart" --namespace "$release" --take-ownership
 check 'helm 4 as well' helm-4 install another "$chart" --namespace "$release" --take-ownership
 
