@@ -34,6 +34,10 @@ test-versions: ## Run the end-to-end tests on every version of Kubernetes that i
 test-helm: ## Run the helm commands of every page with Helm 3 and 4 (not part of "make test"; the first time builds both)
 	hack/test-helm.sh
 
+.PHONY: test-release
+test-release: ## Follow RELEASE.md on loopback: push, sign, verify, mirror, install (IMAGE=archives; not part of "make test")
+	hack/test-release.sh $(IMAGE)
+
 .PHONY: test-flux
 test-flux: ## Try docs/gitops.md with Flux' own controllers (not part of "make test"; the first time builds them)
 	hack/test-flux.sh
