@@ -184,16 +184,17 @@ mod tests {
             })
             .collect();
         let expected = [
-            "Cluster | string | .spec.clusterID | 1",
             "Phase | string | .status.phase | 0",
             "Progress | integer | .status.progress | 0",
             "Healthy | string | .status.conditions[?(@.type=='BackupHealthy')].status | 0",
             "Reason | string | .status.conditions[?(@.type=='BackupHealthy')].reason | 0",
-            "Ready | string | .status.conditions[?(@.type=='Ready')].status | 0",
-            "Watch Reason | string | .status.conditions[?(@.type=='Ready')].reason | 1",
+            "Watch | string | .status.conditions[?(@.type=='Ready')].reason | 0",
             "Last Success | date | .status.lastSuccess.time | 0",
             "Upgrade | string | .status.upgrade.toVersion | 1",
             "Age | date | .metadata.creationTimestamp | 0",
+            "Ready | string | .status.conditions[?(@.type=='Ready')].status | 1",
+            "Cluster | string | .spec.clusterID | 1",
+            r"Display Name | string | .metadata.annotations.cce\.backupwatch\.io/display-name | 1",
         ];
         assert_eq!(columns, expected);
     }
@@ -258,7 +259,7 @@ mod tests {
             let rule = format!(
                 "self.matches(r'{duration}') && duration(self) >= duration('{min}') && duration(self) <= duration('{max}')"
             );
-            let units = "in the units h, m, s and ms, such as 1m30s";
+            let units = "in the units h, m, s and ms, such as 1m30s; a day is 24h";
             vec![format!("{name} must be between {min} and {max}, {units}: {rule}")]
         };
         for name in ["region", "projectID", "clusterID", "clusterType"] {

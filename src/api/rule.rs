@@ -24,7 +24,7 @@ pub fn duration(field: &str, min: &str, max: &str) -> Rule {
         "self.matches(r'{pattern}') && duration(self) >= duration('{min}') && duration(self) <= duration('{max}')"
     ))
     .message(&*format!(
-        "{field} must be between {min} and {max}, in the units h, m, s and ms, such as 1m30s"
+        "{field} must be between {min} and {max}, in the units h, m, s and ms, such as 1m30s; a day is 24h"
     ))
 }
 

@@ -31,13 +31,6 @@ use super::{duration, rule, status::ClusterBackupWatchStatus};
     selectable = ".spec.clusterID",
     selectable = ".status.phase",
     printcolumn(
-        name = "Cluster",
-        type_ = "string",
-        json_path = ".spec.clusterID",
-        priority = 1,
-        description = "The CCE cluster that is watched."
-    ),
-    printcolumn(
         name = "Phase",
         type_ = "string",
         json_path = ".status.phase",
@@ -62,17 +55,10 @@ use super::{duration, rule, status::ClusterBackupWatchStatus};
         description = "Why the backup is good or not."
     ),
     printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Ready')].status",
-        description = "Whether the watch works."
-    ),
-    printcolumn(
-        name = "Watch Reason",
+        name = "Watch",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].reason",
-        priority = 1,
-        description = "Why the watch works or not."
+        description = "Whether the watch works, as a reason: Polled, Suspended, or why it does not."
     ),
     printcolumn(
         name = "Last Success",
@@ -92,6 +78,27 @@ use super::{duration, rule, status::ClusterBackupWatchStatus};
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
         description = "How long ago the resource was created."
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        priority = 1,
+        description = "Whether the watch works."
+    ),
+    printcolumn(
+        name = "Cluster",
+        type_ = "string",
+        json_path = ".spec.clusterID",
+        priority = 1,
+        description = "The CCE cluster that is watched."
+    ),
+    printcolumn(
+        name = "Display Name",
+        type_ = "string",
+        json_path = r".metadata.annotations.cce\.backupwatch\.io/display-name",
+        priority = 1,
+        description = "The name under which people know the cluster."
     )
 )]
 #[serde(rename_all = "camelCase")]

@@ -69,7 +69,7 @@ pub struct SuccessRecord {
     /// The id of the task.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
-    /// When it was completed; absent when the API gives no readable time that is not in the future.
+    /// When it was completed; absent when the API gives no readable time, or while that is in the future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub time: Option<Timestamp>,
@@ -82,7 +82,7 @@ pub struct FailureRecord {
     /// The id of the task.
     #[schemars(length(min = 1, max = 128))]
     pub uid: String,
-    /// When it ended; absent when the API gives no readable time that is not in the future.
+    /// When it ended; absent when the API gives no readable time, or while that is in the future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub time: Option<Timestamp>,
@@ -119,7 +119,8 @@ pub struct TaskStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub completion_time: Option<Timestamp>,
-    /// When this operator last saw the phase or the progress change.
+    /// When the phase or the progress last changed, as this operator saw it; when the task was first seen, its own
+    /// updateTime where that is earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "time_schema")]
     pub progress_time: Option<Timestamp>,

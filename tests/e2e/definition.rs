@@ -54,7 +54,8 @@ async fn a_bad_resource_is_refused_in_words_that_name_the_field_and_the_rule(sce
     let region = "region must be the id of a region, such as cn-north-4";
     let (interval, active) =
         ("interval must be between 10s and 24h", "activeInterval must be between 2s and 1h");
-    let units = "maxAge must be between 10s and 8784h, in the units h, m, s and ms, such as 1m30s";
+    let units =
+        "maxAge must be between 10s and 8784h, in the units h, m, s and ms, such as 1m30s; a day is 24h";
     let (max_age, stuck) =
         ("maxAge must be between 10s and 8784h", "stuckAfter must be between 10s and 168h");
     let hex = "projectID must be 32 lower-case hexadecimal digits";
