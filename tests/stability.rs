@@ -26,6 +26,7 @@ fn look<'a>(watch: &'a ClusterBackupWatch, outcome: Option<&'a Outcome>) -> Inpu
     Input {
         name: "prod",
         uid: watch.metadata.uid.as_deref().unwrap(),
+        display_name: None,
         generation: watch.metadata.generation,
         created: watch.metadata.creation_timestamp.as_ref().map(|time| time.0),
         spec: &watch.spec,

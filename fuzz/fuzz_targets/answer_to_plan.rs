@@ -46,6 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
             plan(&Input {
                 name: "prod",
                 uid: "uid",
+                display_name: None,
                 generation: Some(1),
                 created: Some(now),
                 spec: &spec,

@@ -31,6 +31,19 @@ pub fn parse(text: &str) -> Option<Duration> {
     if text.is_empty() || text.len() > MAX_BYTES { None } else { text.parse().ok() }
 }
 
+/// The duration as people write it in a spec: `26h`, `1h30m`. Parts of a millisecond are left out.
+pub fn text(duration: Duration) -> String {
+    let milliseconds = std::time::Duration::from(duration).as_millis();
+    let parts = [(3_600_000, u128::MAX, "h"), (60_000, 60, "m"), (1_000, 60, "s"), (1, 1_000, "ms")];
+    let text: String = parts
+        .into_iter()
+        .map(|(unit, of, name)| (milliseconds / unit % of, name))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count}{name}"))
+        .collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// Deserializes a duration that must not be null.
 pub fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -63,6 +76,20 @@ mod tests {
         ] {
             let read = parse(text).map(|d| std::time::Duration::from(d).as_millis());
             assert_eq!(read, Some(milliseconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_shown_as_people_write_it() {
+        for (written, shown) in [
+            ("26h", "26h"),
+            ("5400s", "1h30m"),
+            ("0.5s", "500ms"),
+            ("1h1s", "1h1s"),
+            ("8784h", "8784h"),
+            ("0s", "0s"),
+        ] {
+            assert_eq!(text(parse(written).unwrap()), shown);
         }
     }
 

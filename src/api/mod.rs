@@ -33,5 +33,8 @@ pub const REQUESTED_AT: &str = "cce.backupwatch.io/requestedAt";
 /// The annotation with the name by which people know the cluster.
 pub const DISPLAY_NAME: &str = "cce.backupwatch.io/display-name";
 
+/// The annotation that has the name under which people know the cluster, in any script. Event notes and tables show it.
+pub const DISPLAY_NAME: &str = "cce.backupwatch.io/display-name";
+
 /// The name under which this operator owns fields and reports Events.
 pub const CONTROLLER: &str = "cce-backup-watch";

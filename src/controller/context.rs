@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use super::{freshness, identity, memory::Memory, object::key, plan};
 use crate::api::{
-    ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, REQUESTED_AT, Upgrades,
+    ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, DISPLAY_NAME, REQUESTED_AT, Upgrades,
 };
 use crate::clock::Clock;
 use crate::cloud::{
@@ -117,6 +117,7 @@ impl<'a> View<'a> {
         plan::Input {
             name: self.name,
             uid: self.uid,
+            display_name: self.watch.annotations().get(DISPLAY_NAME).map(String::as_str),
             generation: self.watch.metadata.generation,
             created: self.watch.metadata.creation_timestamp.as_ref().map(|time| time.0),
             spec: self.spec,

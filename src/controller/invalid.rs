@@ -10,6 +10,7 @@ use super::{
     error::Error,
     freshness::Freshness,
     object::key,
+    plan,
 };
 use crate::api::{
     ClusterBackupWatch, Reason,
@@ -56,7 +57,7 @@ fn mark(live: &mut Value, message: &str, now: jiff::Timestamp) -> bool {
     let generation = live["metadata"]["generation"].as_i64();
     let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
     let old: Vec<Value> = live["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let blind = format!("nothing is known of the backup while polls fail ({})", Reason::InvalidResource);
+    let blind = plan::verdict::blind(Reason::InvalidResource.as_str());
     let mut conditions: Vec<Value> =
         old.iter().filter(|condition| !types::ALL.contains(&&*text(condition, "type"))).cloned().collect();
     for (type_, status, reason, message) in [

@@ -49,13 +49,28 @@ pub fn born(task: &TaskStatus) -> Option<Timestamp> {
 
 /// When a finished task ended. A time that lies more than [`FUTURE`] after `now` is passed over.
 pub fn ended(task: &TaskStatus, now: Timestamp) -> Option<Timestamp> {
-    let times = [task.completion_time, task.update_time, task.creation_time];
-    times.into_iter().flatten().find(|time| is_believable(*time, now))
+    ends(task).find(|time| is_believable(*time, now))
+}
+
+/// The times that may be that of the end, the best one first.
+fn ends(task: &TaskStatus) -> impl Iterator<Item = Timestamp> {
+    [task.completion_time, task.update_time, task.creation_time].into_iter().flatten()
 }
 
 /// Whether a time of the cloud lies no more than [`FUTURE`] after `now`.
 pub fn is_believable(time: Timestamp, now: Timestamp) -> bool {
     time.duration_since(now) <= FUTURE
+}
+
+/// The time of a finished task that [`ended`] would be, were it not in the future; none where the best time is believed.
+pub fn ahead(task: &TaskStatus, now: Timestamp) -> Option<Timestamp> {
+    ends(task).next().filter(|time| !is_believable(*time, now))
+}
+
+/// When [`ended`] will next give another time than now, because a better one is no longer too far in the future.
+pub fn believed_from(task: &TaskStatus, now: Timestamp) -> Option<Timestamp> {
+    let unbelieved = ends(task).take_while(|time| !is_believable(*time, now));
+    unbelieved.min().map(|time| time.saturating_sub(FUTURE).unwrap_or(time))
 }
 
 /// Orders tasks newest first. Of tasks with the same time (or with none) a failed one comes first and a success last, so

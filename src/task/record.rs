@@ -32,13 +32,21 @@ pub struct Record {
 }
 
 impl Record {
-    /// What a status holds, without an answer.
-    pub fn known(status: &ClusterBackupWatchStatus) -> Self {
+    /// What a status holds, without an answer. A time that was in the future when the status was written may be believed
+    /// by now.
+    pub fn known(status: &ClusterBackupWatchStatus, now: Timestamp) -> Self {
+        let tasks = status.tasks.as_deref().unwrap_or_default();
+        let (success, failure) = (status.last_success.as_ref(), status.last_failure.as_ref());
+        let is_later = |phase, known: Option<Timestamp>| {
+            newest_ended(tasks, phase, now).is_some_and(|(_, time)| time > known)
+        };
+        let succeeded = success.is_some_and(|last| is_later(SUCCESS, last.time));
+        let failed = failure.is_some_and(|last| is_later(FAILED, last.time));
         Self {
             tasks: status.tasks.clone(),
             answered: Vec::new(),
-            last_success: status.last_success.clone(),
-            last_failure: status.last_failure.clone(),
+            last_success: last_success(success, if succeeded { tasks } else { &[] }, now),
+            last_failure: last_failure(failure, if failed { tasks } else { &[] }, now),
             latest_backup_time: status.latest_backup_time,
         }
     }
@@ -97,6 +105,7 @@ impl Record {
     }
 }
 
+/// A task as the status keeps it. A task that stood still when it was first seen moved no later than its own updateTime.
 fn task_status(task: &cloud::Task, known: Option<&TaskStatus>, now: Timestamp) -> TaskStatus {
     let unmoved = known.filter(|old| old.phase == task.phase && old.progress == task.progress);
     let mut items: Vec<ItemStatus> = task.items.iter().map(item_status).collect();
@@ -112,7 +121,11 @@ fn task_status(task: &cloud::Task, known: Option<&TaskStatus>, now: Timestamp) -
         creation_time: task.creation_time,
         update_time: task.update_time,
         completion_time: task.completion_time,
-        progress_time: unmoved.and_then(|old| old.progress_time).or_else(|| Some(whole_seconds(now))),
+        progress_time: Some(match (known, unmoved.and_then(|old| old.progress_time)) {
+            (_, Some(since)) => since,
+            (Some(_), None) => whole_seconds(now),
+            (None, None) => whole_seconds(now.min(task.update_time.unwrap_or(now))),
+        }),
         items,
     }
 }

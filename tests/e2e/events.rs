@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use cce_backup_watch::controller::plan::events::MILESTONES;
 use serde_json::json;
 
 use crate::harness::{
@@ -38,8 +39,12 @@ const STEPS: [(&str, u8); 13] = [
 
 /// The Events of such a backup.
 fn all() -> BTreeMap<String, usize> {
-    let reasons =
-        [("BackupStarted", 1), ("BackupPhaseChanged", 2), ("BackupProgressing", 3), ("BackupSucceeded", 1)];
+    let reasons = [
+        ("BackupStarted", 1),
+        ("BackupPhaseChanged", 2),
+        ("BackupProgressing", MILESTONES.len()),
+        ("BackupSucceeded", 1),
+    ];
     reasons.map(|(reason, count)| (reason.to_owned(), count)).into()
 }
 
@@ -70,17 +75,18 @@ async fn a_full_backup_makes_each_event_once(scene: Scene) {
     assert!(scene.cloud.requests(CLUSTER) > polls);
     assert_eq!(scene.reasons("prod").await, all());
 
-    for (reason, words) in [
+    let milestones = MILESTONES.map(|percent| ("BackupProgressing", format!("reached {percent} %")));
+    let others = [
         ("BackupStarted", "task backup-1 (Init, 0 %)"),
         ("BackupPhaseChanged", "phase changed from Init to Queuing"),
         ("BackupPhaseChanged", "phase changed from Queuing to Running"),
-        ("BackupProgressing", "reached 25 %"),
-        ("BackupProgressing", "reached 50 %"),
-        ("BackupProgressing", "reached 75 %"),
         ("BackupSucceeded", "task backup-1 (Success, 100 %)"),
-    ] {
+    ];
+    for (reason, words) in
+        others.map(|(reason, words)| (reason, words.to_owned())).into_iter().chain(milestones)
+    {
         let notes = scene.notes("prod", reason).await;
-        assert_eq!(notes.iter().filter(|note| note.contains(words)).count(), 1, "{words}: {notes:?}");
+        assert_eq!(notes.iter().filter(|note| note.contains(&words)).count(), 1, "{words}: {notes:?}");
     }
 }
 

@@ -145,14 +145,14 @@ async fn the_metrics_of_a_watch_come_and_go_with_it(scene: Scene) {
 }
 
 async fn it_counts_its_own_work(scene: Scene) {
-    scene.task("Success", 100);
+    scene.task("Running", 40);
     let operator = scene.operator().await;
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;
     for (metric, least) in [
         (r#"api_requests_total{code="200"}"#, 1.0),
         (r#"status_writes_total{result="success"}"#, 1.0),
-        (r#"events_total{reason="BackupSucceeded",result="success"}"#, 1.0),
+        (r#"events_total{reason="BackupStarted",result="success"}"#, 1.0),
         (r#"reconcile_total{result="success"}"#, 1.0),
         ("leader", 1.0),
     ] {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cce_simulator::{Item, Task};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::harness::{
@@ -22,7 +22,9 @@ tests![
 
 async fn a_failed_backup_says_why_and_the_next_success_heals(scene: Scene) {
     let full = Item { message: Some("no space left on master-2".to_owned()), ..Item::default() };
-    let failed = Task::new("backup-1", "Failed").progress(62).item(full);
+    // Both end after the watch is made: what was over before is no news.
+    let soon = |seconds| Timestamp::now() + SignedDuration::from_secs(seconds);
+    let failed = Task::new("backup-1", "Failed").progress(62).item(full).completed(soon(60));
     scene.cloud.set_tasks(CLUSTER, [failed.clone()]);
     let _operator = scene.operator().await;
     scene.watch("prod", json!({})).await;
@@ -33,7 +35,9 @@ async fn a_failed_backup_says_why_and_the_next_success_heals(scene: Scene) {
     let notes = scene.notes("prod", "BackupFailed").await;
     assert!(notes.len() == 1 && notes[0].contains("no space left on master-2"), "{notes:?}");
 
-    scene.cloud.set_tasks(CLUSTER, [failed, Task::new("backup-2", "Success").progress(100)]);
+    scene
+        .cloud
+        .set_tasks(CLUSTER, [failed, Task::new("backup-2", "Success").progress(100).completed(soon(120))]);
     let status = scene.shows("prod", "the success", |status| healthy(status) == "True BackupSucceeded").await;
     assert_eq!(status.last_success.unwrap().uid, "backup-2");
     assert_eq!(status.last_failure.unwrap().uid, "backup-1", "it stays on record");

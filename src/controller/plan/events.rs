@@ -17,13 +17,16 @@ use crate::api::{
     condition::{self, types},
     reason::EventType,
 };
+use crate::cloud::text::clean;
 use crate::poll::Outcome;
 use crate::task::{self, FAILED, SUCCESS, is_backup, is_finished, record::Record};
 
 /// The longest note in bytes; the API server takes 1 kB.
 const NOTE_BYTES: usize = 1000;
-/// The progress, in percent, at which an Event is published.
-const MILESTONES: [u8; 3] = [75, 50, 25];
+/// The longest name of a cluster in a note.
+const DISPLAY_CHARS: usize = 64;
+/// The progress, in percent, at which an Event is published, the highest first.
+pub const MILESTONES: [u8; 3] = [75, 50, 25];
 
 /// An Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,12 +76,15 @@ fn task_events(input: &Input<'_>, record: &Record, events: &mut Vec<Event>) {
 /// time.
 fn is_news(input: &Input<'_>, record: &Record, task: &TaskStatus) -> bool {
     let Some(known) = &input.status.tasks else {
-        // The first answer: of all that happened before, only the newest backup is reported.
-        return record
-            .answered
-            .iter()
-            .find(|task| is_backup(task))
-            .is_some_and(|newest| newest.uid == task.uid);
+        // The first answer: of all that happened before, at most the newest backup is reported. One that ended before the
+        // resource was created, or at an unknown time, is in the status, and is no news.
+        let newest = record.answered.iter().find(|task| is_backup(task));
+        let ended_since = || {
+            let created = input.created?;
+            task::ended(task, input.now).filter(|end| *end > created)
+        };
+        return newest.is_some_and(|newest| newest.uid == task.uid)
+            && (!is_finished(task) || ended_since().is_some());
     };
     let (success, failure) = (input.status.last_success.as_ref(), input.status.last_failure.as_ref());
     if success.is_some_and(|last| last.uid == task.uid) || failure.is_some_and(|last| last.uid == task.uid) {
@@ -94,25 +100,18 @@ fn is_news(input: &Input<'_>, record: &Record, task: &TaskStatus) -> bool {
 }
 
 fn first_sight(input: &Input<'_>, task: &TaskStatus) -> Event {
-    finished(input, task).unwrap_or_else(|| {
-        event(input, Some(task), EventReason::BackupStarted, &[&task.uid], "backup started")
-    })
+    finished(input, task)
+        .unwrap_or_else(|| event(input, task, EventReason::BackupStarted, &[&task.uid], "backup started"))
 }
 
 fn finished(input: &Input<'_>, task: &TaskStatus) -> Option<Event> {
     match task.phase.as_deref() {
         Some(SUCCESS) => {
-            Some(event(input, Some(task), EventReason::BackupSucceeded, &[&task.uid], "backup succeeded"))
+            Some(event(input, task, EventReason::BackupSucceeded, &[&task.uid], "backup succeeded"))
         }
         Some(FAILED) => {
             let said = task::failure_message(task).map(|m| format!(": {m}")).unwrap_or_default();
-            Some(event(
-                input,
-                Some(task),
-                EventReason::BackupFailed,
-                &[&task.uid],
-                &format!("backup failed{said}"),
-            ))
+            Some(event(input, task, EventReason::BackupFailed, &[&task.uid], &format!("backup failed{said}")))
         }
         _ => None,
     }
@@ -127,13 +126,7 @@ fn transitions(input: &Input<'_>, old: &TaskStatus, task: &TaskStatus) -> Vec<Ev
         // each change unique.
         let milestone = format!("{}>{} {}", phases(old), phases(task), text(old.progress_time));
         let what = format!("phase changed from {} to {}", phases(old), phases(task));
-        events.push(event(
-            input,
-            Some(task),
-            EventReason::BackupPhaseChanged,
-            &[&task.uid, &milestone],
-            &what,
-        ));
+        events.push(event(input, task, EventReason::BackupPhaseChanged, &[&task.uid, &milestone], &what));
     }
     if !is_backup(task) {
         return events;
@@ -149,7 +142,7 @@ fn transitions(input: &Input<'_>, old: &TaskStatus, task: &TaskStatus) -> Vec<Ev
         let what = format!("reached {milestone} %");
         events.push(event(
             input,
-            Some(task),
+            task,
             EventReason::BackupProgressing,
             &[&task.uid, &milestone.to_string()],
             &what,
@@ -174,25 +167,32 @@ fn verdict_events(
     if let (old, Some(ready)) = pair(types::READY) {
         let was_false = old.is_some_and(|old| old.status == "False");
         if ready.status == "False" && !was_false {
-            let what = format!("poll failed ({}): {}", ready.reason, ready.message);
-            events.push(event(input, newest, EventReason::PollFailed, &["", &left(old)], &what));
+            // The fault's own words: what the condition adds has a duration.
+            let why = match input.outcome {
+                Some(Outcome::Fault { fault, .. }) => &fault.message,
+                _ => &ready.message,
+            };
+            let what = format!("poll failed ({}): {why}", ready.reason);
+            events.push(verdict(input, newest, EventReason::PollFailed, &["", &left(old)], &what));
         } else if was_false && ready.status == "True" && ready.reason == Reason::Polled {
             let what = "polls are answered again";
-            events.push(event(input, newest, EventReason::PollRecovered, &["", &left(old)], what));
+            events.push(verdict(input, newest, EventReason::PollRecovered, &["", &left(old)], what));
         }
     }
     if let (old, Some(healthy)) = pair(types::BACKUP_HEALTHY)
         && old.is_none_or(|old| old.reason != healthy.reason)
     {
-        let what = &healthy.message;
+        // The notes leave out what the conditions add, the configured duration.
         if healthy.reason == Reason::BackupStale {
             let stale = record.last_success.as_ref().map_or("", |success| &success.uid);
-            events.push(event(input, newest, EventReason::BackupStale, &[stale, &left(old)], what));
+            let what = format!("maxAge is not met: {}", verdict::newest_success(record, input.now));
+            events.push(verdict(input, newest, EventReason::BackupStale, &[stale, &left(old)], &what));
         } else if healthy.reason == Reason::BackupStuck
             && let Some(stuck) = verdict::stuck_backup(input.spec, record, input.now)
         {
             let key = [&stuck.uid, &*text(stuck.progress_time), &left(old)];
-            events.push(event(input, Some(stuck), EventReason::BackupStuck, &key, what));
+            let what = format!("{}, for longer than stuckAfter", verdict::stands_still(stuck));
+            events.push(verdict(input, Some(stuck), EventReason::BackupStuck, &key, &what));
         }
     }
 }
@@ -207,18 +207,52 @@ fn text(time: Option<Timestamp>) -> String {
     time.map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// An Event whose name is derived from its reason and `key` (the task, then the milestone), and whose note begins with the
-/// phase and progress of `task`.
-pub(super) fn event(
+/// The Event of a task: its note begins with the task, its phase and its progress.
+fn event(input: &Input<'_>, task: &TaskStatus, reason: EventReason, key: &[&str], what: &str) -> Event {
+    build(input, reason, key, &format!("task {}: ", state(task)), what, "")
+}
+
+/// The Event of an upgrade, which says which versions it is about and nothing of tasks.
+pub(super) fn of_upgrade(input: &Input<'_>, reason: EventReason, key: &[&str], what: &str) -> Event {
+    build(input, reason, key, "", what, "")
+}
+
+/// The Event of a verdict: its note begins with what happened to the watch, which is not what happened to a task, and ends
+/// with the backup that is on record.
+fn verdict(
     input: &Input<'_>,
     task: Option<&TaskStatus>,
     reason: EventReason,
     key: &[&str],
     what: &str,
 ) -> Event {
+    let on_record = task.map(|task| format!("; on record is task {}", state(task))).unwrap_or_default();
+    build(input, reason, key, "", what, &on_record)
+}
+
+/// An Event whose name is derived from its reason and `key` (the task, then the milestone).
+fn build(
+    input: &Input<'_>,
+    reason: EventReason,
+    key: &[&str],
+    before: &str,
+    what: &str,
+    after: &str,
+) -> Event {
     let warning = reason.event_type() == EventType::Warning;
     let reason = reason.as_str();
-    Event { name: name(input, reason, key), warning, reason, note: note(task, what) }
+    let display = input.display_name.map(|name| clean(name.trim(), DISPLAY_CHARS)).unwrap_or_default();
+    let display = if display.is_empty() { display } else { format!("{display}: ") };
+    let room = NOTE_BYTES.saturating_sub(display.len() + before.len() + after.len());
+    let note = format!("{display}{before}{}{after}", cut(what, room));
+    Event { name: name(input, reason, key), warning, reason, note }
+}
+
+/// The id of a task, its phase and its progress.
+fn state(task: &TaskStatus) -> String {
+    let phase = task.phase.as_deref().unwrap_or("no phase");
+    let progress = task.progress.map_or_else(|| "no progress given".to_owned(), |p| format!("{p} %"));
+    format!("{} ({phase}, {progress})", task.uid)
 }
 
 /// `NAME.HASH`, as Kubernetes names Events; a long name is cut, so that the whole is a valid name.
@@ -234,19 +268,11 @@ fn name(input: &Input<'_>, reason: &str, key: &[&str]) -> String {
     format!("{prefix}.{hash}")
 }
 
-/// The task with its phase and progress, then what happened, cut between two characters.
-fn note(task: Option<&TaskStatus>, what: &str) -> String {
-    let mut note = task.map_or_else(String::new, |task| {
-        let phase = task.phase.as_deref().unwrap_or("no phase");
-        let progress = task.progress.map_or_else(|| "no progress given".to_owned(), |p| format!("{p} %"));
-        format!("task {} ({phase}, {progress}): ", task.uid)
-    });
-    note.push_str(what);
-    if note.len() > NOTE_BYTES {
-        let end =
-            (0..=NOTE_BYTES - '…'.len_utf8()).rev().find(|at| note.is_char_boundary(*at)).unwrap_or_default();
-        note.truncate(end);
-        note.push('…');
+/// The text, cut to `max` bytes between two characters; the last one is `…` where something was cut.
+fn cut(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
     }
-    note
+    let end = (0..=max.saturating_sub('…'.len_utf8())).rev().find(|at| text.is_char_boundary(*at));
+    format!("{}…", &text[..end.unwrap_or_default()])
 }

@@ -32,6 +32,8 @@ pub struct Input<'a> {
     pub name: &'a str,
     /// `metadata.uid`
     pub uid: &'a str,
+    /// The name under which people know the cluster: the annotation [`crate::api::DISPLAY_NAME`].
+    pub display_name: Option<&'a str>,
     /// `metadata.generation`
     pub generation: Option<i64>,
     /// `metadata.creationTimestamp`
@@ -99,7 +101,7 @@ fn record(input: &Input<'_>) -> Record {
         Some(Outcome::Answer(answer)) if !input.spec.suspend => {
             Record::merge(input.status, answer, input.spec.history_limit, input.now)
         }
-        _ => Record::known(input.status),
+        _ => Record::known(input.status, input.now),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::poll::{
     Cadence,
     policy::{FAILING_SPREAD, STALLED_SPREAD},
 };
-use crate::task::record::Record;
+use crate::task::{self, record::Record};
 
 /// The shortest period. The schema allows no shorter one, but somebody may have changed the definition.
 const SHORTEST: Duration = Duration::from_secs(2);
@@ -53,7 +53,8 @@ pub fn spread(
 }
 
 /// When time alone will change the verdict: the next of the moments at which a success turns stale, a backup counts as
-/// stuck, or a missing backup as overdue. At once where one has passed since the status was written.
+/// stuck, a missing backup as overdue, or the end of a backup is no longer too far in the future to be believed. At once
+/// where one has passed since the status was written.
 pub fn judge_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     if input.spec.suspend {
         return None;
@@ -65,7 +66,11 @@ pub fn judge_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     let basis = record.last_success.as_ref().map_or(input.created, |success| success.time);
     let stale = spec.max_age.and_then(|max_age| Some(after(basis?, max_age)));
     let stuck = record.open_backups().filter_map(|task| Some(after(task.progress_time?, spec.stuck_after)));
-    stuck.chain(stale).filter_map(|moment| until(moment, input.now)).min()
+    let ends = record.answered.iter().chain(record.tasks.iter().flatten());
+    let believed = ends
+        .filter(|task| task::is_backup(task) && task::is_finished(task))
+        .filter_map(|task| task::believed_from(task, input.now));
+    stuck.chain(stale).chain(believed).filter_map(|moment| until(moment, input.now)).min()
 }
 
 /// The time until a moment in the future, plus 10 ms: the verdict changes only after the moment, and the timer must not fire

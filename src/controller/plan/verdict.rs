@@ -8,11 +8,13 @@ use kube::core::Duration;
 
 use super::Input;
 use crate::api::{
-    ClusterBackupWatchSpec, FailureRecord, Reason, TaskStatus,
-    condition::{self, Truth, types},
+    ClusterBackupWatchSpec, FailureRecord, REQUESTED_AT, Reason, TaskStatus,
+    condition::{self, Truth, types, whole_seconds},
+    duration,
 };
+use crate::cloud::fault::{Fault, FaultKind};
 use crate::poll::Outcome;
-use crate::task::{self, FAILED, record::Record};
+use crate::task::{self, FAILED, SUCCESS, record::Record};
 
 /// A verdict: the status, reason and message of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,27 +56,56 @@ pub fn ready(input: &Input<'_>) -> Verdict {
     match input.outcome {
         Some(Outcome::Answer(_)) => Verdict::new(Truth::True, Reason::Polled, "the last poll was answered"),
         Some(outcome @ Outcome::Fault { fault, .. }) if outcome.is_decisive() => {
-            Verdict::new(Truth::False, fault.kind.reason(), fault.message.clone())
+            Verdict::new(Truth::False, fault.kind.reason(), told(input.spec, fault))
         }
         // Too early to decide: there is no new outcome, or a fault that may pass by itself.
         Some(Outcome::Fault { .. }) | None => match recorded(input, types::READY) {
-            Some(old) if old.reason == Reason::Suspended => Verdict::new(
-                Truth::Unknown,
-                Reason::NotYetPolled,
-                "resumed; the first poll is still to be answered",
-            ),
-            Some(old) => old,
-            None => {
-                Verdict::new(Truth::Unknown, Reason::NotYetPolled, "the first poll is still to be answered")
-            }
+            Some(old) if old.reason == Reason::Suspended => not_yet_polled(input, "resumed; "),
+            Some(old) if old.reason != Reason::NotYetPolled || input.outcome.is_none() => old,
+            Some(_) | None => not_yet_polled(input, ""),
         },
     }
+}
+
+/// A fault as the condition states it. Whoever corrects a Secret must know when that is seen.
+fn told(spec: &ClusterBackupWatchSpec, fault: &Fault) -> String {
+    let is_reread = matches!(
+        fault.kind,
+        FaultKind::AuthenticationFailed | FaultKind::SecretNotFound | FaultKind::SecretInvalid
+    );
+    if is_reread && spec.credentials.is_some() {
+        format!(
+            "{}; the Secret is read again within 5 minutes, at once when {REQUESTED_AT} asks for it",
+            fault.message
+        )
+    } else {
+        fault.message.clone()
+    }
+}
+
+/// No poll was answered yet. Whoever has just written a manifest learns from the first try on what is in the way, such as a
+/// region that is spelled wrong, though it is too early to call the watch blind.
+fn not_yet_polled(input: &Input<'_>, resumed: &str) -> Verdict {
+    let message = match input.outcome {
+        Some(Outcome::Fault { fault, .. }) => {
+            format!("{resumed}no poll is answered yet, and the next one follows: {}", fault.message)
+        }
+        _ => format!("{resumed}the first poll is still to be answered"),
+    };
+    Verdict::new(Truth::Unknown, Reason::NotYetPolled, message)
+}
+
+/// What is known of a backup while polls fail for a reason.
+pub fn blind(reason: &str) -> String {
+    format!(
+        "nothing new is known of the backup while polls fail ({reason}): the condition Ready says what to do"
+    )
 }
 
 /// Whether the backup is good.
 pub fn backup_healthy(input: &Input<'_>, record: &Record, ready: &Verdict) -> Verdict {
     if ready.truth == Truth::False {
-        let message = format!("nothing is known of the backup while polls fail ({})", ready.reason);
+        let message = blind(&ready.reason);
         return Verdict::new(Truth::Unknown, Reason::PollFailing, message);
     }
     // Time alone changes no verdict: the cloud is asked first, since it may know of a newer backup.
@@ -171,8 +202,22 @@ fn failure(task: &TaskStatus) -> FailureRecord {
 
 fn failed(case: &Case<'_>) -> Option<Verdict> {
     let Finished::Failed(FailureRecord { uid, message, .. }) = newest_finished(case)? else { return None };
-    let said = message.map(|said| format!(": {said}")).unwrap_or_default();
-    Some(Verdict::new(Truth::False, Reason::BackupFailed, format!("backup {uid} failed{said}")))
+    let said =
+        message.unwrap_or_else(|| "the API does not say why; look at the cluster in the CCE console".into());
+    // A success that seems to come from the future was made after the failure, or one of the clocks is wrong.
+    let ahead = case.record.backups().filter(|task| task.phase.as_deref() == Some(SUCCESS));
+    let ahead = ahead.filter_map(|task| dated_ahead(task, case.now)).next();
+    let ahead = ahead.map(|ahead| format!("; {ahead}")).unwrap_or_default();
+    Some(Verdict::new(Truth::False, Reason::BackupFailed, format!("backup {uid} failed: {said}{ahead}")))
+}
+
+/// What a backup says that ended in the future, which counts for nothing until its time is believable.
+fn dated_ahead(task: &TaskStatus, now: Timestamp) -> Option<String> {
+    let end = whole_seconds(task::ahead(task, now)?);
+    Some(format!(
+        "backup {} ended {end}, in the future: check clocks, the cloud's and the operator's",
+        task.uid
+    ))
 }
 
 /// The backup that has not moved for stuckAfter, if any.
@@ -195,26 +240,38 @@ pub fn runs(tasks: Option<&[TaskStatus]>, stuck_after: Duration, now: Timestamp)
 
 fn stuck(case: &Case<'_>) -> Option<Verdict> {
     let task = stuck_backup(case.spec, case.record, case.now)?;
-    let message = format!(
-        "backup {} has been {} without progress since {}, longer than stuckAfter",
-        task.uid,
-        task.phase.as_deref().unwrap_or("without a phase"),
-        task.progress_time.map(|time| time.to_string()).unwrap_or_default(),
-    );
+    let message =
+        format!("stuckAfter is {}, and {}", duration::text(case.spec.stuck_after), stands_still(task));
     Some(Verdict::new(Truth::False, Reason::BackupStuck, message))
+}
+
+/// That a backup does not move.
+pub fn stands_still(task: &TaskStatus) -> String {
+    let since = task.progress_time.map(|time| whole_seconds(time).to_string()).unwrap_or_default();
+    let phase = task.phase.as_deref().unwrap_or("without a phase");
+    format!("backup {} has been {phase} without progress since {since}", task.uid)
 }
 
 fn stale(case: &Case<'_>) -> Option<Verdict> {
     let max_age = case.spec.max_age?;
     let success = case.record.last_success.as_ref()?;
-    let message = match success.time {
-        Some(time) if case.now <= after(time, max_age) => return None,
-        Some(time) => {
-            format!("the newest success, {}, is of {time}, longer ago than maxAge", success.uid)
-        }
-        None => format!("the newest success, {}, has no readable time, so maxAge cannot be met", success.uid),
-    };
+    if success.time.is_some_and(|time| case.now <= after(time, max_age)) {
+        return None;
+    }
+    let message =
+        format!("maxAge is {}, and {}", duration::text(max_age), newest_success(case.record, case.now));
     Some(Verdict::new(Truth::False, Reason::BackupStale, message))
+}
+
+/// What is known of the newest success: its date and not its age, which would change with every poll.
+pub fn newest_success(record: &Record, now: Timestamp) -> String {
+    let Some(success) = &record.last_success else { return "no backup succeeded yet".into() };
+    if let Some(time) = success.time {
+        return format!("the newest success, {}, is of {}", success.uid, whole_seconds(time));
+    }
+    let mut listed = record.answered.iter().chain(record.tasks.iter().flatten());
+    let ahead = listed.find(|task| task.uid == success.uid).and_then(|task| dated_ahead(task, now));
+    ahead.unwrap_or_else(|| format!("the newest success, {}, has no readable time", success.uid))
 }
 
 fn succeeded(case: &Case<'_>) -> Option<Verdict> {
@@ -230,15 +287,19 @@ fn running(case: &Case<'_>) -> Option<Verdict> {
 
 /// The verdict where no rule applies: there is no backup at all.
 fn no_backup(case: &Case<'_>) -> Verdict {
-    let overdue = match (case.spec.max_age, case.created) {
-        (Some(max_age), Some(created)) => case.now > after(created, max_age),
-        _ => false,
+    let overdue = case
+        .spec
+        .max_age
+        .filter(|max_age| case.created.is_some_and(|created| case.now > after(created, *max_age)));
+    let (truth, since) = match overdue.map(duration::text) {
+        Some(age) => {
+            (Truth::False, format!(", and maxAge, {age}, has passed since this resource was created"))
+        }
+        None => (Truth::Unknown, String::new()),
     };
-    let (truth, message) = if overdue {
-        (Truth::False, "the API lists no backup, and maxAge has passed since this resource was created")
-    } else {
-        (Truth::Unknown, "the API lists no backup")
-    };
+    let message = format!(
+        "the API lists no backup of this cluster{since}: start one, in the CCE console or with the command backup"
+    );
     Verdict::new(truth, Reason::NoBackup, message)
 }
 

@@ -1,6 +1,8 @@
 //! The table of Events, line by line: those of tasks.
 
 use super::*;
+use crate::api::EventReason;
+use crate::controller::plan::events::MILESTONES;
 
 /// What happened, the answers in order (the Events of the last one count), and those Events.
 type Row = (&'static str, Vec<Vec<Task>>, &'static [&'static str]);
@@ -43,6 +45,12 @@ fn table() -> Vec<Row> {
         ("the first poll reports only the newest: it runs", vec![vec![success("s", 5), failed("f", 1), r(5)]], &["Normal BackupStarted"]),
         ("the first poll reports only the newest: it is good", vec![vec![failed("f", 1), success("s", 5)]], &["Normal BackupSucceeded"]),
         ("the first poll reports only the newest: it failed", vec![vec![success("s", 1), failed("f", 5)]], &["Warning BackupFailed"]),
+        ("the first poll finds a success from before the watch was made", vec![vec![success("s", -60)]], &[]),
+        ("the first poll finds a failure from before the watch was made", vec![vec![failed("f", -60)]], &[]),
+        ("the first poll finds a success of an unknown time", vec![vec![timeless(success("s", 0))]], &[]),
+        ("the first poll finds one that runs since before the watch was made", vec![vec![running("r", -60, 5)]], &["Normal BackupStarted"]),
+        ("the first poll finds one that stood still long before", vec![vec![running("r", -300, 5)]], &["Normal BackupStarted", "Warning BackupStuck"]),
+        ("the first poll after a success from before says no more", vec![vec![base()], vec![base()]], &[]),
         ("the first poll finds none", vec![vec![]], &[]),
         ("the first backup after an empty first poll", vec![vec![], vec![r(5)]], &["Normal BackupStarted"]),
         ("a task older than the newest known comes to light", vec![vec![r(5)], vec![r(5), failed("f", 1), running("q", 2, 1)]], &[]),
@@ -201,6 +209,27 @@ fn a_note_gives_the_task_its_phase_and_its_progress() {
 }
 
 #[test]
+fn a_note_begins_with_the_name_that_people_know_the_cluster_by() {
+    let note = |name: &str| {
+        let mut watch = Watch { display_name: Some(name.to_owned()), ..Watch::new() };
+        watch.answer(&[running("r", 0, 3)]).events[0].note.clone()
+    };
+    assert_eq!(note("测试集群"), "测试集群: task r (Running, 3 %): backup started");
+    assert_eq!(note(" \n"), "task r (Running, 3 %): backup started", "no name");
+    assert_eq!(
+        note("a\nb\u{202e}"),
+        "a b\u{fffd}: task r (Running, 3 %): backup started",
+        "as a line of text"
+    );
+    let long = note(&"集".repeat(9999));
+    assert!(long.contains("…: task r (Running, 3 %)") && long.len() < 1024, "{long}");
+    let mut named = Watch { display_name: Some("prod".into()), ..Watch::new() };
+    let mut unnamed = Watch::new();
+    let tasks = [running("r", 0, 3)];
+    assert_eq!(names(&named.answer(&tasks)), names(&unnamed.answer(&tasks)), "a name is no other Event");
+}
+
+#[test]
 fn a_note_stays_below_a_kilobyte_whatever_the_cloud_says() {
     let long = |char: &str, chars| Some(char.repeat(chars));
     for char in ["x", "é", "备", "🦀", "\"", "\u{fffd}"] {
@@ -221,5 +250,25 @@ fn a_note_stays_below_a_kilobyte_whatever_the_cloud_says() {
             assert_eq!(plan.events.len(), 1);
             assert!(plan.events[0].note.len() < 1024, "{}", plan.events[0].note.len());
         }
+    }
+}
+
+#[test]
+fn the_documentation_has_the_milestones_of_the_code() {
+    let mut milestones = MILESTONES.map(|percent| percent.to_string());
+    milestones.reverse();
+    let (last, others) = milestones.split_last().unwrap();
+    let words = format!("{} or {last} %", others.join(", "));
+    assert!(EventReason::BackupProgressing.when().contains(&words), "src/api/reason.rs does not say {words}");
+    for (page, text, words) in [
+        ("README.md", include_str!("../../../../README.md"), format!("({} %)", milestones.join(", "))),
+        (
+            "README.zh-CN.md",
+            include_str!("../../../../README.zh-CN.md"),
+            format!("（{}）", milestones.clone().map(|percent| percent + "%").join("、")),
+        ),
+    ] {
+        let words = format!("`BackupProgressing`{}{words}", if words.starts_with('(') { " " } else { "" });
+        assert!(text.contains(&words), "{page} does not say {words}");
     }
 }

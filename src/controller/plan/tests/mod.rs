@@ -3,6 +3,7 @@
 mod any;
 mod apply;
 mod events;
+mod messages;
 mod properties;
 mod record;
 mod schedule;
@@ -111,6 +112,7 @@ const BLIND_AFTER: u32 = 3;
 struct Watch {
     spec: ClusterBackupWatchSpec,
     status: ClusterBackupWatchStatus,
+    display_name: Option<String>,
     generation: i64,
     created: Timestamp,
     failures: u32,
@@ -128,6 +130,7 @@ impl Watch {
         Self {
             spec: spec(),
             status: ClusterBackupWatchStatus { observed_generation: Some(-1), ..Default::default() },
+            display_name: None,
             generation: 1,
             created: minute(0),
             failures: 0,
@@ -165,6 +168,7 @@ impl Watch {
         plan(&Input {
             name: "prod",
             uid: "2b0d9a3e-0000-4000-8000-000000000000",
+            display_name: self.display_name.as_deref(),
             generation: Some(self.generation),
             created: Some(self.created),
             spec: &self.spec,

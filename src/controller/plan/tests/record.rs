@@ -162,6 +162,23 @@ fn a_success_is_of_its_completion_else_its_update_else_its_creation() {
 }
 
 #[test]
+fn a_success_of_the_future_counts_by_itself_once_its_time_is_believable() {
+    // Created, updated and completed 6, 7 and 8 minutes ahead: this host's clock is slow, or the cloud's is fast.
+    let mut watch = Watch::new();
+    let plan = watch.at(10).answer(&[task("s", "Success", 16)]);
+    assert_eq!(last_success(&watch), Some(("s", None)));
+    assert!(plan.judge_after.is_some_and(|after| after <= Duration::from_secs(61)), "{:?}", plan.judge_after);
+    for (at, time) in [(11, 16), (12, 17), (13, 18), (99, 18)] {
+        let mut restarted = Watch { now: minute(at), status: watch.status.clone(), ..Watch::new() };
+        restarted.nothing();
+        assert_eq!(last_success(&restarted), Some(("s", Some(minute(time)))), "on record, at {at}");
+        watch.at(at).again();
+        assert_eq!(last_success(&watch), Some(("s", Some(minute(time)))), "answered, at {at}");
+    }
+    assert_eq!(watch.again().judge_after, None);
+}
+
+#[test]
 fn no_record_moves_backwards() {
     for record in [last_success, last_failure] {
         let mut watch = Watch::new();
@@ -209,6 +226,23 @@ fn progress_time_is_when_phase_or_progress_last_moved() {
     assert_eq!(moved(&watch), Some(minute(4)));
     watch.at(130).answer(&[running("r", 0, 6)]);
     assert_eq!(watch.says("BackupHealthy"), "Unknown BackupRunning", "what moved is not stuck");
+}
+
+#[test]
+fn a_task_that_stood_still_when_it_was_first_seen_moved_no_later_than_it_says() {
+    let first_seen = |at, task: Task| {
+        let mut watch = Watch::new();
+        watch.at(at).answer(&[task]);
+        watch.task("r").progress_time.map(|time| (time.as_second() - START) / 60)
+    };
+    let r = || running("r", 0, 5); // updated at minute 1
+    assert_eq!(first_seen(90, r()), Some(1), "its own time, which is earlier");
+    assert_eq!(first_seen(0, r()), Some(0), "not a time in the future");
+    assert_eq!(first_seen(90, Task { update_time: None, ..r() }), Some(90));
+    let mut watch = Watch::new();
+    watch.at(90).answer(&[r()]);
+    watch.at(91).answer(&[running("r", 0, 6)]);
+    assert_eq!(watch.task("r").progress_time, Some(minute(91)), "from then on it is what this operator sees");
 }
 
 #[test]

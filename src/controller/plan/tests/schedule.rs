@@ -73,10 +73,18 @@ fn nothing_is_due_while_suspended() {
 fn a_look_is_due_just_after_time_alone_changes_the_verdict() {
     type Row = (&'static str, fn(&mut ClusterBackupWatchSpec), Vec<Task>, Option<u64>, &'static str);
     let old: fn(&mut ClusterBackupWatchSpec) = |spec| spec.max_age = Some(hours(1).into());
-    let rows: [Row; 6] = [
+    let rows: [Row; 8] = [
         ("stale", old, vec![task("s", "Success", 0)], Some(62), "False BackupStale"),
         ("overdue", old, vec![], Some(60), "False NoBackup"),
-        ("stuck", |_| (), vec![running("r", 0, 1)], Some(130), "False BackupStuck"),
+        ("stuck", |_| (), vec![running("r", 0, 1)], Some(121), "False BackupStuck"),
+        ("a success of the future", old, vec![task("s", "Success", 16)], Some(11), "True BackupSucceeded"),
+        (
+            "a failure, and a success of the future",
+            |_| (),
+            vec![task("s", "Success", 16), failed("f", 5)],
+            Some(11),
+            "True BackupSucceeded",
+        ),
         (
             "stale before stuck",
             old,

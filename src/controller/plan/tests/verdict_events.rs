@@ -82,9 +82,10 @@ fn each_beginning_of_a_verdict_has_a_name_of_its_own() {
     for round in 0..5 {
         for task in ["a", "b"] {
             let mut events = Vec::new();
+            let born = (watch.now.as_second() - START) / 60;
             for minutes in [0, 121] {
                 watch.wait(Duration::from_secs(minutes * 60));
-                events.extend(watch.answer(&[running(task, 0, round), old.clone()]).events);
+                events.extend(watch.answer(&[running(task, born, round), old.clone()]).events);
             }
             events.retain(|event| event.warning);
             assert_eq!(events.len(), 2, "stale, then stuck: {events:?}");
@@ -189,6 +190,31 @@ fn a_note_holds_neither_a_request_id_nor_a_duration() {
 }
 
 #[test]
+fn a_note_of_a_verdict_does_not_read_as_news_of_the_backup_on_record() {
+    let mut watch = Watch { display_name: Some("测试集群".into()), ..watch() };
+    let note = |plan: Plan| plan.events.into_iter().next().unwrap().note;
+    assert_eq!(
+        note(watch.fault(SecretNotFound)),
+        "测试集群: poll failed (SecretNotFound): the cloud said SecretNotFound; on record is task s (Success, no progress given)"
+    );
+    assert_eq!(
+        note(watch.again()),
+        "测试集群: polls are answered again; on record is task s (Success, no progress given)"
+    );
+    assert_eq!(
+        note(watch.at(100).again()),
+        "测试集群: maxAge is not met: the newest success, s, is of 2026-01-01T00:07:00Z; on record is task s (Success, no \
+         progress given)"
+    );
+    let fault = Fault { message: "🦀".repeat(9999), ..fault(SecretNotFound) };
+    let long = note(watch.look(Some(&watch.failed(fault))));
+    assert!(
+        long.len() < 1024 && long.ends_with("…; on record is task s (Success, no progress given)"),
+        "{long}"
+    );
+}
+
+#[test]
 fn a_name_is_a_dns_subdomain_for_any_name_of_a_watch() {
     let named = |name: &str| {
         let (spec, status) = (spec(), ClusterBackupWatchStatus::default());
@@ -196,8 +222,10 @@ fn a_name_is_a_dns_subdomain_for_any_name_of_a_watch() {
         let outcome = answered(answer);
         let (outcome, created, now) = (Some(&outcome), None, minute(0));
         let (uid, generation, upgrades, request) = ("u", Some(1), None, None);
-        let (spec, status) = (&spec, &status);
-        let input = Input { name, uid, generation, created, spec, status, outcome, upgrades, request, now };
+        let (spec, status, display_name) = (&spec, &status, None);
+        let input = Input {
+            name, uid, display_name, generation, created, spec, status, outcome, upgrades, request, now,
+        };
         plan(&input).events[0].name.clone()
     };
     assert!(named("prod").starts_with("prod."), "a reader sees whose it is");
