@@ -31,6 +31,7 @@ use crate::kubernetes::{
     self,
     fence::Fence,
     lease::{Claim, LeaseError, Tenure},
+    refusal::{self, Refusals},
 };
 use crate::poll::{WatchKey, driver::Poller, engine::Config, world::Outside};
 use crate::serve::metrics::Metrics;
@@ -156,7 +157,7 @@ async fn work(
             tracing::warn!("reconciles were still under way; they repeat at the next start");
             Ok(())
         }
-        () = ready(stores.clone(), health) => Err(Error::Ended("the cache")),
+        () = ready(stores.clone(), health, parts.refusals.clone()) => Err(Error::Ended("the cache")),
         () = polling => Err(Error::Ended("the polling loop")),
     }
 }
@@ -199,15 +200,21 @@ fn stop() -> Result<Signal, Error> {
     Ok(stop.boxed().shared())
 }
 
-/// Reports readiness once the caches are filled, then waits for ever. Ends only if a cache can never be filled.
-async fn ready(stores: Stores, health: &Health) {
+/// Reports readiness once the caches are filled, and while the API server does not refuse to keep them so. Ends only if a
+/// cache can never be filled.
+async fn ready(stores: Stores, health: &Health, mut refusals: Refusals) {
     for store in &stores {
         if store.wait_until_ready().await.is_err() {
             return;
         }
     }
-    health.ready(true);
-    std::future::pending::<()>().await;
+    loop {
+        let is_refused = !refusals.borrow_and_update().is_empty();
+        health.ready(!is_refused);
+        if refusals.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// What [`work`] needs.
@@ -218,6 +225,8 @@ struct Parts {
     streams: kube::Client,
     /// This process as a shard, if it is one.
     ring: Option<Arc<Ring>>,
+    /// What the API server refuses to them.
+    refusals: Refusals,
     /// There if this process works only while it holds a Lease.
     seat: Option<Seat>,
 }
@@ -279,8 +288,8 @@ impl Parts {
             metrics: metrics.clone(),
             clock,
         };
-        let streams = kubernetes::streams().await?;
-        Ok(Self { context: Arc::new(context), world: Arc::new(world), streams, ring, seat })
+        let (streams, refusals) = refusal::observed(kubernetes::streams().await?);
+        Ok(Self { context: Arc::new(context), world: Arc::new(world), streams, refusals, ring, seat })
     }
 }
 

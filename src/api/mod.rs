@@ -30,8 +30,6 @@ pub const KIND: &str = "ClusterBackupWatch";
 /// The annotation that requests a poll: each new value polls once, now, and is echoed into
 /// `status.lastHandledReconcileAt`.
 pub const REQUESTED_AT: &str = "cce.backupwatch.io/requestedAt";
-/// The annotation with the name by which people know the cluster.
-pub const DISPLAY_NAME: &str = "cce.backupwatch.io/display-name";
 
 /// The annotation that has the name under which people know the cluster, in any script. Event notes and tables show it.
 pub const DISPLAY_NAME: &str = "cce.backupwatch.io/display-name";

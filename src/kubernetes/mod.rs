@@ -3,6 +3,7 @@
 mod api_server;
 pub mod fence;
 pub mod lease;
+pub mod refusal;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

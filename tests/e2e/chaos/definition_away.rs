@@ -28,6 +28,8 @@ async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at
         (!twins.operator.get("/metrics").await.1.contains("name=\"watch-")).then_some(())
     })
     .await;
+    let ready = async |code| (twins.operator.get("/readyz").await.0 == code).then_some(());
+    until("it is not ready", LIMIT, async || ready(503).await).await;
     let polls = twins.scene.cloud.total();
     let streams = || {
         twins.proxy.requests("watch clusterbackupwatches") + twins.proxy.requests("list clusterbackupwatches")
@@ -38,8 +40,16 @@ async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at
     assert!((1..=TRIES).contains(&tries), "{tries} tries to watch what is not there");
     assert_eq!(twins.scene.cloud.total(), polls, "there is nothing to poll");
     twins.lives().await;
+    let named: Vec<_> = (twins.operator.text().lines())
+        .filter(|line| line.contains("the operator is not ready, and tries again"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(named.len(), 1, "one line, and not one for each try: {named:#?}");
+    assert!(named[0].contains("clusterbackupwatches.cce.backupwatch.io is not installed"), "{named:?}");
+    assert!(named[0].contains("kubectl apply --server-side"), "it says what to do: {named:?}");
 
     define(&cluster);
+    until("it is ready", LIMIT, async || ready(200).await).await;
     twins.calms().await;
     for name in ["watch-0", "watch-1"] {
         twins.watch(name).await;
