@@ -133,7 +133,7 @@ impl Client {
             credential,
             now,
         )?;
-        let whom = format!("the endpoint of region {}", target.region);
+        let whom = self.endpoints.whom(&target.region);
         http::exchange(request, &whom).await
     }
 

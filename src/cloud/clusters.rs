@@ -87,7 +87,7 @@ impl Client {
             credential,
             now,
         )?;
-        let whom = format!("the endpoint of region {region}");
+        let whom = self.endpoints.whom(region);
         let mut reply = http::exchange_within(request, &whom, MAX_BODY).await?;
         reply.redact(credential);
         clusters(&reply, cluster_type, &self.asked(Call::ListClusters, &base, now))

@@ -3,7 +3,7 @@
 //! The client is that of [`super::connections`]: redirects are not followed, only a proxy that a flag names is used, and
 //! certificate checks cannot be switched off. What an answer means is left to [`super::refusal`] and [`super::wire`].
 
-use std::io;
+use std::{error::Error as _, io};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -126,12 +126,47 @@ fn unavailable(error: &reqwest::Error, whom: &str) -> Fault {
         tls::told(cause, whom)
     } else if error.is_timeout() {
         format!("no whole answer from {whom} in time: check the network on the way, or allow more time")
+    } else if is_unresolved(error) {
+        format!("the host name of {whom} is not found: check the name, and the DNS of this host or pod")
     } else if error.is_connect() {
         format!(
-            "cannot connect to {whom}: check its address, DNS, network policies and the proxy if there is one"
+            "cannot connect to {whom}: check its address, network policies, firewalls and the proxy if there is one"
         )
     } else {
         format!("the connection to {whom} broke off before the answer was whole")
     };
     Fault::new(FaultKind::CloudUnavailable, message)
+}
+
+/// Whether the name of the host could not be resolved. The library has no type for it, and these words for its own error.
+fn is_unresolved(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if error.to_string() == "dns error" {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_is_not_found_is_told_from_a_host_that_does_not_answer() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        // A label of more than 63 characters is refused by the resolver itself, which asks nobody.
+        let nowhere = format!("http://{}.invalid/", "a".repeat(64));
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        for (url, said) in [
+            (nowhere, "the host name of it is not found: check the name"),
+            (format!("http://{closed}/"), "cannot connect to it: check its address"),
+        ] {
+            let Err(fault) = exchange(client.get(&url), "it").await else { panic!("{url}") };
+            assert!(fault.message.starts_with(said), "{fault}");
+        }
+    }
 }

@@ -46,6 +46,9 @@ const REGIONAL_IAM: [&str; 27] = [
     "tr-west-1",
 ];
 
+/// Further regions with CCE. A region that is in no list is asked all the same.
+const OTHER_REGIONS: [&str; 3] = ["cn-north-11", "cn-south-4", "ru-moscow-2"];
+
 /// A `--region-endpoint` that cannot be used. No message repeats the URL, because it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
@@ -127,6 +130,21 @@ impl Endpoints {
         })
     }
 
+    /// How messages name the endpoint of a region: with its host, because it tells a mistyped region from a broken network,
+    /// and with a question where the region is none that is known.
+    pub fn whom(&self, region: &Region) -> String {
+        let base = self.cce(region);
+        let host = base.split_once("://").map_or(base.as_str(), |(_, host)| host);
+        let name = region.as_str();
+        let is_known = self.overrides.contains_key(region)
+            || name == EUROPE
+            || REGIONAL_IAM.contains(&name)
+            || OTHER_REGIONS.contains(&name);
+        let doubt =
+            if is_known { "" } else { "; no region of that name is known: is the region spelled right?" };
+        format!("the endpoint of region {name} ({host}{doubt})")
+    }
+
     /// Where a region's IAM is. An overridden region has its IAM at the same address: it is a private cloud, whose
     /// identity token must not be sent to the public one.
     pub fn iam(&self, region: &Region) -> String {
@@ -189,6 +207,22 @@ mod tests {
             assert_eq!(endpoints.iam(&region(name)), base);
         }
         assert_eq!(endpoints.cce(&region("e")), "https://cce.e.myhuaweicloud.com");
+    }
+
+    #[test]
+    fn a_message_names_the_host_and_doubts_a_region_that_is_not_known() {
+        let endpoints = Endpoints::new(["hcs-1=http://127.0.0.1:8443".parse().unwrap()]).unwrap();
+        for (name, whom) in [
+            ("cn-north-4", "the endpoint of region cn-north-4 (cce.cn-north-4.myhuaweicloud.com)"),
+            ("hcs-1", "the endpoint of region hcs-1 (127.0.0.1:8443)"),
+            (
+                "cn-nroth-4",
+                "the endpoint of region cn-nroth-4 (cce.cn-nroth-4.myhuaweicloud.com; no region of that name is known: is \
+                 the region spelled right?)",
+            ),
+        ] {
+            assert_eq!(endpoints.whom(&region(name)), whom);
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Client {
             now,
         )
         .map_err(StartError::Refused)?;
-        let whom = format!("the endpoint of region {}", target.region);
+        let whom = self.endpoints.whom(&target.region);
         // After a transport error the request may have arrived, and only its answer be lost.
         let mut reply = http::exchange(request, &whom).await.map_err(StartError::Unknown)?;
         reply.redact(credential);

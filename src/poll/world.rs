@@ -111,10 +111,11 @@ pub async fn read_secret(api_server: &impl ApiServer, namespace: &str, name: &st
     match api_server.secret(namespace, name).await {
         Ok(secret) => secret::credential(secret).map_or_else(Resolution::Missing, Resolution::Resolved),
         Err(kube::Error::Api(status)) if status.code == 404 => Resolution::Missing(not_found(format!(
-            "there is no Secret {name} in this namespace: create it with the keys accessKey and secretKey"
+            "the namespace {namespace} has no Secret named \"{name}\": create it with the keys accessKey and secretKey, or correct \
+             spec.credentials.secretRef.name"
         ))),
         Err(kube::Error::Api(status)) if status.code == 403 => Resolution::Doubtful(not_found(format!(
-            "the operator may not read the Secret {name}: allow its service account to get it (the chart's value \
+            "the operator may not read the Secret \"{name}\": allow its service account to get it (the chart's value \
              rbac.secretNames limits what it may read)"
         ))),
         Err(error) => {

@@ -147,7 +147,7 @@ async fn a_refused_connection_is_an_unavailable_cloud() {
     drop(listener);
     let fault = ask(&client(&[url], PATIENT, None), "r0").await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::CloudUnavailable);
-    assert!(fault.message.starts_with("cannot connect to the endpoint of region r0: "), "{fault}");
+    assert!(fault.message.starts_with("cannot connect to the endpoint of region r0 ("), "{fault}");
 }
 
 /// A server that answers whatever it hears with words of its own.

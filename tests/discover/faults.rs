@@ -18,7 +18,7 @@ async fn a_failed_answer_of_either_product_ends_with_3_and_prints_nothing() {
             (Fault::body(200, "<html>"), "the answer is no JSON object"),
             (FaultKind::Truncate {}.into(), "broke off before the answer was whole"),
             (FaultKind::Reset {}.into(), "the connection to "),
-            (FaultKind::Hang {}.into(), "no whole answer from the endpoint of region cn-north-4 in time"),
+            (FaultKind::Hang {}.into(), "no whole answer from the endpoint of region cn-north-4 ("),
             (FaultKind::Nested { depth: 100_000 }.into(), "the answer is no JSON object"),
             (FaultKind::Huge { bytes: 65 << 20 }.into(), "the answer is larger than 64 MiB"),
         ] {

@@ -74,7 +74,12 @@ async fn a_missing_secret_stalls_the_watch_until_it_is_there(scene: Scene) {
     let (_operator, status) =
         stalls(&scene, json!({ "credentials": { "secretRef": { "name": "later" } } }), "SecretNotFound")
             .await;
-    assert!(message(&status, "Ready").contains("there is no Secret later in this namespace"));
+    let said = message(&status, "Ready");
+    assert!(
+        said.contains(&format!("the namespace {} has no Secret named \"later\"", scene.namespace)),
+        "{said}"
+    );
+    assert!(said.contains("the Secret is read again within 5 minutes"), "{said}");
     assert_eq!(scene.cloud.total().accepted + scene.cloud.total().refused, 0);
     scene.secret("later", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
     heals(&scene).await;

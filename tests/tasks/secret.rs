@@ -109,7 +109,12 @@ async fn a_secret_that_cannot_be_used_ends_with_3_and_says_why() {
     kubernetes.holds(&[("accessKey", ACCESS_KEY)]);
     let ran = run(&mut kubernetes.tasks(&simulator, &[]));
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert!(ran.stderr.contains("the Secret huawei cannot be used: secretKey is empty"), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("the Secret huawei cannot be used: it has accessKey, and needs the key secretKey"),
+        "{}",
+        ran.stderr
+    );
 
     kubernetes.holds(&[("accessKey", ACCESS_KEY), ("secretKey", &format!("'{SECRET_KEY}'"))]);
     let ran = run(&mut kubernetes.tasks(&simulator, &[]));
