@@ -5,9 +5,18 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = crate::api::duration::parse(text).ok_or_else(|| "write it as 15s or 1m30s".to_owned())?;
+    let parsed = crate::api::duration::parse(text).ok_or_else(|| unread(text))?;
     let zero = kube::core::Duration::from(Duration::ZERO);
     if parsed > zero { Ok(parsed.into()) } else { Err("must be above 0s".to_owned()) }
+}
+
+/// What is wrong with a text that is no duration. Days are the unit that people miss.
+fn unread(text: &str) -> String {
+    let days = text.trim().strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    match days.and_then(|days| days.checked_mul(24)) {
+        Some(hours) => format!("the units are h, m, s and ms: write it as {hours}h"),
+        None => "write it as 26h, 1m30s or 15s".to_owned(),
+    }
 }
 
 pub(super) fn rate(text: &str) -> Result<f64, String> {
@@ -62,6 +71,12 @@ mod tests {
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         for bad in ["0s", "15", "-1s", "soon", ""] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+        let said = |text| duration(text).unwrap_err();
+        assert_eq!(said("1d"), "the units are h, m, s and ms: write it as 24h");
+        assert_eq!(said("7d"), "the units are h, m, s and ms: write it as 168h");
+        for text in ["soon", "4294967295d", "-1d", "15", "d"] {
+            assert_eq!(said(text), "write it as 26h, 1m30s or 15s", "{text}");
         }
     }
 }
