@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{
     control_plane::ControlPlane,
+    operator::Operator,
     scene::{Scene, define},
     trial::tests,
     twins::Twins,
@@ -28,8 +29,8 @@ async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at
         (!twins.operator.get("/metrics").await.1.contains("name=\"watch-")).then_some(())
     })
     .await;
-    let ready = async |code| (twins.operator.get("/readyz").await.0 == code).then_some(());
-    until("it is not ready", LIMIT, async || ready(503).await).await;
+    let status = async |operator: &Operator| operator.get("/readyz").await.0;
+    until("it is not ready", LIMIT, async || (status(&twins.operator).await == 503).then_some(())).await;
     let polls = twins.scene.cloud.total();
     let streams = || {
         twins.proxy.requests("watch clusterbackupwatches") + twins.proxy.requests("list clusterbackupwatches")
@@ -49,7 +50,7 @@ async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at
     assert!(named[0].contains("kubectl apply --server-side"), "it says what to do: {named:?}");
 
     define(&cluster);
-    until("it is ready", LIMIT, async || ready(200).await).await;
+    until("it is ready", LIMIT, async || (status(&twins.operator).await == 200).then_some(())).await;
     twins.calms().await;
     for name in ["watch-0", "watch-1"] {
         twins.watch(name).await;
