@@ -5,7 +5,8 @@ use kube::ResourceExt;
 
 use super::{freshness, identity, memory::Memory, object::key, plan};
 use crate::api::{
-    ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, DISPLAY_NAME, REQUESTED_AT, Upgrades,
+    ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, DISPLAY_NAME, REQUESTED_AT,
+    Upgrades,
 };
 use crate::clock::Clock;
 use crate::cloud::{

@@ -93,7 +93,7 @@ async fn bad_usage_ends_with_2_before_anything_is_asked() {
         (&["--cluster-type", "Turbo"], "[possible values: Standard, Autopilot]"),
         (&["--timeout", "1m"], "--timeout is of use only with --wait"),
         (&["--watch", "--timeout", "1m"], "--timeout is of use only with --wait"),
-        (&["--wait", "--timeout", "soon"], "write it as 15s or 1m30s"),
+        (&["--wait", "--timeout", "soon"], "write it as 26h, 1m30s or 15s"),
         (&["--wait", "--timeout", "0s"], "must be above 0s"),
         (&["--wait", "--interval", "10ms"], "must be at least 1s"),
         (&["--secret", "huawei"], "write it as NAMESPACE/NAME"),
@@ -203,7 +203,10 @@ async fn a_refused_certificate_is_one_plain_line() {
     let tls = Tls::start(&simulator).await;
     let ran = run(&mut on_cluster("tasks", &tls.url(), &[]));
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    let said = "error: the certificate of the endpoint of region cn-north-4 is issued by an authority that is not trusted: \
-                give the certificate of that authority with --ca-file\n";
+    let said = format!(
+        "error: the certificate of the endpoint of region cn-north-4 ({}) is issued by an authority that is not trusted: \
+         give the certificate of that authority with --ca-file\n",
+        tls.url().trim_start_matches("https://"),
+    );
     assert_eq!(ran.stderr, said);
 }

@@ -220,13 +220,15 @@ fn dated_ahead(task: &TaskStatus, now: Timestamp) -> Option<String> {
     ))
 }
 
-/// The backup that has not moved for stuckAfter, if any.
+/// The backup that has not moved for stuckAfter, if any; of several the one that stands still the longest, because it stays
+/// that one while time passes: a verdict that is told again after a crash has the name of the first time.
 pub fn stuck_backup<'a>(
     spec: &ClusterBackupWatchSpec,
     record: &'a Record,
     now: Timestamp,
 ) -> Option<&'a TaskStatus> {
-    record.open_backups().find(|task| is_stuck(task, spec.stuck_after, now))
+    let stuck = record.open_backups().filter(|task| is_stuck(task, spec.stuck_after, now));
+    stuck.min_by_key(|task| task.progress_time)
 }
 
 fn is_stuck(task: &TaskStatus, stuck_after: Duration, now: Timestamp) -> bool {

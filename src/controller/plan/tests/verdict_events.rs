@@ -224,7 +224,17 @@ fn a_name_is_a_dns_subdomain_for_any_name_of_a_watch() {
         let (uid, generation, upgrades, request) = ("u", Some(1), None, None);
         let (spec, status, display_name) = (&spec, &status, None);
         let input = Input {
-            name, uid, display_name, generation, created, spec, status, outcome, upgrades, request, now,
+            name,
+            uid,
+            display_name,
+            generation,
+            created,
+            spec,
+            status,
+            outcome,
+            upgrades,
+            request,
+            now,
         };
         plan(&input).events[0].name.clone()
     };
