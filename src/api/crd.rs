@@ -190,11 +190,11 @@ mod tests {
             "Reason | string | .status.conditions[?(@.type=='BackupHealthy')].reason | 0",
             "Watch | string | .status.conditions[?(@.type=='Ready')].reason | 0",
             "Last Success | date | .status.lastSuccess.time | 0",
-            "Upgrade | string | .status.upgrade.toVersion | 1",
             "Age | date | .metadata.creationTimestamp | 0",
             "Ready | string | .status.conditions[?(@.type=='Ready')].status | 1",
             "Cluster | string | .spec.clusterID | 1",
             r"Display Name | string | .metadata.annotations.cce\.backupwatch\.io/display-name | 1",
+            "Upgrade | string | .status.upgrade.toVersion | 1",
         ];
         assert_eq!(columns, expected);
     }

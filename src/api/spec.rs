@@ -67,13 +67,6 @@ use super::{duration, rule, status::ClusterBackupWatchStatus};
         description = "How long ago the newest successful backup was completed."
     ),
     printcolumn(
-        name = "Upgrade",
-        type_ = "string",
-        json_path = ".status.upgrade.toVersion",
-        priority = 1,
-        description = "The target version of the newest upgrade, where upgrades are watched."
-    ),
-    printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
@@ -99,6 +92,13 @@ use super::{duration, rule, status::ClusterBackupWatchStatus};
         json_path = r".metadata.annotations.cce\.backupwatch\.io/display-name",
         priority = 1,
         description = "The name under which people know the cluster."
+    ),
+    printcolumn(
+        name = "Upgrade",
+        type_ = "string",
+        json_path = ".status.upgrade.toVersion",
+        priority = 1,
+        description = "The target version of the newest upgrade, where upgrades are watched."
     )
 )]
 #[serde(rename_all = "camelCase")]

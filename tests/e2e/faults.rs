@@ -61,7 +61,9 @@ async fn a_cloud_that_fails_for_a_minute_makes_the_watch_blind_and_forgets_nothi
     until("another failure", LIMIT, another).await;
     assert_eq!(scene.status("prod").await, blind);
 
+    // Whoever knows that the cloud is back need not wait for the backoff, which has doubled for a minute.
     scene.cloud.clear_fault(CLUSTER);
+    scene.request("prod", "it is back").await;
     let seeing = scene.shows("prod", "seeing again", |status| ready(status) == "True Polled").await;
     assert_eq!(
         (healthy(&seeing), says(&seeing, "Reconciling")),
