@@ -10,7 +10,6 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared, join_all, select_all},
 };
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
@@ -37,6 +36,7 @@ use crate::poll::{WatchKey, driver::Poller, engine::Config, world::Outside};
 use crate::serve::metrics::Metrics;
 use crate::serve::{
     http::{self, Health},
+    listen::listen,
     logs,
     poll_metrics::Polls,
     resource_metrics::Watches,
@@ -79,14 +79,13 @@ pub enum Error {
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(args: ControllerArgs) -> Result<(), Error> {
     logs::start(args.log_format, &args.log_filter);
-    let listener = TcpListener::bind(args.listen).await.map_err(|error| Error::Listen(args.listen, error))?;
+    let listener = listen(args.listen).map_err(|error| Error::Listen(args.listen, error))?;
     let address = listener.local_addr().map_err(|error| Error::Listen(args.listen, error))?;
     let metrics = Metrics::default();
     let parts = Parts::new(&args, &metrics).await?;
     let stop = stop()?;
     let health = Health::default();
-    let server =
-        http::serve(listener.into_std().map_err(|e| Error::Listen(address, e))?, metrics, health.clone());
+    let server = http::serve(listener, metrics, health.clone());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %address, "started");
 
     tokio::select! {

@@ -55,8 +55,8 @@ pub struct ControllerArgs {
     #[arg(long, env = "CBW_OPERATOR_CREDENTIALS_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
     pub operator_credentials_namespace: Vec<String>,
 
-    /// Where /metrics, /livez and /readyz are served.
-    #[arg(long, env = "CBW_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Where /metrics, /livez and /readyz are served. `[::]` takes IPv4 as well, and is `0.0.0.0` where a node has no IPv6.
+    #[arg(long, env = "CBW_LISTEN", value_name = "ADDRESS", default_value = "[::]:8080")]
     pub listen: SocketAddr,
 
     /// Let only one of several replicas work; the others stand by.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 pub use api_server::ApiServer;
 
-use axum::http::{Method, Request};
+use hyper::{Method, Request};
 use kube::{
     Client, Config,
     client::{Body, ClientBuilder},

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{Request, StatusCode};
+use hyper::{Request, StatusCode};
 use kube::{
     Client,
     client::{Body, ClientBuilder},

@@ -9,15 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::{
-    Router,
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-    routing::get,
+use hyper::{
+    Method, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE, HeaderValue},
 };
 
 use crate::poll::driver::Poller;
+use crate::serve::connections::{self, Connection};
+use crate::serve::exposition::{self, Format};
 use crate::serve::metrics::Metrics;
 
 /// How long the polling loop may stand still. It turns every few seconds.
@@ -62,7 +61,7 @@ pub fn serve(listener: TcpListener, metrics: Metrics, health: Health) -> impl Fu
         // Dropped when the thread ends, also by a panic, which completes `ended`.
         let _ends = ends;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let served = runtime.and_then(|runtime| runtime.block_on(routes(listener, metrics, health)));
+        let served = runtime.and_then(|runtime| runtime.block_on(answers(listener, metrics, health)));
         if let Err(error) = served {
             tracing::error!(%error, "the HTTP server ended");
         }
@@ -74,34 +73,46 @@ pub fn serve(listener: TcpListener, metrics: Metrics, health: Health) -> impl Fu
     }
 }
 
-async fn routes(listener: TcpListener, metrics: Metrics, health: Health) -> std::io::Result<()> {
-    let app = Router::new()
-        .route("/metrics", get(export).with_state(metrics))
-        .route("/livez", get(alive).with_state(health.clone()))
-        .route("/readyz", get(ready).with_state(health));
-    axum::serve(tokio::net::TcpListener::from_std(listener)?, app).await
+async fn answers(listener: TcpListener, metrics: Metrics, health: Health) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let answer = move |request: &Request<_>, connection: &Connection| match request.uri().path() {
+        _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
+            let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served\n");
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            refused
+        }
+        "/metrics" => {
+            connection.scrapes();
+            export(&metrics, Format::asked(request.headers()))
+        }
+        "/livez" => say(health.is_alive(), "the polling loop stands still\n"),
+        "/readyz" => say(health.is_ready(), "the caches are not filled yet\n"),
+        _ => plain(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n"),
+    };
+    connections::serve(listener, answer).await;
+    Ok(())
 }
 
-async fn export(State(metrics): State<Metrics>) -> Response {
-    match metrics.text() {
-        Ok(text) => ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
-            .into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
+fn export(metrics: &Metrics, format: Format) -> Response<String> {
+    let Ok(text) = metrics.text() else {
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n");
+    };
+    let text = match format {
+        Format::OpenMetrics => text,
+        Format::Text => exposition::text(&text),
+    };
+    let mut response = Response::new(text);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    response
 }
 
-async fn alive(State(health): State<Health>) -> Response {
-    say(health.is_alive(), "the polling loop stands still\n")
+fn say(is_good: bool, otherwise: &'static str) -> Response<String> {
+    if is_good { plain(StatusCode::OK, "ok\n") } else { plain(StatusCode::SERVICE_UNAVAILABLE, otherwise) }
 }
 
-async fn ready(State(health): State<Health>) -> Response {
-    say(health.is_ready(), "the caches are not filled yet\n")
-}
-
-fn say(is_good: bool, otherwise: &'static str) -> Response {
-    if is_good {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, otherwise).into_response()
-    }
+fn plain(status: StatusCode, text: &'static str) -> Response<String> {
+    let mut response = Response::new(text.to_owned());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
 }

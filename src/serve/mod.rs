@@ -1,6 +1,9 @@
 //! What running the operator needs: metrics, probes and logs.
 
+pub mod connections;
+pub mod exposition;
 pub mod http;
+pub mod listen;
 pub mod logs;
 pub mod metrics;
 pub mod poll_metrics;

@@ -26,6 +26,7 @@ mod one_trouble;
 mod outage;
 mod own_identity;
 mod pauses;
+mod port;
 mod process;
 mod replicas;
 mod request_budget;
@@ -69,6 +70,7 @@ fn main() {
         restored_status::tests(),
         scope::tests(),
         harness_works::tests(),
+        port::tests(),
         process::tests(),
         requests::tests(),
         following::tests(),

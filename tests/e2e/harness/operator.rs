@@ -119,6 +119,19 @@ impl Operator {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
+    /// Limits its file descriptors.
+    pub fn limit_descriptors(&self, limit: usize) {
+        let status = Command::new("prlimit")
+            .args(["--pid", &self.child.id().to_string(), &format!("--nofile={limit}:{limit}")])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// How many file descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Everything that it has logged.
     pub fn text(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
