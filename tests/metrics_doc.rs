@@ -33,12 +33,13 @@ fn registered() -> BTreeMap<String, (String, String)> {
 fn page() -> String {
     let mut page = String::from(
         "# Metrics\n\n<!-- Written by `make generate` from the code's own registry. -->\n\n\
-         Served on `/metrics` in the OpenMetrics text format. No URL, task or message is ever a label.\n\n\
+         Served on `/metrics`, in OpenMetrics or in the text format 0.0.4, as the scraper asks. No URL, task or message is ever\n\
+         a label.\n\n\
          ## Of each watch\n\n\
          Gauges with the labels `namespace` and `name` of the watch, and those that the table names. They are read off the resource,\n\
-         so they are there after a restart, and gone with the watch. The label `cluster` of `info` is the id of the CCE cluster, and\n\
-         not the hub of the same name that many set-ups add to every series: [the rules](operations.md#metrics-of-several-hubs)\n\
-         keep the two apart.\n\n\
+         so they are there after a restart, and gone with the watch. What is Huawei Cloud's has the prefix `cce_`: `cluster`, `region` and\n\
+         `project` are labels that many a Prometheus adds to every series, for the [hub](operations.md#metrics-of-several-hubs).\n\
+         `display_name` is the annotation `cce.backupwatch.io/display-name`.\n\n\
          | metric | more labels | meaning |\n|---|---|---|\n",
     );
     for (name, labels, help) in resource_metrics::described() {

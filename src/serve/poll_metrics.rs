@@ -22,7 +22,7 @@ pub const DESCRIBED: [(&str, &str, &str); 4] = [
     ),
     (
         "account_blocked",
-        "{region,project}",
+        "{cce_region,cce_project}",
         "Whether an account is throttled, or none of its requests is answered",
     ),
     ("undecodable_resources", "", "Resources that this operator cannot decode"),
@@ -53,7 +53,8 @@ impl Collector for Polls {
             snapshot.endpoints.iter().map(|(base, _, blocked)| (endpoint(base), usize::from(*blocked)));
         gauges(&mut encoder, endpoint_blocked, blocked)?;
         let accounts = snapshot.accounts.into_iter().map(|(region, project, blocked)| {
-            (vec![("region", region.to_string()), ("project", project.to_string())], usize::from(blocked))
+            let labels = vec![("cce_region", region.to_string()), ("cce_project", project.to_string())];
+            (labels, usize::from(blocked))
         });
         gauges(&mut encoder, account_blocked, accounts)?;
         let objects = self.stores.iter().flat_map(Store::state);

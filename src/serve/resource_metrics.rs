@@ -13,10 +13,11 @@ use prometheus_client::{
 };
 
 use crate::api::{
-    ClusterBackupWatch, Upgrades,
+    ClusterBackupWatch, DISPLAY_NAME, Upgrades,
     condition::{self, types},
     reason::Reason,
 };
+use crate::cloud::text::clean;
 use crate::controller::{object::key, streams::Stores};
 use crate::poll::driver::Poller;
 
@@ -24,6 +25,8 @@ use crate::poll::driver::Poller;
 const PHASES: [&str; 6] = ["Init", "Queuing", "Running", "Pause", "Success", "Failed"];
 /// Stands for every other value, and for none.
 const UNKNOWN: &str = "Unknown";
+/// The characters of a display name: an annotation may have 256 KiB.
+const DISPLAY_CHARS: usize = 100;
 
 /// Collects the metrics of the watches in the stores.
 pub struct Watches {
@@ -55,8 +58,8 @@ struct Gauge {
 const GAUGES: [Gauge; 13] = [
     Gauge {
         name: "info",
-        help: "1; which CCE cluster the watch names",
-        labels: &["region", "project", "cluster", "cluster_type"],
+        help: "1; which CCE cluster the watch names, and under which name people know it",
+        labels: &["cce_region", "cce_project", "cce_cluster", "cluster_type", "display_name"],
         read: identity,
     },
     Gauge {
@@ -195,11 +198,15 @@ fn seconds(time: Timestamp) -> f64 {
 fn identity(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
     let spec = &watch.spec;
     let cluster_type = spec.cluster_type.as_str();
+    let display_name = watch.annotations().get(DISPLAY_NAME);
+    let display_name = display_name.map(|name| clean(name.trim(), DISPLAY_CHARS)).unwrap_or_default();
     let labels = vec![
-        ("region", spec.region.clone()),
-        ("project", spec.project_id.clone()),
-        ("cluster", spec.cluster_id.clone()),
+        // With a prefix, because many a Prometheus adds a region, a project or a cluster of its own to every series.
+        ("cce_region", spec.region.clone()),
+        ("cce_project", spec.project_id.clone()),
+        ("cce_cluster", spec.cluster_id.clone()),
         ("cluster_type", cluster_type.to_owned()),
+        ("display_name", display_name),
     ];
     vec![(labels, 1.0)]
 }
@@ -290,12 +297,26 @@ mod tests {
         assert_eq!(
             text,
             [
-                "region=cn-north-4",
-                "project=0123456789abcdef0123456789abcdef",
-                "cluster=11111111-2222-3333-4444-555555555555",
-                "cluster_type=Autopilot"
+                "cce_region=cn-north-4",
+                "cce_project=0123456789abcdef0123456789abcdef",
+                "cce_cluster=11111111-2222-3333-4444-555555555555",
+                "cluster_type=Autopilot",
+                "display_name="
             ]
         );
+    }
+
+    #[test]
+    fn the_display_name_is_one_short_line() {
+        let mut watch = watch(vec![]);
+        for (annotation, label) in [
+            (" 测试集群\n", "测试集群".to_owned()),
+            ("a\nb\u{1b}[31m\u{202e}", "a b\u{fffd}[31m\u{fffd}".to_owned()),
+            ("名".repeat(70_000).as_str(), "名".repeat(DISPLAY_CHARS - 1) + "…"),
+        ] {
+            watch.annotations_mut().insert(DISPLAY_NAME.to_owned(), annotation.to_owned());
+            assert_eq!(identity(&watch, None)[0].0[4], ("display_name", label));
+        }
     }
 
     #[test]

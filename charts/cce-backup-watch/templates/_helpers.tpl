@@ -207,7 +207,7 @@ metricRelabelings:
 {{- end -}}
 
 {{/* A text of the alerts, or the dashboard, with the labels that tell hubs apart in place of "cluster". Takes a dict of root and text. What is
-replaced stands in these forms only, so that the label "cluster" of the metric info stays what it is. */}}
+replaced stands in these forms only, so that the label "cce_cluster" stays what it is. */}}
 {{- define "cce-backup-watch.byHub" -}}
 {{- $text := .text -}}
 {{- $hubs := .root.Values.prometheusRule.hubLabels -}}
