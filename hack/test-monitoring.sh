@@ -64,7 +64,7 @@ a_watch() { # NUMBER NAME [LINE-OF-SPEC...]
 ---
 apiVersion: cce.backupwatch.io/v1alpha1
 kind: ClusterBackupWatch
-metadata: {name: $name, namespace: $namespace}
+metadata: {name: $name, namespace: $namespace, annotations: {cce.backupwatch.io/display-name: 集群 "$name"}}
 spec:
   region: $region
   projectID: "$(project_id "$project")"
@@ -131,8 +131,48 @@ returns_data() { # QUERY
     return 1
   fi
 }
-# For panels that show 0 without data: only a value above 0 proves that the query works.
-returns_more_than_zero() { returns_data "($1) > 0"; } # QUERY
+
+# --- What a stat panel of the dashboard shows --------------------------------------------------------------
+
+# The query of a panel, with the values that Grafana inserts for its variables.
+filled() { # NAMESPACES: reads queries
+  sed -e 's/\\\\/\\/g' -e 's/\$__rate_interval/10s/g' -e "s/\\\$hub/$hub/g" -e 's/\$region/cn-north-4|cn-south-1/g' -e "s/\\\$namespace/$1/g" \
+    -e 's/\$watch/.*/g'
+}
+# The colour that Grafana gives to what a panel's query returns: that of the last threshold which is not above the value, and of the
+# first one without data.
+colour() { # TITLE [NAMESPACES]
+  local expr value
+  expr=$(jq --raw-output --arg title "$1" '.panels[] | select(.title == $title) | .targets[0].expr' "$chart/files/dashboard.json" | filled "${2:-$namespace}")
+  value=$(query "$expr" | sed -E 's/^.*=> ([^ ]+) @.*$/\1/')
+  jq --raw-output --arg title "$1" --arg value "$value" '.panels[] | select(.title == $title) | .fieldConfig.defaults.thresholds.steps
+    | map(select(.value == null or ($value != "" and .value <= ($value | tonumber)))) | last.color' "$chart/files/dashboard.json"
+}
+shows() { # COLOUR TITLE [NAMESPACES]
+  local got
+  got=$(colour "$2" "${3-}")
+  [[ $got == "$1" ]] || { printf '%s is %s\n' "$2" "$got"; return 1; }
+}
+# How many watches a panel counts.
+counts() { # TITLE MATCHER-OF-NAME NUMBER
+  local expr
+  expr=$(jq --raw-output --arg title "$1" '.panels[] | select(.title == $title) | .targets[0].expr' "$chart/files/dashboard.json" | filled "$namespace" |
+    sed "s/namespace=~/name=~\"$2\", namespace=~/g")
+  returns_data "($expr) == $3"
+}
+first_row() { jq --raw-output '.panels[] | select(.type == "stat" and .gridPos.y == 1) | .title' "$chart/files/dashboard.json"; }
+all_red() { # [NAMESPACES]
+  local title
+  while read -r title; do shows red "$title" "${1-}" || return; done < <(first_row)
+}
+# Each row of the table has the age of a success; the highest stands first.
+stands_first() { # NAMES-AS-REGULAR-EXPRESSION
+  local expr top
+  expr=$(jq --raw-output '.panels[] | select(.title == "Watches" and .type == "table") | .targets[] | select(.refId == "E") | .expr' \
+    "$chart/files/dashboard.json" | filled "$namespace")
+  top=$(query "topk(1, $expr)")
+  grep -qE "name=\"($1)\"" <<<"$top" || { printf 'first stands %s\n' "$top"; return 1; }
+}
 
 fires() { returns_data "ALERTS{alertname=\"$1\", alertstate=\"firing\"${2:+, $2}}"; } # ALERT [MATCHERS]
 # Looks back, because some states pass: failing clusters are polled ever less often, so their share of the requests falls.
@@ -165,6 +205,39 @@ says() { # ALERT PATTERN
   grep -qE "$2" <<<"$text" || { printf 'it says: %s\n' "$text"; return 1; }
 }
 
+# The text format, as an older agent gets it.
+text_is_sound() {
+  exec 9<>"/dev/tcp/127.0.0.1/$operator" &&
+    printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\nAccept: text/plain;version=0.0.4\r\n\r\n' >&9 && sed '1,/^\r*$/d' <&9 >"$scratch/metrics.txt"
+  exec 9>&-
+  # Both name suffixes that the contract has: a number of things that goes up and down, and a moment in seconds.
+  promtool check metrics --lint=none <"$scratch/metrics.txt"
+}
+
+# --- Notifications ---------------------------------------------------------------------------------------
+
+# The receivers that a route of docs/notifications/alertmanager.yaml chooses for an alert.
+goes_to() { # RECEIVER LABEL...
+  local receiver=$1 got
+  shift
+  got=$(amtool config routes test --config.file=docs/notifications/alertmanager.yaml "$@") && [[ $got == "$receiver" ]] && return
+  printf '%s goes to %s\n' "$*" "$got"
+  return 1
+}
+# Each alert by the severity that it is shipped with.
+each_goes_to_its_receiver() {
+  local name severity receiver
+  while read -r name severity; do
+    case $severity in critical) receiver=on-call ;; *) receiver=platform ;; esac
+    goes_to "$receiver" "alertname=$name" "severity=$severity" || return
+  done < <(awk '/- alert:/ {name = $3} /severity:/ {print name, $2}' "$chart/files/alerts.yaml")
+}
+notifications() {
+  check 'the example of a configuration of Alertmanager is sound' amtool check-config docs/notifications/alertmanager.yaml
+  check 'it takes each alert to its receiver' each_goes_to_its_receiver
+  check 'and nothing else' goes_to default alertname=KubePodCrashLooping severity=critical
+}
+
 # --- The checks ----------------------------------------------------------------------------------------
 
 start() { # NAME COMMAND...
@@ -177,6 +250,7 @@ start() { # NAME COMMAND...
 
 inside() {
   local name expr title number
+  notifications
   kubectl apply --filename crds/clusterbackupwatches.yaml >/dev/null
   kubectl wait --for=condition=Established crd/clusterbackupwatches.cce.backupwatch.io --timeout=30s >/dev/null
   kubectl create namespace "$namespace" >/dev/null
@@ -204,6 +278,15 @@ inside() {
 global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [rules.yaml]
 scrape_configs:
+  # Each of the two formats is read by Prometheus' own parser.
+  - job_name: open-metrics
+    scrape_protocols: [OpenMetricsText1.0.0]
+    metric_relabel_configs: [{action: drop, regex: .*}]
+    static_configs: [{targets: ["127.0.0.1:$operator"]}]
+  - job_name: text
+    scrape_protocols: [PrometheusText0.0.4]
+    metric_relabel_configs: [{action: drop, regex: .*}]
+    static_configs: [{targets: ["127.0.0.1:$operator"]}]
   - job_name: cce-backup-watch
     honor_labels: true
     static_configs:
@@ -224,32 +307,45 @@ EOF
       CCEBackupStale) expr='name="stale", reason="BackupStale"' ;;
       CCEBackupStuck) expr='name="stuck", reason="BackupStuck"' ;;
       CCEBackupMissing) expr='name="missing", reason="NoBackup"' ;;
-      CCEBackupWatchNotReady) expr='name="unreachable", reason="CloudUnavailable", region="cn-south-1"' ;;
+      CCEBackupWatchNotReady) expr='name="unreachable", reason="CloudUnavailable", cce_region="cn-south-1"' ;;
       CCEBackupPollOverdue) expr='name=~"crowd-.*"' ;;
-      CCEBackupCredentialsRefused) expr="reason=\"AuthenticationFailed\", project=\"$(project_id 7)\"" ;;
-      CCEBackupAccountBlocked) expr="region=\"cn-north-4\", project=\"$(project_id 8)\"" ;;
+      CCEBackupCredentialsRefused) expr="reason=\"AuthenticationFailed\", cce_project=\"$(project_id 7)\"" ;;
+      CCEBackupAccountBlocked) expr="cce_region=\"cn-north-4\", cce_project=\"$(project_id 8)\"" ;;
       CCEBackupEndpointBlocked) expr='endpoint=~".+"' ;;
       *) expr='' ;;
     esac
     check "$name fires, and says on which hub" await "$limit" fired "$name" "cluster=\"$hub\"${expr:+, $expr}"
   done < <(alerts)
   check 'a watch that never had a backup within its limit is stale' fires CCEBackupStale 'name="none", reason="NoBackup"'
-  check 'an alert names the CCE cluster beside the hub' fires CCEBackupFailed \
-    "cluster=\"$hub\", cce_cluster=\"$(cluster_id 2)\", region=\"cn-north-4\", project=\"$(project_id 2)\""
+  check 'an alert names the CCE cluster beside the hub, and as people call it' fires CCEBackupFailed \
+    "cluster=\"$hub\", cce_cluster=\"$(cluster_id 2)\", cce_region=\"cn-north-4\", cce_project=\"$(project_id 2)\", display_name='集群 \"failed\"'"
   check 'and says since when, how old the last success is, and what to type' says CCEBackupStale \
     'Last success: 1h .* ago; limit: 10s\..*kubectl describe clusterbackupwatch stale --namespace shop'
+  check 'Prometheus reads the metrics in OpenMetrics' eval 'answers "$operator" && await 20 returns_data "up{job=\"open-metrics\"} == 1"'
+  check 'and in the text format 0.0.4' await 20 returns_data 'up{job="text"} == 1 and on () scrape_samples_scraped{job="text"} == on () scrape_samples_scraped{job="open-metrics"}'
+  check 'promtool finds no fault in the text format' text_is_sound
   check 'a good watch raises none' silent_about good
   check 'a paused watch raises none' silent_about paused
 
   # Every query of the dashboard, with the values that Grafana inserts for its variables.
   while IFS=$'\t' read -r title expr; do
-    case $title in
-      'Events not written '* | 'Status writes that failed '*) check "panel $title" returns_data "$expr" ;;
-      *) if [[ $expr == *' or vector(0)' ]]; then check "panel $title" returns_more_than_zero "$expr"; else check "panel $title" returns_data "$expr"; fi ;;
-    esac
+    check "panel $title" returns_data "$expr"
   done < <(jq --raw-output '.panels[] | .title as $title | .targets[]? | [$title + " " + .refId, .expr] | @tsv' "$chart/files/dashboard.json" |
-    sed -e 's/\\\\/\\/g' -e 's/\$__rate_interval/10s/g' -e "s/\\\$hub/$hub/g" -e 's/\$region/cn-north-4|cn-south-1/g' -e "s/\\\$namespace/$namespace/g" \
-      -e 's/\$watch/.*/g')
+    filled "$namespace")
+  check 'the first row: an operator leads' shows green Operator
+  check 'alerts fire' shows red Alerts
+  check 'a watch that is not Ready is blind' counts Blind 'unreachable|refused' 2
+  check 'and none that is paused or good' counts Blind 'good|paused' 0
+  check 'a failed, a stale and a stuck backup are bad' counts Bad 'failed|stale|stuck|good|paused' 3
+  check 'a paused watch is not healthy' counts Healthy 'good|paused|failed' 1
+  check 'it is counted by itself' counts Suspended 'good|paused|failed' 1
+  check 'a watch that never had a backup is the oldest' counts 'Oldest success' 'missing|good' 1e12
+  check 'it is counted by itself too' counts 'Never succeeded' 'missing|good' 1
+  check 'and stands first in the table' stands_first 'missing|none|failed|stuck|refused|throttled|unreachable|paused|broken-.*'
+  kubectl patch clusterbackupwatch good --namespace "$namespace" --type merge --patch '{"spec": {"suspend": true}}' >/dev/null
+  check 'what was good is healthy no more once it is paused' await 20 counts Healthy 'good|paused|failed' 0
+  check 'without a watch all of it is red but for operator and alerts' shows red Healthy nowhere
+  check 'so it is with the blind ones' shows red Blind nowhere
   while IFS=$'\t' read -r name expr; do
     # label_values(METRIC, LABEL)
     [[ $expr =~ ^label_values\((.*),\ ([a-z_]+)\)$ ]] || { check "variable $name" false; continue; }
@@ -260,6 +356,14 @@ EOF
   check 'CCEBackupOperatorDown is silent while the operator runs' eval '! fires CCEBackupOperatorDown >/dev/null'
   kill "$(<"$scratch/operator.pid")"
   check 'and fires when it is gone' await 30 fires CCEBackupOperatorDown
+  check 'then the whole first row of the dashboard is red' await 20 all_red
+  # A Prometheus that scrapes nothing and has no rules.
+  kill "$(<"$scratch/prometheus.pid")"
+  prometheus=$(free_port)
+  printf '{}' >"$scratch/empty.yaml"
+  start empty prometheus --config.file="$scratch/empty.yaml" --storage.tsdb.path="$scratch/empty" --web.listen-address="127.0.0.1:$prometheus" --log.level=warn
+  await 20 answers "$prometheus"
+  check 'and so it is where there is no data at all' all_red
   ((failed == 0)) || tail -n 5 "$scratch"/*.log
 }
 
@@ -269,7 +373,7 @@ if [[ ${1-} == --inside ]]; then
   exit 0
 fi
 
-bin=$(hack/control-plane/provision.sh etcd kube-apiserver kubectl helm promtool prometheus) || exit 2
+bin=$(hack/control-plane/provision.sh etcd kube-apiserver kubectl helm promtool prometheus amtool) || exit 2
 export PATH=$bin:$PATH
 command -v jq >/dev/null || { printf 'test-monitoring.sh: jq is not on PATH\n' >&2; exit 2; }
 if [[ -z ${CBW_BIN_DIR-} ]]; then

@@ -14,9 +14,21 @@ import (
 
 type dashboard struct {
 	Panels []struct {
-		Title   string
-		Links   []struct{ URL string }
-		Targets []struct{ RefID, Expr string }
+		Title, Type string
+		GridPos     struct{ Y int }
+		Links       []struct{ URL string }
+		Targets     []struct{ RefID, Expr string }
+		FieldConfig struct {
+			Defaults struct {
+				NoValue    string
+				Thresholds struct {
+					Steps []struct {
+						Color string
+						Value *float64
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -124,13 +136,13 @@ func TestQueriesNameOnlyMetricsAndLabelsThatTheOperatorExports(t *testing.T) {
 	metrics := exported(t)
 	// Those that Prometheus adds, with the one that tells hubs apart, the bound of a histogram's bucket, and those that
 	// label_replace makes.
-	always := []string{"job", "instance", "pod", "cluster", "le", "cce_cluster", "watch_reason"}
+	always := []string{"job", "instance", "pod", "cluster", "le", "watch_reason"}
 	used := map[string]bool{}
 	joined := regexp.MustCompile(`group_left \([a-z_, ]*\) watch:`)
 	for place, query := range queries(t) {
 		known := append([]string{}, always...)
 		if joined.MatchString(query) {
-			known = append(known, "region", "project")
+			known = append(known, "cce_region", "cce_project", "cce_cluster", "display_name")
 		}
 		for _, match := range selector.FindAllStringSubmatch(query, -1) {
 			name := match[1]
@@ -164,6 +176,37 @@ func TestQueriesNameOnlyMetricsAndLabelsThatTheOperatorExports(t *testing.T) {
 		if !used[name] {
 			t.Errorf("no panel and no alert shows %s", name)
 		}
+	}
+}
+
+// Whoever looks at the dashboard at night looks at its first row. A dead operator exports nothing, so what is green without data
+// would be green then.
+func TestNoDataIsRedAndTheFirstRowSaysWhetherAnybodyWatches(t *testing.T) {
+	var board dashboard
+	if err := json.Unmarshal([]byte(read(t, chart, "files/dashboard.json")), &board); err != nil {
+		t.Fatal(err)
+	}
+	var first []string
+	for _, panel := range board.Panels {
+		for _, target := range panel.Targets {
+			if strings.Contains(target.Expr, "vector(") {
+				t.Errorf("panel %q has a value where there is no data: %s", panel.Title, target.Expr)
+			}
+		}
+		if panel.Type != "stat" {
+			continue
+		}
+		if panel.GridPos.Y == 1 {
+			first = append(first, panel.Title)
+		}
+		// The step without a value is what Grafana gives to no data.
+		defaults := panel.FieldConfig.Defaults
+		if steps := defaults.Thresholds.Steps; len(steps) == 0 || steps[0].Value != nil || steps[0].Color != "red" || defaults.NoValue == "" {
+			t.Errorf("panel %q is not red without data", panel.Title)
+		}
+	}
+	if got, want := strings.Join(first, ", "), "Operator, Alerts, Blind, Bad, Oldest success, Healthy"; got != want {
+		t.Errorf("the first row is %s, and should be %s", got, want)
 	}
 }
 
