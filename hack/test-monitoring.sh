@@ -143,9 +143,9 @@ filled() { # NAMESPACES: reads queries
 # first one without data.
 colour() { # TITLE [NAMESPACES]
   local expr value
-  expr=$(jq --raw-output --arg title "$1" '.panels[] | select(.title == $title) | .targets[0].expr' "$chart/files/dashboard.json" | filled "${2:-$namespace}")
+  expr=$(jq --raw-output --arg title "$1" '.panels[] | select(.title == $title and .type != "row") | .targets[0].expr' "$chart/files/dashboard.json" | filled "${2:-$namespace}")
   value=$(query "$expr" | sed -E 's/^.*=> ([^ ]+) @.*$/\1/')
-  jq --raw-output --arg title "$1" --arg value "$value" '.panels[] | select(.title == $title) | .fieldConfig.defaults.thresholds.steps
+  jq --raw-output --arg title "$1" --arg value "$value" '.panels[] | select(.title == $title and .type != "row") | .fieldConfig.defaults.thresholds.steps
     | map(select(.value == null or ($value != "" and .value <= ($value | tonumber)))) | last.color' "$chart/files/dashboard.json"
 }
 shows() { # COLOUR TITLE [NAMESPACES]
@@ -156,7 +156,7 @@ shows() { # COLOUR TITLE [NAMESPACES]
 # How many watches a panel counts.
 counts() { # TITLE MATCHER-OF-NAME NUMBER
   local expr
-  expr=$(jq --raw-output --arg title "$1" '.panels[] | select(.title == $title) | .targets[0].expr' "$chart/files/dashboard.json" | filled "$namespace" |
+  expr=$(jq --raw-output --arg title "$1" '.panels[] | select(.title == $title and .type != "row") | .targets[0].expr' "$chart/files/dashboard.json" | filled "$namespace" |
     sed "s/namespace=~/name=~\"$2\", namespace=~/g")
   returns_data "($expr) == $3"
 }
@@ -211,7 +211,7 @@ text_is_sound() {
     printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\nAccept: text/plain;version=0.0.4\r\n\r\n' >&9 && sed '1,/^\r*$/d' <&9 >"$scratch/metrics.txt"
   exec 9>&-
   # Both name suffixes that the contract has: a number of things that goes up and down, and a moment in seconds.
-  promtool check metrics --lint=none <"$scratch/metrics.txt"
+  promtool check metrics --extended --lint=none <"$scratch/metrics.txt"
 }
 
 # --- Notifications ---------------------------------------------------------------------------------------

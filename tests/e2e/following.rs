@@ -39,7 +39,7 @@ async fn a_new_watch_shows_the_sample_of_the_api_page(scene: Scene) {
             "creationTime": "2023-11-25T09:03:46.739012Z",
             "updateTime": "2023-11-25T09:03:46.739027Z",
             "completionTime": "2023-11-25T09:03:46.739027Z",
-            "progressTime": "2023-11-25T09:03:46.739027Z",
+            "progressTime": "2023-11-25T09:03:46Z",
         }],
     });
     assert_eq!(status, expected);
