@@ -22,7 +22,7 @@ readonly root chart=charts/cce-backup-watch
 source hack/check.sh
 
 if [[ ${1-} != --inside ]]; then
-  bin=$(hack/control-plane/provision.sh etcd kube-apiserver kubectl helm-4 cosign oras registry) || exit 2
+  bin=$(hack/control-plane/provision.sh etcd kube-apiserver kubectl helm-3 helm-4 cosign oras registry) || exit 2
   hack/programs.sh skopeo jq || exit 2
   PATH=$bin:$PATH exec hack/control-plane/run.sh -- "$root/hack/test-release.sh" --inside "$@"
 fi
@@ -145,7 +145,7 @@ cosign() {
   command cosign "$@" "${no_log[@]}"
 }
 oras() { command oras "$@" --from-plain-http --to-plain-http; }
-helm() { command helm-4 "$@" --plain-http; }
+helm() { command "$HELM" "$@" --plain-http; }
 cd "$SCRATCH/dist"
 [[ -e trusted-root.json ]] || cp ../trusted-root.json .
 identity=https://github.com/cce-backup-watch/cce-backup-watch/.github/workflows/release.yaml@refs/tags/vVERSION
@@ -219,8 +219,12 @@ check 'cosign copy would have left the signatures behind' cosign_copy_leaves_the
 check 'a chart that is pushed over the signed one is refused' another_is_refused
 check 'the origin is away' origin_is_away
 check 'the mirror is verified, with a trusted root that was taken along' runs_commands 'Without access to the Internet' 'cosign verify'
-check 'the chart is installed from the mirror' runs_commands 'Without access to the Internet' 'helm install'
-check 'with the image of the mirror' runs_the_image_of_the_mirror
+for HELM in helm-3 helm-4; do
+  export HELM
+  check "$HELM installs the chart from the mirror" runs_commands 'Without access to the Internet' 'helm install'
+  check '  with the image of the mirror' runs_the_image_of_the_mirror
+  check '  and uninstalls it' "$HELM" uninstall cce-backup-watch --namespace cce-backup-watch
+done
 
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))
