@@ -32,6 +32,7 @@ Examples:
     CBW_PROJECT_ID=0123456789abcdef0123456789abcdef \\
     CBW_CLUSTER_ID=11111111-2222-3333-4444-555555555555
   cce-backup-watch backup --dry-run
+  kubectl cbw backup platform/prod --secret platform/huawei-backup
   cce-backup-watch backup
   cce-backup-watch backup --if-older-than 2h --timeout 1h && ./upgrade";
 

@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use super::value::is_object_name;
+use super::value::{is_namespace, is_object_name};
 use crate::cloud::credentials::OperatorCredentials;
 
 /// Where the access key comes from.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct CredentialArgs {
     /// Where the access key comes from.
     #[arg(long, env = "CBW_CREDENTIALS", value_enum, default_value_t, value_name = "SOURCE")]
@@ -64,9 +64,7 @@ impl FromStr for SecretName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('/') {
-            Some((namespace, name))
-                if is_object_name(namespace) && !namespace.contains('.') && is_object_name(name) =>
-            {
+            Some((namespace, name)) if is_namespace(namespace) && is_object_name(name) => {
                 Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
             }
             _ => Err("write it as NAMESPACE/NAME, such as platform/huawei".to_owned()),

@@ -6,14 +6,14 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use super::{CloudArgs, CredentialArgs, LogArgs, UsageError, cluster::sdk_project};
+use super::{CloudArgs, CredentialArgs, LogArgs, UsageError, cluster::sdk_project, value::namespace};
 use crate::cloud::target::{ClusterType, ProjectId, Region};
 
 // In ASCII and in short lines, because it is part of the man page too.
 const HELP: &str = "\
 Exit codes:
     0  asked and answered; with --existing: nothing to do
-    1  with --existing: something is missing, differs, or is no longer there
+    1  with --existing: something is missing, differs, or is no longer there; with --check: a watch would be blind
     2  the flags or the template cannot be used
     3  the cloud or Kubernetes gave no whole answer, the manifests cannot be read, or, with --existing and without
        --allow-empty, a project lists no clusters or the filters match none
@@ -31,6 +31,7 @@ Examples:
     CBW_PROJECT_ID=0123456789abcdef0123456789abcdef
   cce-backup-watch discover --output table
   cce-backup-watch discover --namespace platform --secret-name huawei | kubectl apply -f -
+  cce-backup-watch discover --namespace platform --secret-name huawei --check --output table
   cce-backup-watch discover --template common.yaml --tag env=prod > watches.yaml
   cce-backup-watch discover --existing clusters/        # a check in CI";
 
@@ -83,6 +84,11 @@ pub struct DiscoverArgs {
     /// With --existing: a project without any cluster is no error, nor are filters that no cluster matches.
     #[arg(long, env = "CBW_ALLOW_EMPTY", requires = "existing")]
     pub allow_empty: bool,
+
+    /// Try each cluster that is printed with the key that its watch will use, which is read from the Secret with the current
+    /// kubeconfig, and name those that do not answer.
+    #[arg(long, env = "CBW_CHECK")]
+    pub check: bool,
 
     /// How the result looks: manifests, or a table for people.
     #[arg(short, long, env = "CBW_OUTPUT", value_enum, default_value_t)]
@@ -174,14 +180,6 @@ impl FromStr for Tag {
 /// A filter. An empty one would match no cluster, and comes from a variable that is not defined.
 fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-fn namespace(text: &str) -> Result<String, String> {
-    if text.len() <= 63 && !text.contains('.') && super::value::is_object_name(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("a namespace is 1 to 63 lower-case letters, digits and inner hyphens".to_owned())
-    }
 }
 
 fn object_name(text: &str) -> Result<String, String> {

@@ -11,9 +11,12 @@ pub mod credentials;
 pub mod discover;
 mod follow;
 pub mod manual;
+pub mod poll;
 mod probe;
+pub mod status;
 pub mod tasks;
 mod value;
+pub mod watch;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -28,13 +31,18 @@ pub use credentials::CredentialArgs;
 use discover::DiscoverArgs;
 pub use follow::{FollowArgs, LogArgs, Output};
 use manual::{Page, Shell};
+use poll::PollArgs;
 pub use probe::ProbeArgs;
+use status::StatusArgs;
 use tasks::TasksArgs;
 
 /// Reports the control-plane backups of Huawei Cloud CCE clusters as Kubernetes resources.
 #[derive(Debug, Parser)]
 #[command(name = "cce-backup-watch", version, about, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "The resources themselves are read with plain kubectl: `kubectl get cbw`.")]
+#[command(
+    after_help = "The resources themselves are read with plain kubectl: `kubectl get cbw`.\nUnder the name kubectl-cbw this is a \
+plugin of kubectl: `kubectl cbw status`."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -46,7 +54,11 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator: poll the cloud for every ClusterBackupWatch and write what it says into its status.
     Controller(Box<ControllerArgs>),
-    /// Ask for the snapshot tasks of one cluster without Kubernetes: once, or until its newest backup is finished.
+    /// Show every watch on one screen, the worst first, and whether an operator is alive.
+    Status(Box<StatusArgs>),
+    /// Ask the operator to poll a watch now, and say how its backup stands.
+    Poll(Box<PollArgs>),
+    /// Ask for the snapshot tasks of one cluster without the operator: once, or until its newest backup is finished.
     Tasks(Box<TasksArgs>),
     /// Start one backup of a cluster and follow it to its end. The only command that changes anything in the cloud.
     Backup(Box<BackupArgs>),
@@ -75,6 +87,14 @@ impl Cli {
         let command = Self::command();
         if name.is_some_and(|name| name == PLUGIN) { command.bin_name("kubectl cbw") } else { command }
     }
+
+    /// What clap cannot say by itself: that a flag and a watch both name a cluster.
+    pub fn conflict(matches: &clap::ArgMatches) -> Option<clap::Error> {
+        let (_, of_command) = matches.subcommand()?;
+        let flag = cluster::beside_a_watch(of_command)?.replace('_', "-");
+        let text = format!("the watch says which cluster: leave out --{flag}, or the watch");
+        Some(Self::command().error(clap::error::ErrorKind::ArgumentConflict, text))
+    }
 }
 
 /// Flags that do not fit together, or a variable that stands for a flag and cannot be used.
@@ -83,7 +103,7 @@ impl Cli {
 pub struct UsageError(String);
 
 impl UsageError {
-    fn new(what: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
 }
@@ -94,6 +114,25 @@ pub const PLUGIN: &str = "kubectl-cbw";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_watch_stands_for_the_flags_of_its_cluster() {
+        let said = |arguments: &[&str]| {
+            let all = ["cce-backup-watch", "tasks"].iter().chain(arguments);
+            match Cli::command().try_get_matches_from(all) {
+                Ok(matches) => Cli::conflict(&matches).map_or_else(String::new, |error| error.to_string()),
+                Err(error) => error.to_string(),
+            }
+        };
+        let id = "11111111-2222-3333-4444-555555555555";
+        assert_eq!(said(&["platform/prod"]), "");
+        assert_eq!(said(&["prod", "--watch", "--secret", "platform/other"]), "");
+        assert_eq!(said(&["--region", "cn-north-4", "--cluster-id", id]), "");
+        assert!(said(&["prod", "--cluster-id", id]).contains("leave out --cluster-id"));
+        assert!(said(&["prod", "--cluster-type", "Standard"]).contains("leave out --cluster-type"));
+        assert!(said(&[]).contains("--region"));
+        assert!(said(&["a/b/c"]).contains("NAMESPACE/NAME"));
+    }
 
     #[test]
     fn the_definition_of_the_command_line_is_sound() {

@@ -39,6 +39,7 @@ Examples:
     CBW_CLUSTER_ID=11111111-2222-3333-4444-555555555555
   cce-backup-watch tasks --watch
   cce-backup-watch tasks --secret platform/huawei
+  kubectl cbw tasks platform/prod
   cce-backup-watch tasks --output json | jq -r .lastSuccess.time
   cce-backup-watch tasks --newer-than 2h --wait --timeout 45m && ./upgrade";
 

@@ -42,6 +42,19 @@ pub(super) fn is_object_name(text: &str) -> bool {
     text.len() <= 253 && text.bytes().all(inner) && ends(text.chars().next()) && ends(text.chars().last())
 }
 
+/// Whether this can be the name of a namespace, which is a DNS label.
+pub(super) fn is_namespace(text: &str) -> bool {
+    text.len() <= 63 && !text.contains('.') && is_object_name(text)
+}
+
+pub(super) fn namespace(text: &str) -> Result<String, String> {
+    if is_namespace(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a namespace is 1 to 63 lower-case letters, digits and inner hyphens".to_owned())
+    }
+}
+
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

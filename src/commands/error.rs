@@ -102,8 +102,37 @@ pub enum Error {
         why: String,
     },
     /// The watches of the cluster were not listed.
-    #[error("cannot list the watches of the cluster of the current kubeconfig: {0}")]
+    #[error("cannot list the watches of the cluster of the current kubeconfig: {}", refusal(.0))]
     Watches(#[source] kube::Error),
+    /// Something could not be done with a watch.
+    #[error("cannot {what} the watch {name}: {}", refusal(.source))]
+    Watch {
+        /// What was tried.
+        what: &'static str,
+        /// Its namespace and name.
+        name: String,
+        /// The error of the Kubernetes client.
+        source: kube::Error,
+    },
+    /// The watch does not exist.
+    #[error("there is no watch {0}: check its name, --namespace and the current context")]
+    NoWatch(String),
+    /// A watch says nothing usable about its cluster.
+    #[error("the watch {name} cannot be used: {why}")]
+    OddWatch {
+        /// Its namespace and name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A requested poll brought no answer.
+    #[error("{name}: {why}")]
+    NotAnswered {
+        /// The namespace and name of the watch.
+        name: String,
+        /// Who did not answer.
+        why: String,
+    },
     /// The operator ended by itself.
     #[error(transparent)]
     Operator(#[from] crate::operator::Error),
@@ -169,6 +198,10 @@ impl Error {
             | Self::NoMatch(_)
             | Self::Manifest { .. }
             | Self::Watches(_)
+            | Self::Watch { .. }
+            | Self::NoWatch(_)
+            | Self::OddWatch { .. }
+            | Self::NotAnswered { .. }
             | Self::Output(_)
             | Self::Encode(_)
             | Self::Runtime(_) => UNANSWERED,
@@ -178,6 +211,21 @@ impl Error {
     /// Whether the command ends without a message: the user ended it, or the reader of its output did.
     pub fn is_silent(&self) -> bool {
         self.exit_code() >= SIGNALLED
+    }
+}
+
+/// What the API server said, in one line, and what to do where that is known.
+fn refusal(error: &kube::Error) -> String {
+    let kube::Error::Api(status) = error else { return error.to_string() };
+    match (status.code, status.details.as_ref().is_none_or(|details| details.name.is_empty())) {
+        (404, true) => {
+            "the API server does not know the kind ClusterBackupWatch: install the CustomResourceDefinition \
+                        (cce-backup-watch crd | kubectl apply --server-side --filename -)"
+                .to_owned()
+        }
+        (401, _) => "the API server does not accept the credentials of the current kubeconfig: sign in again"
+            .to_owned(),
+        _ => status.message.clone(),
     }
 }
 

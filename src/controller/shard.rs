@@ -16,7 +16,7 @@ use crate::api::Guarded;
 use crate::kubernetes::ApiServer;
 
 /// The label of a shard's Lease; its value is the name of the ring.
-const RING_LABEL: &str = "alpha.sharding.timebertt.dev/controllerring";
+pub const RING_LABEL: &str = "alpha.sharding.timebertt.dev/controllerring";
 /// What the keys of the labels of a resource begin with; the name of the ring follows.
 const SHARD_PREFIX: &str = "shard.alpha.sharding.timebertt.dev/";
 const DRAIN_PREFIX: &str = "drain.alpha.sharding.timebertt.dev/";

@@ -11,6 +11,7 @@ mod harness;
 mod api_server_trouble;
 mod canary;
 mod chaos;
+mod commands;
 mod concurrent_writers;
 mod credentials;
 mod definition;
@@ -53,6 +54,7 @@ fn main() {
         chaos::tests(),
         one_trouble::tests(),
         api_server_trouble::tests(),
+        commands::tests(),
         rotation::tests(),
         outage::tests(),
         pauses::tests(),

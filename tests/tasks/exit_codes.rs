@@ -104,7 +104,8 @@ async fn bad_usage_ends_with_2_before_anything_is_asked() {
         (&["--ca-file", "/nowhere/ca.pem"], "cannot read the file of --ca-file: No such file"),
         (&["--ca-file", empty.to_str().unwrap()], "the CA file holds no PEM certificate"),
         (&["--log-filter", "a=b=c"], "invalid value"),
-        (&["extra"], "unexpected argument"),
+        (&["prod", "extra"], "unexpected argument"),
+        (&["a/b/c"], "write it as NAME or NAMESPACE/NAME"),
     ] {
         let ran = run(&mut tasks(&simulator, flags));
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{flags:?}: {ran:?}");

@@ -47,6 +47,8 @@ fn the_completions_of_each_shell_know_the_commands_and_flags() {
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{shell}");
         for word in [
             "controller",
+            "status",
+            "poll",
             "tasks",
             "backup",
             "discover",
@@ -71,6 +73,8 @@ fn bash_takes_the_completions_and_completes_with_them() {
         ("cce-backup-watch tasks --cluster-t", "--cluster-type"),
         ("cce-backup-watch tasks --cluster-type A", "Autopilot"),
         ("cce-backup-watch tasks --wait -o ya", "yaml"),
+        ("cce-backup-watch sta", "status"),
+        ("cce-backup-watch poll --newer", "--newer-than"),
         ("cce-backup-watch back", "backup"),
         ("cce-backup-watch backup --if", "--if-older-than"),
         ("cce-backup-watch discover -o ta", "table"),
@@ -95,6 +99,11 @@ fn every_command_has_a_man_page_that_groff_renders() {
     for (page, words) in [
         (&["man"][..], &["cce-backup-watch", "tasks", "controller"][..]),
         (&["man", "tasks"], &["--cluster-id", "CBW_CLUSTER_ID", "Exit codes:", "124", "NOTES"]),
+        (
+            &["man", "status"],
+            &["--all-namespaces", "CBW_ALL_NAMESPACES", "Exit codes:", "unprotected", "NOTES"],
+        ),
+        (&["man", "poll"], &["--newer-than", "requestedAt", "Exit codes:", "NOTES"]),
         (&["man", "backup"], &["--if-older-than", "CBW_IF_OLDER_THAN", "Exit codes:", "NOTES"]),
         (&["man", "discover"], &["--existing", "CBW_SECRET_NAME", "Exit codes:", "NOTES"]),
         (&["man", "controller"], &["--leader-elect", "CBW_LISTEN"]),
@@ -119,7 +128,8 @@ fn every_command_has_a_man_page_that_groff_renders() {
     let ran = run(program().args(["man", "get"]));
     assert_eq!(ran.code, Some(2));
     assert!(
-        ran.stderr.contains("there are pages for controller, tasks, backup, discover, probe, crd"),
+        ran.stderr
+            .contains("there are pages for controller, status, poll, tasks, backup, discover, probe, crd"),
         "{}",
         ran.stderr
     );

@@ -19,7 +19,6 @@ use jiff::Timestamp;
 use self::decide::{Decision, decide};
 use crate::cli::{backup::BackupArgs, tasks::Mode};
 use crate::cloud::{fault::Fault, target::Target};
-use crate::commands::error::Error;
 use crate::commands::tasks::{
     follow::{Follow, bounded},
     gate::{Gate, Verdict, verdict_of},
@@ -28,11 +27,12 @@ use crate::commands::tasks::{
     show::{Show, written},
     table::seconds,
 };
+use crate::commands::{error::Error, which::which};
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &BackupArgs) -> Result<u8, Error> {
-    let target = args.cluster.target()?;
-    let poll = Poll::new(target.clone(), &args.credential, &args.cloud).await?;
+    let (target, credential) = which(&args.cluster, &args.credential).await?;
+    let poll = Poll::new(target.clone(), &credential, &args.cloud).await?;
     let show = Show::new(args.follow.output, args.follow.watch, true);
     let mut backup = Backup {
         args,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Found, existing::Watch};
-use crate::commands::tasks::table::{columns, seconds};
-
-/// What stands for a value that is not there.
-const NONE: &str = "-";
+use crate::commands::{
+    table::{NONE, columns},
+    tasks::table::seconds,
+};
 
 /// The table. Without `watches` it does not say which clusters are watched.
 pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>) -> String {
@@ -32,7 +32,7 @@ pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>)
             last.map_or_else(|| NONE.to_owned(), seconds),
         ]
     });
-    columns(headings, &rows.collect::<Vec<_>>())
+    columns(&headings, &rows.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::cli::{
     FollowArgs,
     tasks::{Mode, TasksArgs},
 };
-use crate::commands::{error::Error, output::note};
+use crate::commands::{error::Error, output::note, which::which};
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &TasksArgs) -> Result<u8, Error> {
@@ -39,8 +39,9 @@ pub async fn run(args: &TasksArgs) -> Result<u8, Error> {
 
 async fn verdict(args: &TasksArgs) -> Result<Verdict, Error> {
     let FollowArgs { output, interval, .. } = args.follow;
-    let (target, mode) = (args.cluster.target()?, args.mode()?);
-    let mut poll = Poll::new(target, &args.credential, &args.cloud).await?;
+    let mode = args.mode()?;
+    let (target, credential) = which(&args.cluster, &args.credential).await?;
+    let mut poll = Poll::new(target, &credential, &args.cloud).await?;
     match mode {
         Mode::Once => {
             let report = poll.once().await?;

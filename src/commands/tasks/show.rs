@@ -40,7 +40,7 @@ fn encoded(text: Result<String, impl Display>) -> Result<String, Error> {
 }
 
 /// Whether to write colours to a stream; see <https://no-color.org>.
-fn is_colourful(is_terminal: bool) -> bool {
+pub fn is_colourful(is_terminal: bool) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     is_terminal && !is_set("NO_COLOR") && !is_dumb()
 }

@@ -1,75 +1,36 @@
 //! The table: one line for each task, newest first. Every text of the cloud was cleaned when the answer was decoded.
 
-use std::fmt::Write;
-
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use crate::api::TaskStatus;
+use crate::commands::table::{Colour, NONE, aligned};
 use crate::task::{FAILED, SUCCESS, failure_message, is_backup, is_finished};
 
 const HEADINGS: [&str; 7] = ["UID", "PHASE", "PROGRESS", "CREATED", "UPDATED", "COMPLETED", "MESSAGE"];
 /// The column whose colour says whether a backup is good.
 const PHASE: usize = 1;
-/// What stands for a value that the cloud does not give.
-const NONE: &str = "-";
 
 /// The table of these tasks, with colours for a terminal if wanted.
 pub fn table(tasks: &[TaskStatus], colour: bool) -> String {
     let rows: Vec<_> = tasks.iter().map(row).collect();
-    let paint = |row: usize| if colour { paint(tasks[row].phase.as_deref()) } else { "" };
-    aligned(HEADINGS, &rows, |row, column| if column == PHASE { paint(row) } else { "" })
+    aligned(&HEADINGS, &rows, |row, column| {
+        (colour && column == PHASE).then(|| paint(tasks[row].phase.as_deref()))
+    })
 }
-
-/// A table without colours.
-pub fn columns<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    aligned(headings, rows, |_, _| "")
-}
-
-/// Columns of even width. `paint` gives the colour of a cell, by row and column; empty for none.
-fn aligned<'a, const N: usize>(
-    headings: [&str; N],
-    rows: &[[String; N]],
-    paint: impl Fn(usize, usize) -> &'a str,
-) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([headings[column].len()]).max().unwrap_or_default()
-    };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let mut table = String::new();
-    let mut line = |cells: [&str; N], row: Option<usize>| {
-        for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-            let gap = if column + 1 == N { 0 } else { width + 2 - cell.chars().count() };
-            let on = row.map(|row| paint(row, column)).unwrap_or_default();
-            let off = if on.is_empty() { "" } else { RESET };
-            // Writing to a string cannot fail.
-            let _ = write!(table, "{on}{cell}{off}{:gap$}", "");
-        }
-        table.truncate(table.trim_end().len());
-        table.push('\n');
-    };
-    line(headings, None);
-    for (index, row) in rows.iter().enumerate() {
-        line(row.each_ref().map(String::as_str), Some(index));
-    }
-    table
-}
-
-const RESET: &str = "\x1b[0m";
 
 /// The colour of a phase: green for a success, red for a failure, yellow for all others.
-fn paint(phase: Option<&str>) -> &'static str {
+fn paint(phase: Option<&str>) -> Colour {
     match phase {
-        Some(SUCCESS) => "\x1b[32m",
-        Some(FAILED) => "\x1b[31m",
-        _ => "\x1b[33m",
+        Some(SUCCESS) => Colour::Green,
+        Some(FAILED) => Colour::Red,
+        _ => Colour::Yellow,
     }
 }
 
 /// A phase in its colour, if wanted.
 pub fn painted(phase: Option<&str>, colour: bool) -> String {
     let text = phase.unwrap_or(NONE);
-    if colour { format!("{}{text}{RESET}", paint(phase)) } else { text.to_owned() }
+    if colour { paint(phase).paint(text) } else { text.to_owned() }
 }
 
 fn row(task: &TaskStatus) -> [String; 7] {
@@ -138,7 +99,7 @@ old     Success  50%       1970-01-01T00:00:01Z  -                     -        
         let coloured = table(report.tasks(), true);
         assert!(coloured.contains("\x1b[31mFailed\x1b[0m ") && coloured.contains("\x1b[33mRunning\x1b[0m "));
         let plain =
-            ["\x1b[31m", "\x1b[32m", "\x1b[33m", RESET].iter().fold(coloured, |t, c| t.replace(c, ""));
+            ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"].iter().fold(coloured, |t, c| t.replace(c, ""));
         assert_eq!(plain, expected);
     }
 }

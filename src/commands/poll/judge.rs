@@ -1,0 +1,176 @@
+//! What a watch says of a requested poll: whether it was answered, and how the backup stands then. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{Reason, condition::types};
+use crate::commands::status::verdict::{Verdict, verdict};
+use crate::commands::tasks::gate::is_within;
+use crate::commands::watch::Watch;
+
+/// How far a requested poll has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// No operator has taken the request.
+    NotTaken,
+    /// An operator has, and has no answer of the cloud yet; the text says why, if the operator does.
+    NoAnswer(String),
+    /// There will be no answer until a person acts.
+    Fault(String),
+    /// Nobody polls a suspended watch.
+    Suspended,
+    /// The cloud answered.
+    Answered,
+}
+
+/// How far the poll has come that was requested with this value.
+///
+/// The operator echoes a request also if the cloud did not answer it. Reconciling then stays True until an answer comes, and Stalled is
+/// True if none will come by itself. Ready=True is no proof of an answer: it may be that of an earlier poll.
+pub fn progress(watch: &Watch, request: &str) -> Progress {
+    let ready = watch.condition(types::READY);
+    let told = |type_: &str| {
+        let condition = watch.condition(type_);
+        format!("{}: {}", condition.reason, condition.message)
+    };
+    if watch.spec.suspend {
+        return Progress::Suspended;
+    }
+    if ready.reason == Reason::InvalidResource {
+        return Progress::Fault(told(types::READY));
+    }
+    if watch.status.last_handled_reconcile_at.as_deref() != Some(request) {
+        return Progress::NotTaken;
+    }
+    if watch.is(types::STALLED) {
+        return Progress::Fault(told(types::READY));
+    }
+    if watch.is(types::RECONCILING) {
+        let says = if ready.status == "False" { types::READY } else { types::RECONCILING };
+        return Progress::NoAnswer(told(says));
+    }
+    match ready.status.as_str() {
+        "True" => Progress::Answered,
+        _ => Progress::NoAnswer(told(types::READY)),
+    }
+}
+
+/// Whether an answer lets the caller through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is not bad; with a limit, a success is that new.
+    Passed,
+    /// It is bad, or no success is that new.
+    Bad,
+    /// A backup runs that may become a success that new.
+    Running,
+}
+
+/// Judges an answered watch.
+pub fn outcome(watch: &Watch, newer_than: Option<Duration>, now: Timestamp) -> Outcome {
+    if watch.condition(types::BACKUP_HEALTHY).status == "False" {
+        return Outcome::Bad;
+    }
+    let Some(limit) = newer_than else { return Outcome::Passed };
+    let success = watch.status.last_success.as_ref().and_then(|success| success.time);
+    if success.is_some_and(|time| is_within(time, limit, now)) {
+        return Outcome::Passed;
+    }
+    if verdict(watch) == Verdict::Running { Outcome::Running } else { Outcome::Bad }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::commands::watch::tests::{conditions, watch};
+
+    fn seen(given: &[[&str; 4]], echo: &str, spec: Value) -> Watch {
+        watch("prod", spec, json!({ "lastHandledReconcileAt": echo, "conditions": conditions(given) }))
+    }
+
+    #[test]
+    fn only_an_echo_without_a_fault_is_an_answer() {
+        let polled = ["Ready", "True", "Polled", "x"];
+        let fault = |reason| ["Ready", "False", reason, "why"];
+        let no_answer = |text: &str| Progress::NoAnswer(text.to_owned());
+        let refused = || Progress::Fault("AuthenticationFailed: why".to_owned());
+        for (given, echo, expected) in [
+            (vec![polled], "now", Progress::Answered),
+            (vec![polled], "earlier", Progress::NotTaken),
+            (vec![], "", Progress::NotTaken),
+            // Ready is still that of the poll before.
+            (
+                vec![polled, ["Reconciling", "True", "CloudUnavailable", "503"]],
+                "now",
+                no_answer("CloudUnavailable: 503"),
+            ),
+            (
+                vec![fault("Throttled"), ["Reconciling", "True", "Throttled", "x"]],
+                "now",
+                no_answer("Throttled: why"),
+            ),
+            (
+                vec![fault("AuthenticationFailed"), ["Stalled", "True", "AuthenticationFailed", "x"]],
+                "now",
+                refused(),
+            ),
+            // What the operator said before it took the request may be over.
+            (
+                vec![fault("AuthenticationFailed"), ["Stalled", "True", "AuthenticationFailed", "x"]],
+                "",
+                Progress::NotTaken,
+            ),
+            // It cannot echo what it cannot decode.
+            (vec![fault("InvalidResource")], "", Progress::Fault("InvalidResource: why".to_owned())),
+            (vec![["Ready", "Unknown", "NotYetPolled", "why"]], "now", no_answer("NotYetPolled: why")),
+        ] {
+            assert_eq!(progress(&seen(&given, echo, json!({})), "now"), expected, "{given:?} {echo}");
+        }
+        assert_eq!(progress(&seen(&[polled], "now", json!({ "suspend": true })), "now"), Progress::Suspended);
+    }
+
+    #[test]
+    fn a_bad_backup_lets_nobody_through_and_neither_does_an_old_one() {
+        let hour = Some(Duration::from_secs(3_600));
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let now = at(10_000);
+        let judged = |healthy: [&str; 2], phase: &str, success: Option<i64>, limit| {
+            let [status, reason] = healthy;
+            let watch = watch(
+                "prod",
+                json!({}),
+                json!({
+                    "phase": phase, "lastSuccess": { "uid": "a", "time": success.map(at) },
+                    "conditions": conditions(&[["Ready", "True", "Polled", ""], ["BackupHealthy", status, reason, ""]]),
+                }),
+            );
+            outcome(&watch, limit, now)
+        };
+        let (good, none) = (["True", "BackupSucceeded"], ["Unknown", "NoBackup"]);
+        let first = ["Unknown", "BackupRunning"];
+        for (healthy, phase, success, limit, expected) in [
+            (good, "Success", Some(1), None, Outcome::Passed),
+            (none, "", None, None, Outcome::Passed),
+            (first, "Running", None, None, Outcome::Passed),
+            (["False", "BackupFailed"], "Failed", Some(9_999), None, Outcome::Bad),
+            (["False", "BackupFailed"], "Failed", Some(9_999), hour, Outcome::Bad),
+            (["False", "BackupStuck"], "Running", Some(9_999), hour, Outcome::Bad),
+            (good, "Success", Some(9_999), hour, Outcome::Passed),
+            (good, "Success", Some(6_399), hour, Outcome::Bad),
+            (good, "Success", None, hour, Outcome::Bad),
+            (none, "", None, hour, Outcome::Bad),
+            (good, "Running", Some(1), hour, Outcome::Running),
+            (good, "Running", Some(9_999), hour, Outcome::Passed),
+            (first, "Init", None, hour, Outcome::Running),
+        ] {
+            assert_eq!(
+                judged(healthy, phase, success, limit),
+                expected,
+                "{healthy:?} {phase} {success:?} {limit:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `cce-backup-watch poll`: asks the operator to poll a watch now, waits for the answer, and says how the backup stands.
+//!
+//! ```text
+//! args → request     the annotation requestedAt, with a value of this process's own          (Kubernetes)
+//!      → judge       whether that very request was answered, and whether the backup is good  (pure)
+//!      → the verdict in one line; or who did not answer
+//! ```
+//!
+//! A verdict on record proves nothing about now: it stays as it was when the operator is gone.
+
+pub mod judge;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use tokio::time::{Instant, sleep};
+
+use self::judge::{Outcome, Progress, outcome, progress};
+use crate::cli::poll::PollArgs;
+use crate::commands::{
+    error::{BAD, Error},
+    moment::Now,
+    output::{note, result},
+    status::{
+        operator::{self, State},
+        show::Row,
+    },
+    tasks::show::written,
+    watch::{self, Watch},
+};
+use crate::kubernetes;
+
+/// The time between two looks at the watch. The first answers come within a second.
+const LOOK: Duration = Duration::from_millis(500);
+/// With `--newer-than`: the time between two requests while a backup runs. An operator that ends in the meantime is noticed by the next.
+const AGAIN: Duration = Duration::from_secs(20);
+
+/// Runs the command, and returns its exit code.
+pub async fn run(args: &PollArgs) -> Result<u8, Error> {
+    let client = kubernetes::client().await.map_err(Error::Access)?;
+    let namespace = args.watch.namespace(args.namespace.as_deref(), client.default_namespace()).to_owned();
+    let mut asking = Asking {
+        full_name: format!("{namespace}/{}", args.watch.name),
+        client,
+        namespace,
+        name: args.watch.name.clone(),
+        deadline: Instant::now() + args.timeout,
+        said: None,
+    };
+    loop {
+        let (watch, progress) = asking.asked().await?;
+        if progress != Progress::Answered {
+            return Err(asking.unanswered(progress, args.timeout).await);
+        }
+        let outcome = outcome(&watch, args.newer_than, Timestamp::now());
+        if outcome == Outcome::Running && Instant::now() + AGAIN < asking.deadline {
+            asking.say(format!("{}: waiting for the end of the backup that runs", asking.full_name));
+            sleep(AGAIN).await;
+            continue;
+        }
+        let now = Now::of_machine();
+        let row = Row::of(&watch);
+        result(&format!("{}\n", row.line(&now)))?;
+        if outcome == Outcome::Passed {
+            return Ok(0);
+        }
+        if let Some(limit) = args.newer_than {
+            note(format_args!(
+                "{}: no backup succeeded within the last {}",
+                asking.full_name,
+                written(limit)
+            ));
+        }
+        return Ok(BAD);
+    }
+}
+
+/// One watch that is asked about.
+struct Asking {
+    client: Client,
+    namespace: String,
+    name: String,
+    full_name: String,
+    deadline: Instant,
+    /// What was said last, so that it is said once.
+    said: Option<String>,
+}
+
+impl Asking {
+    /// Asks for a poll, and waits until it is answered, cannot be answered, or the time is up.
+    async fn asked(&mut self) -> Result<(Watch, Progress), Error> {
+        let request = Timestamp::now().to_string();
+        let watch = self.look().await?;
+        if watch.spec.suspend {
+            // A request that waits for the end of the suspension would surprise whoever ends it.
+            return Ok((watch, Progress::Suspended));
+        }
+        let patched = watch::request_poll(&self.client, &self.namespace, &self.name, &request).await;
+        patched.map_err(|source| self.failed("ask for a poll of", source))?;
+        loop {
+            let watch = self.look().await?;
+            let progress = progress(&watch, &request);
+            let is_final = matches!(progress, Progress::Answered | Progress::Fault(_) | Progress::Suspended);
+            if is_final || Instant::now() + LOOK >= self.deadline {
+                return Ok((watch, progress));
+            }
+            if let Progress::NoAnswer(why) = &progress {
+                self.say(format!("{}: the cloud has not answered yet: {why}", self.full_name));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// The watch as it is now. An error that may pass is not the end before the time is up.
+    async fn look(&mut self) -> Result<Watch, Error> {
+        loop {
+            let error = match watch::get(&self.client, &self.namespace, &self.name).await {
+                Ok(Some(watch)) => return Ok(watch),
+                Ok(None) => return Err(Error::NoWatch(self.full_name.clone())),
+                Err(error) => error,
+            };
+            let is_lasting =
+                matches!(&error, kube::Error::Api(status) if status.code < 500 && status.code != 429);
+            if is_lasting || Instant::now() + LOOK >= self.deadline {
+                return Err(self.failed("read", error));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    fn failed(&self, what: &'static str, source: kube::Error) -> Error {
+        Error::Watch { what, name: self.full_name.clone(), source }
+    }
+
+    /// Says who did not answer.
+    async fn unanswered(&self, progress: Progress, timeout: Duration) -> Error {
+        let timeout = written(timeout);
+        let why = match progress {
+            Progress::Suspended => format!(
+                "the watch is suspended, so nobody polls it; to resume: kubectl patch clusterbackupwatch {} --namespace {} \
+                 --type=merge --patch '{{\"spec\":{{\"suspend\":false}}}}'",
+                self.name, self.namespace
+            ),
+            Progress::Fault(why) => format!("the watch does not see its cluster: {why}"),
+            Progress::NoAnswer(why) => format!("the cloud did not answer within {timeout}: {why}"),
+            Progress::NotTaken | Progress::Answered => {
+                let operator = operator::look(&self.client, None, &Now::of_machine()).await;
+                let told = operator.message;
+                match operator.state {
+                    State::Alive => format!(
+                        "no operator answered within {timeout}, although one is alive ({told}): does it watch this namespace \
+                         and these labels? Where its queue is long, wait longer with --timeout"
+                    ),
+                    State::Away => format!("no operator answered within {timeout}: it is away: {told}"),
+                    State::Unknown => format!(
+                        "no operator answered within {timeout}, and whether one is alive this command cannot tell: {told}"
+                    ),
+                }
+            }
+        };
+        Error::NotAnswered { name: self.full_name.clone(), why }
+    }
+
+    fn say(&mut self, text: String) {
+        if self.said.as_ref() != Some(&text) {
+            note(&text);
+            self.said = Some(text);
+        }
+    }
+}

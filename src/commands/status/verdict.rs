@@ -1,0 +1,217 @@
+//! How one watch stands, in one word and a sentence. Pure: the rules below, in the order in which a person must act.
+
+use serde::Serialize;
+
+use crate::api::{Reason, condition::types};
+use crate::commands::watch::{Condition, Watch};
+use crate::task::{FAILED, SUCCESS};
+
+/// The condition on the upgrade that runs.
+const UPGRADE_PROTECTED: &str = "UpgradeProtected";
+
+/// How a watch stands: the worst first, which is the order of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The watch does not see its cluster, so nobody knows.
+    Blind,
+    /// The newest backup failed or is stuck, or there is none.
+    Bad,
+    /// An upgrade runs without a backup before it.
+    Unprotected,
+    /// The newest success is too old.
+    Stale,
+    /// Nothing is known yet.
+    Unknown,
+    /// Nobody looks, because somebody wanted it so.
+    Suspended,
+    /// A backup runs, and nothing is wrong.
+    Running,
+    /// All is well.
+    Good,
+}
+
+/// Every verdict, in the order of the screen, and when it is given. The first one that holds is the verdict.
+const RULES: [(Verdict, fn(&Facts) -> bool); 8] = [
+    (Verdict::Blind, |is| is.ready.status == "False"),
+    (Verdict::Bad, |is| is.healthy.status == "False" && is.healthy.reason != Reason::BackupStale),
+    (Verdict::Unprotected, |is| is.protected.status == "False"),
+    (Verdict::Stale, |is| is.healthy.status == "False"),
+    (Verdict::Unknown, |is| !is.suspended && is.is_unknown()),
+    (Verdict::Suspended, |is| is.suspended),
+    (Verdict::Running, |is| is.running),
+    (Verdict::Good, |_| true),
+];
+
+/// What the rules read.
+struct Facts {
+    ready: Condition,
+    healthy: Condition,
+    protected: Condition,
+    suspended: bool,
+    running: bool,
+}
+
+impl Facts {
+    fn of(watch: &Watch) -> Self {
+        let phase = watch.status.phase.as_deref();
+        Self {
+            ready: watch.condition(types::READY),
+            healthy: watch.condition(types::BACKUP_HEALTHY),
+            protected: watch.condition(UPGRADE_PROTECTED),
+            suspended: watch.spec.suspend,
+            running: phase.is_some_and(|phase| phase != SUCCESS && phase != FAILED),
+        }
+    }
+
+    /// A first backup that runs is not unknown: somebody looks, and sees it run.
+    fn is_unknown(&self) -> bool {
+        self.ready.status != "True"
+            || (self.healthy.status != "True" && self.healthy.reason != Reason::BackupRunning)
+    }
+}
+
+/// The verdict on a watch.
+pub fn verdict(watch: &Watch) -> Verdict {
+    let facts = Facts::of(watch);
+    RULES.iter().find(|(_, holds)| holds(&facts)).map_or(Verdict::Good, |(verdict, _)| *verdict)
+}
+
+/// Whether a watch makes `status` end with 1: only what is known to be wrong counts.
+pub fn counts_as_bad(watch: &Watch) -> bool {
+    [types::READY, types::BACKUP_HEALTHY].iter().any(|type_| watch.condition(type_).status == "False")
+}
+
+/// The reason and the message behind a verdict: those of the condition that decides.
+pub fn why(watch: &Watch) -> (String, String) {
+    let Facts { ready, healthy, protected, suspended, .. } = Facts::of(watch);
+    let decisive = match verdict(watch) {
+        Verdict::Blind => ready,
+        Verdict::Unprotected => protected,
+        Verdict::Unknown if ready.status.is_empty() => {
+            return (Reason::NotYetPolled.to_string(), "no operator has looked at this watch yet".to_owned());
+        }
+        Verdict::Unknown if ready.status != "True" => ready,
+        Verdict::Suspended => {
+            let before = if healthy.reason.is_empty() { "nothing" } else { &healthy.reason };
+            let message = format!("nobody polls, because spec.suspend is set; seen before: {before}");
+            return (Reason::Suspended.to_string(), message);
+        }
+        _ => healthy,
+    };
+    let message = if suspended { format!("(suspended) {}", decisive.message) } else { decisive.message };
+    (decisive.reason, message.trim().to_owned())
+}
+
+impl Verdict {
+    /// Every verdict, in the order of the screen.
+    pub fn all() -> impl Iterator<Item = Self> {
+        RULES.iter().map(|(verdict, _)| *verdict)
+    }
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blind => "blind",
+            Self::Bad => "bad",
+            Self::Unprotected => "unprotected",
+            Self::Stale => "stale",
+            Self::Unknown => "unknown",
+            Self::Suspended => "suspended",
+            Self::Running => "running",
+            Self::Good => "good",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::commands::watch::tests::{conditions, watch};
+
+    const GOOD: [&str; 4] = ["BackupHealthy", "True", "BackupSucceeded", "a succeeded"];
+    const POLLED: [&str; 4] = ["Ready", "True", "Polled", "polled"];
+
+    fn with(given: &[[&str; 4]], more: Value) -> Watch {
+        let mut status = json!({ "conditions": conditions(given) });
+        let suspended = more["suspend"].clone();
+        for (field, value) in more.as_object().unwrap() {
+            status[field] = value.clone();
+        }
+        watch("prod", json!({ "suspend": suspended }), status)
+    }
+
+    #[test]
+    fn the_worst_that_holds_is_the_verdict() {
+        let healthy = |status, reason| ["BackupHealthy", status, reason, "why"];
+        let none = json!({});
+        let suspended = json!({ "suspend": true });
+        let blind = ["Ready", "False", "AuthenticationFailed", "refused"];
+        let unprotected = ["UpgradeProtected", "False", "UpgradeUnprotected", "no backup"];
+        for (given, more, expected, reason) in [
+            (vec![blind, healthy("Unknown", "PollFailing")], &none, Verdict::Blind, "AuthenticationFailed"),
+            (vec![blind, healthy("False", "BackupFailed")], &none, Verdict::Blind, "AuthenticationFailed"),
+            (vec![POLLED, healthy("False", "BackupFailed")], &none, Verdict::Bad, "BackupFailed"),
+            (vec![POLLED, healthy("False", "BackupStuck")], &none, Verdict::Bad, "BackupStuck"),
+            (vec![POLLED, healthy("False", "NoBackup")], &none, Verdict::Bad, "NoBackup"),
+            (vec![POLLED, GOOD, unprotected], &none, Verdict::Unprotected, "UpgradeUnprotected"),
+            (
+                vec![POLLED, healthy("False", "BackupStale"), unprotected],
+                &none,
+                Verdict::Unprotected,
+                "UpgradeUnprotected",
+            ),
+            (vec![POLLED, healthy("False", "BackupStale")], &none, Verdict::Stale, "BackupStale"),
+            (vec![POLLED, healthy("Unknown", "NoBackup")], &none, Verdict::Unknown, "NoBackup"),
+            (vec![["Ready", "Unknown", "NotYetPolled", ""]], &none, Verdict::Unknown, "NotYetPolled"),
+            (vec![], &none, Verdict::Unknown, "NotYetPolled"),
+            (vec![["Ready", "True", "Suspended", ""], GOOD], &suspended, Verdict::Suspended, "Suspended"),
+            (vec![], &suspended, Verdict::Suspended, "Suspended"),
+            (
+                vec![["Ready", "True", "Suspended", ""], healthy("False", "BackupFailed")],
+                &suspended,
+                Verdict::Bad,
+                "BackupFailed",
+            ),
+            (
+                vec![POLLED, healthy("Unknown", "BackupRunning")],
+                &json!({ "phase": "Running" }),
+                Verdict::Running,
+                "BackupRunning",
+            ),
+            (vec![POLLED, GOOD], &json!({ "phase": "Init" }), Verdict::Running, "BackupSucceeded"),
+            (vec![POLLED, GOOD], &json!({ "phase": "Success" }), Verdict::Good, "BackupSucceeded"),
+        ] {
+            let watch = with(&given, more.clone());
+            assert_eq!((verdict(&watch), why(&watch).0.as_str()), (expected, reason), "{given:?} {more}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_wrong_counts() {
+        for (status, reason, bad) in [
+            ("False", "BackupStale", true),
+            ("Unknown", "NoBackup", false),
+            ("True", "BackupSucceeded", false),
+        ] {
+            let watch = with(&[POLLED, ["BackupHealthy", status, reason, ""]], json!({}));
+            assert_eq!(counts_as_bad(&watch), bad, "{reason}");
+        }
+        assert!(counts_as_bad(&with(&[["Ready", "False", "Throttled", ""]], json!({}))));
+        assert!(!counts_as_bad(&with(&[], json!({}))));
+    }
+
+    #[test]
+    fn a_suspended_watch_says_so_whatever_else_is_wrong() {
+        let watch =
+            with(&[["BackupHealthy", "False", "BackupFailed", "it failed"]], json!({ "suspend": true }));
+        assert_eq!(why(&watch).1, "(suspended) it failed");
+    }
+
+    #[test]
+    fn the_rules_stand_in_the_order_of_the_screen() {
+        assert!(Verdict::all().is_sorted());
+    }
+}
