@@ -29,7 +29,7 @@ async fn what_was_printed_and_kept_is_missing_no_more() {
     // With a new cluster only that one is printed, and appending it makes the set whole.
     folder.write("all.yaml", &all.stdout);
     cloud.simulator.set_clusters(PROJECT, [cluster(1, "a"), cluster(2, "b").autopilot(), cluster(3, "c")]);
-    let ran = run(&mut cloud.discover(&["--existing", folder.path()]));
+    let ran = run(&mut cloud.discover(&["--existing", folder.path(), "--secret-name", "huawei"]));
     assert_eq!((ran.code, names(&ran.stdout)), (Some(1), vec!["c".to_owned()]), "{ran:?}");
     assert_eq!(ran.stderr, "1 of 3 clusters are not watched\n");
     folder.write("new.yaml", &ran.stdout);

@@ -40,6 +40,35 @@ spec:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn watches_without_a_secret_are_not_printed_without_a_word() {
+    let (cloud, folder) = (Cloud::with([cluster(1, "测试集群")]).await, Folder::new("no-secret"));
+    let template = |name: &str, spec: &str| {
+        let text =
+            format!("apiVersion: cce.backupwatch.io/v1alpha1\nkind: ClusterBackupWatch\nspec: {spec}\n");
+        folder.write(name, &text)
+    };
+    for (flags, says) in [
+        (vec![], true),
+        (vec!["--output", "json"], true),
+        (vec!["--template", &template("age.yaml", "{maxAge: 26h}")], true),
+        (vec!["--output", "table"], false),
+        (vec!["--name", "nothing"], false),
+        (vec!["--secret-name", "huawei"], false),
+        (vec!["--template", &template("key.yaml", "{credentials: {secretRef: {name: huawei}}}")], false),
+    ] {
+        let ran = run(&mut cloud.discover(&flags));
+        let said =
+            ran.stderr.starts_with("these watches name no Secret") && ran.stderr.contains("--secret-name");
+        assert_eq!((ran.code, said), (Some(0), says), "{flags:?}: {ran:?}");
+    }
+    let watch = &documents(&run(&mut cloud.discover(&["--secret-name", "huawei"])).stdout)[0];
+    assert_eq!(watch["metadata"]["name"], "cluster-00000001");
+    assert_eq!(watch["metadata"]["annotations"]["cce.backupwatch.io/display-name"], "测试集群");
+    let ran = run(&mut cloud.discover(&["--check"]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "the operator's own identity is not at hand");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_clusters_in_any_order_give_the_same_bytes() {
     let clusters = || (1..40).map(|n| cluster(n, &format!("c-{}", n % 7))).collect::<Vec<_>>();
     let cloud = Cloud::with(clusters()).await;

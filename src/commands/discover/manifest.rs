@@ -4,12 +4,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{Found, template::Template};
-use crate::api::{API_VERSION, KIND};
-use crate::cli::discover::DiscoverOutput;
+use crate::api::{API_VERSION, DISPLAY_NAME, KIND};
+use crate::cli::{UsageError, credentials::SecretName, discover::DiscoverOutput};
+use crate::cloud::clusters::Cluster;
 use crate::commands::error::Error;
+use crate::kubernetes;
 
-/// The cluster's display name, for people.
-pub const DISPLAY_NAME: &str = "cce.backupwatch.io/display-name";
 /// The cluster's version when the manifest was made, for people.
 pub const CLUSTER_VERSION: &str = "cce.backupwatch.io/cluster-version";
 
@@ -32,6 +32,33 @@ impl Common {
         self.namespace.as_deref().or_else(|| self.template.metadata.get("namespace")?.as_str())
     }
 
+    /// The Secret that the watches name.
+    fn secret_name(&self) -> Option<&str> {
+        let in_template = || self.template.spec.get("credentials")?.pointer("/secretRef/name")?.as_str();
+        self.secret_name.as_deref().or_else(in_template)
+    }
+
+    /// Whether the watches name a key of their own.
+    pub fn names_a_key(&self) -> bool {
+        self.secret_name().is_some()
+    }
+
+    /// The Secret that the watches name, in the namespace into which they will be put.
+    pub async fn secret(&self) -> Result<SecretName, Error> {
+        let Some(name) = self.secret_name() else {
+            return Err(UsageError::new(
+                "--check needs --secret-name, or a template that names a Secret: the operator's own identity cannot be tried \
+                 from here",
+            )
+            .into());
+        };
+        let namespace = match self.namespace() {
+            Some(namespace) => namespace.to_owned(),
+            None => kubernetes::client().await.map_err(Error::Access)?.default_namespace().to_owned(),
+        };
+        Ok(SecretName { namespace, name: name.to_owned() })
+    }
+
     /// The manifest of one cluster's watch.
     pub fn manifest(&self, name: &str, found: &Found) -> Value {
         let mut metadata = self.template.metadata.clone();
@@ -39,8 +66,11 @@ impl Common {
         if let Some(namespace) = &self.namespace {
             metadata.insert("namespace".to_owned(), json!(namespace));
         }
-        let own = [(DISPLAY_NAME, &found.cluster.alias), (CLUSTER_VERSION, &found.cluster.version)];
-        let own: Vec<_> = own.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))).collect();
+        let own = [
+            (DISPLAY_NAME, display_name(name, &found.cluster)),
+            (CLUSTER_VERSION, found.cluster.version.clone()),
+        ];
+        let own: Vec<_> = own.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         if !own.is_empty() {
             let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
             for (key, value) in own {
@@ -56,6 +86,17 @@ impl Common {
             spec.insert("credentials".to_owned(), json!({ "secretRef": { "name": name } }));
         }
         json!({ "apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec })
+    }
+}
+
+/// The name by which people know the cluster, if the name of the watch does not say it: its alias, and its own name where that had to
+/// be changed to be one of Kubernetes.
+fn display_name(watch: &str, cluster: &Cluster) -> Option<String> {
+    let differs = |name: &&String| *name != watch;
+    let (name, alias) = (cluster.name.as_ref().filter(differs), cluster.alias.as_ref().filter(differs));
+    match (alias, name) {
+        (Some(alias), Some(name)) if alias != name => Some(format!("{alias} ({name})")),
+        (alias, name) => alias.or(name).cloned(),
     }
 }
 
@@ -126,6 +167,25 @@ spec:
             (&manifest["spec"]["maxAge"], &manifest["spec"]["clusterID"]),
             (&"26h".into(), &found.cluster.uid.as_str().into())
         );
+    }
+
+    #[test]
+    fn the_name_that_people_know_is_kept_where_the_watch_does_not_say_it() {
+        for (watch, name, alias, kept) in [
+            ("prod", "prod", None, None),
+            ("prod", "prod", Some("prod"), None),
+            ("prod", "prod", Some("生产"), Some("生产")),
+            ("cluster-00000004", "测试集群", None, Some("测试集群")),
+            ("cluster-00000004", "测试集群", Some("测试集群"), Some("测试集群")),
+            ("prod-eu-1", "Prod_EU.1", Some("生产"), Some("生产 (Prod_EU.1)")),
+            ("prod-00000001", "prod", Some("prod-00000001"), Some("prod")),
+        ] {
+            let mut found = found(1, name);
+            found.cluster.alias = alias.map(str::to_owned);
+            let manifest = common().manifest(watch, &found);
+            let annotation = manifest["metadata"]["annotations"][DISPLAY_NAME].as_str();
+            assert_eq!(annotation, kept, "{watch} {name} {alias:?}");
+        }
     }
 
     #[test]

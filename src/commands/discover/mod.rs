@@ -6,11 +6,13 @@
 //!      → filter    which clusters are wanted                               (pure)
 //!      → name      a valid, unique and steady name for each                (pure)
 //!      → manifest  or table                                                (pure)
+//!      → check     whether each cluster answers to its watch's key         (cloud)
 //!      → compare   what differs from what is watched                       (pure)
 //! ```
 //!
 //! The command changes nothing: manifests go to standard output, and applying and deleting is left to others.
 
+mod check;
 mod compare;
 mod existing;
 mod filter;
@@ -40,6 +42,11 @@ use crate::commands::{
 /// How long the table waits for the cluster of the current kubeconfig, without which two of its columns are empty.
 const AT_HAND: Duration = Duration::from_secs(10);
 
+/// What is said before manifests without a Secret are printed: `kubectl apply` takes them without a word, and the watches are blind.
+const NO_KEY: &str = "these watches name no Secret, so they poll with the operator's own identity, which serves no namespace unless \
+                      --operator-credentials-namespace of the operator names it. If it does not, they stay blind (CredentialsNotAllowed): \
+                      add --secret-name NAME and --namespace NAMESPACE, where that Secret is";
+
 /// A cluster and the project that lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -54,7 +61,7 @@ pub async fn run(args: &DiscoverArgs) -> Result<u8, Error> {
     is_as_it_should_be(args).await.map(|is| if is { 0 } else { BAD })
 }
 
-/// False means that `--existing` found something to do.
+/// False means that `--existing` found something to do, or `--check` a watch that would be blind.
 async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
     let projects = args.projects()?;
     let common = Common {
@@ -63,6 +70,7 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
         secret_name: args.secret_name.clone(),
         region: args.region.to_string(),
     };
+    let secret = if args.check { Some(common.secret().await?) } else { None };
     let listed = list(args, &projects).await?;
     let watches = match &args.existing {
         Some(existing) => Some(existing::read(existing).await?),
@@ -96,9 +104,21 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
             .filter_map(|found| names.get(&found.cluster.uid).map(|name| common.manifest(name, found)));
         manifest::text(&manifests.collect::<Vec<_>>(), args.output)?
     };
+    if !text.is_empty() && args.output != DiscoverOutput::Table && !common.names_a_key() {
+        note(NO_KEY);
+    }
     output::result(&text)?;
+    let all_answer = match secret {
+        Some(secret) => {
+            let named =
+                |found: &&Found| names.get(&found.cluster.uid).map(String::as_str).unwrap_or_default();
+            let named: Vec<_> = missing.iter().map(|found| (named(found), *found)).collect();
+            check::all_answer(args, secret, &named).await?
+        }
+        None => true,
+    };
     if !compares {
-        return Ok(true);
+        return Ok(all_answer);
     }
     let scope = Scope {
         region: args.region.as_str(),
@@ -112,7 +132,7 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
     if !missing.is_empty() {
         note(format_args!("{} of {} clusters are not watched", missing.len(), wanted.len()));
     }
-    Ok(missing.is_empty() && findings.is_empty())
+    Ok(missing.is_empty() && findings.is_empty() && all_answer)
 }
 
 /// The watches in the cluster of the current kubeconfig, if there is one and it answers.
