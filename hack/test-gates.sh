@@ -254,43 +254,39 @@ newer_than() { # SITUATION CODE
 
 # --- A gate that asks the resource ---------------------------------------------------------------------
 
-watch_gate() { # SITUATION CODE TIMEOUT
+watch_gate() { # SITUATION CODE TIMEOUT [WORDS]
   local code=0
   if [[ $1 != - ]]; then
     # A new watch, because an existing one would rightly keep what it saw in an earlier situation.
     cloud_is "$1" && kubectl delete clusterbackupwatches --all --namespace "$namespace" && applies || return
   fi
-  docs/gates/watch.sh "$namespace/prod" 2h "$3" || code=$?
+  kubectl cbw poll "$namespace/prod" --newer-than 2h --timeout "$3" >"$scratch/said" 2>&1 || code=$?
+  cat "$scratch/said"
   ((code == $2)) || { printf 'exit code %s, not %s\n' "$code" "$2"; return 1; }
+  grep --quiet --fixed-strings -- "${4-}" "$scratch/said" || { printf 'it does not say: %s\n' "$4"; return 1; }
 }
 # The gate that has just passed, while the cloud answers with nothing but this fault.
 watch_gate_without_answers() { # FAULT
-  admin PUT "clusters/$cluster/fault" "$1" && watch_gate - 124 15s
+  admin PUT "clusters/$cluster/fault" "$1" && watch_gate - 3 15s 'the cloud did not answer within 15s'
 }
 # Whatever is no duration or name must be neither a verdict nor a time-out. No API server is asked.
 refuses_usage() {
   local words code
   while read -ra words; do
     code=0
-    KUBECONFIG=/dev/null docs/gates/watch.sh "${words[@]}" || code=$?
+    KUBECONFIG=/dev/null kubectl-cbw poll "${words[@]}" || code=$?
     ((code == 2)) || { printf '%s: exit code %s, not 2\n' "${words[*]}" "$code"; return 1; }
   done <<END
 
-$namespace/prod
-$namespace/prod 2h 45m 1
-/prod 2h
-$namespace/ 2h
-prod 2h
-$namespace/prod/x 2h
-$namespace/Prod 2h
---all/prod 2h
-$namespace/prod 0h
-$namespace/prod 00m
-$namespace/prod 2
-$namespace/prod 2d
-$namespace/prod 99999999999999999999h
-$namespace/prod 2h 0s
-$namespace/prod 2h 99999999999999999999s
+/prod
+$namespace/
+$namespace/prod/x
+$namespace/Prod
+$namespace/prod more
+$namespace/prod --newer-than 0h
+$namespace/prod --newer-than 2
+$namespace/prod --newer-than 99999999999999999999h
+$namespace/prod --timeout 0s
 END
 }
 # An API server that takes connections and never answers.
@@ -303,7 +299,7 @@ with socket.create_server(('127.0.0.1', $port)): time.sleep(60)" &
   children+=($!)
   await 10 bash -c "exec 9<>/dev/tcp/127.0.0.1/$port" || return
   sed -E "s#server: .*#server: https://127.0.0.1:$port#" "$KUBECONFIG" >"$scratch/silent.kubeconfig"
-  KUBECONFIG=$scratch/silent.kubeconfig timeout 40 docs/gates/watch.sh "$namespace/prod" 2h 5s || code=$?
+  KUBECONFIG=$scratch/silent.kubeconfig timeout 40 kubectl-cbw poll "$namespace/prod" --timeout 5s || code=$?
   ((code == 3)) || { printf 'exit code %s, not 3\n' "$code"; return 1; }
 }
 operator_starts() {
@@ -395,20 +391,23 @@ check 'discover | kubectl apply' applies
 check 'then nothing is missing' nothing_to_do
 check 'the same again changes nothing' applies
 
-section 'The gate docs/gates/watch.sh'
+section 'A gate that asks the operator'
+mkdir -p "$scratch/plugins"
+ln -s "$CBW_BIN_DIR/cce-backup-watch" "$scratch/plugins/kubectl-cbw"
+PATH=$scratch/plugins:$PATH
 check 'what is no name or duration is bad usage' refuses_usage
 check 'an API server that never answers: it ends' ends_without_an_answer
 check 'the operator starts' operator_starts
 check 'and finds a good backup' is_healthy
 check 'a fresh success: it passes' watch_gate fresh 0 60s
-check 'a stale success: it does not' watch_gate stale 124 15s
+check 'a stale success: it does not' watch_gate stale 1 60s 'no backup succeeded within the last 2h'
 check 'a backup that runs: it waits for its end' watch_gate running 0 60s
-check 'one that never ends: it does not pass' watch_gate endless 124 15s
-check 'a failed one: 1' watch_gate failed 1 60s
+check 'one that never ends: it does not pass' watch_gate endless 1 30s 'running: 40 %'
+check 'a failed one: 1' watch_gate failed 1 60s 'bad: BackupFailed'
 check 'a fresh one again' watch_gate fresh 0 60s
 check 'whose condition is True' is_healthy
 operator_ends
-check 'without an operator, with the condition still True: it does not' watch_gate - 124 10s
+check 'without an operator, with the condition still True: it does not, and says so' watch_gate - 3 10s 'no operator answered within 10s'
 check 'the operator starts again' operator_starts
 for fault in '{"kind": "status", "status": 503}' '{"kind": "status", "status": 429, "headers": {"Retry-After": "60"}}'; do
   check 'a fresh success: it passes' watch_gate fresh 0 60s
