@@ -14,6 +14,14 @@ help: ## Say what there is
 demo: ## Show a backup run from 0 to 100 % on a real control plane (KEEP=1, CLUSTER=current)
 	@hack/demo/run.sh
 
+# Where `make install` puts the command line: into bin/ below it.
+PREFIX ?= $(HOME)/.local
+
+.PHONY: install
+install: ## Build the command line and install it into ~/.local/bin, also as `kubectl cbw` (PREFIX=~/.local)
+	cargo install --locked --quiet --path . --root $(PREFIX) --no-track --force
+	ln --symbolic --force cce-backup-watch $(PREFIX)/bin/kubectl-cbw
+
 .PHONY: test
 test: ## Run every test
 	cargo test --workspace --locked
