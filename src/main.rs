@@ -4,18 +4,19 @@ use std::process::ExitCode;
 
 use cce_backup_watch::{
     api::crd,
-    cli::{Cli, Command, manual},
+    cli::{Cli, Command, environment, manual},
     commands::{backup, discover, poll, probe, run, status, tasks},
 };
 use clap::FromArgMatches;
 
 fn main() -> ExitCode {
-    let called = std::env::args_os().next();
-    let matches = Cli::called(called.as_deref()).get_matches();
-    if let Some(error) = Cli::conflict(&matches) {
-        error.exit();
-    }
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let argv: Vec<_> = std::env::args_os().collect();
+    let called = argv.first().cloned();
+    let matches = environment::matches(Cli::called(called.as_deref()), argv, |name| std::env::var_os(name));
+    let cli = match matches.and_then(Cli::checked).and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return run::usage(&error),
+    };
     // Both kube and reqwest use this TLS provider. Installing it fails only if one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command {

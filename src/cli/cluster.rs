@@ -34,9 +34,9 @@ pub struct ClusterArgs {
 }
 
 /// Not `watch`, which is the id of the switch.
-const WATCH: &str = "watch_name";
+pub(super) const WATCH: &str = "watch_name";
 /// The flags that a watch stands for.
-const STANDS_FOR: [&str; 4] = ["region", "project_id", "cluster_id", "cluster_type"];
+pub(super) const STANDS_FOR: [&str; 4] = ["region", "project_id", "cluster_id", "cluster_type"];
 
 impl ClusterArgs {
     /// The cluster that the flags name, for a command without a watch.
@@ -57,18 +57,16 @@ impl ClusterArgs {
     }
 }
 
-/// The flag beside a watch that names a cluster too, if there is one. A variable is no such flag: whoever has exported one may name a
-/// watch all the same, and then the watch counts.
+/// The flag beside a watch that names a cluster too, if there is one.
 pub(super) fn beside_a_watch(matches: &ArgMatches) -> Option<&'static str> {
-    if !matches!(matches.try_get_raw(WATCH), Ok(Some(_))) {
-        return None;
-    }
-    STANDS_FOR.into_iter().find(|id| matches.value_source(id) == Some(ValueSource::CommandLine))
+    let is_given = |id: &str| matches.try_get_raw(id).is_ok_and(|values| values.is_some());
+    let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    if is_given(WATCH) { STANDS_FOR.into_iter().find(|id| is_typed(id)) } else { None }
 }
 
 /// The project that the variable of Huawei's own SDKs names, for a command without `--project-id`.
 pub(super) fn sdk_project() -> Result<ProjectId, UsageError> {
-    match std::env::var(SDK_PROJECT_ID).ok().filter(|value| !value.is_empty()) {
+    match std::env::var(SDK_PROJECT_ID).ok().filter(|value| !value.trim().is_empty()) {
         Some(value) => ProjectId::parse(value.trim())
             .map_err(|error| UsageError::new(format!("{SDK_PROJECT_ID}: {error}"))),
         None => Err(UsageError::new(format!("give --project-id, or set {SDK_PROJECT_ID}"))),

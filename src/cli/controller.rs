@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     CloudArgs,
-    value::{log_filter, rate, ring},
+    value::{log_filter, namespace, namespace_or_all, object_name, rate, ring, selector},
 };
 use crate::cloud::credentials::OperatorCredentials;
 use crate::controller::shard::Ring;
@@ -17,11 +17,11 @@ use crate::serve::logs::LogFormat;
 #[derive(Debug, Args)]
 pub struct ControllerArgs {
     /// A namespace to watch; may be given more than once. None means all.
-    #[arg(long, env = "CBW_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    #[arg(long, env = "CBW_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespace: Vec<String>,
 
     /// Watch only resources with these labels, such as `team=platform`.
-    #[arg(long, env = "CBW_WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
+    #[arg(long, env = "CBW_WATCH_LABEL_SELECTOR", value_name = "SELECTOR", value_parser = selector)]
     pub watch_label_selector: Option<String>,
 
     /// Work as one shard of this `ControllerRing` of kubernetes-controller-sharding, on the watches that its sharder assigns to
@@ -52,7 +52,7 @@ pub struct ControllerArgs {
 
     /// A namespace whose watches may use the operator's own identity; may be given more than once. None means nobody,
     /// `*` everybody: then whoever may create a watch reads with the operator's rights.
-    #[arg(long, env = "CBW_OPERATOR_CREDENTIALS_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    #[arg(long, env = "CBW_OPERATOR_CREDENTIALS_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',', value_parser = namespace_or_all)]
     pub operator_credentials_namespace: Vec<String>,
 
     /// Where /metrics, /livez and /readyz are served. `[::]` takes IPv4 as well, and is `0.0.0.0` where a node has no IPv6.
@@ -64,11 +64,11 @@ pub struct ControllerArgs {
     pub leader_elect: bool,
 
     /// The namespace of the Lease; the pod's own by default.
-    #[arg(long, env = "CBW_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    #[arg(long, env = "CBW_LEASE_NAMESPACE", value_name = "NAMESPACE", value_parser = namespace)]
     pub lease_namespace: Option<String>,
 
     /// The name of the leader's Lease. That of a shard is named after its host.
-    #[arg(long, env = "CBW_LEASE_NAME", value_name = "NAME", default_value = "cce-backup-watch")]
+    #[arg(long, env = "CBW_LEASE_NAME", value_name = "NAME", default_value = "cce-backup-watch", value_parser = object_name)]
     pub lease_name: String,
 
     /// How log lines look.

@@ -6,7 +6,11 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use super::{CloudArgs, CredentialArgs, LogArgs, UsageError, cluster::sdk_project, value::namespace};
+use super::{
+    CloudArgs, CredentialArgs, LogArgs, UsageError,
+    cluster::sdk_project,
+    value::{namespace, object_name},
+};
 use crate::cloud::target::{ClusterType, ProjectId, Region};
 
 // In ASCII and in short lines, because it is part of the man page too.
@@ -20,6 +24,11 @@ Exit codes:
 
 A watch is named after its cluster. What is no valid name is made one, and of several clusters with one name all but the \
 oldest get the beginning of their UUID at the end. The same clusters always give the same bytes.
+
+With --existing a cluster counts as watched when any watch names its clusterID, in whatever namespace. One that is \
+suspended, is being deleted, or is in another namespace than --namespace counts too, and is named on standard error; one of \
+another region, project or product differs. Of a directory, files that end in .yaml, .yml or .json are read, but none whose \
+name begins with a dot and none that is no regular file; what is left out is named.
 
 Nothing is ever deleted: a watch whose cluster is no longer listed is named on standard error. The filters decide what \
 is printed; a cluster that they leave out still counts as there.
@@ -76,9 +85,9 @@ pub struct DiscoverArgs {
     #[arg(long, env = "CBW_TEMPLATE", value_name = "FILE")]
     pub template: Option<PathBuf>,
 
-    /// Print only what is missing from these watches: the manifests in a directory, in what is read from standard input
-    /// (`-`), or what the cluster of the current kubeconfig holds (`cluster`).
-    #[arg(long, env = "CBW_EXISTING", value_name = "DIR|-|cluster")]
+    /// Print only what is missing from these watches: the manifests in a file or below a directory, in what is read from
+    /// standard input (`-`), or what the cluster of the current kubeconfig holds (`cluster`).
+    #[arg(long, env = "CBW_EXISTING", value_name = "FILE|DIR|-|cluster")]
     pub existing: Option<Existing>,
 
     /// With --existing: a project without any cluster is no error, nor are filters that no cluster matches.
@@ -135,8 +144,8 @@ pub enum DiscoverOutput {
 /// The watches that there are already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// Manifests in the files of a directory.
-    Directory(PathBuf),
+    /// Manifests in a file, or in the files below a directory.
+    Path(PathBuf),
     /// Manifests on standard input.
     Stdin,
     /// What the cluster of the current kubeconfig holds.
@@ -150,7 +159,7 @@ impl FromStr for Existing {
         Ok(match text {
             "-" => Self::Stdin,
             "cluster" => Self::Cluster,
-            directory => Self::Directory(directory.into()),
+            path => Self::Path(path.into()),
         })
     }
 }
@@ -180,12 +189,4 @@ impl FromStr for Tag {
 /// A filter. An empty one would match no cluster, and comes from a variable that is not defined.
 fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-fn object_name(text: &str) -> Result<String, String> {
-    if super::value::is_object_name(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("a name is lower-case letters, digits, and hyphens and dots between them".to_owned())
-    }
 }

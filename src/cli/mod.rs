@@ -9,6 +9,7 @@ mod cluster;
 mod controller;
 pub mod credentials;
 pub mod discover;
+pub mod environment;
 mod follow;
 pub mod manual;
 pub mod poll;
@@ -21,7 +22,7 @@ pub mod watch;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 use backup::BackupArgs;
 pub use cloud::CloudArgs;
@@ -35,6 +36,7 @@ use poll::PollArgs;
 pub use probe::ProbeArgs;
 use status::StatusArgs;
 use tasks::TasksArgs;
+pub use value::is_namespace;
 
 /// Reports the control-plane backups of Huawei Cloud CCE clusters as Kubernetes resources.
 #[derive(Debug, Parser)]
@@ -88,12 +90,13 @@ impl Cli {
         if name.is_some_and(|name| name == PLUGIN) { command.bin_name("kubectl cbw") } else { command }
     }
 
-    /// What clap cannot say by itself: that a flag and a watch both name a cluster.
-    pub fn conflict(matches: &clap::ArgMatches) -> Option<clap::Error> {
-        let (_, of_command) = matches.subcommand()?;
-        let flag = cluster::beside_a_watch(of_command)?.replace('_', "-");
-        let text = format!("the watch says which cluster: leave out --{flag}, or the watch");
-        Some(Self::command().error(clap::error::ErrorKind::ArgumentConflict, text))
+    /// Refuses what clap cannot by itself: a flag and a watch that both name a cluster.
+    pub fn checked(matches: ArgMatches) -> Result<ArgMatches, clap::Error> {
+        let beside = matches.subcommand().and_then(|(_, of_command)| cluster::beside_a_watch(of_command));
+        let Some(flag) = beside else { return Ok(matches) };
+        let text =
+            format!("the watch says which cluster: leave out --{}, or the watch", flag.replace('_', "-"));
+        Err(Self::command().error(ErrorKind::ArgumentConflict, text))
     }
 }
 
@@ -119,10 +122,8 @@ mod tests {
     fn a_watch_stands_for_the_flags_of_its_cluster() {
         let said = |arguments: &[&str]| {
             let all = ["cce-backup-watch", "tasks"].iter().chain(arguments);
-            match Cli::command().try_get_matches_from(all) {
-                Ok(matches) => Cli::conflict(&matches).map_or_else(String::new, |error| error.to_string()),
-                Err(error) => error.to_string(),
-            }
+            let matches = Cli::command().try_get_matches_from(all).and_then(Cli::checked);
+            matches.map_or_else(|error| error.to_string(), |_| String::new())
         };
         let id = "11111111-2222-3333-4444-555555555555";
         assert_eq!(said(&["platform/prod"]), "");

@@ -2,7 +2,11 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{LogArgs, value::namespace, watch::WatchName};
+use super::{
+    LogArgs,
+    value::{namespace, selector},
+    watch::WatchName,
+};
 
 // In ASCII and in short lines, because it is part of the man page too.
 const HELP: &str = "\
@@ -54,7 +58,7 @@ pub struct StatusArgs {
     pub all_namespaces: bool,
 
     /// Only watches with these labels, such as `team=platform`.
-    #[arg(short = 'l', long, env = "CBW_SELECTOR", value_name = "SELECTOR")]
+    #[arg(short = 'l', long, env = "CBW_SELECTOR", value_name = "SELECTOR", value_parser = selector)]
     pub selector: Option<String>,
 
     /// How the result looks. json has the same in one object, with times in UTC.

@@ -18,7 +18,7 @@ Exit codes:
     0  the newest backup has not failed; with --wait or --newer-than: it succeeded
     1  the newest backup failed; with --newer-than and without --wait: or is no success of that age
     2  the flags cannot be used
-    3  the poll failed; with --wait only where waiting is no remedy
+    3  the poll failed; with --wait only where waiting is no remedy. Or a good result cannot be written
   124  --timeout passed before the newest backup was finished
   130  ended by Ctrl-C, as --watch is; 143: by SIGTERM
   141  whoever read the output of --watch went away

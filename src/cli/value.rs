@@ -26,6 +26,42 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// What a switch is set to in the environment.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" | "y" | "t" => Ok(true),
+        "false" | "no" | "off" | "0" | "n" | "f" => Ok(false),
+        _ => Err("must be one of true, yes, on, 1, false, no, off, 0".to_owned()),
+    }
+}
+
+/// Whether a namespace can have this name.
+pub fn is_namespace(name: &str) -> bool {
+    name.len() <= 63 && !name.contains('.') && is_object_name(name)
+}
+
+pub(super) fn namespace(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if is_namespace(name) {
+        Ok(name.to_owned())
+    } else {
+        Err("a namespace is 1 to 63 lower-case letters, digits and inner hyphens".to_owned())
+    }
+}
+
+/// A namespace, or `*` for all.
+pub(super) fn namespace_or_all(text: &str) -> Result<String, String> {
+    if text.trim() == "*" { Ok("*".to_owned()) } else { namespace(text) }
+}
+
+pub(super) fn object_name(text: &str) -> Result<String, String> {
+    if is_object_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name is lower-case letters, digits, and hyphens and dots between them".to_owned())
+    }
+}
+
 /// The name of a ring, or of a shard: an object's name that is also a valid label value.
 pub(super) fn ring(text: &str) -> Result<String, String> {
     if is_object_name(text) && text.len() <= 63 {
@@ -42,17 +78,53 @@ pub(super) fn is_object_name(text: &str) -> bool {
     text.len() <= 253 && text.bytes().all(inner) && ends(text.chars().next()) && ends(text.chars().last())
 }
 
-/// Whether this can be the name of a namespace, which is a DNS label.
-pub(super) fn is_namespace(text: &str) -> bool {
-    text.len() <= 63 && !text.contains('.') && is_object_name(text)
-}
-
-pub(super) fn namespace(text: &str) -> Result<String, String> {
-    if is_namespace(text) {
+/// A label selector, in the syntax of kubectl. One that the API server refuses would leave the operator without a list of
+/// watches, and never ready.
+pub(super) fn selector(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || requirements(text).into_iter().all(|one| is_requirement(one.trim())) {
         Ok(text.to_owned())
     } else {
-        Err("a namespace is 1 to 63 lower-case letters, digits and inner hyphens".to_owned())
+        Err("write it as kubectl does, such as team=platform,tier in (a, b),!old".to_owned())
     }
+}
+
+/// The parts between commas that are not in parentheses.
+fn requirements(text: &str) -> Vec<&str> {
+    let mut is_inside = false;
+    text.split(|c| {
+        is_inside = (is_inside || c == '(') && c != ')';
+        c == ',' && !is_inside
+    })
+    .collect()
+}
+
+fn is_requirement(text: &str) -> bool {
+    let is_name = |text: &str| {
+        let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        let inner = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        text.len() <= 63 && text.chars().all(inner) && ends(text.chars().next()) && ends(text.chars().last())
+    };
+    let is_key = |text: &str| match text.split_once('/') {
+        Some((prefix, name)) => is_object_name(prefix) && is_name(name),
+        None => is_name(text),
+    };
+    let is_value = |text: &str| text.is_empty() || is_name(text);
+    if let Some((key, value)) =
+        text.split_once("!=").or_else(|| text.split_once("==")).or_else(|| text.split_once('='))
+    {
+        return is_key(key.trim()) && is_value(value.trim());
+    }
+    if let Some((key, number)) = text.split_once(['<', '>']) {
+        return is_key(key.trim()) && number.trim().parse::<i64>().is_ok();
+    }
+    if let Some((words, set)) = text.split_once('(') {
+        let words: Vec<_> = words.split_whitespace().collect();
+        let is_set =
+            set.strip_suffix(')').is_some_and(|set| set.split(',').all(|value| is_value(value.trim())));
+        return is_set && matches!(words[..], [key, "in" | "notin"] if is_key(key));
+    }
+    is_key(text.strip_prefix('!').unwrap_or(text).trim())
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
@@ -62,6 +134,28 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_selector_is_what_the_api_server_takes() {
+        for good in ["a=b", "a==b,c!=d", "a", "!a", "example.com/a in (b, c),d notin (e)", "a=", "a>1", ""] {
+            assert_eq!(selector(good), Ok(good.to_owned()));
+        }
+        for bad in [
+            "a b",
+            "a in b",
+            "team in platform",
+            "=b",
+            "a=b c",
+            "a=b,",
+            "a in (b",
+            "A.B/c",
+            "a/b/c",
+            "-a",
+            "a>x",
+        ] {
+            assert!(selector(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_rate_is_any_decimal_above_zero() {

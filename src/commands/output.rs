@@ -15,8 +15,12 @@ const MAX_MESSAGE: usize = 2_000;
 /// Writes one message, one line, to standard error. Every character of others in it is made harmless. That it cannot be
 /// written is told to nobody, for there is no other place.
 pub fn note(message: impl Display) {
-    let line = inert(&clean(&message.to_string(), MAX_MESSAGE));
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", shown(&message.to_string()));
+}
+
+/// One line of text of others as it may stand on a terminal and in the log of a CI system.
+pub fn shown(line: &str) -> String {
+    inert(&clean(line, MAX_MESSAGE))
 }
 
 /// Writes a whole result to standard output.

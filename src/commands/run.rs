@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::{
     error::Error,
-    output::{self, note},
+    output::{self, note, shown},
 };
 use crate::cli::ControllerArgs;
 use crate::serve::logs::{self, LogFormat};
@@ -32,6 +32,20 @@ pub fn operator(args: ControllerArgs) -> ExitCode {
         runtime.shutdown_background();
         Ok(result.map(|()| 0)?)
     }))
+}
+
+/// Says what is wrong with the command line, or prints the help that it asks for.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        // Help and the version: a reader that is gone has what it wanted.
+        let _ = error.print();
+    } else if text.lines().all(|line| line == shown(line)) {
+        let _ = error.print();
+    } else {
+        text.lines().for_each(note);
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// Prints the text that a command is there to print.

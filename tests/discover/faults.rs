@@ -96,15 +96,18 @@ fn flags_that_cannot_be_used_end_with_2() {
 /// In a pipeline a variable that is not defined is often an empty one.
 #[test]
 fn an_empty_variable_is_no_filter_that_can_be_used() {
-    for (variable, said) in [
-        ("CBW_NAME", "must not be empty"),
-        ("CBW_PHASE", "must not be empty"),
-        ("CBW_TAG", "write it as KEY=VALUE"),
+    for (variable, flag, said) in [
+        ("CBW_NAME", "--name=", "must not be empty"),
+        ("CBW_PHASE", "--phase=", "must not be empty"),
+        ("CBW_TAG", "--tag=", "write it as KEY=VALUE"),
     ] {
         let flags = ["discover", "--region", "r", "--project-id", PROJECT, "--existing", "x"];
-        let ran = run(program().args(flags).env(variable, ""));
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{variable}: {ran:?}");
-        assert!(ran.stderr.contains(said), "{variable}: {}", ran.stderr);
+        let set = run(program().args(flags).env(variable, ""));
+        let given = run(program().args(flags).arg(flag));
+        for (ran, said) in [(set, format!("{variable} is set and empty")), (given, said.to_owned())] {
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{variable}: {ran:?}");
+            assert!(ran.stderr.contains(&said), "{variable}: {}", ran.stderr);
+        }
     }
 }
 

@@ -9,7 +9,9 @@ mod newer_than;
 mod output;
 mod secret;
 mod shell;
+mod streams;
 mod terminal;
+mod variables;
 mod wait;
 mod watch;
 

@@ -1,0 +1,50 @@
+//! The variables that stand for flags, in the real process. Their table is in `src/cli/environment.rs`.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_of_a_ci_system_are_taken_as_they_are_meant() {
+    let simulator = simulator().await;
+    simulator.set_tasks(CLUSTER, [task("a", "Failed", 0)]);
+    for (name, value, code) in [
+        ("CBW_WAIT", "1", 1),
+        ("CBW_WAIT", "off", 1),
+        ("CBW_WAIT", "maybe", 2),
+        ("CBW_WAIT", "", 2),
+        ("CBW_TIMEOUT", "", 1),
+        ("CBW_TIMEOUT", "2h", 1),
+        ("CBW_PROXY", "", 1),
+        ("CBW_CA_FILE", "", 1),
+        ("CBW_SECRET", "", 1),
+        ("CBW_OUTPUT", " json\n", 1),
+        ("CBW_NEWER_THAN", "", 2),
+        ("HUAWEICLOUD_SDK_PROJECT_ID", " ", 1),
+    ] {
+        let ran = run(tasks(&simulator, &[]).env(name, value));
+        assert_eq!(ran.code, Some(code), "{name}={value:?}: {ran:?}");
+        assert!(code != 2 || ran.stderr.contains(name), "{name}={value:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_namespace_that_none_can_have_ends_the_operator_with_the_flags_name() {
+    for (name, value, flag) in [
+        ("CBW_WATCH_NAMESPACE", "platform, Prod", "--watch-namespace"),
+        ("CBW_OPERATOR_CREDENTIALS_NAMESPACE", "*,a/b", "--operator-credentials-namespace"),
+        ("CBW_WATCH_LABEL_SELECTOR", "team platform", "--watch-label-selector"),
+    ] {
+        let ran = run(program().arg("controller").env(name, value));
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(flag), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_without_the_characters_of_others() {
+    let region = "r\u{1b}[31m\u{202e}\r::error::x";
+    let ran = run(program().args(["tasks", "--cluster-id", CLUSTER]).env("CBW_REGION", region));
+    assert_eq!(ran.code, Some(2));
+    let raw = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+    assert!(!ran.stderr.contains(raw), "{:?}", ran.stderr);
+    assert!(ran.stderr.contains("--region"), "{}", ran.stderr);
+}
