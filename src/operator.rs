@@ -55,10 +55,8 @@ pub enum Error {
     #[error("cannot set up requests to the cloud: {0}")]
     Http(#[from] HttpError),
     /// There is no access to a cluster.
-    #[error(
-        "cannot find access to a Kubernetes cluster (KUBECONFIG, ~/.kube/config or a service account): {0}"
-    )]
-    Access(#[from] kube::Error),
+    #[error("no access to a Kubernetes cluster: {0}")]
+    Access(#[from] kubernetes::AccessError),
     /// The address of `--listen` cannot be used.
     #[error("cannot listen on {0}: {1}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),

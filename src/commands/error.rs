@@ -16,6 +16,7 @@ use crate::cloud::{
     region::EndpointError,
     target::{ClusterType, ProjectId},
 };
+use crate::kubernetes::{self, AccessError};
 
 /// The exit code of a command that was asked something and has a bad answer: a failed backup, a difference.
 pub const BAD: u8 = 1;
@@ -51,10 +52,8 @@ pub enum Error {
         why: String,
     },
     /// There is no access to a Kubernetes cluster.
-    #[error(
-        "cannot find access to a Kubernetes cluster (KUBECONFIG, ~/.kube/config or a service account): {0}"
-    )]
-    Access(#[source] kube::Error),
+    #[error("no access to a Kubernetes cluster (KUBECONFIG, ~/.kube/config or a service account): {0}")]
+    Access(#[from] AccessError),
     /// The poll failed, and trying again would not help or was not asked for.
     #[error(transparent)]
     Poll(#[from] PollError),
@@ -216,7 +215,7 @@ impl Error {
 
 /// What the API server said, in one line, and what to do where that is known.
 fn refusal(error: &kube::Error) -> String {
-    let kube::Error::Api(status) = error else { return error.to_string() };
+    let kube::Error::Api(status) = error else { return kubernetes::told(error) };
     match (status.code, status.details.as_ref().is_none_or(|details| details.name.is_empty())) {
         (404, true) => {
             "the API server does not know the kind ClusterBackupWatch: install the CustomResourceDefinition \
@@ -247,7 +246,7 @@ pub enum PollError {
     #[error("there is no credential (--credentials auto): {}", told(.0))]
     NoCredential(Fault),
     /// Kubernetes did not hand out the Secret.
-    #[error("cannot read the Secret {name}: {source}")]
+    #[error("cannot read the Secret {name}: {}", kubernetes::told(source))]
     Kubernetes {
         /// Of `--secret`.
         name: SecretName,

@@ -1,5 +1,6 @@
 //! Access to the API server, with a limit on every wait, so that a silent connection blocks nothing for ever.
 
+mod access;
 mod api_server;
 pub mod fence;
 pub mod lease;
@@ -8,6 +9,7 @@ pub mod refusal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use access::{AccessError, told};
 pub use api_server::ApiServer;
 
 use hyper::{Method, Request};
@@ -29,16 +31,16 @@ const SILENCE: Duration = Duration::from_secs(25);
 const REQUEST: Duration = Duration::from_secs(10);
 
 /// A client that is configured by `KUBECONFIG`, `~/.kube/config` or the service account.
-pub async fn client() -> Result<Client, kube::Error> {
-    Client::try_from(config().await?)
+pub async fn client() -> Result<Client, AccessError> {
+    Ok(Client::try_from(config().await?)?)
 }
 
 /// A client for watches. It closes a connection on which nothing arrives, even an idle one that waits for its next
 /// request. So nothing else uses this client: another request could be sent just when its connection is closed.
-pub async fn streams() -> Result<Client, kube::Error> {
+pub async fn streams() -> Result<Client, AccessError> {
     let mut config = config().await?;
     config.read_timeout = Some(SILENCE);
-    Client::try_from(config)
+    Ok(Client::try_from(config)?)
 }
 
 /// The clients of a process that works only while it holds a Lease.
@@ -50,7 +52,7 @@ pub struct Fenced {
 }
 
 /// Clients with the same configuration, and with a fence before every write.
-pub async fn fenced(fence: Arc<Fence>) -> Result<Fenced, kube::Error> {
+pub async fn fenced(fence: Arc<Fence>) -> Result<Fenced, AccessError> {
     let mut config = config().await?;
     let namespace = config.default_namespace.clone();
     let reads = Client::try_from(config.clone())?;
@@ -78,8 +80,8 @@ fn behind(fence: Arc<Fence>, reads: Client, writes: Client, namespace: String) -
     ClientBuilder::new(service, namespace).build()
 }
 
-async fn config() -> Result<Config, kube::Error> {
-    let mut config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+async fn config() -> Result<Config, AccessError> {
+    let mut config = access::config().await?;
     config.connect_timeout = Some(CONNECT);
     Ok(config)
 }

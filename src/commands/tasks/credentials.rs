@@ -16,7 +16,7 @@ use crate::cloud::{
     target::Region,
 };
 use crate::commands::error::{Error, PollError};
-use crate::kubernetes::ApiServer;
+use crate::kubernetes::{self, ApiServer};
 
 /// Hands out the credential of each poll.
 pub enum Credentials {
@@ -38,7 +38,7 @@ impl Credentials {
     /// The source that the flags name. Reads no credential yet.
     pub async fn new(args: &CredentialArgs, region: &Region, http: &ClientConfig) -> Result<Self, Error> {
         if let Some(name) = args.secret.clone() {
-            let client = KubeClient::try_default().await.map_err(Error::Access)?;
+            let client = kubernetes::client().await?;
             return Ok(Self::Secret(client, name));
         }
         let config = SourceConfig {
