@@ -2,16 +2,21 @@
 //! Pure.
 //!
 //! A character of Chinese takes two cells of a terminal, and a combining mark none. One long cell does not make its
-//! column wide: it pushes aside the rest of its own line alone.
+//! column wide: it pushes aside the rest of its own line alone. No cell can break out of its line or give a terminal or a
+//! CI system a command, whoever wrote its text.
 
 use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::cloud::text::{clean, inert};
+
 /// What stands for a value that is not there.
 pub const NONE: &str = "-";
 /// The widest that a column becomes, in cells of a terminal. A UUID fits.
 const MOST: usize = 40;
+/// The longest cell, in characters.
+const MAX_CELL: usize = 1_000;
 /// The cells between two columns.
 const GAP: usize = 2;
 /// The end of a colour.
@@ -51,14 +56,15 @@ pub fn aligned<R: AsRef<[String]>>(
     rows: &[R],
     paint: impl Fn(usize, usize) -> Option<Colour>,
 ) -> String {
-    let widths = widths(headings, rows);
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.as_ref().iter().map(|cell| clean(cell, MAX_CELL)).collect()).collect();
+    let widths = widths(headings, &rows);
     let mut table = String::new();
     line(&mut table, headings.iter().copied(), &widths, |_| None);
     for (index, row) in rows.iter().enumerate() {
-        let cells = row.as_ref().iter().map(String::as_str);
-        line(&mut table, cells, &widths, |column| paint(index, column));
+        line(&mut table, row.iter().map(String::as_str), &widths, |column| paint(index, column));
     }
-    table
+    inert(&table)
 }
 
 /// The width of each column: that of its widest cell, but at most [`MOST`].
@@ -162,6 +168,15 @@ mod tests {
         let long = "x".repeat(200);
         let table = columns(&["NAME", "WHY"], &rows(&[[&long, "a"], ["prod", "b"]]));
         assert_eq!(table, format!("NAME  WHY\n{long}  a\nprod  b\n"));
+    }
+
+    #[test]
+    fn no_cell_breaks_out_of_its_line_or_commands_anybody() {
+        let table =
+            columns(&["NAME", "WHY"], &rows(&[["::error::x\ny", "\x1b[31m\r\u{202e}"], ["a", "##[group]"]]));
+        let shown =
+            "NAME          WHY\n\u{fffd}:error::x y  \u{fffd}[31m \u{fffd}\na             \u{fffd}#[group]\n";
+        assert_eq!(table, shown);
     }
 
     #[test]

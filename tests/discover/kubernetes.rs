@@ -103,7 +103,7 @@ async fn a_cluster_that_gives_no_answer_is_no_empty_one() {
     );
     let ran = run(&mut cloud.discover(&["--existing", "cluster"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
-    assert!(ran.stderr.contains("cannot find access to a Kubernetes cluster"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no access to a Kubernetes cluster"), "{}", ran.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,4 +124,52 @@ async fn the_table_says_what_is_watched_if_a_cluster_is_at_hand() {
     let ran = run(&mut kubernetes.discover(&cloud, &["--output", "table"]));
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 3), "{ran:?}");
     assert!(ran.stderr.contains("the table does not say what is watched"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_kubeconfig_is_said_once_and_shows_nothing_of_itself() {
+    let (cloud, folder) = (Cloud::with([cluster(1, "a")]).await, Folder::new("kubeconfig"));
+    let config = |cluster: &str, user: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+             clusters: [{{name: k, cluster: {{server: 'http://127.0.0.1:1'{cluster}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+        )
+    };
+    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, \
+                args: ['-c', 'echo CANARY; exit 1']}";
+    for (text, said) in [
+        ("users:\n- name: u\n  user: {token: CANARY\n".to_owned(), "line"),
+        ("users: CANARY\n".to_owned(), "line 1"),
+        (
+            config(", proxy-url: 'http://user:CANARY@127.0.0.1:9'", "token: CANARY"),
+            "names a proxy (proxy-url)",
+        ),
+        (config(", certificate-authority-data: CANARY!", ""), "certificate-authority"),
+        (config("", exec), "command of the kubeconfig that gives a credential failed"),
+    ] {
+        let file = folder.write("config", &text);
+        for (flags, code, lines) in [(&["--output", "table"][..], 0, 1), (&["--existing", "cluster"], 3, 1)] {
+            let ran = run(cloud.discover(flags).env("KUBECONFIG", &file));
+            assert_eq!((ran.code, ran.stderr.lines().count()), (Some(code), lines), "{text}: {ran:?}");
+            assert!(ran.stderr.contains(said) && !ran.stderr.contains("CANARY"), "{text}: {}", ran.stderr);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_of_the_environment_is_not_for_the_api_server_and_never_told() {
+    let (cloud, kubernetes) = (Cloud::with([cluster(1, "a")]).await, Kubernetes::start("proxy").await);
+    kubernetes.answers(StatusCode::OK, &[json!([watch(1, "one")])]);
+    for proxy in [
+        "http://user:CANARY@127.0.0.1:1",
+        "https://user:CANARY@127.0.0.1:1",
+        "user:CANARY@nonsense",
+        "socks5://u:CANARY@h",
+    ] {
+        for variable in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY"] {
+            let mut command = kubernetes.discover(&cloud, &["--existing", "cluster"]);
+            let ran = run(command.env(variable, proxy));
+            assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{variable}={proxy}");
+        }
+    }
 }

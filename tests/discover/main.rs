@@ -4,6 +4,7 @@
 mod command;
 mod existing;
 mod faults;
+mod hostile;
 mod kubernetes;
 mod manifests;
 

@@ -48,6 +48,38 @@ pub fn findings(listed: &[Found], watches: &[Watch], scope: &Scope<'_>) -> Vec<S
         .collect()
 }
 
+/// Watches that are all that their cluster has, and cover it only in part or elsewhere; one line for each. They count as
+/// cover, since somebody decided so, and are said.
+pub fn in_part(
+    clusters: &[&Found],
+    watches: &BTreeMap<&str, Vec<&Watch>>,
+    namespace: Option<&str>,
+) -> Vec<String> {
+    let of = |found: &&Found| watches.get(found.cluster.uid.as_str()).map(Vec::as_slice).unwrap_or_default();
+    let alone =
+        clusters.iter().map(of).filter(|watches| watches.iter().all(|w| why_in_part(w, namespace).is_some()));
+    alone
+        .flatten()
+        .filter_map(|watch| {
+            let why = why_in_part(watch, namespace)?;
+            Some(format!("the watch {} of the cluster {} {why}", watch.full_name(), watch.cluster_id))
+        })
+        .collect()
+}
+
+fn why_in_part(watch: &Watch, namespace: Option<&str>) -> Option<String> {
+    if watch.is_leaving {
+        return Some("is being deleted".to_owned());
+    }
+    if watch.is_suspended {
+        return Some("is suspended: nobody polls".to_owned());
+    }
+    match (watch.namespace.as_deref(), namespace) {
+        (Some(theirs), Some(ours)) if theirs != ours => Some(format!("is in another namespace than {ours}")),
+        _ => None,
+    }
+}
+
 fn differs(watch: &Watch, found: &Found, scope: &Scope<'_>) -> Option<String> {
     let cluster_type = format!("{:?}", found.cluster.cluster_type);
     let pairs = [
@@ -107,6 +139,30 @@ mod tests {
         assert_eq!(gone, [format!("the watch w1 names the cluster {}, which is no longer listed", id(1))]);
         let autopilot = Scope { cluster_type: Some("Autopilot".to_owned()), ..scope() };
         assert!(findings(&[], &[watch(1)], &autopilot).is_empty());
+    }
+
+    #[test]
+    fn cover_in_part_is_said_unless_another_watch_is_whole() {
+        let suspended = Watch { is_suspended: true, ..watch(1) };
+        let leaving = Watch { is_leaving: true, ..watch(1) };
+        let elsewhere = Watch { namespace: Some("other".to_owned()), ..watch(1) };
+        let cluster = found(1, "a");
+        for (watches, said) in [
+            (vec![suspended.clone()], vec!["is suspended: nobody polls"]),
+            (vec![leaving.clone()], vec!["is being deleted"]),
+            (vec![elsewhere.clone()], vec!["is in another namespace than ours"]),
+            (vec![suspended.clone(), leaving], vec!["is suspended: nobody polls", "is being deleted"]),
+            (vec![suspended, watch(1)], vec![]),
+            (vec![watch(1)], vec![]),
+            (vec![], vec![]),
+        ] {
+            let lines = in_part(&[&cluster], &by_cluster(&watches), Some("ours"));
+            assert_eq!(lines.len(), said.len(), "{lines:?}");
+            for why in said {
+                assert!(lines.iter().any(|line| line.ends_with(why)), "{lines:?}");
+            }
+        }
+        assert!(in_part(&[&cluster], &by_cluster(&[elsewhere]), None).is_empty());
     }
 
     #[test]

@@ -2,20 +2,20 @@
 //!
 //! A file that names the kind and cannot be read is an error, because a watch in it would be reported as missing.
 
-use std::collections::BTreeSet;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
 use jiff::Timestamp;
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, ListParams},
 };
-use serde_json::Value;
 
+use super::{
+    files,
+    yaml::{self, Node},
+};
 use crate::api::{ClusterBackupWatch, KIND};
 use crate::cli::discover::Existing;
 use crate::commands::{error::Error, output::note};
+use crate::kubernetes;
 
 /// How `apiVersion` begins, in every version of the resource.
 const GROUP: &str = "cce.backupwatch.io/";
@@ -37,6 +37,10 @@ pub struct Watch {
     pub cluster_id: String,
     /// `spec.clusterType`, Standard where it is left out.
     pub cluster_type: String,
+    /// `spec.suspend`: the watch is there, and nobody polls.
+    pub is_suspended: bool,
+    /// Whether it is being deleted.
+    pub is_leaving: bool,
     /// `status.lastSuccess.time`
     pub last_success: Option<Timestamp>,
 }
@@ -53,15 +57,18 @@ impl Watch {
 /// Reads the watches.
 pub async fn read(existing: &Existing) -> Result<Vec<Watch>, Error> {
     match existing {
-        Existing::Directory(directory) => from_directory(directory),
-        Existing::Stdin => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| unreadable("standard input", &error))?;
-            from_text("standard input", &text)
+        Existing::Path(path) => {
+            let mut watches = Vec::new();
+            for (place, text) in files::texts(path)? {
+                watches.extend(from_text(&place, &text)?);
+            }
+            Ok(watches)
         }
-        Existing::Cluster => from_cluster(&Client::try_default().await.map_err(Error::Access)?).await,
+        Existing::Stdin => {
+            let place = "standard input";
+            from_text(place, &files::text(place, std::io::stdin().lock())?)
+        }
+        Existing::Cluster => from_cluster(&kubernetes::client().await?).await,
     }
 }
 
@@ -75,7 +82,8 @@ pub async fn from_cluster(client: &Client) -> Result<Vec<Watch>, Error> {
         for object in list.items {
             let mut value = object.data;
             value["metadata"] = serde_json::json!(object.metadata);
-            watches.extend(watch(&value));
+            // A value of JSON is a node of YAML, so this cannot fail.
+            watches.extend(serde_json::from_value(value).ok().as_ref().and_then(watch));
         }
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = ListParams::default().limit(PAGE).continue_token(&token),
@@ -84,46 +92,14 @@ pub async fn from_cluster(client: &Client) -> Result<Vec<Watch>, Error> {
     }
 }
 
-fn from_directory(directory: &Path) -> Result<Vec<Watch>, Error> {
-    let mut watches = Vec::new();
-    for file in files(directory)? {
-        let text = std::fs::read_to_string(&file).map_err(|error| unreadable(file.display(), &error))?;
-        watches.extend(from_text(&file.display().to_string(), &text)?);
-    }
-    Ok(watches)
-}
-
-/// The manifests below a directory, sorted. Symbolic links to directories are not followed, because they may form a
-/// cycle.
-fn files(directory: &Path) -> Result<BTreeSet<PathBuf>, Error> {
-    let (mut files, mut folders) = (BTreeSet::new(), vec![directory.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).map_err(|error| unreadable(folder.display(), &error))? {
-            let entry = entry.map_err(|error| unreadable(folder.display(), &error))?;
-            let path = entry.path();
-            let is_manifest = path
-                .extension()
-                .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known));
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-                    folders.push(path);
-                }
-            } else if is_manifest && !path.is_dir() {
-                files.insert(path);
-            }
-        }
-    }
-    Ok(files)
-}
-
 /// The watches in a stream of YAML documents, or in JSON. A text that does not name the kind holds none and is not
 /// decoded, since it may be no YAML at all, such as a template of another tool.
 fn from_text(place: &str, text: &str) -> Result<Vec<Watch>, Error> {
     if !text.contains(KIND) {
         return Ok(Vec::new());
     }
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)
-        .map_err(|error| Error::Manifest { place: place.to_owned(), why: error.to_string() })?;
+    let documents = yaml::documents::<Node>(text);
+    let documents = documents.map_err(|why| Error::Manifest { place: place.to_owned(), why })?;
     let mut watches = Vec::new();
     for document in &documents {
         collect(document, place, &mut watches);
@@ -131,36 +107,45 @@ fn from_text(place: &str, text: &str) -> Result<Vec<Watch>, Error> {
     Ok(watches)
 }
 
-fn collect(document: &Value, place: &str, watches: &mut Vec<Watch>) {
-    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
+fn collect(document: &Node, place: &str, watches: &mut Vec<Watch>) {
+    let text = |key: &str| document.text(&[key]).unwrap_or_default();
     if text("kind") == KIND && text("apiVersion").starts_with(GROUP) {
         match watch(document) {
             Some(watch) => watches.push(watch),
             // Not an error, because it may be a patch of Kustomize.
             None => note(format_args!("{place}: a {KIND} without a clusterID is left out")),
         }
-    } else if text("kind").ends_with("List") {
-        for item in document.get("items").and_then(Value::as_array).into_iter().flatten() {
+    } else if text("kind").ends_with("List")
+        && let Some(Node::List(items)) = document.at(&["items"])
+    {
+        for item in items {
             collect(item, place, watches);
         }
     }
 }
 
-fn watch(object: &Value) -> Option<Watch> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+fn watch(object: &Node) -> Option<Watch> {
+    let text = |path: &[&str]| object.text(path).map(str::to_owned);
     Some(Watch {
-        namespace: text("/metadata/namespace"),
-        name: text("/metadata/name").unwrap_or_default(),
-        region: text("/spec/region").unwrap_or_default(),
-        project_id: text("/spec/projectID").unwrap_or_default(),
-        cluster_id: text("/spec/clusterID")?.to_ascii_lowercase(),
-        cluster_type: text("/spec/clusterType").unwrap_or_else(|| "Standard".to_owned()),
-        last_success: text("/status/lastSuccess/time").and_then(|time| time.parse().ok()),
+        namespace: text(&["metadata", "namespace"]),
+        name: text(&["metadata", "name"]).unwrap_or_default(),
+        region: text(&["spec", "region"]).unwrap_or_default(),
+        project_id: text(&["spec", "projectID"]).unwrap_or_default(),
+        cluster_id: text(&["spec", "clusterID"])?.to_ascii_lowercase(),
+        cluster_type: text(&["spec", "clusterType"]).unwrap_or_else(|| "Standard".to_owned()),
+        is_suspended: object.at(&["spec", "suspend"]).is_some_and(is_true),
+        is_leaving: object.text(&["metadata", "deletionTimestamp"]).is_some(),
+        last_success: object.text(&["status", "lastSuccess", "time"]).and_then(|time| time.parse().ok()),
     })
 }
 
-fn unreadable(place: impl std::fmt::Display, error: &std::io::Error) -> Error {
-    Error::Manifest { place: place.to_string(), why: error.to_string() }
+/// As `kubectl` reads it, by YAML 1.1.
+fn is_true(node: &Node) -> bool {
+    match node {
+        Node::Bool(value) => *value,
+        Node::Text(text) => text.eq_ignore_ascii_case("yes") || text.eq_ignore_ascii_case("on"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +164,8 @@ mod tests {
         let watch = &from_text("test", WATCH).unwrap()[0];
         assert_eq!((watch.full_name().as_str(), watch.cluster_type.as_str()), ("ns/prod", "Standard"));
         assert_eq!(watch.last_success, "2023-11-25T09:03:46Z".parse().ok());
-        let json = serde_json::to_string(&serde_saphyr::from_str::<Value>(WATCH).unwrap()).unwrap();
+        let json =
+            serde_json::to_string(&serde_saphyr::from_str::<serde_json::Value>(WATCH).unwrap()).unwrap();
         assert_eq!(ids(&json), ["ab"]);
         assert_eq!(ids(&format!("{{kind: List, apiVersion: v1, items: [{json}, {json}]}}")), ["ab", "ab"]);
         let stream = format!("# a comment\n---\nkind: Secret\n---\n---\n{WATCH}---\n{WATCH}");
@@ -206,5 +192,31 @@ mod tests {
         for text in ["kind: ClusterBackupWatch\nspec: [", "{{ if .x }}\nkind: ClusterBackupWatch"] {
             assert!(from_text("file.yaml", text).unwrap_err().to_string().contains("file.yaml"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_long_list_with_everything_that_a_server_adds_is_read() {
+        let fields = vec!["f"; 400].join(", ");
+        let item = |n| {
+            format!(
+                "- apiVersion: cce.backupwatch.io/v1alpha1\n  kind: ClusterBackupWatch\n  metadata: {{name: w{n}, \
+                 managedFields: [{fields}]}}\n  spec: {{clusterID: c{n}}}\n"
+            )
+        };
+        let list = format!("kind: List\nitems:\n{}", (0..2_000).map(item).collect::<String>());
+        assert_eq!(ids(&list).len(), 2_000);
+    }
+
+    #[test]
+    fn a_watch_that_is_there_only_in_part_is_known() {
+        let part = WATCH
+            .replace("clusterID: AB", "clusterID: AB, suspend: true")
+            .replace("name: prod", "name: prod, deletionTimestamp: x");
+        let watch = &from_text("test", &part).unwrap()[0];
+        assert!(watch.is_suspended && watch.is_leaving);
+        let yes = part.replace("suspend: true", "suspend: yes").replace("namespace: ns", "namespace: n");
+        let watch = &from_text("test", &yes).unwrap()[0];
+        assert!(watch.is_suspended && watch.full_name() == "n/prod");
+        assert!(!from_text("test", WATCH).unwrap()[0].is_suspended);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! args → list      the clusters of each project, Standard and Autopilot    (cloud)
-//!      → existing  the watches that there are already                      (files or Kubernetes)
+//!      → existing  the watches that there are already                      (files, as YAML, or Kubernetes)
 //!      → filter    which clusters are wanted                               (pure)
 //!      → name      a valid, unique and steady name for each                (pure)
 //!      → manifest  or table                                                (pure)
@@ -15,18 +15,20 @@
 mod check;
 mod compare;
 mod existing;
+mod files;
 mod filter;
 mod list;
 mod manifest;
 mod name;
 mod table;
 mod template;
+mod yaml;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::{
-    compare::{Scope, by_cluster, findings},
+    compare::{Scope, by_cluster, findings, in_part},
     existing::Watch,
     list::list,
     manifest::Common,
@@ -38,6 +40,7 @@ use crate::commands::{
     error::{BAD, Error},
     output::{self, note},
 };
+use crate::kubernetes::{self, AccessError};
 
 /// How long the table waits for the cluster of the current kubeconfig, without which two of its columns are empty.
 const AT_HAND: Duration = Duration::from_secs(10);
@@ -126,8 +129,9 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
         cluster_type: args.cluster_type.map(|cluster_type| format!("{cluster_type:?}")),
     };
     let findings = findings(&listed, watches.as_deref().unwrap_or_default(), &scope);
-    for finding in &findings {
-        note(finding);
+    let parts = by_cluster.as_ref().map(|watches| in_part(&wanted, watches, common.namespace()));
+    for line in findings.iter().chain(parts.iter().flatten()) {
+        note(line);
     }
     if !missing.is_empty() {
         note(format_args!("{} of {} clusters are not watched", missing.len(), wanted.len()));
@@ -137,7 +141,15 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
 
 /// The watches in the cluster of the current kubeconfig, if there is one and it answers.
 async fn at_hand() -> Option<Vec<Watch>> {
-    let client = kube::Client::try_default().await.ok()?;
+    let client = match kubernetes::client().await {
+        Ok(client) => client,
+        // Nobody promised a cluster.
+        Err(AccessError::Nowhere(_)) => return None,
+        Err(error) => {
+            note(format_args!("{error}; the table does not say what is watched"));
+            return None;
+        }
+    };
     match tokio::time::timeout(AT_HAND, existing::from_cluster(&client)).await {
         Ok(Ok(watches)) => Some(watches),
         Ok(Err(error)) => {

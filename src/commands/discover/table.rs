@@ -19,7 +19,7 @@ pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>)
         let by = match of {
             None => NONE.to_owned(),
             Some([]) => "no".to_owned(),
-            Some(watches) => watches.iter().map(|watch| watch.full_name()).collect::<Vec<_>>().join(","),
+            Some(watches) => watches.iter().map(|watch| named(watch)).collect::<Vec<_>>().join(","),
         };
         let last = of.into_iter().flatten().filter_map(|watch| watch.last_success).max();
         [
@@ -33,6 +33,11 @@ pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>)
         ]
     });
     columns(&headings, &rows.collect::<Vec<_>>())
+}
+
+fn named(watch: &Watch) -> String {
+    let state = if watch.is_suspended { " (suspended)" } else { "" };
+    format!("{}{state}", watch.full_name())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The table: one line for each task, newest first. Every text of the cloud was cleaned when the answer was decoded.
+//! The table: one line for each task, newest first. No cell can break out of its line, whoever wrote its text.
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
