@@ -37,10 +37,8 @@ pub fn operator(args: ControllerArgs) -> ExitCode {
 /// Says what is wrong with the command line, or prints the help that it asks for.
 pub fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    if !error.use_stderr() {
-        // Help and the version: a reader that is gone has what it wanted.
-        let _ = error.print();
-    } else if text.lines().all(|line| line == shown(line)) {
+    if !error.use_stderr() || text.lines().all(|line| line == shown(line)) {
+        // Help and the version go to standard output; a reader that is gone has what it wanted.
         let _ = error.print();
     } else {
         text.lines().for_each(note);

@@ -3,6 +3,7 @@
 //! After a fault that may pass it shows the fault and polls again; any other fault ends the loop. [`super::gate`]
 //! decides when the wait is over.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,6 +53,10 @@ impl Follow {
             self.report = Some(report);
             if let Some(verdict) = verdict.filter(|_| until_finished) {
                 return Ok(verdict);
+            }
+            // A wait goes on for its exit code. Without one nobody is left to follow for.
+            if !until_finished && let Some(lost) = self.show.lost() {
+                return Err(lost.into());
             }
             tokio::time::sleep(self.interval).await;
         }
@@ -114,13 +119,22 @@ impl Follow {
         self.show.end();
         let outcome = outcome?;
         // The last state is written after a time-out too.
-        if let (Mode::Wait { watch: false, .. }, Some(report)) = (mode, &self.report) {
-            show::result(report, output)?;
-        }
-        outcome.ok_or_else(|| Error::TimedOut {
+        let written = match (mode, &self.report) {
+            (Mode::Wait { watch: false, .. }, Some(report)) => show::result(report, output),
+            _ => match self.show.lost() {
+                Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+                _ => Ok(()),
+            },
+        };
+        let verdict = outcome.ok_or_else(|| Error::TimedOut {
             after: show::written(timeout(mode).unwrap_or_default()),
             state: self.state(gate),
-        })
+        })?;
+        // A bad verdict says more than that it could not be written; a good one that nobody can read is none.
+        match written {
+            Err(error) if verdict.exit_code() == 0 => Err(error),
+            _ => Ok(verdict),
+        }
     }
 
     /// The state at the time-out, for the error message.

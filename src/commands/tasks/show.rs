@@ -65,6 +65,8 @@ pub struct Show {
     bar: Option<Bar>,
     before: Option<Report>,
     trouble: Option<String>,
+    /// Why results no longer reach standard output.
+    lost: Option<io::Error>,
 }
 
 impl Show {
@@ -81,6 +83,7 @@ impl Show {
             bar: live.then(Bar::new),
             before: None,
             trouble: None,
+            lost: None,
         }
     }
 
@@ -98,12 +101,12 @@ impl Show {
         if self.before.as_ref() != Some(report) {
             match self.output {
                 Output::Json if self.watch => {
-                    self.print(&format!("{}\n", encoded(serde_json::to_string(report))?))?;
+                    self.print(&format!("{}\n", encoded(serde_json::to_string(report))?));
                 }
                 Output::Yaml if self.watch => {
-                    self.print(&format!("---\n{}", encoded(serde_saphyr::to_string(report))?))?;
+                    self.print(&format!("---\n{}", encoded(serde_saphyr::to_string(report))?));
                 }
-                _ => self.lines(report)?,
+                _ => self.lines(report),
             }
         }
         self.before = Some(report.clone());
@@ -111,20 +114,20 @@ impl Show {
     }
 
     /// One line for each task that changed, the newest last.
-    fn lines(&self, report: &Report) -> Result<(), Error> {
+    fn lines(&mut self, report: &Report) {
         let now = Timestamp::now();
-        for task in changed(self.before.as_ref(), report).into_iter().rev() {
-            let old = self.before.as_ref().and_then(|before| before.task(&task.uid));
+        let before = self.before.take();
+        for task in changed(before.as_ref(), report).into_iter().rev() {
+            let old = before.as_ref().and_then(|before| before.task(&task.uid));
             if self.watch {
                 // The bar shows the progress, so beside it only a new phase gets a line.
                 if self.bar.is_none() || old.is_none_or(|old| old.phase != task.phase) {
-                    self.print(&line(task, now, self.colour))?;
+                    self.print(&line(task, now, self.colour));
                 }
             } else if self.bar.is_none() || old.is_none_or(|old| old.phase != task.phase) {
                 self.note(line(task, now, false).trim_end());
             }
         }
-        Ok(())
     }
 
     /// After a fault, says that the cloud answers again.
@@ -148,8 +151,16 @@ impl Show {
         self.bar = None;
     }
 
-    fn print(&self, text: &str) -> io::Result<()> {
-        self.aside(|| output::write(text))
+    /// Writes a part of the results, until one cannot be written: what is watched goes on, and the last one counts.
+    fn print(&mut self, text: &str) {
+        if self.lost.is_none() {
+            self.lost = self.aside(|| output::write(text)).err();
+        }
+    }
+
+    /// Why results could not be written, once.
+    pub fn lost(&mut self) -> Option<io::Error> {
+        self.lost.take()
     }
 
     /// Writes a message to standard error.

@@ -1,0 +1,112 @@
+//! Standard output or error may be closed or full at any time. The exit code stays the documented one, and what the
+//! command waits for goes on.
+
+use std::fs::File;
+use std::io;
+
+use cce_simulator::scenario::Step;
+use jiff::SignedDuration;
+
+use super::*;
+
+/// A stream whose reader has gone, as after `| head -1`.
+fn closed() -> Stdio {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+/// A stream that takes nothing, as on a full disk.
+fn full() -> Stdio {
+    File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+fn code(command: &mut Command, stdout: Stdio, stderr: Stdio) -> Option<i32> {
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).status().unwrap().code()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_look_keeps_its_exit_code() {
+    let simulator = simulator().await;
+    for (phase, verdict) in [("Success", 0), ("Failed", 1)] {
+        simulator.set_tasks(CLUSTER, [task("a", phase, 0)]);
+        for flags in [&[][..], &["--output", "json"], &["--wait"], &["--wait", "--watch"]] {
+            let command = || tasks(&simulator, flags);
+            assert_eq!(code(&mut command(), closed(), closed()), Some(verdict), "{phase} {flags:?}");
+            assert_eq!(code(&mut command(), Stdio::null(), full()), Some(verdict), "{phase} {flags:?}");
+            // A success that nobody can read is none; a failure stays one where it was waited for.
+            let unread = code(&mut command(), full(), full()).unwrap();
+            assert!(unread == 3 || unread == verdict && verdict == 1, "{phase} {flags:?}: {unread}");
+        }
+    }
+    let mut refused = tasks(&simulator, &[]);
+    refused.env("HUAWEICLOUD_SDK_SK", "another");
+    for (stdout, stderr) in [(closed(), closed()), (full(), full())] {
+        assert_eq!(code(&mut refused, stdout, stderr), Some(3));
+    }
+    for (stdout, stderr) in [(closed(), closed()), (full(), full())] {
+        assert_eq!(code(&mut tasks(&simulator, &["--output", "xml"]), stdout, stderr), Some(2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_goes_on_to_its_verdict() {
+    let simulator = simulator().await;
+    for (phase, verdict) in [("Success", 0), ("Failed", 1)] {
+        for flags in [&["--wait"][..], &["--wait", "--watch"], &["--wait", "--watch", "--output", "json"]] {
+            simulator.reset_counts();
+            simulator.set_tasks(CLUSTER, [task("a", "Running", 0)]);
+            let mut command = tasks(&simulator, &["--interval", "1s", "--timeout", "30s"]);
+            command.args(flags).stdin(Stdio::null()).stdout(closed()).stderr(closed());
+            let mut running = command.spawn().unwrap();
+            until("two polls", || simulator.requests(CLUSTER) >= 2).await;
+            simulator.set_tasks(CLUSTER, [task("a", phase, 0)]);
+            assert_eq!(running.wait().unwrap().code(), Some(verdict), "{phase} {flags:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_nobody_reads_ends() {
+    let simulator = simulator().await;
+    simulator.set_tasks(CLUSTER, [task("a", "Running", 0)]);
+    assert_eq!(code(&mut tasks(&simulator, &["--watch"]), closed(), closed()), Some(141));
+    assert_eq!(code(&mut tasks(&simulator, &["--watch"]), full(), full()), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_followed_to_its_end() {
+    let simulator = simulator().await;
+    for (phase, verdict) in [("Success", 0), ("Failed", 1)] {
+        simulator.set_tasks(CLUSTER, []);
+        let step = |after, phase: &str, progress| Step {
+            after: SignedDuration::from_secs(after),
+            phase: phase.to_owned(),
+            progress: Some(progress),
+            items: None,
+        };
+        simulator.set_backup_steps(CLUSTER, vec![step(0, "Running", 0), step(2, phase, 100)]);
+        for flags in [&[][..], &["--watch"]] {
+            let mut command =
+                on_cluster("backup", &simulator.url(), &["--interval", "1s", "--timeout", "30s"]);
+            assert_eq!(code(command.args(flags), closed(), closed()), Some(verdict), "{phase} {flags:?}");
+        }
+    }
+    assert_eq!(simulator.start_requests(CLUSTER), 4);
+}
+
+#[test]
+fn what_only_prints_ends_well_when_nobody_reads_and_badly_when_nothing_can_be_written() {
+    for words in [&["crd"][..], &["man"], &["man", "tasks"], &["completion", "bash"]] {
+        assert_eq!(code(program().args(words), closed(), closed()), Some(0), "{words:?}");
+        assert_eq!(code(program().args(words), full(), full()), Some(3), "{words:?}");
+    }
+    for words in [&["--help"][..], &["tasks", "--help"], &["--version"]] {
+        assert_eq!(code(program().args(words), closed(), closed()), Some(0), "{words:?}");
+    }
+    for words in [&[][..], &["nonsense"], &["probe"]] {
+        assert_eq!(code(program().args(words), full(), full()), Some(2), "{words:?}");
+    }
+    let probe = ["probe", "http://127.0.0.1:1/", "--timeout", "1s"];
+    assert_eq!(code(program().args(probe), closed(), closed()), Some(1));
+}
