@@ -1,7 +1,5 @@
 //! The log: lines on standard error, as text or as JSON.
 
-use std::io::IsTerminal;
-
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
@@ -15,6 +13,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
     util::SubscriberInitExt,
 };
+
+use super::stderr::Lines;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -35,10 +35,10 @@ const QUIET: &str = "kube_runtime=warn,kube_client=off,rustls_platform_verifier=
 pub fn start(format: LogFormat, filter: &str) {
     let registry = tracing_subscriber::registry().with(EnvFilter::new(format!("{QUIET},{filter}")));
     match format {
-        LogFormat::Json => registry.with(json(std::io::stderr)).init(),
+        LogFormat::Json => registry.with(json(|| Lines)).init(),
         LogFormat::Text => {
-            let colour = std::io::stderr().is_terminal();
-            registry.with(fmt::layer().with_ansi(colour).with_writer(std::io::stderr)).init();
+            // No colours: on the way to a terminal they could not be told from escape sequences of others.
+            registry.with(fmt::layer().with_ansi(false).with_writer(|| Lines)).init();
         }
     }
 }

@@ -8,3 +8,4 @@ pub mod logs;
 pub mod metrics;
 pub mod poll_metrics;
 pub mod resource_metrics;
+mod stderr;

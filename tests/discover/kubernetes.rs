@@ -138,8 +138,8 @@ async fn a_broken_kubeconfig_is_said_once_and_shows_nothing_of_itself() {
     let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, \
                 args: ['-c', 'echo CANARY; exit 1']}";
     for (text, said) in [
-        ("users:\n- name: u\n  user: {token: CANARY\n".to_owned(), "line"),
-        ("users: CANARY\n".to_owned(), "line 1"),
+        ("users:\n- name: u\n  user: {token: CANARY\n".to_owned(), "the kubeconfig cannot be used"),
+        ("users: CANARY\n".to_owned(), "the kubeconfig cannot be used"),
         (
             config(", proxy-url: 'http://user:CANARY@127.0.0.1:9'", "token: CANARY"),
             "names a proxy (proxy-url)",
