@@ -1,9 +1,15 @@
-//! The clock of every command: how a time is told to a person. Pure; the time and the time zone are parameters.
+//! The clock of every command: how a time, or a duration, is told to a person. Pure; the time and the time zone are parameters.
 //!
 //! A time is told twice: how long ago, which is what one wants to know at night, and as the clock on the wall has it,
 //! which is what one compares with a calendar. JSON and YAML have RFC 3339 in UTC.
 
-use jiff::{Timestamp, tz::TimeZone};
+use std::time::Duration;
+
+use jiff::{
+    RoundMode, SignedDuration, Timestamp, TimestampRound, Unit,
+    fmt::friendly::{Designator, Spacing, SpanPrinter},
+    tz::TimeZone,
+};
 
 /// The moment of a command, and where the person is.
 #[derive(Clone, Debug)]
@@ -17,7 +23,12 @@ pub struct Now {
 impl Now {
     /// By the clock of the machine.
     pub fn of_machine() -> Self {
-        Self { time: Timestamp::now(), zone: TimeZone::system() }
+        Self::at(Timestamp::now())
+    }
+
+    /// By another clock, such as the cloud's, by which the ages of its tasks are measured.
+    pub fn at(time: Timestamp) -> Self {
+        Self { time, zone: TimeZone::system() }
     }
 
     /// The time as `3h ago (17:03)`; with its date, if that is another day: `3d ago (2023-11-25 17:03)`.
@@ -55,6 +66,19 @@ pub fn rough(seconds: i64) -> String {
     }
 }
 
+/// A time in UTC, cut to the second, for lines that a log keeps.
+pub fn seconds(time: Timestamp) -> String {
+    let whole = time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc));
+    whole.unwrap_or(time).to_string()
+}
+
+/// A duration as a flag takes it, such as `1h30m`, so that it can be copied from a message.
+pub fn written(duration: Duration) -> String {
+    let printer = SpanPrinter::new().designator(Designator::Compact).spacing(Spacing::None);
+    SignedDuration::try_from(duration)
+        .map_or_else(|_| format!("{duration:?}"), |duration| printer.duration_to_string(&duration))
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::tz::Offset;
@@ -76,5 +100,13 @@ mod tests {
             assert_eq!(now.told(time.parse().unwrap()), told);
         }
         assert_eq!(now.stamp(), "2023-11-25 17:03 (UTC+08:00)");
+    }
+
+    #[test]
+    fn a_duration_is_written_as_a_flag_takes_it() {
+        for text in ["45s", "1h30m", "26h", "1m30s"] {
+            let duration = crate::api::duration::parse(text).unwrap();
+            assert_eq!(written(duration.into()), text);
+        }
     }
 }

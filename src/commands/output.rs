@@ -38,3 +38,14 @@ pub fn write(text: &str) -> io::Result<()> {
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
+
+/// Whether to write colours to a stream; see <https://no-color.org>.
+pub fn is_colourful(is_terminal: bool) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_terminal && !is_set("NO_COLOR") && !is_dumb()
+}
+
+/// Whether the terminal only takes lines.
+pub fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}

@@ -41,7 +41,7 @@ pub async fn simulator() -> Simulator {
 /// The program with an environment of its own.
 pub fn program() -> Command {
     let mut command = Command::new(PROGRAM);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("TZ", "UTC");
     command
 }
 

@@ -24,10 +24,13 @@ use crate::commands::tasks::{
     gate::{Gate, Verdict, verdict_of},
     poll::Poll,
     report::Report,
-    show::{Show, written},
-    table::seconds,
+    show::Show,
 };
-use crate::commands::{error::Error, which::which};
+use crate::commands::{
+    error::Error,
+    moment::{seconds, written},
+    which::which,
+};
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &BackupArgs) -> Result<u8, Error> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Found;
+use super::found::Found;
 use crate::cli::{
     CredentialArgs,
     credentials::{CredentialSource, SecretName},

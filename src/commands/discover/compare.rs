@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, existing::Watch};
+use super::{existing::Watch, found::Found};
 
 /// What the cloud was asked for. Only a watch within it can be reported as one whose cluster is gone.
 pub struct Scope<'a> {
@@ -106,7 +106,7 @@ fn is_asked_for(watch: &Watch, scope: &Scope<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::discover::tests::{PROJECT, found, id};
+    use crate::commands::discover::found::tests::{PROJECT, found, id};
 
     fn watch(n: u32) -> Watch {
         Watch {

@@ -1,6 +1,6 @@
 //! Decides which clusters the flags ask for. Pure.
 
-use super::Found;
+use super::found::Found;
 use crate::cli::discover::DiscoverArgs;
 
 /// Whether the flags ask for this cluster.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::Found;
+use super::found::Found;
 use crate::cli::discover::DiscoverArgs;
 use crate::cloud::{
     client::Client,

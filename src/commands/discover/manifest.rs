@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Found, template::Template};
+use super::{found::Found, template::Template};
 use crate::api::{API_VERSION, DISPLAY_NAME, KIND};
 use crate::cli::{UsageError, credentials::SecretName, discover::DiscoverOutput};
 use crate::cloud::clusters::Cluster;
@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::commands::discover::tests::found;
+    use crate::commands::discover::found::tests::found;
 
     fn common() -> Common {
         Common { region: "cn-north-4".to_owned(), ..Common::default() }

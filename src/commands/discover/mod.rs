@@ -17,6 +17,7 @@ mod compare;
 mod existing;
 mod files;
 mod filter;
+mod found;
 mod list;
 mod manifest;
 mod name;
@@ -30,14 +31,16 @@ use std::time::Duration;
 use self::{
     compare::{Scope, by_cluster, findings, in_part},
     existing::Watch,
+    found::Found,
     list::list,
     manifest::Common,
     template::Template,
 };
 use crate::cli::discover::{DiscoverArgs, DiscoverOutput};
-use crate::cloud::{clusters::Cluster, target::ProjectId};
+use crate::cloud::target::ProjectId;
 use crate::commands::{
     error::{BAD, Error},
+    moment::Now,
     output::{self, note},
 };
 use crate::kubernetes::{self, AccessError};
@@ -49,15 +52,6 @@ const AT_HAND: Duration = Duration::from_secs(10);
 const NO_KEY: &str = "these watches name no Secret, so they poll with the operator's own identity, which serves no namespace unless \
                       --operator-credentials-namespace of the operator names it. If it does not, they stay blind (CredentialsNotAllowed): \
                       add --secret-name NAME and --namespace NAMESPACE, where that Secret is";
-
-/// A cluster and the project that lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The project.
-    pub project: ProjectId,
-    /// The cluster.
-    pub cluster: Cluster,
-}
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &DiscoverArgs) -> Result<u8, Error> {
@@ -100,7 +94,11 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
     let compares = args.existing.is_some();
     let missing: Vec<_> = wanted.iter().copied().filter(|found| !(compares && is_watched(found))).collect();
     let text = if args.output == DiscoverOutput::Table {
-        if wanted.is_empty() { String::new() } else { table::table(&wanted, by_cluster.as_ref()) }
+        if wanted.is_empty() {
+            String::new()
+        } else {
+            table::table(&wanted, by_cluster.as_ref(), &Now::of_machine())
+        }
     } else {
         let manifests = missing
             .iter()
@@ -172,35 +170,4 @@ fn taken(watches: Option<&[Watch]>, common: &Common) -> BTreeSet<String> {
         _ => true,
     };
     watches.unwrap_or_default().iter().filter(may_meet).map(|watch| watch.name.clone()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::cloud::target::{ClusterId, ClusterType};
-
-    pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
-
-    pub fn id(n: u32) -> ClusterId {
-        ClusterId::parse(&format!("{n:08x}-2222-3333-4444-555555555555")).unwrap()
-    }
-
-    /// A Standard cluster with no fields but id and name.
-    pub fn found(n: u32, name: &str) -> Found {
-        Found {
-            project: ProjectId::parse(PROJECT).unwrap(),
-            cluster: Cluster {
-                uid: id(n),
-                cluster_type: ClusterType::Standard,
-                name: Some(name.to_owned()),
-                alias: None,
-                version: None,
-                phase: None,
-                tags: BTreeMap::new(),
-                creation_time: None,
-            },
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Found;
+use super::found::Found;
 use crate::cloud::target::ClusterId;
 
 /// As long as a DNS label, so that the name also fits where it is used as the value of a label.
@@ -74,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::commands::discover::tests::{found, id};
+    use crate::commands::discover::found::tests::{found, id};
 
     fn none() -> BTreeSet<String> {
         BTreeSet::new()

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Found, existing::Watch};
+use super::{existing::Watch, found::Found};
 use crate::commands::{
+    moment::Now,
     table::{NONE, columns},
-    tasks::table::seconds,
 };
 
-/// The table. Without `watches` it does not say which clusters are watched.
-pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>) -> String {
+/// The table at a moment. Without `watches` it does not say which clusters are watched.
+pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>, now: &Now) -> String {
     let headings = ["NAME", "ID", "TYPE", "VERSION", "PHASE", "WATCHED", "LAST SUCCESS"];
     let rows = clusters.iter().map(|found| {
         let cluster = &found.cluster;
@@ -29,7 +29,7 @@ pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>)
             or_none(&cluster.version),
             or_none(&cluster.phase),
             by,
-            last.map_or_else(|| NONE.to_owned(), seconds),
+            last.map_or_else(|| NONE.to_owned(), |time| now.told(time)),
         ]
     });
     columns(&headings, &rows.collect::<Vec<_>>())
@@ -42,9 +42,11 @@ fn named(watch: &Watch) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::super::compare::by_cluster;
     use super::*;
-    use crate::commands::discover::tests::{found, id};
+    use crate::commands::discover::found::tests::{found, id};
 
     #[test]
     fn a_cluster_is_watched_or_not_or_nobody_knows() {
@@ -63,11 +65,12 @@ mod tests {
         let watches = [watch];
         let expected = "\
 NAME  ID                                    TYPE      VERSION  PHASE      WATCHED  LAST SUCCESS
-prod  00000001-2222-3333-4444-555555555555  Standard  v1.30    Available  n/prod   2023-11-25T09:03:46Z
+prod  00000001-2222-3333-4444-555555555555  Standard  v1.30    Available  n/prod   3h ago (09:03)
 test  00000002-2222-3333-4444-555555555555  Standard  -        -          no       -
 ";
-        assert_eq!(table(&clusters, Some(&by_cluster(&watches))), expected);
-        let unknown = table(&clusters, None);
+        let now = Now { time: "2023-11-25T12:03:47Z".parse().unwrap(), zone: TimeZone::UTC };
+        assert_eq!(table(&clusters, Some(&by_cluster(&watches)), &now), expected);
+        let unknown = table(&clusters, None, &now);
         assert!(unknown.lines().skip(1).all(|line| line.ends_with(" -        -")), "{unknown}");
     }
 }

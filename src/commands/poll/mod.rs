@@ -20,13 +20,12 @@ use self::judge::{Outcome, Progress, outcome, progress};
 use crate::cli::poll::PollArgs;
 use crate::commands::{
     error::{BAD, Error},
-    moment::Now,
+    moment::{Now, written},
     output::{note, result},
     status::{
         operator::{self, State},
         show::Row,
     },
-    tasks::show::written,
     watch::{self, Watch},
 };
 use crate::kubernetes;

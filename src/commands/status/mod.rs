@@ -22,8 +22,7 @@ use crate::cli::{status::StatusArgs, status::StatusOutput};
 use crate::commands::{
     error::{BAD, Error},
     moment::Now,
-    output::{note, result},
-    tasks::show::is_colourful,
+    output::{is_colourful, note, result},
     watch::{self, Watch},
 };
 use crate::kubernetes;

@@ -15,7 +15,7 @@ use super::{
     show::{self, Show},
 };
 use crate::cli::{Output, tasks::Mode};
-use crate::commands::error::Error;
+use crate::commands::{error::Error, moment::written};
 use crate::task::is_finished;
 
 /// A series of polls.
@@ -119,7 +119,7 @@ impl Follow {
         self.show.end();
         let outcome = outcome?;
         // The last state is written after a time-out too.
-        let written = match (mode, &self.report) {
+        let result = match (mode, &self.report) {
             (Mode::Wait { watch: false, .. }, Some(report)) => show::result(report, output),
             _ => match self.show.lost() {
                 Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
@@ -127,11 +127,11 @@ impl Follow {
             },
         };
         let verdict = outcome.ok_or_else(|| Error::TimedOut {
-            after: show::written(timeout(mode).unwrap_or_default()),
+            after: written(timeout(mode).unwrap_or_default()),
             state: self.state(gate),
         })?;
         // A bad verdict says more than that it could not be written; a good one that nobody can read is none.
-        match written {
+        match result {
             Err(error) if verdict.exit_code() == 0 => Err(error),
             _ => Ok(verdict),
         }

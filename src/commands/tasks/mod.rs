@@ -30,7 +30,7 @@ use crate::cli::{
     FollowArgs,
     tasks::{Mode, TasksArgs},
 };
-use crate::commands::{error::Error, output::note, which::which};
+use crate::commands::{error::Error, moment::written, output::note, which::which};
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &TasksArgs) -> Result<u8, Error> {
@@ -51,7 +51,7 @@ async fn verdict(args: &TasksArgs) -> Result<Verdict, Error> {
             show::result(&report, output)?;
             let verdict = gate::verdict(&report, args.newer_than, report.clock().now);
             if let (Verdict::NotRecent, Some(limit)) = (verdict, args.newer_than) {
-                note(format_args!("the newest backup is no success of the last {}", show::written(limit)));
+                note(format_args!("the newest backup is no success of the last {}", written(limit)));
             }
             Ok(verdict)
         }

@@ -59,7 +59,7 @@ impl Clock {
             let side = if ahead.is_positive() { "ahead of" } else { "behind" };
             format!(
                 "the clock of this host is {minutes} min {side} the cloud's, where it is {}: ages are measured by the cloud's",
-                super::table::seconds(*now)
+                crate::commands::moment::seconds(*now)
             )
         })
     }

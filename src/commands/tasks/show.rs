@@ -3,21 +3,20 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
-use std::time::Duration;
 
-use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
     bar::Bar,
     report::Report,
-    table::{message, painted, seconds, table},
+    table::{message, painted, table},
 };
 use crate::api::TaskStatus;
 use crate::cli::Output;
 use crate::commands::{
     error::{Error, PollError},
-    output::{self, note},
+    moment::{Now, seconds},
+    output::{self, is_colourful, is_dumb, note},
 };
 use crate::task::{is_backup, is_finished};
 
@@ -28,7 +27,9 @@ pub fn result(report: &Report, output: Output) -> Result<(), Error> {
             note(format_args!("no snapshot task is listed for the cluster {}", report.cluster_id()));
             return Ok(());
         }
-        Output::Table => table(report.tasks(), is_colourful(io::stdout().is_terminal())),
+        Output::Table => {
+            table(report.tasks(), &Now::at(report.clock().now), is_colourful(io::stdout().is_terminal()))
+        }
         Output::Json => format!("{}\n", encoded(serde_json::to_string_pretty(report))?),
         Output::Yaml => encoded(serde_saphyr::to_string(report))?,
     };
@@ -37,23 +38,6 @@ pub fn result(report: &Report, output: Output) -> Result<(), Error> {
 
 fn encoded(text: Result<String, impl Display>) -> Result<String, Error> {
     text.map_err(|error| Error::Encode(error.to_string()))
-}
-
-/// Whether to write colours to a stream; see <https://no-color.org>.
-pub fn is_colourful(is_terminal: bool) -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    is_terminal && !is_set("NO_COLOR") && !is_dumb()
-}
-
-fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
-}
-
-/// A duration as a flag takes it, such as `1h30m`, so that it can be copied from a message.
-pub fn written(duration: Duration) -> String {
-    let printer = SpanPrinter::new().designator(Designator::Compact).spacing(Spacing::None);
-    SignedDuration::try_from(duration)
-        .map_or_else(|_| format!("{duration:?}"), |duration| printer.duration_to_string(&duration))
 }
 
 /// The output of a series of polls.
@@ -214,14 +198,6 @@ mod tests {
 
     fn uids(tasks: Vec<&TaskStatus>) -> Vec<&str> {
         tasks.into_iter().map(|task| task.uid.as_str()).collect()
-    }
-
-    #[test]
-    fn a_duration_is_written_as_a_flag_takes_it() {
-        for text in ["45s", "1h30m", "26h", "1m30s"] {
-            let duration = crate::api::duration::parse(text).unwrap();
-            assert_eq!(written(duration.into()), text);
-        }
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! The table: one line for each task, newest first. No cell can break out of its line, whoever wrote its text.
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::Timestamp;
 
 use crate::api::TaskStatus;
-use crate::commands::table::{Colour, NONE, aligned};
+use crate::commands::{
+    moment::Now,
+    table::{Colour, NONE, aligned},
+};
 use crate::task::{FAILED, SUCCESS, failure_message, is_backup, is_finished};
 
 const HEADINGS: [&str; 7] = ["UID", "PHASE", "PROGRESS", "CREATED", "UPDATED", "COMPLETED", "MESSAGE"];
 /// The column whose colour says whether a backup is good.
 const PHASE: usize = 1;
 
-/// The table of these tasks, with colours for a terminal if wanted.
-pub fn table(tasks: &[TaskStatus], colour: bool) -> String {
-    let rows: Vec<_> = tasks.iter().map(row).collect();
+/// The table of these tasks at a moment, with colours for a terminal if wanted.
+pub fn table(tasks: &[TaskStatus], now: &Now, colour: bool) -> String {
+    let rows: Vec<_> = tasks.iter().map(|task| row(task, now)).collect();
     aligned(&HEADINGS, &rows, |row, column| {
         (colour && column == PHASE).then(|| paint(tasks[row].phase.as_deref()))
     })
@@ -33,7 +36,8 @@ pub fn painted(phase: Option<&str>, colour: bool) -> String {
     if colour { paint(phase).paint(text) } else { text.to_owned() }
 }
 
-fn row(task: &TaskStatus) -> [String; 7] {
+fn row(task: &TaskStatus, now: &Now) -> [String; 7] {
+    let time = |time: Option<Timestamp>| time.map_or_else(|| NONE.to_owned(), |time| now.told(time));
     // The API gives a completion time to running tasks too.
     let completed = task.completion_time.filter(|_| is_finished(task));
     [
@@ -58,18 +62,10 @@ pub fn message(task: &TaskStatus) -> Option<String> {
     }
 }
 
-/// A time in UTC, cut to the second.
-pub fn seconds(time: Timestamp) -> String {
-    let whole = time.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc));
-    whole.unwrap_or(time).to_string()
-}
-
-fn time(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| NONE.to_owned(), seconds)
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::super::report::tests::{builder, report, rollback, task};
     use super::*;
     use crate::cloud::Item;
@@ -90,13 +86,14 @@ mod tests {
         running.completion_time = running.creation_time;
         let report = report(&mut builder(), &[failed, running, rollback(task("old", "Success", 1))]);
         let expected = "\
-UID     PHASE    PROGRESS  CREATED               UPDATED               COMPLETED             MESSAGE
-r       Running  50%       1970-01-01T00:00:09Z  -                     -
-failed  Failed   -         1970-01-01T00:00:02Z  1970-01-01T00:00:05Z  1970-01-01T00:00:05Z  master-backup: no space left
-old     Success  50%       1970-01-01T00:00:01Z  -                     -                     puts a backup back
+UID     PHASE    PROGRESS  CREATED          UPDATED          COMPLETED        MESSAGE
+r       Running  50%       51s ago (00:00)  -                -
+failed  Failed   -         58s ago (00:00)  55s ago (00:00)  55s ago (00:00)  master-backup: no space left
+old     Success  50%       59s ago (00:00)  -                -                puts a backup back
 ";
-        assert_eq!(table(report.tasks(), false), expected);
-        let coloured = table(report.tasks(), true);
+        let now = Now { time: Timestamp::from_second(60).unwrap(), zone: TimeZone::UTC };
+        assert_eq!(table(report.tasks(), &now, false), expected);
+        let coloured = table(report.tasks(), &now, true);
         assert!(coloured.contains("\x1b[31mFailed\x1b[0m ") && coloured.contains("\x1b[33mRunning\x1b[0m "));
         let plain =
             ["\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"].iter().fold(coloured, |t, c| t.replace(c, ""));
