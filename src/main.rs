@@ -6,10 +6,12 @@ use cce_backup_watch::{
     api::crd,
     cli::{Cli, Command, environment, manual},
     commands::{backup, discover, poll, probe, run, status, tasks},
+    serve::panics,
 };
 use clap::FromArgMatches;
 
 fn main() -> ExitCode {
+    panics::are_lines();
     let argv: Vec<_> = std::env::args_os().collect();
     let called = argv.first().cloned();
     let matches = environment::matches(Cli::called(called.as_deref()), argv, |name| std::env::var_os(name));

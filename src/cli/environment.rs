@@ -52,12 +52,14 @@ pub fn matches(
     variable: impl Fn(&OsStr) -> Option<OsString>,
 ) -> Result<ArgMatches, Error> {
     let bare = command.clone().mut_subcommands(|sub| sub.mut_args(|arg| arg.env(Resettable::Reset)));
+    // Help names the variables. It shows no value, which may hold a password, or characters that a terminal obeys.
+    let help = command.clone().mut_subcommands(|sub| sub.mut_args(|arg| arg.hide_env_values(true)));
     // What cannot be parsed here cannot be parsed below either, and is reported there.
     let Ok(seen) = bare.clone().ignore_errors(true).try_get_matches_from(&argv) else {
-        // Help and version are no errors to ignore. Help names the variables.
-        return command.try_get_matches_from(argv);
+        // Help and version are no errors to ignore.
+        return help.try_get_matches_from(argv);
     };
-    let Some((name, seen)) = seen.subcommand() else { return command.try_get_matches_from(argv) };
+    let Some((name, seen)) = seen.subcommand() else { return help.try_get_matches_from(argv) };
     let Some(at) = argv.iter().skip(1).position(|word| word == name) else {
         return bare.try_get_matches_from(argv);
     };

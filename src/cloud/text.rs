@@ -20,6 +20,26 @@ pub fn clean(text: &str, max_chars: usize) -> String {
     cleaned
 }
 
+/// The text with the user and password of every URL in it replaced by `***`. Errors of libraries name the proxy or the server that
+/// they could not reach, whatever stands in its URL. A password may hold characters that end a host, so everything from `://` to the
+/// last `@` of the word goes; it costs the host of a URL that has an `@` in its path.
+pub fn without_userinfo(text: &str) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("://") {
+        let (scheme, tail) = rest.split_at(at + "://".len());
+        shown.push_str(scheme);
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
+        let word = &tail[..tail.find(ends).unwrap_or(tail.len())];
+        let host = word.rfind('@').unwrap_or_default();
+        if host > 0 {
+            shown.push_str("***");
+        }
+        rest = &tail[host..];
+    }
+    shown.push_str(rest);
+    shown
+}
+
 /// The text with every line disarmed that a CI system would take for a command of its own: GitHub's `::error::`, which may
 /// be indented, and `##[group]` or `##vso[…]` anywhere in a line. The first character of the command is replaced.
 pub fn inert(text: &str) -> String {
@@ -76,6 +96,23 @@ mod tests {
     }
 
     #[test]
+    fn no_url_keeps_its_user_and_password() {
+        for (text, shown) in [
+            ("", ""),
+            ("http://127.0.0.1:8080/readyz answers 503", "http://127.0.0.1:8080/readyz answers 503"),
+            ("via http://user:CANARY@proxy:3128/ no", "via http://***@proxy:3128/ no"),
+            ("'a=https://CANARY@h', 'b=https://u:CANARY@i'", "'a=https://***@h', 'b=https://***@i'"),
+            ("http://u:CANARY/?#@CANARY@h", "http://***@h"),
+            ("socks5://u:CANARY://CANARY@h", "socks5://***@h"),
+            ("http:// me@example.com", "http:// me@example.com"),
+            ("http://@h", "http://@h"),
+        ] {
+            assert_eq!(without_userinfo(text), shown);
+            assert_eq!(without_userinfo(shown), shown);
+        }
+    }
+
+    #[test]
     fn a_cut_shows() {
         for (max, cut) in [(0, ""), (1, "…"), (6, "Succe…"), (7, "Succes…"), (10, "Successful")] {
             assert_eq!(clean("Successful", max), cut);
@@ -103,6 +140,12 @@ mod tests {
             prop_assert!(once.chars().count() <= max);
             prop_assert!(!once.chars().any(|c| c.is_control() || is_invisible(c)));
             prop_assert_eq!(clean(&once, max), once);
+        }
+
+        #[test]
+        fn leaving_out_userinfo_takes_any_text(text in "(http|x|:|/|@| |é|'){0,30}") {
+            let once = without_userinfo(&text);
+            prop_assert_eq!(without_userinfo(&once), once);
         }
 
         #[test]

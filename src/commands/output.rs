@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
 use super::error::Error;
-use crate::cloud::text::{clean, inert};
+use crate::cloud::text::{clean, inert, without_userinfo};
 
 /// The longest message, in characters: an API server's refusal may repeat a whole request.
 const MAX_MESSAGE: usize = 2_000;
@@ -18,9 +18,10 @@ pub fn note(message: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", shown(&message.to_string()));
 }
 
-/// One line of text of others as it may stand on a terminal and in the log of a CI system.
+/// One line of text of others as it may stand on a terminal and in the log of a CI system. This is the one function for every edge
+/// where such text is printed; the log has the same in [`crate::serve::stderr`], and a table cell by cell.
 pub fn shown(line: &str) -> String {
-    inert(&clean(line, MAX_MESSAGE))
+    inert(&clean(&without_userinfo(line), MAX_MESSAGE))
 }
 
 /// Writes a whole result to standard output.

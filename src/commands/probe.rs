@@ -25,7 +25,8 @@ pub async fn run(args: &ProbeArgs) -> Result<u8, Error> {
     loop {
         match timeout_at(deadline, ask(&client, url)).await {
             Ok(Some((status, body))) if status.is_success() => {
-                output::result(&format!("{}\n", body.trim_end()))?;
+                let lines: Vec<_> = body.trim_end().lines().map(output::shown).collect();
+                output::result(&format!("{}\n", lines.join("\n")))?;
                 return Ok(0);
             }
             Ok(answer) => last = answer.map(|(status, _)| status),

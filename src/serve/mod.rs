@@ -6,6 +6,7 @@ pub mod http;
 pub mod listen;
 pub mod logs;
 pub mod metrics;
+pub mod panics;
 pub mod poll_metrics;
 pub mod resource_metrics;
 mod stderr;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use crate::cloud::text::{clean, inert};
+use crate::cloud::text::{clean, inert, without_userinfo};
 
 /// Writes what it is given in one call as one line.
 pub struct Lines;
@@ -21,7 +21,7 @@ impl Write for Lines {
 
 fn line(event: &[u8]) -> String {
     let text = String::from_utf8_lossy(event);
-    format!("{}\n", inert(&clean(text.trim_end_matches('\n'), usize::MAX)))
+    format!("{}\n", inert(&clean(&without_userinfo(text.trim_end_matches('\n')), usize::MAX)))
 }
 
 #[cfg(test)]
@@ -32,6 +32,7 @@ mod tests {
     fn an_event_is_one_line_without_anything_to_obey() {
         assert_eq!(line("a\n::error::b\u{1b}[2J\u{202e}\n".as_bytes()), "a ::error::b\u{fffd}[2J\u{fffd}\n");
         assert_eq!(line(b"::error::b\n"), "\u{fffd}:error::b\n");
+        assert_eq!(line(b"proxy http://u:CANARY@h: no\n"), "proxy http://***@h: no\n");
         assert_eq!(line(b"{\"message\":\"\\u001b\"}\n"), "{\"message\":\"\\u001b\"}\n");
     }
 }

@@ -48,3 +48,24 @@ fn what_is_wrong_is_told_without_the_characters_of_others() {
     assert!(!ran.stderr.contains(raw), "{:?}", ran.stderr);
     assert!(ran.stderr.contains("--region"), "{}", ran.stderr);
 }
+
+#[test]
+fn no_message_has_the_user_and_password_of_a_url() {
+    for (name, value) in [
+        ("CBW_REGION_ENDPOINT", "r=https://user:CANARY@cloud.example"),
+        ("CBW_REGION_ENDPOINT", "https://user:CANARY@cloud.example"),
+        ("CBW_PROXY", "socks5://user:CANARY@proxy"),
+        ("CBW_REGION", "http://user:CANARY@x"),
+        ("CBW_OUTPUT", "http://user:CANARY@x"),
+    ] {
+        for flags in [&["tasks", "--cluster-id", CLUSTER, "--region", "r"][..], &["tasks", "--help"]] {
+            let flags = if name == "CBW_REGION" && flags.len() > 2 { &flags[..3] } else { flags };
+            let ran = run(program().args(flags).env("CBW_PROJECT_ID", PROJECT).env(name, value));
+            assert_eq!(ran.code, Some(if flags.contains(&"--help") { 0 } else { 2 }), "{name}: {ran:?}");
+            assert!(!format!("{ran:?}").contains("CANARY"), "{name}: {ran:?}");
+        }
+    }
+    let ran = run(program().args(["probe", "http://user:CANARY@127.0.0.1:1/", "--timeout", "1s"]));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("http://***@127.0.0.1:1/") && !ran.stderr.contains("CANARY"), "{ran:?}");
+}

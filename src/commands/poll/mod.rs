@@ -21,7 +21,7 @@ use crate::cli::poll::PollArgs;
 use crate::commands::{
     error::{BAD, Error},
     moment::{Now, written},
-    output::{note, result},
+    output::{note, result, shown},
     status::{
         operator::{self, State},
         show::Row,
@@ -60,7 +60,7 @@ pub async fn run(args: &PollArgs) -> Result<u8, Error> {
         }
         let now = Now::of_machine();
         let row = Row::of(&watch);
-        result(&format!("{}\n", row.line(&now)))?;
+        result(&format!("{}\n", shown(&row.line(&now))))?;
         if outcome == Outcome::Passed {
             return Ok(0);
         }

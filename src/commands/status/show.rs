@@ -8,6 +8,7 @@ use super::{
     verdict::{Verdict, counts_as_bad, verdict, why},
 };
 use crate::commands::moment::Now;
+use crate::commands::output::shown;
 use crate::commands::table::{Colour, NONE, aligned, cut, last_begins, wrapped};
 use crate::commands::watch::Watch;
 
@@ -201,7 +202,7 @@ impl Look {
             State::Unknown => ("cannot tell", Colour::Yellow),
         };
         let word = if screen.colour { colour.paint(word) } else { word.to_owned() };
-        format!("operator: {word}: {}", self.operator.message)
+        format!("operator: {word}: {}", shown(&self.operator.message))
     }
 
     /// How many lines fit on the screen. Only watches that are good are ever left out.

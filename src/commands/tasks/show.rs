@@ -13,6 +13,7 @@ use super::{
 };
 use crate::api::TaskStatus;
 use crate::cli::Output;
+use crate::cloud::text::inert;
 use crate::commands::{
     error::{Error, PollError},
     moment::{Now, seconds},
@@ -188,7 +189,7 @@ fn line(task: &TaskStatus, now: Timestamp, colour: bool) -> String {
     let phase = painted(task.phase.as_deref(), colour);
     let progress = task.progress.map(|progress| format!(" {progress}%")).unwrap_or_default();
     let message = message(task).map(|message| format!(": {message}")).unwrap_or_default();
-    format!("{} {} {phase}{progress}{message}\n", seconds(now), task.uid)
+    inert(&format!("{} {} {phase}{progress}{message}\n", seconds(now), task.uid))
 }
 
 #[cfg(test)]
