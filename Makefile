@@ -30,6 +30,7 @@ test: ## Run every test
 	hack/test-chart.sh
 	hack/test-monitoring.sh
 	hack/test-gates.sh
+	hack/test-playground.sh
 	hack/test-image.sh
 
 .PHONY: test-versions
@@ -106,6 +107,10 @@ picture: ## Draw the picture of the README from a run of the demo
 control-plane: ## Get etcd, kube-apiserver, kubectl and helm, once
 	@hack/control-plane/provision.sh
 
+.PHONY: run
+run: ## The operator on a control plane and a cloud of its own, with watches in every odd state; started again when a source changes
+	@hack/playground/run.sh
+
 .PHONY: shell
-shell: ## A shell with a control plane of its own
-	@hack/control-plane/run.sh -- $${SHELL:-bash}
+shell: ## A shell in the same place, without the operator
+	@hack/playground/run.sh --no-operator
