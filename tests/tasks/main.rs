@@ -14,5 +14,6 @@ mod terminal;
 mod variables;
 mod wait;
 mod watch;
+mod watch_name;
 
 use command::{tls::Tls, *};

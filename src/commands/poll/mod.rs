@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use self::judge::{Outcome, Progress, outcome, progress};
 use crate::cli::poll::PollArgs;
@@ -45,12 +45,13 @@ pub async fn run(args: &PollArgs) -> Result<u8, Error> {
         namespace,
         name: args.watch.name.clone(),
         deadline: Instant::now() + args.timeout,
+        timeout: args.timeout,
         said: None,
     };
     loop {
         let (watch, progress) = asking.asked().await?;
         if progress != Progress::Answered {
-            return Err(asking.unanswered(progress, args.timeout).await);
+            return Err(asking.unanswered(progress).await);
         }
         let outcome = outcome(&watch, args.newer_than, Timestamp::now());
         if outcome == Outcome::Running && Instant::now() + AGAIN < asking.deadline {
@@ -82,6 +83,8 @@ struct Asking {
     name: String,
     full_name: String,
     deadline: Instant,
+    /// What `--timeout` says.
+    timeout: Duration,
     /// What was said last, so that it is said once.
     said: Option<String>,
 }
@@ -95,8 +98,8 @@ impl Asking {
             // A request that waits for the end of the suspension would surprise whoever ends it.
             return Ok((watch, Progress::Suspended));
         }
-        let patched = watch::request_poll(&self.client, &self.namespace, &self.name, &request).await;
-        patched.map_err(|source| self.failed("ask for a poll of", source))?;
+        let patched = watch::request_poll(&self.client, &self.namespace, &self.name, &request);
+        self.within(patched).await?.map_err(|source| self.failed("ask for a poll of", source))?;
         loop {
             let watch = self.look().await?;
             let progress = progress(&watch, &request);
@@ -114,7 +117,7 @@ impl Asking {
     /// The watch as it is now. An error that may pass is not the end before the time is up.
     async fn look(&mut self) -> Result<Watch, Error> {
         loop {
-            let error = match watch::get(&self.client, &self.namespace, &self.name).await {
+            let error = match self.within(watch::get(&self.client, &self.namespace, &self.name)).await? {
                 Ok(Some(watch)) => return Ok(watch),
                 Ok(None) => return Err(Error::NoWatch(self.full_name.clone())),
                 Err(error) => error,
@@ -128,13 +131,21 @@ impl Asking {
         }
     }
 
+    /// The answer of the API server, which has no longer than the whole command.
+    async fn within<T>(&self, answer: impl Future<Output = T>) -> Result<T, Error> {
+        timeout_at(self.deadline, answer).await.map_err(|_| Error::NotAnswered {
+            name: self.full_name.clone(),
+            why: format!("the API server did not answer within {}", written(self.timeout)),
+        })
+    }
+
     fn failed(&self, what: &'static str, source: kube::Error) -> Error {
         Error::Watch { what, name: self.full_name.clone(), source }
     }
 
     /// Says who did not answer.
-    async fn unanswered(&self, progress: Progress, timeout: Duration) -> Error {
-        let timeout = written(timeout);
+    async fn unanswered(&self, progress: Progress) -> Error {
+        let timeout = written(self.timeout);
         let why = match progress {
             Progress::Suspended => format!(
                 "the watch is suspended, so nobody polls it; to resume: kubectl patch clusterbackupwatch {} --namespace {} \

@@ -1,0 +1,62 @@
+//! Commands that take the name of a watch, before and without an answer of an API server. What they do with one is tested on a real one.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::*;
+
+/// An API server that takes connections and never says a word, and a kubeconfig that leads to it.
+fn silent(test: &str) -> (TcpListener, PathBuf) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {}}],
+        "clusters": [{"name": "k", "cluster": {"server": format!("http://{}", listener.local_addr().unwrap())}}],
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+    });
+    let kubeconfig = std::env::temp_dir().join(format!("cbw-silent-{test}-{}", std::process::id()));
+    std::fs::write(&kubeconfig, config.to_string()).unwrap();
+    (listener, kubeconfig)
+}
+
+#[test]
+fn a_silent_api_server_ends_a_gate_in_time_and_lets_nobody_pass() {
+    let (_listener, kubeconfig) = silent("gate");
+    for flags in [&["--timeout", "2s"][..], &["--newer-than", "2h", "--timeout", "2s"]] {
+        let ran = run(program().args(["poll", "platform/prod"]).args(flags).env("KUBECONFIG", &kubeconfig));
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert!(
+            ran.stderr.contains("platform/prod: the API server did not answer within 2s"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn what_is_no_duration_or_no_name_is_refused_and_opens_no_gate() {
+    let (_listener, kubeconfig) = silent("names");
+    for words in [
+        &["poll", "/prod"][..],
+        &["poll", "platform/"],
+        &["poll", "platform/prod/x"],
+        &["poll", "Prod"],
+        &["poll", "prod\n"],
+        &["poll", "prod", "--newer-than", "0h"],
+        &["poll", "prod", "--newer-than", "00000000000000000000"],
+        &["poll", "prod", "--newer-than", "99999999999999999999h"],
+        &["poll", "prod", "--newer-than", "2"],
+        &["poll", "prod", "--newer-than", ""],
+        &["poll", "prod", "--timeout", "0s"],
+        &["poll", "prod", "--namespace", "/prod"],
+        &["tasks", "/prod"],
+        &["backup", "platform/"],
+        &["status", "/prod"],
+    ] {
+        let ran = run(program().args(words).env("KUBECONFIG", &kubeconfig));
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{words:?}: {ran:?}");
+    }
+    let ran = run(program().args(["poll", "prod"]).env("KUBECONFIG", &kubeconfig).env("CBW_NEWER_THAN", ""));
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
