@@ -4,7 +4,8 @@
 
 pub mod tls;
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 pub use std::process::{Child, Command, Output, Stdio};
 pub use std::time::{Duration, Instant};
 
@@ -153,4 +154,20 @@ pub fn task(uid: &str, phase: &str, second: i64) -> Task {
 
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_902_800 + second).unwrap()
+}
+
+/// A stream whose reader has gone, as after `| head -1`.
+pub fn closed() -> Stdio {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+/// A stream that takes nothing, as on a full disk.
+pub fn full() -> Stdio {
+    File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+pub fn code(command: &mut Command, stdout: Stdio, stderr: Stdio) -> Option<i32> {
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).status().unwrap().code()
 }

@@ -169,3 +169,21 @@ async fn a_template_of_another_shape_is_refused_by_the_fields_name() {
         assert!(ran.stderr.contains(said) && !ran.stderr.contains("CANARY"), "{fields}: {}", ran.stderr);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_closed_or_full_changes_no_exit_code() {
+    let (cloud, folder) = (Cloud::with([cluster(1, "a"), cluster(2, "b")]).await, Folder::new("streams"));
+    let file = folder.write("a.yaml", &watch(1, "a"));
+    for (flags, ends_with) in [
+        (&[][..], 0),
+        (&["--output", "table"], 0),
+        (&["--existing", &file], 1),
+        (&["--existing", "/nowhere"], 3),
+        (&["--output", "xml"], 2),
+    ] {
+        assert_eq!(code(&mut cloud.discover(flags), closed(), closed()), Some(ends_with), "{flags:?}");
+        // Manifests that nobody can read are no answer.
+        let unwritten = if ends_with == 2 { 2 } else { 3 };
+        assert_eq!(code(&mut cloud.discover(flags), full(), full()), Some(unwritten), "{flags:?}");
+    }
+}

@@ -1,29 +1,10 @@
 //! Standard output or error may be closed or full at any time. The exit code stays the documented one, and what the
 //! command waits for goes on.
 
-use std::fs::File;
-use std::io;
-
 use cce_simulator::scenario::Step;
 use jiff::SignedDuration;
 
 use super::*;
-
-/// A stream whose reader has gone, as after `| head -1`.
-fn closed() -> Stdio {
-    let (reader, writer) = io::pipe().unwrap();
-    drop(reader);
-    writer.into()
-}
-
-/// A stream that takes nothing, as on a full disk.
-fn full() -> Stdio {
-    File::options().write(true).open("/dev/full").unwrap().into()
-}
-
-fn code(command: &mut Command, stdout: Stdio, stderr: Stdio) -> Option<i32> {
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).status().unwrap().code()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_look_keeps_its_exit_code() {
@@ -109,4 +90,8 @@ fn what_only_prints_ends_well_when_nobody_reads_and_badly_when_nothing_can_be_wr
     }
     let probe = ["probe", "http://127.0.0.1:1/", "--timeout", "1s"];
     assert_eq!(code(program().args(probe), closed(), closed()), Some(1));
+    let mut operator = program();
+    operator.arg("controller").env("KUBECONFIG", "/dev/null");
+    assert_eq!(code(&mut operator, closed(), closed()), Some(1));
+    assert_eq!(code(&mut operator, full(), full()), Some(1));
 }
