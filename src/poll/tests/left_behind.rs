@@ -56,7 +56,7 @@ fn an_endpoint_and_an_account_of_no_watch_are_told_of_no_more() {
 }
 
 #[test]
-fn a_breaker_outlasts_watches_that_are_created_anew_and_no_more() {
+fn what_is_known_of_a_dead_endpoint_outlasts_watches_that_are_created_anew_and_no_more() {
     let mut lab = mistyped();
     delete(&mut lab);
     create(&mut lab);

@@ -2,6 +2,7 @@
 
 mod faults;
 mod left_behind;
+mod outside;
 mod sharing;
 mod sources;
 mod troubles;
