@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cce_backup_watch::api::{ClusterBackupWatch, Guarded};
+use cce_backup_watch::api::{ClusterBackupWatch, ClusterBackupWatchStatus, Guarded};
 use cce_backup_watch::kubernetes::ApiServer;
 use cce_backup_watch::poll::WatchKey;
 use futures::channel::oneshot;
@@ -111,9 +111,12 @@ impl ApiServer for Access {
         }
     }
 
-    async fn replace_status(&self, watch: &ClusterBackupWatch) -> Result<ClusterBackupWatch, Error> {
+    async fn replace_status(
+        &self,
+        watch: &ClusterBackupWatch,
+    ) -> Result<Option<ClusterBackupWatchStatus>, Error> {
         match self.ask(Request::Put(Box::new(watch.clone()))).await? {
-            Reply::Written(stored) => Ok(*stored),
+            Reply::Written(stored) => Ok(stored.status),
             _ => Err(no_answer()),
         }
     }

@@ -72,7 +72,7 @@ pub async fn apply<A: ApiServer>(
     written.status = Some(status);
     let reply = context.api_server.replace_status(&written).await;
     if let Ok(stored) = &reply {
-        let stored = stored.status.as_ref().map(freshness::hash);
+        let stored = stored.as_ref().map(freshness::hash);
         context
             .memory
             .freshness(&key, view.uid, |known| stored.into_iter().for_each(|stored| known.wrote(stored)));
@@ -107,11 +107,13 @@ async fn publish<A: ApiServer>(
     }
     let event_object = object(context, view, event, now);
     let mut created = context.api_server.create_event(&event_object).await;
+    let at = context.clock.instant();
+    let is_passing = |error| context.memory.is_passing(error, at); // mark: event held
     if let Err(error) = &created
         && !is_told(error)
-        && context.memory.is_passing(error, context.clock.instant())
+        && is_passing(error)
     {
-        if context.memory.holds_back(&key, &event.name, context.clock.instant()) {
+        if context.memory.holds_back(&key, &event.name, at) {
             return created.map(|()| Published::Done);
         }
         // At the end of a long outage this may be the last request that fails, and the status the first write that
@@ -131,7 +133,7 @@ async fn publish<A: ApiServer>(
 
 /// Whether the error says that the Event was published before.
 fn is_told(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_already_exists())
+    matches!(error, kube::Error::Api(status) if status.is_already_exists()) // mark: event exists
 }
 
 fn object<A>(context: &Context<A>, view: &View<'_>, event: &Event, now: Timestamp) -> EventObject {

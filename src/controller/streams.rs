@@ -44,7 +44,7 @@ pub struct Scope {
 }
 
 /// Resources in a page of a list. A resource may have more than 1 MiB, and a page is held as a whole.
-const PAGE: u32 = 16;
+const PAGE: u32 = 8;
 
 /// The cached resources, one store for each watched scope: those of kube's reflector, with every resource pruned.
 pub type Stores = Vec<Store<Guarded>>;
@@ -170,7 +170,7 @@ pub fn triggered<A>(
     event: watcher::Event<Guarded>,
 ) -> Vec<Arc<Guarded>> {
     let mut delivered = match event {
-        watcher::Event::Apply(watch) => vec![Arc::new(watch)],
+        watcher::Event::Apply(watch) => vec![Arc::new(watch)], // mark: whole list
         watcher::Event::InitDone => store.state(),
         watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => Vec::new(),
     };
@@ -193,7 +193,7 @@ pub fn observe<A>(
             let known: HashSet<_> = store.state().iter().map(|watch| key_of(watch)).collect();
             let keep = |key: &str| !key.starts_with(prefix) || known.contains(key);
             context.poller.retain(keep);
-            context.memory.retain(keep);
+            context.memory.retain(keep); // mark: left out
         }
         watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Apply(_) => {}
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::in_time;
-use crate::api::{CONTROLLER, ClusterBackupWatch, Guarded};
+use crate::api::{CONTROLLER, ClusterBackupWatch, ClusterBackupWatchStatus, Guarded};
 
 /// An API server. Cheap to clone.
 pub trait ApiServer: Clone + Send + Sync + 'static {
@@ -35,7 +35,7 @@ pub trait ApiServer: Clone + Send + Sync + 'static {
     fn replace_status(
         &self,
         watch: &ClusterBackupWatch,
-    ) -> impl Future<Output = Result<ClusterBackupWatch, Error>> + Send;
+    ) -> impl Future<Output = Result<Option<ClusterBackupWatchStatus>, Error>> + Send;
 
     /// Replaces the status of a resource that cannot be decoded, with the same check of the resourceVersion.
     fn replace_raw_status(&self, watch: &Value) -> impl Future<Output = Result<(), Error>> + Send;
@@ -70,12 +70,22 @@ impl ApiServer for Client {
         }
     }
 
-    async fn replace_status(&self, watch: &ClusterBackupWatch) -> Result<ClusterBackupWatch, Error> {
-        let meta = &watch.metadata;
-        let api: Api<ClusterBackupWatch> =
-            Api::namespaced(self.clone(), meta.namespace.as_deref().unwrap_or_default());
-        let name = meta.name.as_deref().unwrap_or_default();
-        in_time(api.replace_status(name, &params(), watch)).await
+    async fn replace_status(
+        &self,
+        watch: &ClusterBackupWatch,
+    ) -> Result<Option<ClusterBackupWatchStatus>, Error> {
+        /// Of the reply, which is the whole resource and as large as its owner likes, nothing else is decoded.
+        #[derive(serde::Deserialize)]
+        struct Stored {
+            status: Option<ClusterBackupWatchStatus>,
+        }
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let (namespace, name) = (text(&watch.metadata.namespace), text(&watch.metadata.name));
+        let body = serde_json::to_vec(watch).map_err(Error::SerdeError)?;
+        let put = Request::new(ClusterBackupWatch::url_path(&(), Some(&namespace)))
+            .replace_subresource("status", &name, &params(), body)
+            .map_err(Error::BuildRequest)?;
+        in_time(self.request::<Stored>(put)).await.map(|stored| stored.status)
     }
 
     async fn replace_raw_status(&self, watch: &Value) -> Result<(), Error> {

@@ -22,6 +22,7 @@ mod harness_works;
 mod hostile;
 mod hosts;
 mod kubectl;
+mod large_resources;
 mod long_list;
 mod one_trouble;
 mod outage;
@@ -64,6 +65,7 @@ fn main() {
         credentials::tests(),
         events::tests(),
         replicas::tests(),
+        large_resources::tests(),
         long_list::tests(),
         ring::tests(),
         verdicts::tests(),
