@@ -14,21 +14,21 @@ hack/programs.sh perl
 readonly only=${1-} minutes=${MINUTES:-3} copy=target/mutations
 found=0 missed=0
 
-# Replaces a text that occurs exactly once in a file.
-replace() { # FILE OLD NEW
-  OLD=$2 NEW=$3 perl -0777 -pi -e '
-    my $count = () = /\Q$ENV{OLD}\E/g;
-    die "$ARGV: the text stands there $count times\n" if $count != 1;
-    s/\Q$ENV{OLD}\E/$ENV{NEW}/' -- "$1"
+# Replaces a text in the one line under src/ that ends with a mark. That each mark and each text stands there once is a test of
+# `cargo test --package cbw-histories`.
+replace() { # DIRECTORY MARK OLD NEW
+  local file
+  file=$(grep --recursive --files-with-matches "// mark: $2\$" "$1/src") || { printf 'no line has the mark "%s"\n' "$2" >&2; return 1; }
+  MARK=$2 OLD=$3 NEW=$4 perl -pi -e 's/\Q$ENV{OLD}\E/$ENV{NEW}/ if m{// mark: \Q$ENV{MARK}\E$}' -- "$file"
 }
 
 mkdir -p "$copy/sources"
-while IFS=$'\t' read -r trouble file old new; do
+while IFS=$'\t' read -r trouble mark old new; do
   [[ -z $trouble || $trouble == \#* || $trouble != *"$only"* ]] && continue
   # Unchanged files keep their modification time, so that cargo rebuilds only what the fault touches.
   git archive --format=tar --output "$copy/sources.tar" HEAD
   mkdir -p "$copy/fresh" && tar -C "$copy/fresh" -xf "$copy/sources.tar"
-  replace "$copy/fresh/$file" "$old" "$new"
+  replace "$copy/fresh" "$mark" "$old" "$new"
   while IFS= read -r name; do
     cmp -s "$copy/fresh/$name" "$copy/sources/$name" && continue
     mkdir -p "$copy/sources/$(dirname -- "$name")"

@@ -36,7 +36,7 @@ impl Freshness {
 
     /// The API server has stored this status.
     pub fn wrote(&mut self, status: u64) {
-        (self.ours, self.sent) = (Some(status), None);
+        (self.ours, self.sent) = (Some(status), None); // mark: own status
     }
 
     /// A live read shows a status of somebody else: from now on that is the one to plan from. Returns whether this has

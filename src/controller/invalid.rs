@@ -34,7 +34,8 @@ pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) 
     });
     let Some(mut live) = context.api_server.raw_watch(&namespace, &name).await? else { return Ok(()) };
     // The resource was mended since the stream delivered it; the stream delivers the mended version too.
-    if serde_json::from_value::<ClusterBackupWatch>(live.clone()).is_ok() {
+    let is_mended = serde_json::from_value::<ClusterBackupWatch>(live.clone()).is_ok(); // mark: mended
+    if is_mended {
         return Ok(());
     }
     let message = format!(
@@ -81,7 +82,7 @@ fn mark(live: &mut Value, message: &str, now: jiff::Timestamp) -> bool {
             "observedGeneration": generation, "lastTransitionTime": since,
         }));
     }
-    let differs = conditions != old;
+    let differs = conditions != old; // mark: undecodable
     live["status"]["conditions"] = Value::Array(conditions);
     live["status"]["observedGeneration"] = json!(generation);
     differs

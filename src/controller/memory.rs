@@ -70,7 +70,7 @@ impl Memory {
         let mut all = self.all();
         let known = all.of(key, hash(&meta.uid));
         let differs = std::mem::replace(&mut known.trigger, trigger) != trigger;
-        differs || status.is_some_and(|status| !known.freshness.is_known(status))
+        differs || status.is_some_and(|status| !known.freshness.is_known(status)) // mark: foreign status
     }
 
     /// What is known of the status of a watch.
@@ -136,7 +136,7 @@ impl Memory {
         let refused = lasting(all.troubled);
         let trouble = all.trouble(key);
         trouble.tries += 1;
-        let wait = WRITE.after(trouble.tries);
+        let wait = WRITE.after(trouble.tries); // mark: write backoff
         // Less than the shortest wait that jitter makes of it, so that the next try itself is never held up. After a refusal
         // too a new outcome tries whether somebody restored the permission.
         trouble.until = Some(now + wait.mul_f64(0.8));

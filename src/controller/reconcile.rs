@@ -106,7 +106,8 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
         let view = View::of(&copy, &nothing);
         let (key, status) = (view.key(), view.status_hash());
         let is_ours = context.memory.freshness(&key, view.uid, |known| known.is_ours(status));
-        if !is_ours && reads > 0 {
+        let is_foreign = !is_ours && reads > 0; // mark: void outcome
+        if is_foreign {
             // Somebody else wrote the status, perhaps from a later answer than ours. So our outcome is void, and the cloud
             // is asked anew, whose answer replaces what was written.
             let now = context.clock.instant();
@@ -123,7 +124,7 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
         // refresh: a write that tells a transition is planned from a live read. An Event carries no resourceVersion by
         // which the API server could refuse it. The first status of a watch has nothing to lose.        (one GET)
         let tells = !plan.events.is_empty() && !view.status.conditions.is_empty();
-        let is_old = reads == 0 && (tells || !is_ours);
+        let is_old = reads == 0 && (tells || !is_ours); // mark: live read
 
         // apply: the Events, then the status                                                            (writes)
         let written = if is_old {

@@ -111,7 +111,7 @@ impl Gate {
     /// A request failed in a way that concerns this gate. Where its row keeps a `Retry-After`, that is the wait, whatever came
     /// before.
     pub fn failed(&mut self, row: &'static Row, fault: &Arc<Fault>, passing: Passing, now: Instant) {
-        let asked = fault.retry_after.filter(|_| row.keeps_retry_after);
+        let asked = fault.retry_after.filter(|_| row.keeps_retry_after); // mark: retry-after
         if let Some(closed) = &mut self.closed {
             // Requests that were in flight when the gate closed are the same occurrence.
             if !passing.is_trial {

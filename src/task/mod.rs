@@ -39,7 +39,10 @@ pub fn is_finished(task: &TaskStatus) -> bool {
 /// Only these can run or be stuck. An older unfinished task was abandoned, or it ended in a phase that Huawei does not
 /// document: a backup that was made since then says more about the cluster than it does.
 pub fn open(tasks: &[TaskStatus]) -> impl Iterator<Item = &TaskStatus> {
-    tasks.iter().take_while(|task| !(is_backup(task) && is_finished(task))).filter(|task| !is_finished(task))
+    tasks
+        .iter()
+        .take_while(|task| !(is_backup(task) && is_finished(task))) // mark: never ended
+        .filter(|task| !is_finished(task))
 }
 
 /// The time by which tasks are ordered: that of the creation, else of the last update, else of the completion.

@@ -70,7 +70,7 @@ pub fn judge_after(input: &Input<'_>, record: &Record) -> Option<Duration> {
     let believed = ends
         .filter(|task| task::is_backup(task) && task::is_finished(task))
         .filter_map(|task| task::believed_from(task, input.now));
-    stuck.chain(stale).chain(believed).filter_map(|moment| until(moment, input.now)).min()
+    stuck.chain(stale).chain(believed).filter_map(|moment| until(moment, input.now)).min() // mark: time alone
 }
 
 /// The time until a moment in the future, plus 10 ms: the verdict changes only after the moment, and the timer must not fire

@@ -47,7 +47,7 @@ impl Engine {
         let before = source.credential.as_ref().map(|(_, key)| *key);
         let read = source.read(resolution, (begun, requested), now);
         if let Some(read) = read {
-            let key = read.credential.fingerprint(&self.config.hasher);
+            let key = read.credential.fingerprint(&self.config.hasher); // mark: fingerprint
             self.sources[id.0].credential = Some((read, key));
         }
         let after = self.sources[id.0].credential.as_ref().map(|(_, key)| *key);

@@ -18,7 +18,7 @@ impl Engine {
     /// The bulkheads: how many requests an endpoint and an account may have in flight.
     fn shares(&self) -> (usize, usize) {
         let endpoint = (self.config.concurrency / 4).max(1);
-        (endpoint, (endpoint / 2).max(1))
+        (endpoint, (endpoint / 2).max(1)) // mark: bulkhead
     }
 
     pub(super) fn dispatch(&mut self, now: Instant) {
@@ -147,6 +147,6 @@ impl Engine {
 /// Whoever is next first.
 fn in_order<T: Copy + Ord>(turns: impl Iterator<Item = (Turn, T)>) -> Vec<T> {
     let mut turns: Vec<_> = turns.collect();
-    turns.sort_unstable();
+    turns.sort_unstable(); // mark: order
     turns.into_iter().map(|(_, id)| id).collect()
 }

@@ -271,6 +271,6 @@ fn concerns(fault: &Fault) -> Concerns {
         FaultKind::Throttled => Concerns::Account(&policy::THROTTLED),
         FaultKind::CloudUnavailable if fault.http_status.is_none() => Concerns::Account(&policy::UNREACHABLE),
         FaultKind::PermissionDenied | FaultKind::ClusterNotFound => Concerns::Fetch { proves: true },
-        _ => Concerns::Fetch { proves: false },
+        _ => Concerns::Fetch { proves: false }, // mark: own fault
     }
 }

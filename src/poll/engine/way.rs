@@ -71,7 +71,8 @@ impl Engine {
         let key = self.sources[fetch.source.0].credential.as_ref()?.1;
         let account = fetch.account;
         let tenants = &mut self.tenants;
-        let tenant = self.by_tenant.entry((account, key)).or_insert_with(|| {
+        let place = (account, key); // mark: tenant
+        let tenant = self.by_tenant.entry(place).or_insert_with(|| {
             let (gate, turn, queue) = (Gate::default(), Turn::default(), Queue::default());
             TenantId(tenants.insert(Tenant { account, key, gate, turn, queue }))
         });
@@ -91,7 +92,7 @@ impl Engine {
         fetch.blocked = None;
         if fetch.unanswered_since.is_none() {
             fetch.unanswered_since = Some(fetch.due_since);
-            self.set_blind_timer(id, now);
+            self.set_blind_timer(id, now); // mark: clock
         }
         let source = self.fetches[id.0].source;
         let trial_at = self.key_of(source).and_then(|key| key.gate.closed()).map(|closed| closed.until);
