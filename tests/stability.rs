@@ -41,7 +41,7 @@ fn look<'a>(watch: &'a ClusterBackupWatch, outcome: Option<&'a Outcome>) -> Inpu
 #[test]
 fn the_same_answer_leads_to_no_write_and_no_event() {
     let watch = watch();
-    let answer = wire::decode(fixture("answer.json").as_bytes()).unwrap();
+    let answer = wire::decode(&mut fixture("answer.json").into_bytes()).unwrap();
     let answer = Outcome::Answer(Arc::new(answer));
     for (what, outcome) in [("a poll", Some(&answer)), ("a restart", None)] {
         let plan = plan(&look(&watch, outcome));

@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut failures = 0;
 
     for body in bytes.split(|byte| *byte == 0).take(8) {
-        let decoded = wire::decode(body);
+        let decoded = wire::decode(&mut body.to_vec());
         let fault = Fault::new(FaultKind::CloudUnavailable, "no answer");
         failures = if decoded.is_ok() { 0 } else { failures + 1 };
         let outcome = match decoded {

@@ -195,7 +195,7 @@ impl Cloud {
             Some(CloudTrouble::Busy) => Reply::status(429, None, BUSY),
             _ if !self.keys.contains(key) => Reply::status(401, None, b""),
             Some(CloudTrouble::Garbage) => {
-                let error = wire::decode(b"<html>").expect_err("it is no list");
+                let error = wire::decode(&mut b"<html>".to_vec()).expect_err("it is no list");
                 let fault = Fault::new(FaultKind::InvalidResponse, error.to_string());
                 Reply::now(Err(Fault { http_status: Some(200), ..fault }))
             }
@@ -206,7 +206,7 @@ impl Cloud {
                 if known == Some(hash) {
                     return Reply { after, fetched: Ok(News::Unchanged) };
                 }
-                let fetched = match wire::decode(body) {
+                let fetched = match wire::decode(&mut body.clone()) {
                     Ok(answer) => Ok(News::Answer(answer, hash)),
                     Err(error) => Err(Fault::new(FaultKind::InvalidResponse, error.to_string())),
                 };

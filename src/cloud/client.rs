@@ -1,7 +1,7 @@
-//! Lists the snapshot tasks of one cluster, which is the request of each poll. The calls that only commands make are in
-//! [`super::start_backup`] and [`super::clusters`].
+//! Calls the CCE API: one signed request, and a decoded answer or a fault.
 //!
-//! Each call sends one signed GET and returns a decoded answer or a fault. Only connections are kept between calls;
+//! The list of a cluster's snapshot tasks, which is the request of each poll, is here; [`super::upgrades`],
+//! [`super::clusters`] and [`super::start_backup`] add the other calls. Only connections are kept between calls;
 //! retries are left to the caller.
 
 use std::hash::BuildHasher;
@@ -10,20 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 
 use super::{
     Answer,
     connections::{Connections, Settings},
     credentials::Credential,
     fault::{Fault, FaultKind, Program},
-    http::{self, Body, Reply},
+    http::{self, Bodies, Body, Reply},
+    list::ListError,
     proxy::Proxy,
     refusal::{Asked, Call},
     region::Endpoints,
     request,
     skew::Skews,
-    target::Target,
+    target::{ClusterId, ProjectId, Region, Target},
     wire,
 };
 
@@ -66,6 +67,7 @@ pub struct Client {
     pub(super) endpoints: Endpoints,
     program: Program,
     skews: Arc<Skews>,
+    bodies: Bodies,
 }
 
 impl Client {
@@ -73,7 +75,8 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, HttpError> {
         let ClientConfig { request_timeout, ca_file, proxy, user_agent, .. } = config;
         let connections = Connections::new(Settings { request_timeout, ca_file, proxy, user_agent })?;
-        Ok(Self { connections, endpoints: config.endpoints, program: config.program, skews: Arc::default() })
+        let (endpoints, program) = (config.endpoints, config.program);
+        Ok(Self { connections, endpoints, program, skews: Arc::default(), bodies: Bodies::default() })
     }
 
     /// The snapshot tasks of a cluster. `now` dates the signature, which the cloud refuses if it is more than 15
@@ -95,9 +98,10 @@ impl Client {
         credential: &Credential,
         now: Timestamp,
     ) -> Result<(Answer, Option<Timestamp>), Fault> {
-        let reply = self.ask(target, credential, now).await;
+        let ask = Ask::tasks(target);
+        let reply = self.get(&ask, credential, now).await;
         let date = reply.as_ref().ok().and_then(Reply::date);
-        self.decode(reply, target, credential, now).map(|answer| (answer, date))
+        self.tasks(&ask, reply, now).await.map(|answer| (answer, date))
     }
 
     /// The snapshot tasks of a cluster that is polled repeatedly: a body whose hash is `known` is not decoded again.
@@ -109,7 +113,8 @@ impl Client {
         known: Option<u64>,
         hasher: &impl BuildHasher,
     ) -> Result<News, Fault> {
-        let reply = self.ask(target, credential, now).await;
+        let ask = Ask::tasks(target);
+        let reply = self.get(&ask, credential, now).await;
         let hash = match &reply {
             Ok(Reply { status: 200, body: Body::Whole(body), .. }) => Some(hasher.hash_one(body)),
             _ => None,
@@ -118,57 +123,117 @@ impl Client {
             tracing::debug!(region = %target.region, cluster = %target.cluster_id, "the cloud gave the same answer");
             return Ok(News::Unchanged);
         }
-        self.decode(reply, target, credential, now)
-            .map(|answer| News::Answer(answer, hash.unwrap_or_default()))
+        self.tasks(&ask, reply, now).await.map(|answer| News::Answer(answer, hash.unwrap_or_default()))
     }
 
-    async fn ask(&self, target: &Target, credential: &Credential, now: Timestamp) -> Result<Reply, Fault> {
-        let (base, path) = (self.endpoints.cce(&target.region), target.path());
-        let project = &target.project_id;
-        let request = request::signed(
-            &self.connections.client(),
-            Method::GET,
-            (&base, &path),
-            project,
-            credential,
-            now,
-        )?;
-        let whom = self.endpoints.whom(&target.region);
-        http::exchange(request, &whom).await
+    async fn tasks(
+        &self,
+        ask: &Ask<'_>,
+        reply: Result<Reply, Fault>,
+        now: Timestamp,
+    ) -> Result<Answer, Fault> {
+        let answer = self.decode(ask, reply, now, wire::decode).await?;
+        if answer.dropped > 0 {
+            let (region, cluster) = (ask.region, ask.cluster.map(tracing::field::display));
+            let (listed, dropped) = (answer.tasks.len() + answer.dropped, answer.dropped);
+            tracing::warn!(%region, cluster, listed, dropped, "the cloud lists too many tasks; the oldest are left out");
+        }
+        Ok(answer)
+    }
+
+    /// Sends a signed GET and reads the answer. Any echo of the credential in it is overwritten.
+    pub(super) async fn get(
+        &self,
+        ask: &Ask<'_>,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Result<Reply, Fault> {
+        let request = self.request(Method::GET, ask, credential, now)?;
+        self.exchange(ask, request, credential).await
+    }
+
+    /// The request, signed as of `now`.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        ask: &Ask<'_>,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Result<RequestBuilder, Fault> {
+        let place = (self.endpoints.cce(ask.region), &ask.path);
+        let http = self.connections.client();
+        request::signed(&http, method, (&place.0, place.1), ask.project, credential, now)
+    }
+
+    /// Sends a request and reads the answer. Any echo of the credential in it is overwritten.
+    pub(super) async fn exchange(
+        &self,
+        ask: &Ask<'_>,
+        request: RequestBuilder,
+        credential: &Credential,
+    ) -> Result<Reply, Fault> {
+        let whom = self.endpoints.whom(ask.region);
+        let mut reply = self.bodies.exchange(request, &whom, ask.max).await?;
+        reply.redact(credential);
+        Ok(reply)
+    }
+
+    /// Decodes a list, and logs the outcome.
+    pub(super) async fn decode<T>(
+        &self,
+        ask: &Ask<'_>,
+        reply: Result<Reply, Fault>,
+        now: Timestamp,
+        decode: impl FnOnce(&mut [u8]) -> Result<T, ListError>,
+    ) -> Result<T, Fault> {
+        let endpoint = self.endpoints.cce(ask.region);
+        let (_turn, asked) = (self.bodies.turn(&reply).await, self.asked(ask.call, &endpoint, now));
+        let list = reply.and_then(|reply| list(reply, &asked, ask.max, decode));
+        let (call, region, cluster) = (ask.call, ask.region, ask.cluster.map(tracing::field::display));
+        match &list {
+            Ok(_) => {
+                self.skews.ended(&endpoint);
+                tracing::debug!(?call, %region, cluster, "the cloud answered");
+            }
+            Err(fault) => tracing::debug!(
+                ?call, %region, cluster, reason = %fault.kind, status = fault.http_status, code = fault.code,
+                request_id = fault.request_id, "the call failed: {fault}"
+            ),
+        }
+        list
     }
 
     /// What an answer of this region's endpoint is judged by.
     pub(super) fn asked<'a>(&'a self, call: Call, endpoint: &'a str, now: Timestamp) -> Asked<'a> {
         Asked { call, program: self.program, endpoint, now, skews: &self.skews }
     }
+}
 
-    /// Decodes a reply and logs the outcome. Any echo of the credential in the reply is overwritten first.
-    fn decode(
-        &self,
-        reply: Result<Reply, Fault>,
-        target: &Target,
-        credential: &Credential,
-        now: Timestamp,
-    ) -> Result<Answer, Fault> {
-        let endpoint = self.endpoints.cce(&target.region);
-        let answer = reply.and_then(|mut reply| {
-            reply.redact(credential);
-            answer(&reply, &self.asked(Call::ListTasks, &endpoint, now))
-        });
-        let (region, cluster) = (&target.region, &target.cluster_id);
-        match &answer {
-            Ok(Answer { tasks, left_out, .. }) => {
-                self.skews.ended(&endpoint);
-                tracing::debug!(%region, %cluster, tasks = tasks.len(), left_out, "the cloud answered");
-            }
-            Err(fault) => {
-                tracing::debug!(
-                    %region, %cluster, reason = %fault.kind, status = fault.http_status, code = fault.code,
-                    request_id = fault.request_id, "the poll failed: {fault}"
-                );
-            }
-        }
-        answer
+/// One call of the CCE API.
+pub(super) struct Ask<'a> {
+    /// What is asked.
+    pub call: Call,
+    /// Whose endpoint is asked.
+    pub region: &'a Region,
+    /// Which project signs.
+    pub project: &'a ProjectId,
+    /// The path of the URL.
+    pub path: String,
+    /// The cluster it is about, for the log.
+    pub cluster: Option<&'a ClusterId>,
+    /// The most that is read of a good answer, in bytes.
+    pub max: usize,
+}
+
+impl<'a> Ask<'a> {
+    /// A call about one cluster.
+    pub fn of(target: &'a Target, call: Call, path: String, max: usize) -> Self {
+        let Target { region, project_id, cluster_id, .. } = target;
+        Self { call, region, project: project_id, path, cluster: Some(cluster_id), max }
+    }
+
+    fn tasks(target: &'a Target) -> Self {
+        Self::of(target, Call::ListTasks, target.path(), http::MAX_BODY)
     }
 }
 
@@ -181,21 +246,32 @@ pub enum News {
     Answer(Answer, u64),
 }
 
-fn answer(reply: &Reply, asked: &Asked<'_>) -> Result<Answer, Fault> {
-    let refused = || asked.refused(reply);
+/// The list in an answer.
+pub(super) fn list<T>(
+    mut reply: Reply,
+    asked: &Asked<'_>,
+    max: usize,
+    decode: impl FnOnce(&mut [u8]) -> Result<T, ListError>,
+) -> Result<T, Fault> {
+    let is_good = reply.status == 200 && !reply.is_encoded();
+    let decoded = match &mut reply.body {
+        Body::Whole(body) if is_good => Some(decode(body)),
+        _ => None,
+    };
+    let refused = || asked.refused(&reply);
     let invalid = |what: &str| {
         let message = format!("{what} (HTTP 200): {}", asked.program.no_cce());
         Fault { message: Fault::new(FaultKind::InvalidResponse, message).message, ..refused() }
     };
-    match &reply.body {
+    match (&reply.body, decoded) {
         _ if reply.status != 200 => Err(refused()),
         _ if reply.is_encoded() => Err(invalid("the answer is compressed, which nobody asked for")),
-        Body::Whole(body) => wire::decode(body).map_err(|error| match error {
-            // The message of the fault table names the error code.
-            wire::WireError::ErrorBody => refused(),
+        (Body::Broken(fault), _) => Err(fault.clone()),
+        (_, Some(decoded)) => decoded.map_err(|error| match error {
+            // The message of the fault table names the error code, or what the list should be of.
+            ListError::ErrorBody | ListError::NoList => refused(),
             error => invalid(&error.to_string()),
         }),
-        Body::TooLarge => Err(invalid("the answer is larger than 1 MiB")),
-        Body::Broken(fault) => Err(fault.clone()),
+        (_, None) => Err(invalid(&format!("the answer is larger than {} MiB", max >> 20))),
     }
 }

@@ -1,34 +1,36 @@
 //! Lists the clusters of a project: one signed GET for each of CCE's products.
 //!
-//! Decoded as leniently as the tasks (see [`super::wire`]), with one difference: a cluster without a usable id makes
-//! the whole answer invalid, because a caller that compares the list with the watches would take that cluster for one
-//! that is gone.
+//! Decoded as leniently as the tasks (see [`super::list`]), cluster by cluster, with two differences. A cluster without a
+//! usable id makes the whole answer invalid, because a caller that compares the list with the watches would take that
+//! cluster for one that is gone. A cluster of more than a megabyte is left out by name, so that the caller can say so.
 
-use std::{collections::BTreeMap, fmt};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io;
 
 use jiff::Timestamp;
-use reqwest::Method;
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::{Map, Value};
+use serde::de::SeqAccess;
 
 use super::{
-    client::Client,
+    client::{Ask, Client},
     credentials::Credential,
-    fault::{Fault, FaultKind},
-    field::{object, text, time, word},
-    http::{self, Body, Reply},
-    refusal::{Asked, Call},
-    request,
+    fault::Fault,
+    field::{IsTrue, Lenient, Read, Time, Word, reader},
+    list::{self, ListError},
+    newest::{Allowance, heap_of, push},
+    refusal::Call,
     target::{ClusterId, ClusterType, ProjectId, Region},
 };
 
 /// The most that is read of a list: hundreds of clusters take more than the one megabyte of other answers.
 const MAX_BODY: usize = 64 * 1024 * 1024;
+/// The longest cluster that is read: some have thousands of characters of annotations, and none has more.
+const MAX_CLUSTER: usize = 1024 * 1024;
+const MAX_UID: usize = 128;
 const MAX_NAME: usize = 256;
 const MAX_WORD: usize = 64;
+/// The most tags that are taken from one cluster: more than ten times what the cloud allows.
+const MAX_TAGS: usize = 256;
 
 /// One cluster as the API reported it. Every field but the id and the product may be absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,17 +53,22 @@ pub struct Cluster {
     pub creation_time: Option<Timestamp>,
 }
 
-/// An answer that is no list of clusters. Messages hold nothing of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum ListError {
-    #[error("the answer is no JSON object")]
-    NotJson,
-    #[error("the answer is an error in the shape of a success")]
-    ErrorBody,
-    #[error("the answer holds no list of clusters")]
-    NoList,
-    #[error("the answer lists a cluster without a usable id")]
-    NoId,
+/// The clusters of a project, of one product.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clusters {
+    /// Those that were read.
+    pub clusters: Vec<Cluster>,
+    /// Those that are longer than a megabyte in the answer: nothing else is known of them.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A cluster that is there and is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its id.
+    pub uid: ClusterId,
+    /// Its name; cleaned, at most 256 characters.
+    pub name: Option<String>,
 }
 
 impl Client {
@@ -73,202 +80,233 @@ impl Client {
         cluster_type: ClusterType,
         credential: &Credential,
         now: Timestamp,
-    ) -> Result<Vec<Cluster>, Fault> {
+    ) -> Result<Clusters, Fault> {
         let api = match cluster_type {
             ClusterType::Standard => "api",
             ClusterType::Autopilot => "autopilot",
         };
-        let (base, path) = (self.endpoints.cce(region), format!("/{api}/v3/projects/{project}/clusters"));
-        let request = request::signed(
-            &self.connections.client(),
-            Method::GET,
-            (&base, &path),
-            project,
-            credential,
-            now,
-        )?;
-        let whom = self.endpoints.whom(region);
-        let mut reply = http::exchange_within(request, &whom, MAX_BODY).await?;
-        reply.redact(credential);
-        clusters(&reply, cluster_type, &self.asked(Call::ListClusters, &base, now))
+        let path = format!("/{api}/v3/projects/{project}/clusters");
+        let call = Call::ListClusters;
+        let ask = Ask { call, region, project, path, cluster: None, max: MAX_BODY };
+        let reply = self.get(&ask, credential, now).await;
+        self.decode(&ask, reply, now, |body| decode(body, cluster_type)).await
     }
 }
 
-fn clusters(reply: &Reply, cluster_type: ClusterType, asked: &Asked<'_>) -> Result<Vec<Cluster>, Fault> {
-    let refused = || asked.refused(reply);
-    let invalid = |what: &str| {
-        let message = format!("{what} (HTTP 200): {}", asked.program.no_cce());
-        Fault { message: Fault::new(FaultKind::InvalidResponse, message).message, ..refused() }
-    };
-    match &reply.body {
-        _ if reply.status != 200 => Err(refused()),
-        _ if reply.is_encoded() => Err(invalid("the answer is compressed, which nobody asked for")),
-        Body::Whole(body) => decode(body, cluster_type).map_err(|error| match error {
-            // The message of the fault table names the error code.
-            ListError::ErrorBody => refused(),
-            error => invalid(&error.to_string()),
-        }),
-        Body::TooLarge => Err(invalid("the answer is larger than 64 MiB")),
-        Body::Broken(fault) => Err(fault.clone()),
+/// Decodes the body of a 200. With the body itself this takes at most four times its size, whatever it holds.
+pub fn decode(body: &mut [u8], cluster_type: ClusterType) -> Result<Clusters, ListError> {
+    list::bounded(body)?;
+    let allowance = Allowance::of(body.len());
+    let at = Cell::new(0);
+    let json = serde_json::Deserializer::from_reader(Counted { rest: body, at: &at });
+    let items = ItemsReader { allowance: &allowance, at: &at, cluster_type };
+    match list::decode_from(json, items) {
+        Err(_) if allowance.is_used_up() => Err(ListError::TooMany),
+        Ok(list) if list.items.is_without_id => Err(ListError::NoId),
+        list => list.map(|list| list.items.clusters),
     }
 }
 
-fn decode(body: &[u8], cluster_type: ClusterType) -> Result<Vec<Cluster>, ListError> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| ListError::NotJson)?;
-    if answer.is_error {
-        return Err(ListError::ErrorBody);
-    }
-    let Items::Listed(clusters) = answer.items.ok_or(ListError::NoList)? else {
-        return Err(ListError::NoList);
-    };
-    let of_type = |cluster: Cluster| Cluster {
-        // The Standard API might list Autopilot clusters too, so the cluster's own field decides.
-        cluster_type: if cluster_type == ClusterType::Autopilot {
-            cluster_type
-        } else {
-            cluster.cluster_type
-        },
-        ..cluster
-    };
-    clusters.into_iter().map(|cluster| cluster.map(of_type).ok_or(ListError::NoId)).collect()
+/// A body, and how much of it the decoder has read: the only way to learn how long a cluster is without a copy of it.
+struct Counted<'a> {
+    rest: &'a [u8],
+    at: &'a Cell<usize>,
 }
 
-/// The answer, read cluster by cluster: as one tree of JSON values a large list would take many times its size.
+impl io::Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.rest.read(buffer)?;
+        self.at.set(self.at.get() + read);
+        Ok(read)
+    }
+}
+
 #[derive(Default)]
-struct Answer {
-    items: Option<Items>,
-    is_error: bool,
+struct Items {
+    clusters: Clusters,
+    is_without_id: bool,
 }
 
-enum Items {
-    /// The clusters, with `None` for an item without a usable id.
-    Listed(Vec<Option<Cluster>>),
-    /// Something that is no list.
-    Other,
+struct ItemsReader<'a> {
+    allowance: &'a Allowance,
+    at: &'a Cell<usize>,
+    cluster_type: ClusterType,
 }
 
-impl<'de> Deserialize<'de> for Answer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Answer;
+impl<'de> Lenient<'de> for ItemsReader<'_> {
+    type Out = Option<Items>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
+    // Go prints an empty list as null.
+    fn null(self) -> Option<Items> {
+        Some(Items::default())
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
-                let mut answer = Answer::default();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "items" => answer.items = Some(map.next_value()?),
-                        "errorCode" | "error_code" => {
-                            let code: Value = map.next_value()?;
-                            answer.is_error |= code.as_str().is_some_and(|code| !code.is_empty());
-                        }
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(answer)
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Option<Items>, A::Error> {
+        let Self { allowance, at, cluster_type } = self;
+        let mut items = Items::default();
+        let mut begin = at.get();
+        while let Some(entry) = list.next_element_seed(Read(EntryReader))? {
+            let length = at.get() - begin;
+            begin = at.get();
+            let Some(cluster) = entry.unwrap_or_default().cluster(cluster_type) else {
+                items.is_without_id = true;
+                continue;
+            };
+            allowance.take(size(&cluster))?;
+            if length > MAX_CLUSTER {
+                push(&mut items.clusters.left_out, LeftOut { uid: cluster.uid, name: cluster.name });
+            } else {
+                push(&mut items.clusters.clusters, cluster);
             }
         }
-        deserializer.deserialize_map(Fields)
+        Ok(Some(items))
     }
 }
 
-impl<'de> Deserialize<'de> for Items {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Items;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of clusters")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Items, A::Error> {
-                let mut clusters = Vec::new();
-                while let Some(item) = items.next_element::<Value>()? {
-                    clusters.push(item.as_object().and_then(cluster));
-                }
-                Ok(Items::Listed(clusters))
-            }
-
-            // Go prints an empty list as null.
-            fn visit_unit<E>(self) -> Result<Items, E> {
-                Ok(Items::Listed(Vec::new()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Items, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Items::Other)
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Items, E> {
-                Ok(Items::Other)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Items, E> {
-                Ok(Items::Other)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Items, E> {
-                Ok(Items::Other)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Items, E> {
-                Ok(Items::Other)
-            }
-
-            fn visit_str<E>(self, _: &str) -> Result<Items, E> {
-                Ok(Items::Other)
-            }
-        }
-        deserializer.deserialize_any(Any)
-    }
-}
-
-fn cluster(item: &Map<String, Value>) -> Option<Cluster> {
-    let metadata = object(item, "metadata")?;
-    let (spec, status) = (object(item, "spec"), object(item, "status"));
-    let is_autopilot = spec.and_then(|spec| spec.get("enableAutopilot")).and_then(Value::as_bool);
-    Some(Cluster {
-        uid: ClusterId::parse(text(metadata, "uid")?).ok()?,
-        cluster_type: if is_autopilot == Some(true) { ClusterType::Autopilot } else { ClusterType::Standard },
-        name: word(metadata, "name", MAX_NAME),
-        alias: word(metadata, "alias", MAX_NAME),
-        version: spec.and_then(|spec| word(spec, "version", MAX_WORD)),
-        phase: status.and_then(|status| word(status, "phase", MAX_WORD)),
-        tags: spec
-            .and_then(|spec| spec.get("clusterTags")?.as_array())
-            .map(|tags| self::tags(tags))
-            .unwrap_or_default(),
-        creation_time: time(metadata, "creationTimestamp"),
-    })
-}
-
-/// Tags with a key; a value that is no string is empty.
-fn tags(tags: &[Value]) -> BTreeMap<String, String> {
-    let tag = |tag: &Value| {
-        let tag = tag.as_object()?;
-        Some((text(tag, "key")?.to_owned(), text(tag, "value").unwrap_or_default().to_owned()))
+/// What a cluster takes in memory. The entries of a map stand in nodes that may be half empty.
+fn size(cluster: &Cluster) -> usize {
+    let Cluster { name, alias, version, phase, tags, .. } = cluster;
+    let tag = |(key, value): (&String, &String)| {
+        3 * size_of::<(String, String)>() + key.capacity() + value.capacity() + 32
     };
-    tags.iter().filter_map(tag).collect()
+    let tags = tags.iter().map(tag).sum::<usize>();
+    size_of::<Cluster>() + cluster.uid.as_str().len() + heap_of(&[name, alias, version, phase]) + tags
+}
+
+#[derive(Default)]
+struct Entry {
+    metadata: Option<Metadata>,
+    spec: Option<Spec>,
+    status: Option<Status>,
+}
+
+#[derive(Default)]
+struct Metadata {
+    uid: Option<String>,
+    name: Option<String>,
+    alias: Option<String>,
+    creation_time: Option<Timestamp>,
+}
+
+#[derive(Default)]
+struct Spec {
+    version: Option<String>,
+    is_autopilot: bool,
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Default)]
+struct Status {
+    phase: Option<String>,
+}
+
+impl Entry {
+    /// The cluster, where there is a usable id. The Standard API might list Autopilot clusters too, so the cluster's own
+    /// field decides there.
+    fn cluster(self, cluster_type: ClusterType) -> Option<Cluster> {
+        let (metadata, spec) = (self.metadata?, self.spec.unwrap_or_default());
+        Some(Cluster {
+            uid: ClusterId::parse(&metadata.uid?).ok()?,
+            cluster_type: if spec.is_autopilot { ClusterType::Autopilot } else { cluster_type },
+            name: metadata.name,
+            alias: metadata.alias,
+            version: spec.version,
+            phase: self.status.unwrap_or_default().phase,
+            tags: spec.tags,
+            creation_time: metadata.creation_time,
+        })
+    }
+}
+
+reader! {
+    EntryReader makes Entry {
+        "metadata" => metadata: MetadataReader,
+        "spec" => spec: SpecReader,
+        "status" => status: StatusReader,
+    }
+}
+
+reader! {
+    MetadataReader makes Metadata {
+        "uid" => uid: Word(MAX_UID),
+        "name" => name: Word(MAX_NAME),
+        "alias" => alias: Word(MAX_NAME),
+        "creationTimestamp" => creation_time: Time("creationTimestamp"),
+    }
+}
+
+reader! {
+    SpecReader makes Spec {
+        "version" => version: Word(MAX_WORD),
+        "enableAutopilot" => is_autopilot: IsTrue,
+        "clusterTags" => tags: TagsReader,
+    }
+}
+
+reader! {
+    StatusReader makes Status {
+        "phase" => phase: Word(MAX_WORD),
+    }
+}
+
+/// Tags with a key; a value that is no string is empty. At most [`MAX_TAGS`].
+struct TagsReader;
+
+impl<'de> Lenient<'de> for TagsReader {
+    type Out = BTreeMap<String, String>;
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Out, A::Error> {
+        let mut tags = BTreeMap::new();
+        while let Some(tag) = list.next_element_seed(Read(TagReader))? {
+            if let Some(Tag { key: Some(key), value }) = tag
+                && tags.len() < MAX_TAGS
+            {
+                tags.insert(key, value.unwrap_or_default());
+            }
+        }
+        Ok(tags)
+    }
+}
+
+#[derive(Default)]
+struct Tag {
+    key: Option<String>,
+    value: Option<String>,
+}
+
+reader! {
+    TagReader makes Tag {
+        "key" => key: Text,
+        "value" => value: Text,
+    }
+}
+
+/// A string that is not empty, as it is.
+struct Text;
+
+impl Lenient<'_> for Text {
+    type Out = Option<String>;
+
+    fn text(self, text: &str) -> Option<String> {
+        (!text.is_empty()).then(|| text.to_owned())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     const ID: &str = "11111111-2222-3333-4444-555555555555";
 
     fn of(answer: &Value) -> Result<Vec<Cluster>, ListError> {
-        decode(answer.to_string().as_bytes(), ClusterType::Standard)
+        from(answer.to_string(), ClusterType::Standard)
+    }
+
+    fn from(body: impl Into<Vec<u8>>, cluster_type: ClusterType) -> Result<Vec<Cluster>, ListError> {
+        decode(&mut body.into(), cluster_type).map(|list| list.clusters)
     }
 
     fn bare() -> Cluster {
@@ -319,7 +357,7 @@ mod tests {
         let answer = json!({"items": [
             {"metadata": {"uid": ID}}, {"metadata": {"uid": ID}, "spec": {"enableAutopilot": true}}]});
         let types = |of_call| {
-            let clusters = decode(answer.to_string().as_bytes(), of_call).unwrap();
+            let clusters = from(answer.to_string(), of_call).unwrap();
             clusters.iter().map(|cluster| cluster.cluster_type).collect::<Vec<_>>()
         };
         assert_eq!(types(ClusterType::Standard), [ClusterType::Standard, ClusterType::Autopilot]);
@@ -328,15 +366,18 @@ mod tests {
 
     #[test]
     fn what_is_no_list_never_looks_like_an_empty_one() {
-        for answer in [json!({"items": []}), json!({"items": null}), json!({"kind": "Cluster", "items": []})]
-        {
+        for answer in [
+            json!({"items": []}),
+            json!({"items": null}),
+            json!({"kind": "Cluster", "items": []}),
+            json!({"kind": "List"}),
+        ] {
             assert_eq!(of(&answer), Ok(vec![]), "{answer}");
         }
         for (answer, error) in [
             (json!([]), ListError::NotJson),
             (json!(null), ListError::NotJson),
             (json!({}), ListError::NoList),
-            (json!({"kind": "List"}), ListError::NoList),
             (json!({"items": {"a": [1]}}), ListError::NoList),
             (json!({"items": "none"}), ListError::NoList),
             (json!({"items": 0}), ListError::NoList),
@@ -352,14 +393,14 @@ mod tests {
             assert_eq!(of(&answer), Err(error), "{answer}");
         }
         for body in ["", "<html>", "{\"items\":[", "\u{0}"] {
-            assert_eq!(decode(body.as_bytes(), ClusterType::Standard), Err(ListError::NotJson), "{body}");
+            assert_eq!(from(body, ClusterType::Standard), Err(ListError::NotJson), "{body}");
         }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_an_error_or_clusters(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&body, ClusterType::Standard);
+            let _ = from(body, ClusterType::Standard);
         }
     }
 }

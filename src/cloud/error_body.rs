@@ -7,13 +7,15 @@
 
 use std::fmt;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+use serde::de::MapAccess;
+
+use super::{
+    field::{self, Fields, Lenient},
+    http::MAX_SHORT_BODY,
 };
 
-/// The most that is read of an error body. The live service sends less than one kilobyte.
-const MAX_READ: usize = 64 * 1024;
+/// The longest text that is kept of a field, in characters: a message is shortened further once its ids are replaced.
+const MAX_TEXT: usize = 2_048;
 const MAX_CODE: usize = 64;
 /// The fields with a code, and those with a sentence, from the most specific one on.
 const CODES: [&str; 3] = ["errorCode", "error_code", "code"];
@@ -32,36 +34,37 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads a body; nothing is found in one that is longer than 64 KiB, or no JSON object.
+    /// Reads the first 64 KiB of a body, which may be cut off: what stands before the cut counts.
     pub fn read(body: &[u8]) -> Self {
-        if body.len() > MAX_READ {
-            return Self::default();
-        }
-        let fields = serde_json::from_slice::<Fields>(body).unwrap_or_default();
+        let mut said = Said::default();
+        // An error is no obstacle: what was read before it stays.
+        let _ = field::read(
+            &body[..body.len().min(MAX_SHORT_BODY)],
+            SaidReader { said: &mut said, is_error: false },
+        );
         // IAM puts its errors into an object `error`.
-        let fields = fields.error.map_or(fields.own, |error| *error);
-        let codes = CODES.iter().filter_map(|name| fields.get(name)).filter(|code| is_code(code));
-        let mut read = Self { request_id: fields.get(REQUEST_ID).map(str::to_owned), ..Self::default() };
-        for code in codes {
-            if !read.codes.iter().any(|known| known == code) {
-                read.codes.push(code.to_owned());
+        let own = said.error.unwrap_or(said.own);
+        let mut read = Self { request_id: own.request_id, ..Self::default() };
+        for code in own.codes.into_iter().flatten().filter(|code| is_code(code)) {
+            if !read.codes.contains(&code) {
+                read.codes.push(code);
             }
         }
-        for sentence in SENTENCES.iter().filter_map(|name| fields.get(name)) {
+        for sentence in own.sentences.into_iter().flatten() {
             read.tell(sentence);
         }
         read
     }
 
     /// Adds a sentence, unless one of the others says it already.
-    fn tell(&mut self, sentence: &str) {
+    fn tell(&mut self, sentence: String) {
         let plain = |text: &str| text.trim().trim_end_matches(['.', '!', '。']).to_lowercase();
-        let said = plain(sentence);
+        let said = plain(&sentence);
         if self.sentences.iter().any(|known| plain(known).contains(&said)) {
             return;
         }
         self.sentences.retain(|known| !said.contains(&plain(known)));
-        self.sentences.push(sentence.to_owned());
+        self.sentences.push(sentence);
     }
 }
 
@@ -73,109 +76,69 @@ fn is_code(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// The fields of an object that have a name of interest, and those of its object `error`.
+/// The fields of interest of one object; of one that is repeated the last counts.
 #[derive(Default)]
-struct Fields {
+struct Own {
+    codes: [Option<String>; CODES.len()],
+    sentences: [Option<String>; SENTENCES.len()],
+    request_id: Option<String>,
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Said {
     own: Own,
-    error: Option<Box<Own>>,
+    /// The fields of the object `error`.
+    error: Option<Own>,
 }
 
-/// Each at most once: of a field that is repeated the last counts.
-#[derive(Default)]
-struct Own(Vec<(&'static str, String)>);
-
-impl Own {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str())
-    }
-
-    fn set(&mut self, name: &'static str, text: Option<String>) {
-        self.0.retain(|(known, _)| *known != name);
-        self.0.extend(text.map(|text| (name, text)));
-    }
+/// Reads into `said`, so that what was read stays when the body ends early.
+struct SaidReader<'a> {
+    said: &'a mut Said,
+    is_error: bool,
 }
 
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Lenient).map(|any| match any {
-            Any::Object(fields) => *fields,
-            Any::Text(_) | Any::Other => Self::default(),
-        })
-    }
-}
+impl<'de> Lenient<'de> for SaidReader<'_> {
+    type Out = ();
 
-/// A value of any type, of which only what may be of interest is kept.
-enum Any {
-    Text(String),
-    Object(Box<Fields>),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Any {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Lenient)
-    }
-}
-
-struct Lenient;
-
-impl<'de> Visitor<'de> for Lenient {
-    type Value = Any;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Any, A::Error> {
-        let mut fields = Fields::default();
-        while let Some(key) = map.next_key::<String>()? {
-            let names = CODES.iter().chain(&SENTENCES).chain([&REQUEST_ID]);
-            let Some(name) = names.copied().find(|name| *name == key) else {
-                if key == "error" {
-                    if let Any::Object(error) = map.next_value()? {
-                        fields.error = Some(Box::new(error.own));
-                    }
-                } else {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                continue;
-            };
-            let text = match map.next_value()? {
-                Any::Text(text) if !text.trim().is_empty() => Some(text),
-                _ => None,
-            };
-            fields.own.set(name, text);
+    fn object<A: MapAccess<'de>>(self, mut object: Fields<A>) -> Result<(), A::Error> {
+        let Self { said, is_error } = self;
+        if is_error {
+            said.error = Some(Own::default());
         }
-        Ok(Any::Object(Box::new(fields)))
+        while let Some(key) = object.key()? {
+            if key == "error" && !is_error {
+                object.read(SaidReader { said, is_error: true })?;
+                continue;
+            }
+            let own = said.error.as_mut().filter(|_| is_error).unwrap_or(&mut said.own);
+            let place = |names: &[&str]| names.iter().position(|name| *name == key);
+            if let Some(at) = place(&CODES) {
+                own.codes[at] = object.read(Text)?;
+            } else if let Some(at) = place(&SENTENCES) {
+                own.sentences[at] = object.read(Text)?;
+            } else if key == REQUEST_ID {
+                own.request_id = object.read(Text)?;
+            } else {
+                object.skip()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A string that is not blank, or a number; cut to [`MAX_TEXT`] characters.
+struct Text;
+
+impl Lenient<'_> for Text {
+    type Out = Option<String>;
+
+    fn text(self, text: &str) -> Option<String> {
+        (!text.trim().is_empty()).then(|| text.chars().take(MAX_TEXT).collect())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Any, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Any::Other)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Any, E> {
-        Ok(Any::Text(text.to_owned()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Any, E> {
-        Ok(Any::Text(number.to_string()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Any, E> {
-        Ok(Any::Text(number.to_string()))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Any, E> {
-        Ok(Any::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Any, E> {
-        Ok(Any::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Any, E> {
-        Ok(Any::Other)
+    fn number(self, number: impl fmt::Display) -> Option<String> {
+        Some(number.to_string())
     }
 }
 
@@ -227,11 +190,21 @@ mod tests {
             assert_eq!(codes.first().map_or("", String::as_str), code, "{body}");
             assert_eq!(sentences.first().map_or("", String::as_str), sentence, "{body}");
         }
-        let long = format!(r#"{{"code":"X.1","message":"{}"}}"#, "m".repeat(MAX_READ));
-        for body in
-            ["", "null", "[]", "7", "<html>", "{", r#"["message"]"#, r#"{"a":[[{"code":"X.1"}]]}"#, &long]
-        {
+        for body in ["", "null", "[]", "7", "<html>", "{", r#"["message"]"#, r#"{"a":[[{"code":"X.1"}]]}"#] {
             assert_eq!(ErrorBody::read(body.as_bytes()), ErrorBody::default(), "{body:.40}");
+        }
+    }
+    #[test]
+    fn a_body_that_is_cut_off_says_what_stands_before_the_cut() {
+        for (body, code, sentence) in [
+            (r#"{"errorCode":"X.1","errorMessage":"m","x":[{"#.to_owned(), "X.1", "m"),
+            (r#"{"error":{"code":"IAM.1","message":"cut in the mid"#.to_owned(), "IAM.1", ""),
+            (format!(r#"{{"code":"X.1","message":"m","a":"{}"}}"#, "a".repeat(MAX_SHORT_BODY)), "X.1", "m"),
+            (format!(r#"{{"code":"X.1","a":"{}","message":"m"}}"#, "备".repeat(MAX_SHORT_BODY)), "X.1", ""),
+        ] {
+            let (codes, sentences) = read(&body);
+            assert_eq!(codes, [code], "{body:.40}");
+            assert_eq!(sentences.first().map_or("", String::as_str), sentence, "{body:.40}");
         }
     }
 }

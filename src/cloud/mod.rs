@@ -5,6 +5,7 @@
 //! When a cluster is polled is left to [`crate::poll`], and what an answer *means* for a resource to
 //! [`crate::controller::plan`].
 
+mod bound;
 pub mod client;
 pub mod clusters;
 mod connections;
@@ -13,6 +14,8 @@ mod error_body;
 pub mod fault;
 mod field;
 pub mod http;
+mod list;
+mod newest;
 pub mod other_type;
 pub mod proxy;
 mod redact;
@@ -41,6 +44,8 @@ pub struct Answer {
     pub latest_backup_time: Option<Timestamp>,
     /// Items that were no object, or had no usable uid, and so are not in `tasks`.
     pub left_out: usize,
+    /// Tasks that are not in `tasks` because there are too many; the oldest ones.
+    pub dropped: usize,
 }
 
 /// One snapshot task as the API reported it. Every field but the uid may be absent.

@@ -5,18 +5,15 @@
 
 use jiff::Timestamp;
 use reqwest::Method;
-use serde_json::Value;
 
 use super::{
-    client::Client,
+    client::{Ask, Client},
     credentials::Credential,
     fault::{Fault, FaultKind},
-    field::text,
+    field::{Is, ShortWord, read, reader},
     http::{self, Body, Reply},
     refusal::{Asked, Call},
-    request,
     target::Target,
-    text::clean,
 };
 
 const MAX_UID: usize = 128;
@@ -40,22 +37,12 @@ impl Client {
         credential: &Credential,
         now: Timestamp,
     ) -> Result<String, StartError> {
-        let (base, path) = (self.endpoints.cce(&target.region), target.snapshot_path());
-        let project = &target.project_id;
-        let request = request::signed(
-            &self.connections.client(),
-            Method::POST,
-            (&base, &path),
-            project,
-            credential,
-            now,
-        )
-        .map_err(StartError::Refused)?;
-        let whom = self.endpoints.whom(&target.region);
+        let ask = Ask::of(target, Call::StartBackup, target.snapshot_path(), http::MAX_SHORT_BODY);
+        let request = self.request(Method::POST, &ask, credential, now).map_err(StartError::Refused)?;
         // After a transport error the request may have arrived, and only its answer be lost.
-        let mut reply = http::exchange(request, &whom).await.map_err(StartError::Unknown)?;
-        reply.redact(credential);
-        started(&reply, &self.asked(Call::StartBackup, &base, now))
+        let reply = self.exchange(&ask, request, credential).await.map_err(StartError::Unknown)?;
+        let endpoint = self.endpoints.cce(&target.region);
+        started(&reply, &self.asked(ask.call, &endpoint, now))
     }
 }
 
@@ -74,14 +61,26 @@ fn started(reply: &Reply, asked: &Asked<'_>) -> Result<String, StartError> {
     }
 }
 
+/// What is read of an answer.
+#[derive(Default)]
+struct Started {
+    uid: Option<String>,
+    is_error: bool,
+    is_gateway_error: bool,
+}
+
+reader! {
+    StartedReader makes Started {
+        "uid" => uid: ShortWord(MAX_UID),
+        "errorCode" => is_error: Is(|code| !code.is_empty()),
+        "error_code" => is_gateway_error: Is(|code| !code.is_empty()),
+    }
+}
+
 /// The uid of the started task. A body that is an error names none, whatever else it holds.
 fn uid(body: &[u8]) -> Option<String> {
-    let Value::Object(answer) = serde_json::from_slice(body).ok()? else { return None };
-    if ["errorCode", "error_code"].iter().any(|key| text(&answer, key).is_some()) {
-        return None;
-    }
-    let uid = text(&answer, "uid").filter(|uid| uid.chars().take(MAX_UID + 1).count() <= MAX_UID)?;
-    Some(clean(uid, MAX_UID))
+    let started = read(body, StartedReader).ok()??;
+    started.uid.filter(|_| !started.is_error && !started.is_gateway_error)
 }
 
 #[cfg(test)]
@@ -97,7 +96,7 @@ mod tests {
     }
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, headers: HeaderMap::new(), body: Body::Whole(body.as_bytes().to_vec()) }
+        Reply { status, headers: HeaderMap::new(), body: Body::Whole(body.as_bytes().to_vec()), place: None }
     }
 
     #[test]

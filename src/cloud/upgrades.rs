@@ -10,19 +10,17 @@
 mod wire;
 
 use jiff::Timestamp;
-use reqwest::Method;
 
 use super::{
-    client::Client,
+    client::{Ask, Client},
     credentials::Credential,
-    fault::{Fault, FaultKind},
-    http::{self, Body, Reply},
-    refusal::{Asked, Call},
-    request,
+    fault::Fault,
+    http,
+    refusal::Call,
     target::Target,
 };
 
-pub use wire::{ListError, decode};
+pub use wire::decode;
 
 /// One upgrade of a cluster, as the API reported it. Every field but the uid may be absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -69,50 +67,9 @@ impl Client {
         credential: &Credential,
         now: Timestamp,
     ) -> Result<Vec<Workflow>, Fault> {
-        let (base, path) = (self.endpoints.cce(&target.region), target.upgrades_path());
-        let project = &target.project_id;
-        let request = request::signed(
-            &self.connections.client(),
-            Method::GET,
-            (&base, &path),
-            project,
-            credential,
-            now,
-        )?;
-        let whom = format!("the endpoint of region {}", target.region);
-        let mut reply = http::exchange(request, &whom).await?;
-        reply.redact(credential);
-        let workflows = workflows(&reply, &self.asked(Call::ListUpgrades, &base, now));
-        let (region, cluster) = (&target.region, &target.cluster_id);
-        match &workflows {
-            Ok(workflows) => {
-                tracing::debug!(%region, %cluster, workflows = workflows.len(), "the cloud listed the upgrades");
-            }
-            Err(fault) => tracing::debug!(
-                %region, %cluster, reason = %fault.kind, status = fault.http_status, code = fault.code,
-                request_id = fault.request_id, "the list of upgrades failed: {fault}"
-            ),
-        }
-        workflows
-    }
-}
-
-fn workflows(reply: &Reply, asked: &Asked<'_>) -> Result<Vec<Workflow>, Fault> {
-    let refused = || asked.refused(reply);
-    let invalid = |what: &str| {
-        let message = format!("{what} (HTTP 200): {}", asked.program.no_cce());
-        Fault { message: Fault::new(FaultKind::InvalidResponse, message).message, ..refused() }
-    };
-    match &reply.body {
-        _ if reply.status != 200 => Err(refused()),
-        _ if reply.is_encoded() => Err(invalid("the answer is compressed, which nobody asked for")),
-        Body::Whole(body) => decode(body).map_err(|error| match error {
-            // The message of the fault table names the error code.
-            ListError::ErrorBody => refused(),
-            error => invalid(&error.to_string()),
-        }),
-        Body::TooLarge => Err(invalid("the answer is larger than 1 MiB")),
-        Body::Broken(fault) => Err(fault.clone()),
+        let ask = Ask::of(target, Call::ListUpgrades, target.upgrades_path(), http::MAX_BODY);
+        let reply = self.get(&ask, credential, now).await;
+        self.decode(&ask, reply, now, decode).await
     }
 }
 
@@ -121,13 +78,19 @@ mod tests {
     use reqwest::header::HeaderMap;
 
     use super::*;
-    use crate::cloud::{fault::Program, skew::Skews};
+    use crate::cloud::{
+        client::list,
+        fault::{FaultKind, Program},
+        http::{Body, Reply},
+        refusal::Asked,
+        skew::Skews,
+    };
 
     fn of(status: u16, body: &str) -> Result<Vec<Workflow>, Fault> {
         let body = Body::Whole(body.as_bytes().to_vec());
         let (now, skews) = (Timestamp::UNIX_EPOCH, &Skews::default());
         let asked = Asked { call: Call::ListUpgrades, program: Program::Operator, endpoint: "", now, skews };
-        workflows(&Reply { status, headers: HeaderMap::new(), body }, &asked)
+        list(Reply { status, headers: HeaderMap::new(), body, place: None }, &asked, http::MAX_BODY, decode)
     }
 
     #[test]

@@ -1,19 +1,19 @@
-//! Decodes an answer of the snapshot-task API leniently: every field may be absent or of any JSON type.
+//! Decodes an answer of the snapshot-task API into tasks, as leniently as any list (see [`super::list`]).
 //!
-//! A field of the wrong type is left out, and the rest of the answer is used. Only an answer without a list of tasks is
-//! an error, because taking it for an empty list would report that there is no backup. The result is bounded, however
-//! large the answer is. What the tasks mean is left to `controller::plan`.
-
-use std::collections::{HashMap, hash_map::Entry};
+//! The result is bounded, however large the answer is, and so is the memory that decoding takes. What the tasks mean is
+//! left to `controller::plan`.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde::de::SeqAccess;
 
 use super::{
     Answer, Item, Task,
-    field::{object, progress, text, time, word},
-    text::clean,
+    field::{Lenient, Progress, Read, ShortWord, Time, Word, reader},
+    list::{self, List},
+    newest::{self, Newest, heap_of},
 };
+
+pub use super::list::ListError;
 
 /// The most tasks that are taken from one answer: far more than the cloud keeps, and still cheap to plan with.
 const MAX_TASKS: usize = 2_000;
@@ -23,121 +23,180 @@ const MAX_UID: usize = 128;
 const MAX_WORD: usize = 64;
 const MAX_MESSAGE: usize = 256;
 
-/// An answer that is no list of tasks. No message repeats any of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WireError {
-    /// Not JSON, or nested too deeply, or not UTF-8.
-    #[error("the answer is not JSON")]
-    NotJson,
-    /// JSON, but no object.
-    #[error("the answer is not a JSON object")]
-    NotAnObject,
-    /// An error code where there should be tasks.
-    #[error("the answer is an error in the shape of a success")]
-    ErrorBody,
-    /// `items` neither an array nor null, or absent from something that is no List.
-    #[error("the answer holds no list of tasks")]
-    NoList,
+/// Decodes the body of a 200. Strings in it that are far too long to be used lose their tail.
+pub fn decode(body: &mut [u8]) -> Result<Answer, ListError> {
+    let length = body.len();
+    let List { items: Items { tasks, left_out, dropped }, latest_backup_time } =
+        list::decode(body, ItemsReader(length))?;
+    Ok(Answer { tasks, latest_backup_time, left_out, dropped })
 }
 
-/// Decodes the body of a 200.
-pub fn decode(body: &[u8]) -> Result<Answer, WireError> {
-    let Value::Object(answer) = serde_json::from_slice(body).map_err(|_| WireError::NotJson)? else {
-        return Err(WireError::NotAnObject);
-    };
-    if ["errorCode", "error_code"].iter().any(|key| text(&answer, key).is_some()) {
-        return Err(WireError::ErrorBody);
+/// The tasks of an answer, how many entries are none, and how many were too many.
+#[derive(Default)]
+struct Items {
+    tasks: Vec<Task>,
+    left_out: usize,
+    dropped: usize,
+}
+
+/// Reads the items of an answer of so many bytes.
+struct ItemsReader(usize);
+
+impl<'de> Lenient<'de> for ItemsReader {
+    type Out = Option<Items>;
+
+    // Go prints an empty list as null.
+    fn null(self) -> Option<Items> {
+        Some(Items::default())
     }
-    let items: &[Value] = match answer.get("items") {
-        Some(Value::Array(items)) => items,
-        // Go prints an empty list as null.
-        Some(Value::Null) => &[],
-        None if text(&answer, "kind") == Some("List") => &[],
-        _ => return Err(WireError::NoList),
-    };
-    let (tasks, left_out) = tasks(items);
-    let latest_backup_time = object(&answer, "status").and_then(|status| time(status, "latestBackupTime"));
-    Ok(Answer { tasks, latest_backup_time, left_out })
-}
 
-fn tasks(items: &[Value]) -> (Vec<Task>, usize) {
-    let mut tasks: Vec<Task> = Vec::new();
-    let mut places = HashMap::new();
-    let mut left_out = 0;
-    for item in items {
-        let Some(task) = item.as_object().and_then(task) else {
-            left_out += 1;
-            continue;
-        };
-        match places.entry(task.uid.clone()) {
-            Entry::Vacant(place) => {
-                place.insert(tasks.len());
-                tasks.push(task);
-            }
-            Entry::Occupied(place) => {
-                let known = &mut tasks[*place.get()];
-                if last_change(&task) > last_change(known) {
-                    *known = task;
-                }
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Option<Items>, A::Error> {
+        let mut newest = Newest::of(self.0, MAX_TASKS);
+        let mut left_out = 0;
+        while let Some(task) = list.next_element_seed(Read(EntryReader))? {
+            match task.and_then(Entry::task) {
+                Some(task) => newest.push(task),
+                None => left_out += 1,
             }
         }
+        let (tasks, dropped) = newest.finish();
+        Ok(Some(Items { tasks, left_out, dropped }))
     }
-    if tasks.len() > MAX_TASKS {
-        let mut times: Vec<_> = tasks.iter().map(|t| t.creation_time).collect();
-        times.sort_unstable_by(|a, b| b.cmp(a));
-        let oldest_kept = times[MAX_TASKS - 1];
-        tasks.retain(|t| t.creation_time >= oldest_kept);
-        tasks.truncate(MAX_TASKS);
-    }
-    (tasks, left_out)
 }
 
-/// The key by which the later of two tasks with one uid is chosen. The API promises no order of the answer, so the
-/// order must not matter: two tasks with the same times are told apart by phase and progress, and the one that is no
-/// success counts.
-fn last_change(task: &Task) -> (Option<Timestamp>, Option<Timestamp>, bool, Option<u8>) {
-    (task.update_time, task.completion_time, task.phase.as_deref() != Some("Success"), task.progress)
+impl newest::Entry for Task {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        self.creation_time
+    }
+
+    /// The API promises no order of the answer, so the order must not matter: two tasks with the same times are told apart
+    /// by phase and progress, and the one that is no success counts.
+    fn supersedes(&self, other: &Self) -> bool {
+        let last_change = |task: &Self| {
+            let is_no_success = task.phase.as_deref() != Some("Success");
+            (task.update_time, task.completion_time, is_no_success, task.progress)
+        };
+        last_change(self) > last_change(other)
+    }
+
+    fn heap(&self) -> usize {
+        let item = |item: &Item| heap_of(&[&item.id, &item.type_, &item.status, &item.message]);
+        self.uid.capacity()
+            + heap_of(&[&self.phase])
+            + self.items.capacity() * size_of::<Item>()
+            + self.items.iter().map(item).sum::<usize>()
+    }
 }
 
-fn task(item: &Map<String, Value>) -> Option<Task> {
-    let metadata = object(item, "metadata")?;
-    let uid = text(metadata, "uid").filter(|uid| uid.chars().take(MAX_UID + 1).count() <= MAX_UID)?;
-    let status = object(item, "status");
-    let parts = object(item, "spec").and_then(|spec| spec.get("items")).and_then(Value::as_array);
-    Some(Task {
-        uid: clean(uid, MAX_UID),
-        phase: status.and_then(|s| word(s, "phase", MAX_WORD)),
-        progress: status.and_then(|s| progress(s.get("progress")?)),
-        creation_time: time(metadata, "creationTimestamp"),
-        update_time: time(metadata, "updateTimestamp"),
-        completion_time: status.and_then(|s| time(s, "completionTime")),
-        items: parts.map(|parts| items(parts)).unwrap_or_default(),
-    })
+#[derive(Default)]
+struct Entry {
+    metadata: Option<Metadata>,
+    spec: Option<Spec>,
+    status: Option<Status>,
+}
+
+#[derive(Default)]
+struct Metadata {
+    uid: Option<String>,
+    creation_time: Option<Timestamp>,
+    update_time: Option<Timestamp>,
+}
+
+#[derive(Default)]
+struct Spec {
+    items: Vec<Item>,
+}
+
+#[derive(Default)]
+struct Status {
+    phase: Option<String>,
+    progress: Option<u8>,
+    completion_time: Option<Timestamp>,
+}
+
+impl Entry {
+    /// The task, where there is a usable uid.
+    fn task(self) -> Option<Task> {
+        let (metadata, status) = (self.metadata?, self.status.unwrap_or_default());
+        Some(Task {
+            uid: metadata.uid?,
+            phase: status.phase,
+            progress: status.progress,
+            creation_time: metadata.creation_time,
+            update_time: metadata.update_time,
+            completion_time: status.completion_time,
+            items: self.spec.unwrap_or_default().items,
+        })
+    }
+}
+
+reader! {
+    EntryReader makes Entry {
+        "metadata" => metadata: MetadataReader,
+        "spec" => spec: SpecReader,
+        "status" => status: StatusReader,
+    }
+}
+
+reader! {
+    MetadataReader makes Metadata {
+        "uid" => uid: ShortWord(MAX_UID),
+        "creationTimestamp" => creation_time: Time("creationTimestamp"),
+        "updateTimestamp" => update_time: Time("updateTimestamp"),
+    }
+}
+
+reader! {
+    SpecReader makes Spec {
+        "items" => items: PartsReader,
+    }
+}
+
+reader! {
+    StatusReader makes Status {
+        "phase" => phase: Word(MAX_WORD),
+        "progress" => progress: Progress,
+        "completionTime" => completion_time: Time("completionTime"),
+    }
+}
+
+reader! {
+    PartReader makes Item {
+        "id" => id: Word(MAX_UID),
+        "type" => type_: Word(MAX_WORD),
+        "status" => status: Word(MAX_WORD),
+        "creationTimestamp" => creation_time: Time("creationTimestamp"),
+        "updateTimestamp" => update_time: Time("updateTimestamp"),
+        "message" => message: Word(MAX_MESSAGE),
+    }
 }
 
 /// The parts of a task in their order. Where there are too many, the rollbacks and the failed ones are kept: they
 /// decide whether the task is a backup, and say why it failed.
-fn items(parts: &[Value]) -> Vec<Item> {
-    let mut items: Vec<Item> = parts.iter().filter_map(Value::as_object).map(part).collect();
-    if items.len() > MAX_ITEMS {
-        items.sort_by_key(|item| match (item.type_.as_deref(), item.status.as_deref()) {
-            (Some("master-backup-rollback"), _) => 0,
-            (_, Some("Failed")) => 1,
-            _ => 2,
-        });
-        items.truncate(MAX_ITEMS);
-    }
-    items
-}
+struct PartsReader;
 
-fn part(part: &Map<String, Value>) -> Item {
-    Item {
-        id: word(part, "id", MAX_UID),
-        type_: word(part, "type", MAX_WORD),
-        status: word(part, "status", MAX_WORD),
-        creation_time: time(part, "creationTimestamp"),
-        update_time: time(part, "updateTimestamp"),
-        message: word(part, "message", MAX_MESSAGE),
+impl<'de> Lenient<'de> for PartsReader {
+    type Out = Vec<Item>;
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Item>, A::Error> {
+        let mut items: Vec<Item> = Vec::new();
+        while let Some(item) = list.next_element_seed(Read(PartReader))? {
+            items.extend(item);
+            if items.len() > MAX_ITEMS {
+                items.sort_by_key(|item| match (item.type_.as_deref(), item.status.as_deref()) {
+                    (Some("master-backup-rollback"), _) => 0,
+                    (_, Some("Failed")) => 1,
+                    _ => 2,
+                });
+                items.truncate(MAX_ITEMS);
+            }
+        }
+        items.shrink_to_fit();
+        Ok(items)
     }
 }
 

@@ -14,7 +14,7 @@ async fn a_failed_answer_of_either_product_ends_with_3_and_prints_nothing() {
             (Fault::error(403, "CCE.01403001", "no"), "cce:cluster:list"),
             (Fault::error(429, "APIGW.0308", "no"), "(HTTP 429, APIGW.0308, request "),
             (Fault::error(404, "APIGW.0101", "no"), "the endpoint does not offer this API"),
-            (Fault::body(200, "{}"), "the answer holds no list of clusters"),
+            (Fault::body(200, "{}"), "the answer is no list of clusters"),
             (Fault::body(200, "<html>"), "the answer is no JSON object"),
             (FaultKind::Truncate {}.into(), "broke off before the answer was whole"),
             (FaultKind::Reset {}.into(), "the connection to "),

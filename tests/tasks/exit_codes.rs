@@ -47,7 +47,7 @@ async fn a_poll_that_fails_ends_with_3_and_says_what_to_do() {
         (error(400, "CCE.01400001"), "rejects the request (HTTP 400, CCE.01400001, request 000"),
         (error(400, "CCE.01400001"), "; the cloud says: no; Request is invalid; Invalid request."),
         (Fault::status(503), "reports an error of its own (HTTP 503, request "),
-        (Fault::body(200, "<html>"), "error: the answer is not JSON"),
+        (Fault::body(200, "<html>"), "error: the answer is no JSON object"),
     ] {
         simulator.set_fault(CLUSTER, fault).unwrap();
         let ran = run(&mut tasks(&simulator, &[]));

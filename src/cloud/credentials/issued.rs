@@ -63,8 +63,8 @@ pub(super) fn successful(reply: Reply, whom: &str, advice: &str) -> Result<Vec<u
     }
     match reply.body {
         Body::Whole(body) => Ok(body),
-        Body::TooLarge => {
-            Err(Fault::new(FaultKind::InvalidResponse, format!("{whom} answered with more than 1 MiB")))
+        Body::TooLarge(_) => {
+            Err(Fault::new(FaultKind::InvalidResponse, format!("{whom} answered with more than 64 KiB")))
         }
         Body::Broken(fault) => Err(fault),
     }
@@ -126,7 +126,7 @@ mod tests {
 
     fn of(status: u16, body: impl Into<Vec<u8>>) -> Result<Fetched, Fault> {
         read(
-            Reply { status, headers: HeaderMap::new(), body: Body::Whole(body.into()) },
+            Reply { status, headers: HeaderMap::new(), body: Body::Whole(body.into()), place: None },
             "whoever",
             "do this",
         )

@@ -1,12 +1,16 @@
 //! What an answer may hold, and what is made of it.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
-fn of(answer: &Value) -> Result<Answer, WireError> {
-    decode(answer.to_string().as_bytes())
+fn of(answer: &Value) -> Result<Answer, ListError> {
+    from(answer.to_string())
+}
+
+fn from(body: impl Into<Vec<u8>>) -> Result<Answer, ListError> {
+    decode(&mut body.into())
 }
 
 fn at(text: &str) -> Option<Timestamp> {
@@ -19,7 +23,7 @@ fn of_too_many_items_the_telling_ones_stay() {
     parts.push(json!({"type": "master-backup", "status": "Failed", "message": "full"}));
     parts.push(json!({"type": "master-backup-rollback"}));
     let body = json!({"items": [{"metadata": {"uid": "a"}, "spec": {"items": parts}}]});
-    let items = &decode(body.to_string().as_bytes()).unwrap().tasks[0].items;
+    let items = &of(&body).unwrap().tasks[0].items;
     assert_eq!(items.len(), MAX_ITEMS);
     assert_eq!(items[0].type_.as_deref(), Some("master-backup-rollback"));
     assert_eq!(items[1].message.as_deref(), Some("full"));
@@ -30,7 +34,7 @@ fn of_two_tasks_that_differ_in_nothing_but_the_phase_a_success_is_not_believed()
     let task = |phase| json!({"metadata": {"uid": "a"}, "status": {"phase": phase}});
     for phases in [["Success", "Failed"], ["Failed", "Success"]] {
         let body = json!({"items": phases.map(task)});
-        assert_eq!(decode(body.to_string().as_bytes()).unwrap().tasks[0].phase.as_deref(), Some("Failed"));
+        assert_eq!(of(&body).unwrap().tasks[0].phase.as_deref(), Some("Failed"));
     }
 }
 
@@ -63,7 +67,7 @@ fn the_api_pages_own_sample_is_read_whole() {
         items: vec![],
     };
     let latest_backup_time = at("2023-11-25T09:03:47.980844Z");
-    assert_eq!(answer, Ok(Answer { tasks: vec![task], latest_backup_time, left_out: 0 }));
+    assert_eq!(answer, Ok(Answer { tasks: vec![task], latest_backup_time, left_out: 0, dropped: 0 }));
 }
 
 #[test]
@@ -88,11 +92,11 @@ fn a_tasks_parts_are_read_too() {
 
 #[test]
 fn only_a_list_is_an_answer() {
-    use WireError::{ErrorBody, NoList, NotAnObject, NotJson};
+    use ListError::{ErrorBody, NoList, NotJson};
     for good in
         [r#"{"items":[]}"#, r#"{"items":null}"#, r#"{"kind":"List"}"#, r#" {"items":[],"new":{"a":1}} "#]
     {
-        assert_eq!(decode(good.as_bytes()), Ok(Answer::default()), "{good}");
+        assert_eq!(from(good), Ok(Answer::default()), "{good}");
     }
     let deep = "[".repeat(500_000);
     for (bad, error) in [
@@ -101,9 +105,9 @@ fn only_a_list_is_an_answer() {
         (r#"{"items":["#, NotJson),
         (r#"{"items":[]} x"#, NotJson),
         (&deep, NotJson),
-        ("[]", NotAnObject),
-        ("null", NotAnObject),
-        (r#""List""#, NotAnObject),
+        ("[]", NotJson),
+        ("null", NotJson),
+        (r#""List""#, NotJson),
         ("{}", NoList),
         (r#"{"kind":"Status"}"#, NoList),
         (r#"{"kind":"list"}"#, NoList),
@@ -114,9 +118,9 @@ fn only_a_list_is_an_answer() {
         (r#"{"errorCode":"CCE.01500001","errorMessage":"x"}"#, ErrorBody),
         (r#"{"error_code":"APIGW.0308","kind":"List","items":null}"#, ErrorBody),
     ] {
-        assert_eq!(decode(bad.as_bytes()), Err(error), "{}", &bad[..bad.len().min(60)]);
+        assert_eq!(from(bad), Err(error), "{}", &bad[..bad.len().min(60)]);
     }
-    assert_eq!(decode(b"{\"items\":[\"\xff\"]}"), Err(NotJson));
+    assert_eq!(from(b"{\"items\":[\"\xff\"]}"), Err(NotJson));
 }
 
 #[test]
@@ -179,10 +183,16 @@ fn of_two_with_one_uid_the_later_updated_counts_in_any_order() {
 fn of_too_many_tasks_the_newest_are_kept() {
     let task = |n: usize| {
         let creation = format!("2023-11-25 {:02}:{:02}:{:02} +0000 UTC", n / 3600, n / 60 % 60, n % 60);
-        json!({"metadata": {"uid": n.to_string(), "creationTimestamp": creation}})
+        // No shorter than one that the cloud lists.
+        let (kind, version, status) =
+            ("SnapshotTask", "v3.1", json!({"phase": "Success", "progress": "100"}));
+        let metadata =
+            json!({"uid": n.to_string(), "creationTimestamp": creation, "updateTimestamp": creation});
+        json!({"kind": kind, "apiVersion": version, "metadata": metadata, "status": status})
     };
     let answer = of(&json!({"items": (0..MAX_TASKS + 500).map(task).collect::<Vec<_>>()})).unwrap();
     assert_eq!((answer.tasks.len(), answer.tasks[0].uid.as_str()), (MAX_TASKS, "500"));
+    assert_eq!((answer.dropped, answer.left_out), (500, 0));
 }
 
 #[test]
@@ -235,7 +245,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_bytes_decode_or_fail_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = decode(&body);
+        let _ = from(body);
     }
 
     #[test]

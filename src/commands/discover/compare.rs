@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{existing::Watch, found::Found};
+use crate::cloud::target::ClusterId;
 
 /// What the cloud was asked for. Only a watch within it can be reported as one whose cluster is gone.
 pub struct Scope<'a> {
@@ -12,6 +13,8 @@ pub struct Scope<'a> {
     pub projects: BTreeSet<&'a str>,
     /// The one product that was asked for, if not both.
     pub cluster_type: Option<String>,
+    /// The clusters that the cloud lists and that were not read, with their names.
+    pub left_out: &'a BTreeMap<ClusterId, String>,
 }
 
 /// The watches by the cluster that they name.
@@ -26,26 +29,29 @@ pub fn by_cluster(watches: &[Watch]) -> BTreeMap<&str, Vec<&Watch>> {
     by_cluster
 }
 
-/// Watches whose region, project or type differs from their cluster's, and watches within `scope` whose cluster is no
-/// longer listed; one line for each, sorted. `listed` holds also the clusters that the filters leave out.
+/// Watches whose region, project or type differs from their cluster's, watches within `scope` whose cluster is no longer
+/// listed, and clusters that were not read and have no watch; one line for each, sorted. `listed` holds also the clusters that the filters leave out.
 pub fn findings(listed: &[Found], watches: &[Watch], scope: &Scope<'_>) -> Vec<String> {
     let there: BTreeMap<&str, &Found> =
         listed.iter().map(|found| (found.cluster.uid.as_str(), found)).collect();
     let mut sorted: Vec<_> = watches.iter().collect();
     sorted.sort();
-    sorted
-        .into_iter()
-        .filter_map(|watch| match there.get(watch.cluster_id.as_str()) {
-            Some(found) => differs(watch, found, scope),
-            None => is_asked_for(watch, scope).then(|| {
-                format!(
-                    "the watch {} names the cluster {}, which is no longer listed",
-                    watch.full_name(),
-                    watch.cluster_id
-                )
-            }),
-        })
-        .collect()
+    let is_watched = |id: &ClusterId| watches.iter().any(|watch| watch.cluster_id == id.as_str());
+    let unknown = scope.left_out.iter().filter(|(id, _)| !is_watched(id)).map(|(id, name)| {
+        format!("the cluster {name} ({id}) is left out of the list, and no watch names it")
+    });
+    let is_left_out = |id: &str| scope.left_out.keys().any(|left_out| left_out.as_str() == id);
+    let differences = sorted.into_iter().filter_map(|watch| match there.get(watch.cluster_id.as_str()) {
+        Some(found) => differs(watch, found, scope),
+        None => (is_asked_for(watch, scope) && !is_left_out(&watch.cluster_id)).then(|| {
+            format!(
+                "the watch {} names the cluster {}, which is no longer listed",
+                watch.full_name(),
+                watch.cluster_id
+            )
+        }),
+    });
+    differences.chain(unknown).collect()
 }
 
 /// Watches that are all that their cluster has, and cover it only in part or elsewhere; one line for each. They count as
@@ -120,7 +126,8 @@ mod tests {
     }
 
     fn scope() -> Scope<'static> {
-        Scope { region: "r", projects: [PROJECT].into(), cluster_type: None }
+        static NONE: BTreeMap<ClusterId, String> = BTreeMap::new();
+        Scope { region: "r", projects: [PROJECT].into(), cluster_type: None, left_out: &NONE }
     }
 
     #[test]
@@ -139,6 +146,16 @@ mod tests {
         assert_eq!(gone, [format!("the watch w1 names the cluster {}, which is no longer listed", id(1))]);
         let autopilot = Scope { cluster_type: Some("Autopilot".to_owned()), ..scope() };
         assert!(findings(&[], &[watch(1)], &autopilot).is_empty());
+    }
+
+    #[test]
+    fn a_cluster_that_was_not_read_is_not_gone_and_is_named_where_nobody_watches_it() {
+        let left_out = [(id(1), "large".to_owned())].into();
+        let scope = Scope { left_out: &left_out, ..scope() };
+        assert!(findings(&[], &[watch(1)], &scope).is_empty());
+        let unwatched =
+            format!("the cluster large ({}) is left out of the list, and no watch names it", id(1));
+        assert_eq!(findings(&[], &[], &scope), [unwatched]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use self::{
     compare::{Scope, by_cluster, findings, in_part},
     existing::Watch,
     found::Found,
-    list::list,
+    list::{Listed, list},
     manifest::Common,
     template::Template,
 };
@@ -68,7 +68,7 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
         region: args.region.to_string(),
     };
     let secret = if args.check { Some(common.secret().await?) } else { None };
-    let listed = list(args, &projects).await?;
+    let Listed { found: listed, left_out } = list(args, &projects).await?;
     let watches = match &args.existing {
         Some(existing) => Some(existing::read(existing).await?),
         None if args.output == DiscoverOutput::Table => at_hand().await,
@@ -125,6 +125,7 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
         region: args.region.as_str(),
         projects: projects.iter().map(ProjectId::as_str).collect(),
         cluster_type: args.cluster_type.map(|cluster_type| format!("{cluster_type:?}")),
+        left_out: &left_out,
     };
     let findings = findings(&listed, watches.as_deref().unwrap_or_default(), &scope);
     let parts = by_cluster.as_ref().map(|watches| in_part(&wanted, watches, common.namespace()));

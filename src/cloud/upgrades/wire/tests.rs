@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 use super::*;
 
 fn of(answer: &Value) -> Result<Vec<Workflow>, ListError> {
-    decode(answer.to_string().as_bytes())
+    from(answer.to_string())
+}
+
+fn from(body: impl Into<Vec<u8>>) -> Result<Vec<Workflow>, ListError> {
+    decode(&mut body.into())
 }
 
 fn at(text: &str) -> Option<Timestamp> {
@@ -62,7 +66,7 @@ fn only_a_list_is_an_answer() {
     for good in
         [r#"{"items":[]}"#, r#"{"items":null}"#, r#"{"kind":"List"}"#, r#" {"items":[],"new":{"a":1}} "#]
     {
-        assert_eq!(decode(good.as_bytes()), Ok(vec![]), "{good}");
+        assert_eq!(from(good), Ok(vec![]), "{good}");
     }
     let deep = "[".repeat(500_000);
     let deep_field = format!(r#"{{"items":[],"new":{}"#, "[".repeat(500_000));
@@ -85,7 +89,7 @@ fn only_a_list_is_an_answer() {
         (r#"{"errorCode":"CCE.01500001","errorMessage":"x"}"#, ErrorBody),
         (r#"{"error_code":"APIGW.0308","kind":"List","items":null}"#, ErrorBody),
     ] {
-        assert_eq!(decode(bad.as_bytes()), Err(error), "{}", &bad[..bad.len().min(60)]);
+        assert_eq!(from(bad), Err(error), "{}", &bad[..bad.len().min(60)]);
     }
 }
 
@@ -205,7 +209,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_bytes_decode_or_fail_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = decode(&body);
+        let _ = from(body);
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub fn answer() -> impl Strategy<Value = Answer> {
     (vec(any_task(), 0..7), option::of(time())).prop_map(|(mut tasks, latest_backup_time)| {
         let mut seen = HashSet::new();
         tasks.retain(|task| seen.insert(task.uid.clone()));
-        Answer { tasks, latest_backup_time, left_out: 0 }
+        Answer { tasks, latest_backup_time, left_out: 0, dropped: 0 }
     })
 }
 
