@@ -13,7 +13,7 @@ async fn one_request_starts_a_backup_that_is_followed_to_its_verdict() {
         assert_eq!((ran.code, cloud.posts()), (Some(code), 1), "{ran:?}");
         let first = format!(
             "a full backup of the control plane of the Standard cluster {CLUSTER} (project {PROJECT}, region cn-north-4) \
-             is started\n"
+             is requested\n"
         );
         assert!(ran.stderr.starts_with(&first), "{}", ran.stderr);
         assert!(ran.stderr.contains(" Running "), "{}", ran.stderr);

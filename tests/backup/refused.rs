@@ -1,4 +1,5 @@
-//! What the cloud refuses is said in plain words, with the code and the request id, and is not tried again.
+//! What the cloud refuses is said in plain words, with the code and the request id. It is tried again where the refusal
+//! passes, and only there.
 
 use cce_simulator::{Fault, StartFault};
 
@@ -22,7 +23,6 @@ async fn a_refusal_names_its_cause_code_and_request() {
             "there is no such cluster (HTTP 404, CCE.01404001, request 0",
         ),
         (Fault::error(404, "APIGW.0101", "no"), "does not offer this API (HTTP 404, APIGW.0101, request 0"),
-        (Fault::error(429, "APIGW.0308", "no"), "throttles this account (HTTP 429, APIGW.0308, request 0"),
         (Fault::error(401, "APIGW.0301", "no"), "signature was refused (HTTP 401, APIGW.0301, request 0"),
     ] {
         let cloud = Cloud::with([]).await;
@@ -34,14 +34,83 @@ async fn a_refusal_names_its_cause_code_and_request() {
     }
 }
 
+/// The refusals by which the cloud says that something runs.
+fn busy() -> Vec<Fault> {
+    [
+        (429, "CCE.01429002"),
+        (429, "CCE.01429003"),
+        (409, "CCE.01409001"),
+        (409, "X.1"),
+        (403, "CCE.01403003"),
+        (403, "CCE.01403009"),
+        (400, "CCE.01400023"),
+    ]
+    .map(|(status, code)| Fault::error(status, code, "busy"))
+    .into()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_backup_while_one_runs_is_the_clouds_to_refuse() {
-    let cloud = Cloud::with([Task::new("r", "Running")]).await;
-    let ran = run(&mut cloud.backup(&[]));
-    assert_eq!((ran.code, cloud.posts()), (Some(3), 1), "{ran:?}");
-    assert!(ran.stderr.contains("is started, besides r, which is not finished"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("the cluster is busy with another task"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("The cluster is locked by other requests"), "{}", ran.stderr);
+async fn where_one_runs_already_that_one_is_followed() {
+    let refusals = busy().into_iter().map(Some).chain([None]);
+    for fault in refusals {
+        let cloud = Cloud::with([Task::new("theirs", "Running").progress(40)]).await;
+        if let Some(fault) = fault.clone() {
+            cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(fault)).unwrap();
+        }
+        let mut command = start(&mut cloud.backup(&[]));
+        let said = command.says(" theirs Running 40%");
+        assert!(
+            said.contains("no backup was started: ") && said.contains("the backup theirs is followed"),
+            "{said}"
+        );
+        assert!(!said.contains(" is started"), "{said}");
+        cloud.simulator.set_tasks(CLUSTER, [Task::new("theirs", "Success")]);
+        let ran = command.end();
+        assert_eq!((ran.code, cloud.posts()), (Some(0), 1), "{fault:?}: {ran:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_passes_is_asked_past_after_its_retry_after() {
+    let throttled = ["APIGW.0308", "CCE.02429001"].map(|code| Fault::error(429, code, "slow down"));
+    for fault in busy().into_iter().chain(throttled) {
+        let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+        cloud.ends(1, "Success");
+        let passing = fault.clone().header("Retry-After", "1").times(2);
+        cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(passing)).unwrap();
+        let ran = run(&mut cloud.backup(&[]));
+        assert_eq!((ran.code, cloud.posts()), (Some(0), 3), "{fault:?}: {ran:?}");
+        assert_eq!(ran.stderr.matches("the request is sent again in 1s\n").count(), 2, "{}", ran.stderr);
+        assert_eq!(ran.stderr.matches(" is started\n").count(), 1, "{}", ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_does_not_pass_in_time_is_what_is_said_in_the_end() {
+    for fault in [Fault::error(429, "APIGW.0308", "slow down"), Fault::error(409, "CCE.01409001", "busy")] {
+        let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+        cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(fault.clone())).unwrap();
+        let mut command = on_cluster("backup", &cloud.tls.url(), &["--interval", "1s", "--timeout", "2s"]);
+        let ran = run(command.args(["--ca-file", cloud.tls.ca_file()]));
+        // Without a Retry-After the next request is a minute later.
+        assert_eq!((ran.code, cloud.posts()), (Some(124), 1), "{ran:?}");
+        assert!(ran.stderr.contains("the request is sent again in 1m"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("error: timed out after 2s: no backup was started: "), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("is started"), "{}", ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_waited_takes_the_success_of_another() {
+    let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+    let fault = Fault::error(429, "APIGW.0308", "slow down").header("Retry-After", "2");
+    cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(fault)).unwrap();
+    let mut command = start(&mut cloud.backup(&["--if-older-than", "2h"]));
+    command.says("the request is sent again in 2s");
+    cloud.simulator.set_tasks(CLUSTER, [ended("theirs", "Success", YOUNG)]);
+    let ran = command.end();
+    assert_eq!((ran.code, cloud.posts()), (Some(0), 1), "{ran:?}");
+    assert!(ran.stderr.contains("the backup theirs is followed"), "{}", ran.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,17 +4,15 @@
 //! ```text
 //! args → look      the tasks before the request, with the poll of `tasks`
 //!      → decide    start one, follow one that runs, or do nothing           (pure)
-//!      → start     one POST; after a lost answer, the search for the backup
+//!      → start     the POST; after a lost answer, the search for the backup
 //!      → follow    the loop of `tasks --wait`, for this one backup
 //! ```
 //!
-//! The request is never sent twice, since a second one could start a second backup: once it is sent, this process only
-//! reads.
+//! After a lost answer the request is never sent again, since a second one could start a second backup: this process
+//! only reads then. After a refusal that passes it is sent again until the time is up.
 
 mod decide;
 mod start;
-
-use jiff::Timestamp;
 
 use self::decide::{Decision, decide};
 use crate::cli::{backup::BackupArgs, tasks::Mode};
@@ -57,10 +55,12 @@ struct Backup<'a> {
     request: Request,
 }
 
-/// How far this process has come with its one request.
+/// How far this process has come with its request.
 enum Request {
     /// Nothing was sent.
     NotSent,
+    /// The cloud refused the last one, and so nothing was started.
+    Refused(Fault),
     /// It was sent, and what came of it is not known; the fault is why, once the answer is lost.
     Sent(Option<Fault>),
     /// This backup is followed.
@@ -72,7 +72,7 @@ impl Backup<'_> {
     /// far it came.
     async fn steps(&mut self) -> Result<Verdict, Error> {
         let before = self.follow.answer().await?;
-        let decision = decide(&before, self.args.if_older_than, Timestamp::now());
+        let decision = decide(&before, self.args.if_older_than, before.clock().now);
         self.tell(&decision, &before);
         if self.args.dry_run {
             return Ok(Verdict::Open);
@@ -83,7 +83,7 @@ impl Backup<'_> {
                 return Ok(Verdict::Succeeded);
             }
             Decision::Follow(uid) => uid,
-            Decision::Start => self.start(&before).await?,
+            Decision::Start => self.start(before).await?,
         };
         self.request = Request::Following(uid.clone());
         self.gate = Gate::task(&uid);
@@ -118,7 +118,7 @@ impl Backup<'_> {
                 let besides = running.map(|task| format!(", besides {}, which is not finished", task.uid));
                 format!(
                     "a full backup of the control plane of {cluster} {would}{}{}",
-                    if self.args.dry_run { "started" } else { "is started" },
+                    if self.args.dry_run { "started" } else { "is requested" },
                     besides.unwrap_or_default()
                 )
             }
@@ -148,6 +148,10 @@ impl Backup<'_> {
                 let lost = lost.take().unwrap_or_else(|| start::unanswered(&self.target));
                 Err(Error::Unknown { lost, found: "the time is up".to_owned() })
             }
+            (Ok(None), Request::Refused(fault)) => Err(Error::TimedOut {
+                after: written(self.args.timeout),
+                state: Error::Refused(fault.clone()).to_string(),
+            }),
             (outcome, _) => outcome,
         };
         match outcome {
@@ -162,7 +166,7 @@ impl Backup<'_> {
     /// The message on what goes on after this process has ended.
     fn left_behind(&self) -> String {
         match &self.request {
-            Request::NotSent => "ended before a backup was started".to_owned(),
+            Request::NotSent | Request::Refused(_) => "ended before a backup was started".to_owned(),
             Request::Sent(_) => {
                 "the request for a backup was sent, and whether one was started is not known: look with \
                                  the command tasks before you start another"

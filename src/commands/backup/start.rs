@@ -1,4 +1,6 @@
-//! The one request that starts a backup, and the search for the backup after a lost answer.
+//! The request that starts a backup: what follows from a refusal, and the search for the backup after a lost answer.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,50 +14,75 @@ use crate::cloud::{
     target::Target,
 };
 use crate::commands::error::{Error, told};
-use crate::commands::tasks::report::Report;
+use crate::commands::{moment::written, tasks::report::Report};
+use crate::task::is_finished;
 
 /// How many polls look for a backup whose answer was lost: the cloud may list it a moment later.
 const LOOKS: u32 = 5;
 
+/// The pause after a refusal without a Retry-After: the cloud counts the writes of a minute, refused ones included.
+const PAUSE: Duration = Duration::from_mins(1);
+
 impl Backup<'_> {
-    /// Starts a backup and returns its uid. `before` is the report before the request.
-    pub(super) async fn start(&mut self, before: &Report) -> Result<String, Error> {
-        let (client, target, credential) = self.follow.poll().ready().await?;
-        self.request = Request::Sent(None);
-        match client.start_backup(target, &credential, Timestamp::now()).await {
-            Ok(uid) => {
-                self.follow.note(&format!("the backup {uid} is started"));
-                Ok(uid)
+    /// Starts a backup and returns its uid, or that of one which serves as well. `before` is the report before the
+    /// request.
+    ///
+    /// A refusal proves that nothing was started, so after one that passes the request is sent again, until the time is
+    /// up; after a lost answer it never is.
+    pub(super) async fn start(&mut self, mut before: Report) -> Result<String, Error> {
+        loop {
+            let (client, target, credential) = self.follow.poll().ready().await?;
+            self.request = Request::Sent(None);
+            let fault = match client.start_backup(target, &credential, Timestamp::now()).await {
+                Ok(uid) => {
+                    self.follow.note(&format!("the backup {uid} is started"));
+                    return Ok(uid);
+                }
+                Err(StartError::Refused(fault)) => fault,
+                Err(StartError::Unknown(fault)) => {
+                    self.request = Request::Sent(Some(fault.clone()));
+                    let why = told(&fault);
+                    self.follow
+                        .note(&format!("the answer is lost ({why}): looking for the backup among the tasks"));
+                    return self.search(&before, fault).await;
+                }
+            };
+            self.request = Request::Refused(fault.clone());
+            let (is_busy, is_throttled) = (fault.is_of_busy_cluster(), fault.kind == FaultKind::Throttled);
+            let retry_after = fault.retry_after;
+            let may_serve = is_busy || fault.kind == FaultKind::RequestRejected;
+            let refused = Error::Refused(fault);
+            if may_serve {
+                before = self.follow.answer().await?;
+                if let Some(uid) = self.serves(&before, is_busy) {
+                    self.follow.note(&format!("{refused}; the backup {uid} is followed"));
+                    return Ok(uid);
+                }
             }
-            Err(StartError::Refused(fault)) => {
-                self.request = Request::NotSent;
-                self.instead(fault).await
+            if !is_busy && !is_throttled {
+                return Err(refused);
             }
-            Err(StartError::Unknown(fault)) => {
-                self.request = Request::Sent(Some(fault.clone()));
-                let why = told(&fault);
-                self.follow
-                    .note(&format!("the answer is lost ({why}): looking for the backup among the tasks"));
-                self.search(before, fault).await
+            let pause = retry_after.unwrap_or(PAUSE);
+            self.follow.note(&format!("{refused}; the request is sent again in {}", written(pause)));
+            tokio::time::sleep(pause).await;
+            // Another process may have started one in the meantime.
+            before = self.follow.answer().await?;
+            if let Some(uid) = self.serves(&before, is_busy) {
+                self.follow.note(&format!("the backup {uid} is followed"));
+                return Ok(uid);
             }
         }
     }
 
-    /// After a refusal with `--if-older-than`: the uid of a backup that another process started in the meantime, if
-    /// there is one that serves as well.
-    async fn instead(&mut self, fault: Fault) -> Result<String, Error> {
-        if self.args.if_older_than.is_none()
-            || !(fault.is_of_busy_cluster() || fault.kind == FaultKind::RequestRejected)
-        {
-            return Err(Error::Refused(fault));
-        }
-        let report = self.follow.answer().await?;
-        match decide(&report, self.args.if_older_than, Timestamp::now()) {
-            Decision::Follow(uid) | Decision::Enough(uid, _) => {
-                self.follow.note(&format!("{}; the backup {uid} is followed", Error::Refused(fault)));
-                Ok(uid)
-            }
-            Decision::Start => Err(Error::Refused(fault)),
+    /// The backup that serves as well as a new one: what `--if-older-than` says, and one that runs where the cloud refuses
+    /// a second one.
+    fn serves(&self, report: &Report, is_busy: bool) -> Option<String> {
+        match decide(report, self.args.if_older_than, report.clock().now) {
+            Decision::Follow(uid) | Decision::Enough(uid, _) => Some(uid),
+            Decision::Start => report
+                .newest_backup()
+                .filter(|task| is_busy && !is_finished(task))
+                .map(|task| task.uid.clone()),
         }
     }
 
