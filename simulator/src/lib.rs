@@ -14,6 +14,7 @@ pub mod credential;
 pub mod fault;
 pub mod go_time;
 pub mod identity;
+mod outcome;
 pub mod scenario;
 mod server;
 pub mod signature;
@@ -22,6 +23,7 @@ mod state;
 mod steering;
 pub mod task;
 pub mod upgrade;
+mod upgrades;
 mod writes;
 
 pub use self::{

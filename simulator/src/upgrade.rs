@@ -1,20 +1,14 @@
-//! Upgrade workflows: what each of them does over time, the answer that lists them, and what a test sets in their place.
+//! Upgrade workflows: what each of them does over time, and how it is listed. What a test sets in their place is left to
+//! `upgrades`.
 //!
 //! Playing is pure: a [`Script`] and the time since the start give the workflows. The call was never seen to answer, so the
 //! answers have the shape of Huawei's SDK.
-
-use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    fault::{Fault, FaultError},
-    go_time::go_time,
-    scenario::{ANY_CLUSTER, made_uid},
-    state::{Inner, Outcome, State},
-};
+use crate::{go_time::go_time, scenario::made_uid};
 
 /// One workflow as it is listed. What is absent is left out of the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -109,7 +103,7 @@ impl Script {
     }
 
     /// The workflow at a time counted from `epoch`, once it is created.
-    fn play(&self, cluster: &str, epoch: Timestamp, elapsed: SignedDuration) -> Option<Workflow> {
+    pub(crate) fn play(&self, cluster: &str, epoch: Timestamp, elapsed: SignedDuration) -> Option<Workflow> {
         let age = elapsed.saturating_sub(self.at);
         if age.is_negative() {
             return None;
@@ -174,7 +168,7 @@ impl WorkflowStep {
 }
 
 impl Workflow {
-    fn to_json(&self, cluster: &str) -> Value {
+    pub(crate) fn to_json(&self, cluster: &str) -> Value {
         json!({
             "kind": "WorkFlowTask",
             "apiVersion": "v3",
@@ -192,104 +186,6 @@ impl Workflow {
                 "lineStatuses": [],
             },
         })
-    }
-}
-
-/// What a test has set in place of the scenario, by cluster or for all (`*`), and what was asked for.
-#[derive(Debug, Default)]
-pub(crate) struct Upgrades {
-    workflows: HashMap<String, Vec<Workflow>>,
-    answers: HashMap<String, Value>,
-    faults: HashMap<String, Fault>,
-    requests: HashMap<String, u64>,
-}
-
-impl Upgrades {
-    /// The fault that strikes a call; one with a count then strikes one time less.
-    fn strike(&mut self, cluster: &str) -> Option<Fault> {
-        let key = [cluster, ANY_CLUSTER].into_iter().find(|key| self.faults.contains_key(*key))?;
-        let fault = self.faults.remove(key)?;
-        if let Some(rest) = fault.spent() {
-            self.faults.insert(key.to_owned(), rest);
-        }
-        Some(fault)
-    }
-
-    pub(crate) fn reset_counts(&mut self) {
-        self.requests.clear();
-    }
-}
-
-impl Inner {
-    /// What a correctly signed request for the upgrades of a cluster gets.
-    pub(crate) fn upgrades_outcome(&mut self, cluster: &str) -> Outcome {
-        *self.upgrades.requests.entry(cluster.to_owned()).or_default() += 1;
-        let answer = self.upgrades_answer(cluster);
-        match (self.upgrades.strike(cluster), answer) {
-            (Some(fault), answer) => Outcome::Fault(fault, answer),
-            (None, Some(answer)) => Outcome::Answer(answer),
-            (None, None) => Outcome::UnknownCluster,
-        }
-    }
-
-    fn upgrades_answer(&self, cluster: &str) -> Option<Value> {
-        let set = &self.upgrades;
-        if let Some(answer) = set.answers.get(cluster).or_else(|| set.answers.get(ANY_CLUSTER)) {
-            return Some(answer.clone());
-        }
-        let own = set.workflows.get(cluster).or_else(|| set.workflows.get(ANY_CLUSTER));
-        let (epoch, elapsed) = (self.epoch, self.elapsed());
-        let scripted = [cluster, ANY_CLUSTER].into_iter().find_map(|key| self.scenario.upgrades.get(key));
-        let played = || {
-            let scripts = scripted.into_iter().flatten();
-            scripts.filter_map(|script| script.play(cluster, epoch, elapsed)).collect()
-        };
-        if own.is_none() && scripted.is_none() && !self.knows(cluster) {
-            return None;
-        }
-        let workflows: Vec<Workflow> = own.cloned().unwrap_or_else(played);
-        let items: Vec<_> = workflows.iter().map(|workflow| workflow.to_json(cluster)).collect();
-        Some(json!({ "kind": "List", "apiVersion": "v3", "items": items }))
-    }
-}
-
-impl State {
-    /// Lists these upgrades of a cluster from now on, or of all without an entry of their own (`*`).
-    pub fn set_upgrades(&self, cluster: &str, workflows: impl IntoIterator<Item = Workflow>) {
-        self.lock().upgrades.workflows.insert(cluster.to_owned(), workflows.into_iter().collect());
-    }
-
-    /// Removes the upgrades that were set, so that the scenario decides again.
-    pub fn clear_upgrades(&self, cluster: &str) {
-        self.lock().upgrades.workflows.remove(cluster);
-    }
-
-    /// Answers a list of upgrades with this JSON, whatever its shape; `None` takes it back.
-    pub fn set_upgrades_answer(&self, cluster: &str, answer: Option<Value>) {
-        let answers = &mut self.lock().upgrades.answers;
-        match answer {
-            Some(answer) => answers.insert(cluster.to_owned(), answer),
-            None => answers.remove(cluster),
-        };
-    }
-
-    /// Sets the fault that strikes correctly signed requests for the upgrades of a cluster, or of all without a fault of their
-    /// own (`*`). It strikes no other call.
-    pub fn set_upgrades_fault(&self, cluster: &str, fault: impl Into<Fault>) -> Result<(), FaultError> {
-        let fault = fault.into();
-        fault.check()?;
-        self.lock().upgrades.faults.insert(cluster.to_owned(), fault);
-        Ok(())
-    }
-
-    /// Removes a fault that [`Self::set_upgrades_fault`] has set.
-    pub fn clear_upgrades_fault(&self, cluster: &str) {
-        self.lock().upgrades.faults.remove(cluster);
-    }
-
-    /// How many correctly signed requests for the upgrades of a cluster there were, whatever the answers.
-    pub fn upgrade_requests(&self, cluster: &str) -> u64 {
-        self.lock().upgrades.requests.get(cluster).copied().unwrap_or_default()
     }
 }
 

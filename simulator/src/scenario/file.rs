@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{ANY_CLUSTER, Scenario, Script, Step, Timeline};
+use super::{ANY_CLUSTER, Scenario, Script, Step, Timeline, recording::Recording};
 use crate::{cluster::Cluster, task::Item, upgrade};
 
 /// The scenario that plays when no other is given.
@@ -105,10 +105,13 @@ impl Scenario {
         Self::from_yaml(DEFAULT)
     }
 
-    /// Reads a file.
+    /// Reads a file: the YAML form, or a recording.
     pub fn from_file(path: &Path) -> Result<Self, ScenarioError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ScenarioError::Read { path: path.display().to_string(), source })?;
+        if Recording::is(&text) {
+            return Ok(Self { recording: Some(Arc::new(Recording::read(&text)?)), ..Self::default() });
+        }
         Self::from_yaml(&text)
     }
 

@@ -4,6 +4,7 @@
 //! checks, is left to [`mod@file`], and the clock to `state`.
 
 pub mod file;
+pub mod recording;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use self::recording::Recording;
 use crate::{
     cluster::Cluster,
     task::{Item, Task},
@@ -30,6 +32,8 @@ pub struct Scenario {
     pub upgrades: BTreeMap<String, Vec<upgrade::Script>>,
     /// The clusters that every project lists.
     pub listed: Vec<Cluster>,
+    /// What requests for tasks get instead.
+    pub recording: Option<Arc<Recording>>,
 }
 
 /// What the tasks of one cluster do.

@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{admin_identity, refusal::admin_error, reply, upgrades, wire::Peer};
+use super::{admin_identity, admin_upgrades, refusal::admin_error, reply, wire::Peer};
 use crate::{
     backup::StartFault,
     cluster::Cluster,
@@ -68,7 +68,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/scenario/restart", post(restart))
         .route("/credentials/{access_key}", put(put_credential).delete(delete_credential))
         .merge(admin_identity::routes())
-        .merge(upgrades::admin())
+        .merge(admin_upgrades::admin())
         .fallback(|| async { admin_error(StatusCode::NOT_FOUND, "no such path; see cce-simulator --help") })
         .method_not_allowed_fallback(|| async {
             admin_error(StatusCode::METHOD_NOT_ALLOWED, "no such method here; see cce-simulator --help")

@@ -1,5 +1,4 @@
-//! The call that the operator makes, the list of a cluster's snapshot tasks, and the check that every signed call
-//! passes first.
+//! The calls about one cluster, and the check that every signed call passes first.
 
 use axum::{
     body::{Body, Bytes},
@@ -11,18 +10,31 @@ use jiff::Timestamp;
 
 use super::{fault, refusal, reply::json, wire::Peer};
 use crate::{
+    outcome::Outcome,
     signature::{self, Refusal},
-    state::{Outcome, State},
+    state::State,
 };
 
 /// A signed request has no reason to be larger.
 pub(crate) const MAX_BODY: usize = 64 << 10;
 
-/// `GET …/projects/{project}/clusters/{cluster}/operation/snapshot/tasks`, Standard and Autopilot.
-pub(crate) async fn tasks(
+/// A call about one cluster, of Standard and Autopilot alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call {
+    /// `GET …/operation/snapshot/tasks`: the list of its snapshot tasks.
+    Tasks,
+    /// `POST …/operation/snapshot`: starts a backup.
+    Start,
+    /// `GET …/operation/upgradeworkflows`: the list of its upgrades.
+    Upgrades,
+}
+
+/// Answers a call to `…/projects/{project}/clusters/{cluster}/operation/…`.
+pub(crate) async fn answer(
     state: &State,
+    call: Call,
     peer: Peer,
-    Path((_project, cluster)): Path<(String, String)>,
+    Path((project, cluster)): Path<(String, String)>,
     request: Request<Body>,
     request_id: &str,
 ) -> Response {
@@ -30,9 +42,16 @@ pub(crate) async fn tasks(
     if let Err(refused) = admit(state, &cluster, request, request_id).await {
         return refused;
     }
-    let outcome = state.lock().outcome(&cluster);
+    let outcome = match call {
+        Call::Tasks => state.lock().outcome(&cluster),
+        Call::Start => state.lock().start(&project, &cluster),
+        Call::Upgrades => state.lock().upgrades_outcome(&cluster),
+    };
     match outcome {
         Outcome::UnknownCluster => refusal::no_such_cluster(request_id),
+        Outcome::Running => refusal::locked(request_id),
+        Outcome::Throttled(retry_after) => refusal::throttled(retry_after.as_deref(), request_id),
+        Outcome::Started(answer) => json(StatusCode::CREATED, &answer),
         Outcome::Answer(answer) => json(StatusCode::OK, &answer),
         Outcome::Fault(fault, answer) => fault::play(fault.kind, answer, peer.cut, request_id).await,
     }

@@ -2,14 +2,13 @@
 
 mod admin;
 mod admin_identity;
+mod admin_upgrades;
 mod cce;
 mod clusters;
 mod fault;
 mod identity;
 mod refusal;
 mod reply;
-mod start;
-mod upgrades;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -24,10 +23,9 @@ use axum::{
     routing::{get, post},
 };
 
-use self::wire::Peer;
+use self::{cce::Call, wire::Peer};
 use crate::{cluster::Product, state::State};
 
-const WORKFLOWS: &str = "v3/projects/{project}/clusters/{cluster}/operation/upgradeworkflows";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id of a request, sent with each answer.
@@ -36,41 +34,16 @@ struct RequestId(String);
 
 /// Everything the simulator answers.
 pub(crate) fn router(state: Arc<State>) -> Router {
-    let tasks = {
+    let about_cluster = |call: Call| {
         let state = state.clone();
-        get(
-            move |id: RequestId,
-                  peer: ConnectInfo<Peer>,
-                  path: Path<(String, String)>,
-                  request: Request<Body>| async move {
-                cce::tasks(&state, peer.0, path, request, &id.0).await
-            },
-        )
-        .fallback(no_such_api)
-    };
-    let start = {
-        let state = state.clone();
-        post(
-            move |id: RequestId,
-                  peer: ConnectInfo<Peer>,
-                  path: Path<(String, String)>,
-                  request: Request<Body>| async move {
-                start::start(&state, peer.0, path, request, &id.0).await
-            },
-        )
-        .fallback(no_such_api)
-    };
-    let upgrades = {
-        let state = state.clone();
-        get(
-            move |id: RequestId,
-                  peer: ConnectInfo<Peer>,
-                  path: Path<(String, String)>,
-                  request: Request<Body>| async move {
-                upgrades::upgrades(&state, peer.0, path, request, &id.0).await
-            },
-        )
-        .fallback(no_such_api)
+        let handler = move |id: RequestId,
+                            peer: ConnectInfo<Peer>,
+                            path: Path<(String, String)>,
+                            request: Request<Body>| async move {
+            cce::answer(&state, call, peer.0, path, request, &id.0).await
+        };
+        let route = if matches!(call, Call::Start) { post(handler) } else { get(handler) };
+        route.fallback(no_such_api)
     };
     let clusters = |product: Product| {
         let state = state.clone();
@@ -81,14 +54,17 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         )
         .fallback(no_such_api)
     };
-    let snapshot = "v3.1/projects/{project}/clusters/{cluster}/operation/snapshot";
-    Router::new()
-        .route(&format!("/api/{snapshot}/tasks"), tasks.clone())
-        .route(&format!("/autopilot/{snapshot}/tasks"), tasks)
-        .route(&format!("/api/{snapshot}"), start.clone())
-        .route(&format!("/autopilot/{snapshot}"), start)
-        .route(&format!("/api/{WORKFLOWS}"), upgrades.clone())
-        .route(&format!("/autopilot/{WORKFLOWS}"), upgrades)
+    let mut router = Router::new();
+    for (path, call) in [
+        ("v3.1/projects/{project}/clusters/{cluster}/operation/snapshot/tasks", Call::Tasks),
+        ("v3.1/projects/{project}/clusters/{cluster}/operation/snapshot", Call::Start),
+        ("v3/projects/{project}/clusters/{cluster}/operation/upgradeworkflows", Call::Upgrades),
+    ] {
+        for product in ["api", "autopilot"] {
+            router = router.route(&format!("/{product}/{path}"), about_cluster(call));
+        }
+    }
+    router
         .route("/api/v3/projects/{project}/clusters", clusters(Product::Standard))
         .route("/autopilot/v3/projects/{project}/clusters", clusters(Product::Autopilot))
         .merge(identity::router(state.clone()))

@@ -1,12 +1,12 @@
-//! The list of a cluster's upgrades, and the part of the admin API that sets it.
+//! The part of the admin API that sets the list of a cluster's upgrades.
 
 use std::sync::Arc;
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::Bytes,
     extract::Path,
-    http::{Request, StatusCode},
+    http::StatusCode,
     response::Response,
     routing::{get, put},
 };
@@ -14,34 +14,9 @@ use serde_json::{Value, json};
 
 use super::{
     admin::{Result, Shared, from_json},
-    cce::admit,
-    fault, refusal, reply,
-    wire::Peer,
+    reply,
 };
-use crate::{
-    fault::Fault,
-    state::{Outcome, State},
-};
-
-/// `GET …/projects/{project}/clusters/{cluster}/operation/upgradeworkflows`, Standard and Autopilot.
-pub(crate) async fn upgrades(
-    state: &State,
-    peer: Peer,
-    Path((_project, cluster)): Path<(String, String)>,
-    request: Request<Body>,
-    request_id: &str,
-) -> Response {
-    let _in_flight = state.enter();
-    if let Err(refused) = admit(state, &cluster, request, request_id).await {
-        return refused;
-    }
-    let outcome = state.lock().upgrades_outcome(&cluster);
-    match outcome {
-        Outcome::UnknownCluster => refusal::no_such_cluster(request_id),
-        Outcome::Answer(answer) => reply::json(StatusCode::OK, &answer),
-        Outcome::Fault(fault, answer) => fault::play(fault.kind, answer, peer.cut, request_id).await,
-    }
-}
+use crate::{fault::Fault, state::State};
 
 /// The paths below `/admin`.
 pub(crate) fn admin() -> Router<Arc<State>> {
