@@ -3,6 +3,7 @@
 //! What clap cannot say of single flags, such as a variable of another name or flags that belong together, is checked
 //! by [`ClusterArgs::target`] and [`TasksArgs::mode`], with errors of the same kind.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -67,6 +68,10 @@ pub struct TasksArgs {
     /// newer one.
     #[arg(long, env = "CBW_NEWER_THAN", value_name = "DURATION", value_parser = duration)]
     pub newer_than: Option<Duration>,
+
+    /// Append each answer of the cloud to this new file, a line of JSON each. What could tell whose cluster it is is replaced.
+    #[arg(long, env = "CBW_RECORD", value_name = "FILE")]
+    pub record: Option<PathBuf>,
 
     /// Where the access key comes from.
     #[command(flatten)]

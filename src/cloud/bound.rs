@@ -11,10 +11,10 @@ const MAX_STRING: usize = 4 * 1024;
 
 /// A text that is certainly no JSON that the API sends: nested too deeply, or ended within a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unbounded;
+pub(crate) struct Unbounded;
 
 /// Overwrites the tail of each long string with spaces behind its end.
-pub(super) fn bound(json: &mut [u8]) -> Result<(), Unbounded> {
+pub(crate) fn bound(json: &mut [u8]) -> Result<(), Unbounded> {
     let (mut at, mut depth) = (0, 0_usize);
     while let Some(byte) = json.get(at) {
         match byte {

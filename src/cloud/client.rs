@@ -24,7 +24,8 @@ use super::{
     region::Endpoints,
     request,
     skew::Skews,
-    target::{ClusterId, ProjectId, Region, Target},
+    tap::Tap,
+    target::{ClusterId, ClusterType, ProjectId, Region, Target},
     wire,
 };
 
@@ -45,6 +46,8 @@ pub struct ClientConfig {
     pub user_agent: String,
     /// Who asks, for the advice in messages.
     pub program: Program,
+    /// Who looks at each exchange.
+    pub tap: Option<Tap>,
 }
 
 impl Default for ClientConfig {
@@ -56,6 +59,7 @@ impl Default for ClientConfig {
             endpoints: Endpoints::default(),
             user_agent: concat!("cce-backup-watch/", env!("CARGO_PKG_VERSION")).to_owned(),
             program: Program::default(),
+            tap: None,
         }
     }
 }
@@ -68,6 +72,7 @@ pub struct Client {
     program: Program,
     skews: Arc<Skews>,
     bodies: Bodies,
+    tap: Option<Tap>,
 }
 
 impl Client {
@@ -75,8 +80,8 @@ impl Client {
     pub fn new(config: ClientConfig) -> Result<Self, HttpError> {
         let ClientConfig { request_timeout, ca_file, proxy, user_agent, .. } = config;
         let connections = Connections::new(Settings { request_timeout, ca_file, proxy, user_agent })?;
-        let (endpoints, program) = (config.endpoints, config.program);
-        Ok(Self { connections, endpoints, program, skews: Arc::default(), bodies: Bodies::default() })
+        let (endpoints, program, tap) = (config.endpoints, config.program, config.tap);
+        Ok(Self { connections, endpoints, program, skews: Arc::default(), bodies: Bodies::default(), tap })
     }
 
     /// The snapshot tasks of a cluster. `now` dates the signature, which the cloud refuses if it is more than 15
@@ -173,9 +178,14 @@ impl Client {
         credential: &Credential,
     ) -> Result<Reply, Fault> {
         let whom = self.endpoints.whom(ask.region);
-        let mut reply = self.bodies.exchange(request, &whom, ask.max).await?;
-        reply.redact(credential);
-        Ok(reply)
+        let mut reply = self.bodies.exchange(request, &whom, ask.max).await;
+        if let Ok(reply) = &mut reply {
+            reply.redact(credential);
+        }
+        if let Some(tap) = &self.tap {
+            tap.show(ask.call, ask.cluster_type, &reply);
+        }
+        reply
     }
 
     /// Decodes a list, and logs the outcome.
@@ -213,6 +223,8 @@ impl Client {
 pub(super) struct Ask<'a> {
     /// What is asked.
     pub call: Call,
+    /// Of which of CCE's products.
+    pub cluster_type: ClusterType,
     /// Whose endpoint is asked.
     pub region: &'a Region,
     /// Which project signs.
@@ -228,8 +240,9 @@ pub(super) struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// A call about one cluster.
     pub fn of(target: &'a Target, call: Call, path: String, max: usize) -> Self {
-        let Target { region, project_id, cluster_id, .. } = target;
-        Self { call, region, project: project_id, path, cluster: Some(cluster_id), max }
+        let Target { region, project_id, cluster_id, cluster_type } = target;
+        let (cluster_type, cluster) = (*cluster_type, Some(cluster_id));
+        Self { call, cluster_type, region, project: project_id, path, cluster, max }
     }
 
     fn tasks(target: &'a Target) -> Self {

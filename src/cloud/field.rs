@@ -12,7 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use super::{text::clean, time::parse_go_time};
 
 /// What is made of a JSON value, by its type. The default for each type: skipped, and as if absent.
-pub(super) trait Lenient<'de>: Sized {
+pub(crate) trait Lenient<'de>: Sized {
     /// What it makes; the default stands for an absent value.
     type Out: Default;
 
@@ -52,7 +52,7 @@ pub(super) trait Lenient<'de>: Sized {
 }
 
 /// The fields of an object, one after the other. Of two with one name the later one counts, if the reader assigns.
-pub(super) struct Fields<A>(A);
+pub(crate) struct Fields<A>(A);
 
 impl<'de, A: MapAccess<'de>> Fields<A> {
     /// The name of the next field, whose value must be read or skipped then.
@@ -72,7 +72,7 @@ impl<'de, A: MapAccess<'de>> Fields<A> {
 }
 
 /// Makes a [`Lenient`] known to serde.
-pub(super) struct Read<L>(pub L);
+pub(crate) struct Read<L>(pub L);
 
 impl<'de, L: Lenient<'de>> DeserializeSeed<'de> for Read<L> {
     type Value = L::Out;

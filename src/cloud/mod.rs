@@ -5,14 +5,14 @@
 //! When a cluster is polled is left to [`crate::poll`], and what an answer *means* for a resource to
 //! [`crate::controller::plan`].
 
-mod bound;
+pub(crate) mod bound;
 pub mod client;
 pub mod clusters;
 mod connections;
 pub mod credentials;
 mod error_body;
 pub mod fault;
-mod field;
+pub(crate) mod field;
 pub mod http;
 mod list;
 mod newest;
@@ -26,6 +26,7 @@ pub mod retry_after;
 pub mod sign;
 pub mod skew;
 pub mod start_backup;
+pub mod tap;
 pub mod target;
 pub mod text;
 pub mod time;

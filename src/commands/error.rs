@@ -175,6 +175,14 @@ pub enum Error {
     /// The result cannot be encoded.
     #[error("cannot write the result: {0}")]
     Encode(String),
+    /// The file of `--record` cannot be written.
+    #[error("cannot record in {}: {source}: name a file that is not there yet", path.display())]
+    Record {
+        /// Of `--record`.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The process cannot be set up.
     #[error("cannot start: {0}")]
     Runtime(#[source] io::Error),
@@ -188,6 +196,7 @@ impl Error {
             Self::Usage(_)
             | Self::Endpoint(_)
             | Self::Template { .. }
+            | Self::Record { .. }
             | Self::Http(HttpError::NoCaFile(_) | HttpError::CaFile | HttpError::Proxy) => USAGE,
             Self::TimedOut { .. } => TIMED_OUT,
             Self::Signalled(signal) => SIGNALLED + signal,

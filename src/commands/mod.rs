@@ -13,6 +13,7 @@ pub mod moment;
 pub mod output;
 pub mod poll;
 pub mod probe;
+mod recording;
 pub mod run;
 pub mod status;
 pub mod table;

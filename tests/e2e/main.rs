@@ -30,6 +30,7 @@ mod own_identity;
 mod pauses;
 mod port;
 mod process;
+mod recording;
 mod replicas;
 mod request_budget;
 mod requests;
@@ -59,6 +60,7 @@ fn main() {
         rotation::tests(),
         outage::tests(),
         pauses::tests(),
+        recording::tests(),
         canary::tests(),
         hostile::tests(),
         request_budget::tests(),

@@ -7,6 +7,7 @@ mod identity;
 mod leaks;
 mod newer_than;
 mod output;
+mod record;
 mod secret;
 mod shell;
 mod streams;

@@ -30,18 +30,24 @@ use crate::cli::{
     FollowArgs,
     tasks::{Mode, TasksArgs},
 };
-use crate::commands::{error::Error, moment::written, output::note, which::which};
+use crate::cloud::tap::Tap;
+use crate::commands::{error::Error, moment::written, output::note, recording::Recorder, which::which};
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &TasksArgs) -> Result<u8, Error> {
-    verdict(args).await.map(Verdict::exit_code)
+    let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
+    let verdict = verdict(args, recorder.as_ref().map(Recorder::tap)).await;
+    if let Some(recorder) = recorder {
+        recorder.told()?.into_iter().for_each(note);
+    }
+    verdict.map(Verdict::exit_code)
 }
 
-async fn verdict(args: &TasksArgs) -> Result<Verdict, Error> {
+async fn verdict(args: &TasksArgs, tap: Option<Tap>) -> Result<Verdict, Error> {
     let FollowArgs { output, interval, .. } = args.follow;
     let mode = args.mode()?;
     let (target, credential) = which(&args.cluster, &args.credential).await?;
-    let mut poll = Poll::new(target, &credential, &args.cloud).await?;
+    let mut poll = Poll::tapped(target, &credential, &args.cloud, tap).await?;
     match mode {
         Mode::Once => {
             let report = poll.once().await?;

@@ -16,6 +16,7 @@ use crate::cloud::{
     fault::{Fault, FaultKind, Program},
     other_type::Look,
     region::Endpoints,
+    tap::Tap,
     target::Target,
 };
 use crate::commands::error::{Error, PollError};
@@ -27,12 +28,25 @@ pub struct Poll {
     credentials: Credentials,
     reports: Builder,
     look: Look,
+    /// Whether the upgrades are listed too, for whoever looks at each exchange.
+    lists_upgrades: bool,
 }
 
 impl Poll {
     /// Sets up the client and the credential's source; sends no request yet.
     pub async fn new(target: Target, credential: &CredentialArgs, cloud: &CloudArgs) -> Result<Self, Error> {
-        let config = client_config(cloud)?;
+        Self::tapped(target, credential, cloud, None).await
+    }
+
+    /// The same; somebody looks at each answer.
+    pub async fn tapped(
+        target: Target,
+        credential: &CredentialArgs,
+        cloud: &CloudArgs,
+        tap: Option<Tap>,
+    ) -> Result<Self, Error> {
+        let lists_upgrades = tap.is_some();
+        let config = ClientConfig { tap, ..client_config(cloud)? };
         let credentials = Credentials::new(credential, &target.region, &config).await?;
         Ok(Self {
             client: Client::new(config)?,
@@ -40,6 +54,7 @@ impl Poll {
             reports: Builder::new(&target),
             target,
             look: Look::default(),
+            lists_upgrades,
         })
     }
 
@@ -53,8 +68,14 @@ impl Poll {
     pub async fn once(&mut self) -> Result<Report, PollError> {
         let credential = self.credentials.get().await?;
         let (client, target, now) = (&self.client, &self.target, Timestamp::now());
-        match client.list_dated_tasks(target, &credential, now).await {
-            Ok((answer, date)) => Ok(self.reports.report(&answer, Clock::new(now, Timestamp::now(), date))),
+        let listed = client.list_dated_tasks(target, &credential, now).await;
+        let answered = Timestamp::now();
+        if self.lists_upgrades && listed.is_ok() {
+            // What this call answers is only looked at: a command about tasks needs none of it.
+            let _ = client.list_upgrades(target, &credential, Timestamp::now()).await;
+        }
+        match listed {
+            Ok((answer, date)) => Ok(self.reports.report(&answer, Clock::new(now, answered, date))),
             Err(fault) => {
                 if fault.kind == FaultKind::ClusterNotFound && self.look == Look::Unknown {
                     let other = Target { cluster_type: target.cluster_type.other(), ..target.clone() };
