@@ -24,6 +24,14 @@ pub struct WatchPlan {
     pub limit: i32,
 }
 
+impl WatchPlan {
+    /// Whether it is polled again soon after the trouble has ended. One with a long interval need not have been polled by the
+    /// end, and may hear of news at any time.
+    pub fn is_polled_soon(&self) -> bool {
+        self.interval <= 300
+    }
+}
+
 /// A request of the operator to the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {

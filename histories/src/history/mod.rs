@@ -8,7 +8,7 @@ mod polls;
 mod stream;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use cce_backup_watch::api::condition::{self, types};
 use cce_backup_watch::poll::{FetchId, Fetched, WatchKey};
 use fastrand::Rng;
+use k8s_openapi::api::events::v1::Event as EventObject;
 
 use crate::{
     api_server::{Call, Store},
@@ -315,11 +316,20 @@ impl History {
 
     fn check_end(&self) -> Result<(), Box<Finding>> {
         let quiet = self.script.end.saturating_sub(QUIET);
-        let late = self.store.log.iter().find(|change| change.at > quiet);
-        promise(late.is_none(), "when all is well nothing is written", || {
-            late.map(|change| format!("{} at {:?}", change.key, change.at)).unwrap_or_default()
-        })?;
-        let late = self.store.events.values().find(|(at, _)| *at > quiet);
+        let watches = self.script.watches.iter().enumerate();
+        let soon: BTreeSet<_> =
+            watches.filter(|(_, plan)| plan.is_polled_soon()).map(|(n, _)| self.key(n)).collect();
+        let mut late = self.store.log.iter().filter(|change| change.at > quiet && soon.contains(&change.key));
+        let late = late.next().map(|change| format!("{} at {:?}", change.key, change.at));
+        promise(late.is_none(), "when all is well nothing is written", || late.unwrap_or_default())?;
+        let of = |event: &EventObject| {
+            let object = event.regarding.as_ref()?;
+            Some(WatchKey::from(format!("{}/{}", object.namespace.as_ref()?, object.name.as_ref()?)))
+        };
+        let is_late = |(at, event): &&(Duration, EventObject)| {
+            *at > quiet && of(event).is_some_and(|key| soon.contains(&key))
+        };
+        let late = self.store.events.values().find(is_late);
         promise(late.is_none(), "when all is well nothing is told", || format!("{late:?}"))?;
         for (n, plan) in self.script.watches.iter().enumerate() {
             let (key, cluster) = (self.key(n), &self.cloud.clusters[plan.cluster]);

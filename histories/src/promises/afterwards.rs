@@ -16,8 +16,6 @@ use crate::{
     time,
 };
 
-/// In seconds: a watch with a shorter interval has been polled since the trouble ended.
-const RECENT: u64 = 300;
 const WELL: &str = "after the trouble the status is as without it";
 
 /// Checks the status of one watch at the end of a history.
@@ -47,8 +45,7 @@ pub fn check(
         was_restored || requested.is_none() || status.last_handled_reconcile_at.as_ref() == requested;
     promise(is_handled, WELL, || seen("a request that was not handled"))?;
 
-    // A watch of a long interval need not have been polled since.
-    if plan.interval > RECENT {
+    if !plan.is_polled_soon() {
         return Ok(());
     }
     let listed = cluster.listed();
