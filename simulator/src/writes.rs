@@ -48,8 +48,9 @@ impl Writes {
             return Ok(());
         }
         self.refused += 1;
-        let free = made.get(1).or(made.front()).map_or(WINDOW, |at| WINDOW - now.duration_since(*at));
-        Err((self.refused % TOLD == 0).then(|| format!("{:.3}", free.as_secs_f64())))
+        let free =
+            made.get(1).or(made.front()).map_or(WINDOW, |at| WINDOW.saturating_sub(now.duration_since(*at)));
+        Err(self.refused.is_multiple_of(TOLD).then(|| format!("{:.3}", free.as_secs_f64())))
     }
 }
 

@@ -35,12 +35,11 @@ pub fn parse(text: &str) -> Option<Duration> {
 pub fn text(duration: Duration) -> String {
     let milliseconds = std::time::Duration::from(duration).as_millis();
     let parts = [(3_600_000, u128::MAX, "h"), (60_000, 60, "m"), (1_000, 60, "s"), (1, 1_000, "ms")];
-    let text: String = parts
+    let counted = parts.map(|(unit, of, name)| (milliseconds / unit % of, name));
+    let text = counted
         .into_iter()
-        .map(|(unit, of, name)| (milliseconds / unit % of, name))
         .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{count}{name}"))
-        .collect();
+        .fold(String::new(), |text, (count, name)| format!("{text}{count}{name}"));
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 

@@ -1,6 +1,6 @@
 //! The HTTP client, made anew when the file of `--ca-file` changes.
 //!
-//! A ConfigMap renews the file in a running pod. A client that has read it once would refuse the renewed certificate of
+//! A `ConfigMap` renews the file in a running pod. A client that has read it once would refuse the renewed certificate of
 //! the endpoint until a restart, so the file is looked at before each request. That costs one `stat`, on the local disk.
 
 use std::fs::{self, File, Metadata};
@@ -44,7 +44,7 @@ struct Current {
     stamp: Option<Stamp>,
 }
 
-/// Tells a changed file from the same one. A ConfigMap is replaced by another file, so the number of the file counts.
+/// Tells a changed file from the same one. A `ConfigMap` is replaced by another file, so the number of the file counts.
 type Stamp = (u64, u64, u64, i64, i64);
 
 impl Connections {

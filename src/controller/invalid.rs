@@ -30,7 +30,7 @@ pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) 
     context.poller.forget(&key);
     // What the status says is not known any more, so the first copy that can be decoded again is planned from.
     context.memory.freshness(&key, object.metadata.uid.as_deref().unwrap_or_default(), |known| {
-        *known = Freshness::default()
+        *known = Freshness::default();
     });
     let Some(mut live) = context.api_server.raw_watch(&namespace, &name).await? else { return Ok(()) };
     // The resource was mended since the stream delivered it; the stream delivers the mended version too.

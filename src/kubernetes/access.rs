@@ -2,7 +2,7 @@
 //! files and makes no request.
 //!
 //! The API server is reached directly. `HTTPS_PROXY` is meant for other programs, and kube's client would take it for the
-//! API server too, whatever NO_PROXY says. A kubeconfig that names a proxy itself is refused, since to go past it may be
+//! API server too, whatever `NO_PROXY` says. A kubeconfig that names a proxy itself is refused, since to go past it may be
 //! wrong.
 //!
 //! A kubeconfig holds keys and tokens, so no message here holds text of one.

@@ -97,7 +97,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::http::Response;
-    use kube::Api;
+    use kube::{Api, api::ListParams};
 
     use super::*;
     use crate::api::ClusterBackupWatch;
@@ -127,7 +127,7 @@ mod tests {
         let (client, refusals) = observed(client);
         let list = async |namespace: &str| {
             let api: Api<ClusterBackupWatch> = Api::namespaced(client.clone(), namespace);
-            api.list(&Default::default()).await.map(drop).map_err(|error| error.to_string())
+            api.list(&ListParams::default()).await.map(drop).map_err(|error| error.to_string())
         };
         for (code, what, to_do) in [
             (404, "clusterbackupwatches.cce.backupwatch.io is not installed", "kubectl apply"),

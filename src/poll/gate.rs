@@ -196,7 +196,7 @@ mod tests {
             for (n, expected) in waits.into_iter().enumerate() {
                 let until = gate.closed().unwrap().until;
                 assert_eq!(until - now, Duration::from_secs(expected), "{row:?}, wait {n}");
-                assert_eq!(gate.admits(false, until - SECOND / 2), Admission::Closed);
+                assert_eq!(gate.admits(false, now + (until - now) / 2), Admission::Closed);
                 assert_eq!(gate.admits(false, until), Admission::Trial);
                 now = until;
                 trial(&mut gate, row, now);

@@ -52,7 +52,8 @@ impl Queue {
 
     /// Adds a fetch that has been due since then.
     pub fn enter(&mut self, class: Class, due: Instant, fetch: FetchId) -> Place {
-        let behind = HEAD_START[Class::Requested as usize] - HEAD_START[class as usize];
+        let first = HEAD_START[Class::Requested as usize];
+        let behind = first.saturating_sub(HEAD_START[class as usize]);
         let place = Place { order: due + behind, class, fetch };
         self.0.insert(place);
         place

@@ -232,7 +232,9 @@ mod tests {
     #[test]
     fn a_fifth_scrape_takes_the_place_of_the_oldest() {
         let (mut table, ended) = full();
-        [9, 3, 5, 7].into_iter().for_each(|id| table.begin(id, Stage::Scrape));
+        for id in [9, 3, 5, 7] {
+            table.begin(id, Stage::Scrape);
+        }
         assert!(ended.borrow().is_empty());
         table.begin(1, Stage::Scrape);
         assert_eq!(*ended.borrow(), [3]);

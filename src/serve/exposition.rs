@@ -40,7 +40,7 @@ impl Format {
                     ("q", _) => weight = value.trim().parse().unwrap_or(0.0),
                     // A scraper that knows another version only cannot read this one.
                     ("version", Self::OpenMetrics) if !value.trim().trim_matches('"').starts_with("1.") => {
-                        weight = 0.0
+                        weight = 0.0;
                     }
                     _ => {}
                 }

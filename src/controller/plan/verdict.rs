@@ -206,7 +206,7 @@ fn failed(case: &Case<'_>) -> Option<Verdict> {
         message.unwrap_or_else(|| "the API does not say why; look at the cluster in the CCE console".into());
     // A success that seems to come from the future was made after the failure, or one of the clocks is wrong.
     let ahead = case.record.backups().filter(|task| task.phase.as_deref() == Some(SUCCESS));
-    let ahead = ahead.filter_map(|task| dated_ahead(task, case.now)).next();
+    let ahead = ahead.into_iter().find_map(|task| dated_ahead(task, case.now));
     let ahead = ahead.map(|ahead| format!("; {ahead}")).unwrap_or_default();
     Some(Verdict::new(Truth::False, Reason::BackupFailed, format!("backup {uid} failed: {said}{ahead}")))
 }

@@ -28,9 +28,11 @@ impl Engine {
         self.move_gates(flight, fetched.as_ref().err(), now);
         match fetched {
             _ if self.fetches[id.0].watches.is_empty() => self.remove(id),
-            result if flight.looks => self.looked(id, result.map(drop), now),
+            result if flight.looks => {
+                self.looked(id, result.as_ref().map(drop).map_err(|fault| &**fault), now);
+            }
             Ok(news) => self.answered(id, flight, news, now, wall),
-            Err(fault) => self.failed(id, flight, fault, now),
+            Err(fault) => self.failed(id, flight, &fault, now),
         }
     }
 
@@ -106,12 +108,12 @@ impl Engine {
         self.schedule(id, now);
     }
 
-    fn failed(&mut self, id: FetchId, flight: Flight, fault: Arc<Fault>, now: Instant) {
+    fn failed(&mut self, id: FetchId, flight: Flight, fault: &Arc<Fault>, now: Instant) {
         let sent_at = flight.account.sent_at;
         let retry = Wait { first: self.cadence(id).retry, longest: policy::OWN_LONGEST };
         let fetch = &mut self.fetches[id.0];
         let (kind, asked) = (fault.kind, fault.retry_after);
-        let is_own = matches!(concerns(&fault), Concerns::Fetch { .. });
+        let is_own = matches!(concerns(fault), Concerns::Fetch { .. });
         let rests = flight.account.requested && fetch.rests_until > now;
         let mut rests_until = fetch.rests_until;
         // A person's request lengthens no wait. A fault of a gate is waited out at that gate.
@@ -129,16 +131,16 @@ impl Engine {
             fetch.look = Look::Next;
         }
         let looks = fetch.look == Look::Next;
-        let fault = self.explained(id, &fault);
+        let fault = self.explained(id, fault);
         self.take_over(id, &fault, |pending| pending.since <= sent_at || !pending.requested, now);
         let due = if looks || self.wants_more(id, sent_at) { now } else { rests_until };
         self.set_timer(id, due, now);
     }
 
     /// The API of the other `clusterType` has answered, or not.
-    fn looked(&mut self, id: FetchId, answer: Result<(), Arc<Fault>>, now: Instant) {
+    fn looked(&mut self, id: FetchId, answer: Result<(), &Fault>, now: Instant) {
         let fetch = &mut self.fetches[id.0];
-        fetch.look = Look::learned(answer.as_ref().map(|()| ()).map_err(|fault| &**fault));
+        fetch.look = Look::learned(answer);
         let due = fetch.rests_until;
         if let Some(Outcome::Fault { fault, .. }) = fetch.outcome.clone() {
             let fault = self.explained(id, &fault);

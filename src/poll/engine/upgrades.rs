@@ -88,8 +88,7 @@ impl Engine {
     ) {
         self.listing -= 1;
         // The place of a fetch that is gone may be another one's.
-        let is_asked = |fetch: &&mut crate::poll::fetch::Fetch| fetch.upgrades.in_flight == Some(number);
-        if self.fetches.get_mut(id.0).filter(is_asked).is_none() {
+        if self.fetches.get(id.0).is_none_or(|fetch| fetch.upgrades.in_flight != Some(number)) {
             return;
         }
         let interval = self.interval(id);

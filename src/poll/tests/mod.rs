@@ -75,6 +75,7 @@ fn refused() -> Fetched {
     Err(fault(FaultKind::AuthenticationFailed, Some(401)))
 }
 
+#[allow(clippy::unnecessary_wraps)] // as the cloud gives it
 fn answer(latest: i64) -> Fetched {
     let latest_backup_time = Timestamp::from_second(latest).ok();
     Ok(News::Answer(Answer { latest_backup_time, ..Answer::default() }, u64::try_from(latest).unwrap()))

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What the cloud does, with the `Retry-After` that it may send.
+type Cause = fn(Option<Duration>) -> (Duration, Fetched);
+
 /// A fault with a code and a `Retry-After`.
 fn coded(kind: FaultKind, status: u16, code: &str, retry_after: Option<Duration>) -> Fetched {
     Err(Fault { code: Some(code.into()), retry_after, ..fault(kind, Some(status)) })
@@ -49,7 +52,7 @@ fn one_429_of_a_daily_watch_is_its_own_keys_and_lasts_a_minute() {
 #[test]
 fn whatever_keeps_the_answer_away_a_watch_is_blind_a_minute_after_its_first_poll_that_was_due() {
     let hour = Some(minutes(60));
-    let causes: [(&str, fn(Option<Duration>) -> (Duration, Fetched), Option<Duration>); 9] = [
+    let causes: [(&str, Cause, Option<Duration>); 9] = [
         ("503, one hour", |wait| (seconds(0), coded(FaultKind::CloudUnavailable, 503, "", wait)), hour),
         ("500", |wait| (seconds(0), coded(FaultKind::CloudUnavailable, 500, "", wait)), None),
         ("429 of the key, one hour", |wait| (seconds(0), coded(FaultKind::Throttled, 429, "", wait)), hour),

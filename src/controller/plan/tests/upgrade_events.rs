@@ -53,7 +53,7 @@ fn an_upgrade_without_a_backup_is_told_once() {
 fn a_step_that_fails_and_a_workflow_that_waits_are_one_failure() {
     let mut watch = Watch::of_upgrades(&[]);
     let snapshot = step("Snapshot", "Success", 1_991);
-    watch.upgrades(&running(&[snapshot.clone()]));
+    watch.upgrades(&running(std::slice::from_ref(&snapshot)));
     let steps = [snapshot.clone(), step("Cluster", "Failed", 1_995)];
     let plan = watch.upgrades(&running(&steps));
     assert_eq!(told(&plan), ["Warning UpgradeFailed"]);
