@@ -16,6 +16,7 @@ mod concurrent_writers;
 mod credentials;
 mod definition;
 mod events;
+mod explained;
 mod faults;
 mod following;
 mod harness_works;
@@ -66,6 +67,7 @@ fn main() {
         request_budget::tests(),
         credentials::tests(),
         events::tests(),
+        explained::tests(),
         replicas::tests(),
         large_resources::tests(),
         long_list::tests(),

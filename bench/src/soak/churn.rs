@@ -62,12 +62,11 @@ pub struct Pace {
 impl<'a> Churn<'a> {
     /// The churn of so many watches, none of which exists yet.
     pub fn new(cloud: &'a Cloud, api_server: &'a ApiServer, crowd: &'a Crowd, watches: usize) -> Self {
-        let places = (0..watches).collect();
         Self {
             cloud,
             api_server,
             crowd,
-            places,
+            places: (0..watches).collect(),
             next: watches,
             cycle: 0,
             strength: 1,

@@ -2,9 +2,11 @@
 
 mod faults;
 mod left_behind;
+mod made_up;
 mod outside;
 mod sharing;
 mod sources;
+mod throttled;
 mod troubles;
 mod upgrades;
 
@@ -30,61 +32,7 @@ use crate::cloud::{
     target::{ClusterId, ClusterType, ProjectId, Region, Target},
     upgrades::Workflow,
 };
-
-const fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-fn minutes(n: u64) -> Duration {
-    Duration::from_mins(n)
-}
-
-/// A cluster of one of the accounts of a region.
-fn target(region: &str, account: usize, cluster: usize) -> Target {
-    Target {
-        region: Region::parse(region).unwrap(),
-        project_id: ProjectId::parse(&format!("{account:032x}")).unwrap(),
-        cluster_id: ClusterId::parse(&format!("{account:08x}-0000-0000-0000-{cluster:012x}")).unwrap(),
-        cluster_type: ClusterType::Standard,
-    }
-}
-
-fn account_of(target: &Target) -> usize {
-    usize::from_str_radix(target.project_id.as_str(), 16).unwrap()
-}
-
-fn secret(namespace: &str) -> Source {
-    Source::Secret { namespace: namespace.into(), name: "huawei".into() }
-}
-
-/// The operator's own identity.
-fn own() -> Source {
-    Source::Operator(Region::parse("r").unwrap())
-}
-
-fn fault(kind: FaultKind, http_status: Option<u16>) -> Fault {
-    Fault { http_status, ..Fault::new(kind, "no") }
-}
-
-/// No connection, or a time-out.
-fn no_answer() -> Fetched {
-    Err(fault(FaultKind::CloudUnavailable, None))
-}
-
-fn refused() -> Fetched {
-    Err(fault(FaultKind::AuthenticationFailed, Some(401)))
-}
-
-#[allow(clippy::unnecessary_wraps)] // as the cloud gives it
-fn answer(latest: i64) -> Fetched {
-    let latest_backup_time = Timestamp::from_second(latest).ok();
-    Ok(News::Answer(Answer { latest_backup_time, ..Answer::default() }, u64::try_from(latest).unwrap()))
-}
-
-fn credential(key: &str) -> Resolution {
-    let credential = Arc::new(Credential::new(key, "secret", None).unwrap());
-    Resolution::Resolved(ResolvedCredential { credential, id: CredentialId(key.into()) })
-}
+use made_up::*;
 
 /// One watch of a test, and what it took over.
 struct Story {

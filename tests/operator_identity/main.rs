@@ -1,158 +1,20 @@
 //! The operator's own identity over real HTTP: every source, its order, its renewal and its failures.
 
+#[path = "../captured_log/mod.rs"]
 mod captured_log;
+mod renewal;
+mod service;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    http::{HeaderMap, Method, StatusCode, Uri},
-    response::{IntoResponse, Response},
-};
 use cce_backup_watch::cloud::{
-    credentials::{Environment, OperatorCredentials, OperatorIdentities, OperatorIdentity, SourceConfig},
+    credentials::{OperatorCredentials, OperatorIdentities},
     fault::FaultKind,
     region::{Endpoints, RegionEndpoint},
     target::Region,
 };
-use jiff::{SignedDuration, Timestamp};
 
-/// One request as the service saw it.
-#[derive(Clone, Debug)]
-struct Asked {
-    what: String,
-    headers: HeaderMap,
-    body: String,
-}
-
-/// Plays IAM, the pod identity agent and the metadata service alike.
-#[derive(Clone)]
-struct Service {
-    url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
-    /// What to answer next; the last answer is repeated.
-    answers: Arc<Mutex<HashMap<String, Answers>>>,
-}
-
-type Answers = Vec<(u16, String)>;
-
-impl Service {
-    async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let service = Self { url, asked: Arc::default(), answers: Arc::default() };
-        let app = Router::new().fallback(answer).with_state(service.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        service
-    }
-
-    fn will(&self, what: &str, answers: &[(u16, &str)]) {
-        let answers = answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
-        self.answers.lock().unwrap().insert(what.to_owned(), answers);
-    }
-
-    /// The requests since the last call.
-    fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut self.asked.lock().unwrap())
-    }
-
-    fn whats(&self) -> Vec<String> {
-        self.asked().into_iter().map(|asked| asked.what).collect()
-    }
-}
-
-async fn answer(
-    State(service): State<Service>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let what = format!("{method} {}", uri.path());
-    let body = String::from_utf8(body.to_vec()).unwrap();
-    service.asked.lock().unwrap().push(Asked { what: what.clone(), headers, body });
-    let (status, body) = match service.answers.lock().unwrap().get_mut(&what) {
-        Some(answers) if answers.len() > 1 => answers.remove(0),
-        Some(answers) => answers[0].clone(),
-        None => (404, String::new()),
-    };
-    if body == "hang" {
-        std::future::pending::<()>().await;
-    }
-    (StatusCode::from_u16(status).unwrap(), [("x-subject-token", "SUBJECT")], body).into_response()
-}
-
-const TOKEN: &str = "PUT /meta-data/latest/api/token";
-const KEY: &str = "GET /openstack/latest/securitykey";
-const ID_TOKEN: &str = "POST /v3.0/OS-AUTH/id-token/tokens";
-const SECURITY_TOKENS: &str = "POST /v3.0/OS-CREDENTIAL/securitytokens";
-const POD: &str = "POST /v1/credentials";
-
-fn now() -> Timestamp {
-    "2023-11-25T09:00:00Z".parse().unwrap()
-}
-
-fn after(minutes: i64) -> Timestamp {
-    now() + SignedDuration::from_mins(minutes)
-}
-
-/// As IAM and the metadata service spell it, with an end so many minutes from now.
-fn issued(key: &str, minutes: i64) -> String {
-    let end = after(minutes);
-    format!(
-        r#"{{"credential":{{"access":"{key}","secret":"s-{key}","securitytoken":"t-{key}","expires_at":"{end}"}}}}"#
-    )
-}
-
-/// As the pod identity agent spells it.
-fn pod_issued(key: &str, minutes: i64) -> String {
-    let end = after(minutes);
-    format!(
-        r#"{{"credentials":{{"accessKeyId":"{key}","secretAccessKey":"s","securityToken":"t","expiration":"{end}"}}}}"#
-    )
-}
-
-/// A file of this test's own.
-fn token_file(test: &str, token: &str) -> String {
-    let path = std::env::temp_dir().join(format!("cbw-{test}-{}", std::process::id()));
-    std::fs::write(&path, token).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-fn config(
-    choice: OperatorCredentials,
-    service: &Service,
-    variables: &[(&'static str, String)],
-) -> SourceConfig {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    captured_log::so_far();
-    let variables: HashMap<_, _> = variables.iter().cloned().collect();
-    SourceConfig {
-        choice,
-        environment: Environment::new(move |name| variables.get(name).cloned()),
-        request_timeout: Duration::from_secs(20),
-        iam: service.url.clone(),
-        ..SourceConfig::default()
-    }
-}
-
-fn identity(
-    choice: OperatorCredentials,
-    service: &Service,
-    variables: &[(&'static str, String)],
-) -> OperatorIdentity {
-    OperatorIdentity::with_metadata_url(config(choice, service, variables), &service.url).unwrap()
-}
-
-async fn name(identity: &OperatorIdentity, minutes: i64) -> Result<String, FaultKind> {
-    identity.credential(after(minutes)).await.map(|read| read.id.0).map_err(|fault| fault.kind)
-}
+use service::*;
 
 #[tokio::test]
 async fn pod_identity_sends_the_pods_token_and_reads_it_anew_each_time() {
@@ -371,40 +233,6 @@ async fn an_identity_provider_that_no_header_can_carry_is_not_blamed_on_iam() {
     assert!(fault.message.starts_with("HUAWEICLOUD_SDK_IDP_ID "), "{fault}");
     assert_eq!(service.whats(), Vec::<String>::new());
     std::fs::remove_file(&file).unwrap();
-}
-
-#[tokio::test]
-async fn a_hundred_watches_share_one_fetch_and_a_renewal_stops_nobody() {
-    let service = Service::start().await;
-    service.will(TOKEN, &[(404, "")]);
-    service.will(KEY, &[(200, &issued("a", 360)), (500, ""), (200, &issued("b", 720))]);
-    let operator = identity(OperatorCredentials::Metadata, &service, &[]);
-    let all = async |minutes| {
-        let mut names = futures::future::join_all((0..100).map(|_| name(&operator, minutes))).await;
-        names.sort_by_key(|name| format!("{name:?}"));
-        names.dedup();
-        (names, service.whats().len())
-    };
-    let (a, b) = (Ok("operator#1".to_owned()), Ok("operator#2".to_owned()));
-    assert_eq!(all(0).await, (vec![a.clone()], 2));
-    assert_eq!(all(319).await, (vec![a.clone()], 0));
-    assert_eq!(all(320).await, (vec![a.clone()], 2), "the renewal failed once");
-    assert_eq!(all(321).await, (vec![a, b.clone()], 2), "who came first has the new one");
-    assert_eq!(all(322).await, (vec![b], 0));
-}
-
-#[tokio::test]
-async fn a_revoked_credential_is_replaced_once_the_cloud_refuses_it() {
-    let service = Service::start().await;
-    service.will(TOKEN, &[(404, "")]);
-    service.will(KEY, &[(200, &issued("a", 360)), (200, &issued("b", 720))]);
-    let operator = identity(OperatorCredentials::Metadata, &service, &[]);
-    let first = operator.credential(now()).await.unwrap().id;
-    operator.refused(&first, after(5));
-    let second = operator.credential(after(5)).await.unwrap().id;
-    assert_ne!(first, second);
-    operator.refused(&first, after(60));
-    assert_eq!(operator.credential(after(60)).await.unwrap().id, second);
 }
 
 #[tokio::test]
