@@ -105,8 +105,9 @@ pub const SPACING: Duration = seconds(1);
 pub const SHORTEST: Duration = Duration::from_millis(100);
 /// How often state that nobody uses is dropped.
 pub const SWEEP: Duration = seconds(60);
-/// How long a status that somebody else wrote is left to the next due poll, if one was corrected so recently: two
-/// processes that see different faults must not overwrite each other without end.
+/// How long a status that somebody else wrote is left, or until the next due poll, if one was corrected so recently: two
+/// processes that see different faults must not overwrite each other without end. No longer, because the next due poll of a
+/// daily watch is a day away.
 pub const REST: Duration = seconds(60);
 
 /// The spread of the first poll after a restart, at the longest, for a watch that only a person can mend, and for one whose

@@ -7,6 +7,7 @@ use super::{Engine, FetchId, Timer};
 use crate::poll::{
     Delivery, Demand, Settled, WatchKey,
     fetch::{Pending, State, Watch},
+    policy,
 };
 
 impl Engine {
@@ -133,7 +134,7 @@ impl Engine {
     }
 
     /// Somebody else wrote the status of a watch, so the outcome that it was handed is void: the watch waits for a poll that
-    /// is sent from now on, which comes at once or, with `rests`, when it is due anyway.
+    /// is sent from now on, which comes at once or, with `rests`, a minute later, if none is due before.
     pub fn ask_anew(&mut self, key: &str, rests: bool, now: Instant) {
         let Some(watch) = self.watches.get_mut(key) else { return };
         // A person's request stays pending, even if the void outcome was the answer to it.
@@ -141,9 +142,8 @@ impl Engine {
         watch.answered = false;
         watch.pending = Some(Pending { since: now, requested, first: false });
         let fetch = watch.fetch;
-        if !rests {
-            self.hasten(fetch, now, now);
-        }
+        let due = if rests { now + policy::REST } else { now };
+        self.hasten(fetch, due, now);
     }
 
     /// Forgets a watch that is not to be polled any more, and its fetch if no other watch shares it.

@@ -200,6 +200,20 @@ fn a_resource_that_somebody_else_wrote_is_told_of_an_answer_though_it_is_the_sam
 }
 
 #[test]
+fn a_daily_watch_whose_status_somebody_wrote_twice_in_a_row_is_asked_for_anew_a_minute_later() {
+    let mut lab = Lab::new();
+    lab.watch_with("prod/0", target("r", 1, 0), secret("prod"), |demand| {
+        demand.cadence.period = minutes(24 * 60);
+    });
+    lab.run(seconds(5));
+    lab.engine.ask_anew("prod/0", true, lab.now);
+    lab.run(seconds(59));
+    assert_eq!(lab.sent.len(), 1);
+    lab.run(seconds(2));
+    assert_eq!((lab.sent.len(), lab.watches["prod/0"].wakes), (2, 2));
+}
+
+#[test]
 fn a_request_of_a_person_outlives_the_outcome_that_is_discarded_meanwhile() {
     let mut lab = Lab::new();
     lab.cloud(|_, _| (seconds(4), answer(1)));
