@@ -88,7 +88,7 @@ fn told(spec: &ClusterBackupWatchSpec, fault: &Fault) -> String {
 fn not_yet_polled(input: &Input<'_>, resumed: &str) -> Verdict {
     let message = match input.outcome {
         Some(Outcome::Fault { fault, .. }) => {
-            format!("{resumed}no poll is answered yet, and the next one follows: {}", fault.message)
+            format!("no poll is answered yet, and the next one follows: {}", fault.message)
         }
         _ => format!("{resumed}the first poll is still to be answered"),
     };

@@ -34,7 +34,7 @@ const TABLE: &[Row] = &[
     ("the first two polls fail, each for its own reason", |w| { w.fault(CloudUnavailable); w.fault(FaultKind::Throttled); }, "Reconciling",
      "no poll is answered yet, and the next one follows: the cloud said Throttled"),
     ("the first poll after a suspension fails", |w| { w.spec.suspend = true; w.nothing(); w.spec.suspend = false; w.fault(CloudUnavailable); }, "Ready",
-     "resumed; no poll is answered yet, and the next one follows: the cloud said CloudUnavailable"),
+     "no poll is answered yet, and the next one follows: the cloud said CloudUnavailable"),
     ("suspended", |w| { w.spec.suspend = true; w.nothing(); }, "Ready",
      "polling is suspended; set spec.suspend to false to resume"),
     ("the Secret is at fault", |w| { secret(w); w.fault(SecretNotFound); }, "Ready",
