@@ -4,11 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Result,
-    bench::Bench,
-    operator::{Command, Operator},
-    report::Sample,
-    statistics::count,
+    Result, bench::Bench, command::Command, operator::Operator, report::Sample, statistics::count,
     watches::Shape,
 };
 

@@ -24,9 +24,9 @@ use tokio::process::Command;
 use crate::{
     Result,
     audit::AuditLog,
-    cloud::{ACCESS_KEY, SECRET_KEY},
+    command::Command as Operator,
     kernel::Process,
-    operator::{Command as Operator, folder},
+    made_up::{ACCESS_KEY, SECRET_KEY, folder},
     statistics::count,
 };
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{costs::Load, operator::Command};
+use crate::{command::Command, costs::Load};
 
 /// Measures what a running operator costs.
 #[derive(Parser)]

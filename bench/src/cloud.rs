@@ -9,12 +9,10 @@ use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::Result;
-
-/// The access key that the cloud accepts.
-pub const ACCESS_KEY: &str = "BENCHACCESSKEY000000";
-/// Its secret key.
-pub const SECRET_KEY: &str = "bench-secret-key";
+use crate::{
+    Result,
+    made_up::{ACCESS_KEY, SECRET_KEY, folder},
+};
 
 /// A running cloud.
 pub struct Cloud {
@@ -38,7 +36,7 @@ impl Cloud {
         let key = PrivateKeyDer::try_from(signing_key.serialize_der())?;
         let config =
             ServerConfig::builder().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key)?;
-        let ca_file = crate::operator::folder()?.join("cloud.pem");
+        let ca_file = folder()?.join("cloud.pem");
         std::fs::write(&ca_file, cert.pem())?;
 
         let listener = TcpListener::bind("127.0.0.1:0").await?;

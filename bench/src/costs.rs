@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use crate::{
     Result,
     bench::Bench,
+    command::Command,
     exposition::{self, Histogram},
-    operator::{Command, LIFTED, Operator},
+    operator::{LIFTED, Operator},
     report::Sample,
     statistics::{count, median},
     watches::Shape,

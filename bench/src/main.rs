@@ -9,10 +9,12 @@ mod bench;
 mod check;
 mod cli;
 mod cloud;
+mod command;
 mod costs;
 mod exposition;
 mod figures;
 mod kernel;
+mod made_up;
 mod operator;
 #[cfg(test)]
 mod pages;
@@ -30,8 +32,8 @@ use clap::Parser;
 use self::{
     bench::Bench,
     cli::{Arguments, Builds, Output, Scenario, Sizes},
+    command::Command,
     costs::Load,
-    operator::Command,
     report::{Build, Report},
 };
 

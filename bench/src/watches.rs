@@ -16,10 +16,9 @@ use crate::{
     Result,
     api_server::{ApiServer, NAMESPACE, SECRET},
     cloud::Cloud,
+    made_up::REGION,
 };
 
-/// The region of all watches.
-pub const REGION: &str = "cn-north-4";
 /// How many requests are made at a time.
 pub const AT_A_TIME: usize = 16;
 /// The finished backups of each cluster.

@@ -3,10 +3,24 @@
 use std::time::Instant;
 
 use super::{
-    AccountId, Cadence, FetchId, Outcome, SourceId, TenantId, WatchKey, engine::Listing, gate::Passing,
-    policy, queue::Place,
+    AccountId, Cadence, FetchId, Outcome, SourceId, TenantId, WatchKey, gate::Passing, policy, queue::Place,
 };
 use crate::cloud::{other_type::Look, target::Target};
+
+/// What a fetch knows of upgrades.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// When the list is due again; at the next poll where there is none.
+    pub due: Option<Instant>,
+    /// The number of the request under way.
+    pub in_flight: Option<u64>,
+    /// How many tries in a row have failed.
+    pub failures: u32,
+    /// Hash of the tasks that were listed last, and of which of them had ended.
+    pub tasks: Option<u64>,
+    /// The newest outcome, with the newest workflow alone.
+    pub outcome: Option<crate::upgrade::Outcome>,
+}
 
 /// One cluster, polled with one credential source.
 #[derive(Debug)]

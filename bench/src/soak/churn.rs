@@ -19,7 +19,8 @@ use crate::{
     Result,
     api_server::ApiServer,
     cloud::Cloud,
-    watches::{AT_A_TIME, REGION, cluster},
+    made_up::REGION,
+    watches::{AT_A_TIME, cluster},
 };
 
 /// The accounts; each has a Secret of its own.

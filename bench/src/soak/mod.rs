@@ -17,8 +17,9 @@ use crate::{
     api_server::ApiServer,
     check::{self, Finding},
     cloud::Cloud,
+    command::Command,
     exposition,
-    operator::{Command, Operator},
+    operator::Operator,
     statistics::count,
 };
 use bounds::Reading;

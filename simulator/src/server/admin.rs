@@ -12,42 +12,25 @@ use axum::{
     routing::{get, post, put},
 };
 use jiff::SignedDuration;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{admin_identity, admin_upgrades, refusal::admin_error, reply, wire::Peer};
+use super::{
+    admin_body::{Problem, Result, Shared, from_json},
+    admin_identity, admin_upgrades,
+    refusal::admin_error,
+    reply,
+    wire::Peer,
+};
 use crate::{
-    backup::StartFault,
-    cluster::Cluster,
-    credential::Credential,
-    fault::{Fault, FaultError},
-    scenario::Scenario,
-    state::State,
-    task::Task,
+    backup::StartFault, cluster::Cluster, credential::Credential, fault::Fault, scenario::Scenario,
+    state::State, task::Task,
 };
 
 const MAX_BODY: usize = 64 << 20;
 const MAX_ID: usize = 128;
 const MAX_LATENCY: SignedDuration = SignedDuration::from_hours(1);
 const MAX_SKEW: SignedDuration = SignedDuration::from_hours(24 * 366);
-
-pub(super) type Shared = Extract<Arc<State>>;
-pub(super) type Result<T = StatusCode> = std::result::Result<T, Problem>;
-
-/// What is wrong with a request; it is sent back as the answer.
-pub(super) struct Problem(pub(super) String);
-
-impl From<FaultError> for Problem {
-    fn from(error: FaultError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        admin_error(StatusCode::BAD_REQUEST, &self.0)
-    }
-}
 
 /// Everything below `/admin`.
 pub(crate) fn router(state: Arc<State>) -> Router {
@@ -253,12 +236,6 @@ async fn delete_credential(Extract(state): Shared, Path(access_key): Path<String
 
 fn id(id: String) -> Result<String> {
     if id.len() <= MAX_ID { Ok(id) } else { Err(Problem(format!("the id must be at most {MAX_ID} bytes"))) }
-}
-
-/// Reads the body as JSON, whatever its content type: `curl -d` does not send that of JSON.
-pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem(format!("the body is not what is expected: {error}")))
 }
 
 #[cfg(test)]

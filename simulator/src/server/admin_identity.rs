@@ -15,7 +15,7 @@ use serde::de::{IntoDeserializer, value::Error};
 use serde_json::json;
 
 use super::{
-    admin::{Problem, Result, Shared, from_json},
+    admin_body::{Problem, Result, Shared, from_json},
     reply,
 };
 use crate::{

@@ -13,7 +13,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    admin::{Result, Shared, from_json},
+    admin_body::{Result, Shared, from_json},
     reply,
 };
 use crate::{fault::Fault, state::State};

@@ -1,6 +1,7 @@
 //! The HTTP side: routes each path to its handler, and gives each request an id.
 
 mod admin;
+mod admin_body;
 mod admin_identity;
 mod admin_upgrades;
 mod cce;

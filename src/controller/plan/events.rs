@@ -5,41 +5,21 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use sha2::{Digest, Sha256};
 
 use super::{
-    Input,
+    Event, Input,
     upgrade::{self, Upgrade},
     verdict,
 };
 use crate::api::{
     ClusterBackupWatchStatus, EventReason, Reason, TaskStatus,
     condition::{self, types},
-    reason::EventType,
 };
-use crate::cloud::text::clean;
 use crate::poll::Outcome;
 use crate::task::{self, FAILED, SUCCESS, is_backup, is_finished, record::Record};
 
-/// The longest note in bytes; the API server takes 1 kB.
-const NOTE_BYTES: usize = 1000;
-/// The longest name of a cluster in a note.
-const DISPLAY_CHARS: usize = 64;
 /// The progress, in percent, at which an Event is published, the highest first.
 pub const MILESTONES: [u8; 3] = [75, 50, 25];
-
-/// An Event to publish.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// The name of the Event object.
-    pub name: String,
-    /// Whether it is of type Warning, else Normal.
-    pub warning: bool,
-    /// Its reason.
-    pub reason: &'static str,
-    /// What it says.
-    pub note: String,
-}
 
 /// The Events of a plan, in the order in which things happened.
 pub fn events(
@@ -209,12 +189,7 @@ fn text(time: Option<Timestamp>) -> String {
 
 /// The Event of a task: its note begins with the task, its phase and its progress.
 fn event(input: &Input<'_>, task: &TaskStatus, reason: EventReason, key: &[&str], what: &str) -> Event {
-    build(input, reason, key, &format!("task {}: ", state(task)), what, "")
-}
-
-/// The Event of an upgrade, which says which versions it is about and nothing of tasks.
-pub(super) fn of_upgrade(input: &Input<'_>, reason: EventReason, key: &[&str], what: &str) -> Event {
-    build(input, reason, key, "", what, "")
+    Event::new(input, reason, key, &format!("task {}: ", state(task)), what, "")
 }
 
 /// The Event of a verdict: its note begins with what happened to the watch, which is not what happened to a task, and ends
@@ -227,25 +202,7 @@ fn verdict(
     what: &str,
 ) -> Event {
     let on_record = task.map(|task| format!("; on record is task {}", state(task))).unwrap_or_default();
-    build(input, reason, key, "", what, &on_record)
-}
-
-/// An Event whose name is derived from its reason and `key` (the task, then the milestone).
-fn build(
-    input: &Input<'_>,
-    reason: EventReason,
-    key: &[&str],
-    before: &str,
-    what: &str,
-    after: &str,
-) -> Event {
-    let warning = reason.event_type() == EventType::Warning;
-    let reason = reason.as_str();
-    let display = input.display_name.map(|name| clean(name.trim(), DISPLAY_CHARS)).unwrap_or_default();
-    let display = if display.is_empty() { display } else { format!("{display}: ") };
-    let room = NOTE_BYTES.saturating_sub(display.len() + before.len() + after.len());
-    let note = format!("{display}{before}{}{after}", cut(what, room));
-    Event { name: name(input, reason, key), warning, reason, note }
+    Event::new(input, reason, key, "", what, &on_record)
 }
 
 /// The id of a task, its phase and its progress.
@@ -253,26 +210,4 @@ fn state(task: &TaskStatus) -> String {
     let phase = task.phase.as_deref().unwrap_or("no phase");
     let progress = task.progress.map_or_else(|| "no progress given".to_owned(), |p| format!("{p} %"));
     format!("{} ({phase}, {progress})", task.uid)
-}
-
-/// `NAME.HASH`, as Kubernetes names Events; a long name is cut, so that the whole is a valid name.
-fn name(input: &Input<'_>, reason: &str, key: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in [input.uid, reason].iter().chain(key) {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    let hash = hex::encode(&hash.finalize()[..10]);
-    let room = 253 - 1 - hash.len();
-    let prefix = input.name.get(..room).unwrap_or(input.name).trim_end_matches(['.', '-']);
-    format!("{prefix}.{hash}")
-}
-
-/// The text, cut to `max` bytes between two characters; the last one is `…` where something was cut.
-fn cut(text: &str, max: usize) -> String {
-    if text.len() <= max {
-        return text.to_owned();
-    }
-    let end = (0..=max.saturating_sub('…'.len_utf8())).rev().find(|at| text.is_char_boundary(*at));
-    format!("{}…", &text[..end.unwrap_or_default()])
 }

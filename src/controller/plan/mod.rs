@@ -7,6 +7,7 @@
 //! wrote, with the same outcome, gives no write and no Event; so it is harmless to repeat a plan after a crash.
 
 pub mod conditions;
+pub mod event;
 pub mod events;
 pub mod schedule;
 pub mod upgrade;
@@ -20,7 +21,7 @@ use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, condition};
 use crate::poll::{Cadence, Outcome};
 use crate::task::record::Record;
 
-pub use events::Event;
+pub use event::Event;
 
 /// The longest echo of a request.
 const ECHO_CHARS: usize = 1024;

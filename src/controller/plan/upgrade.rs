@@ -6,7 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Event, Input, events::of_upgrade, verdict::Verdict};
+use super::{Event, Input, verdict::Verdict};
 use crate::api::{
     EventReason, Reason, TaskStatus, UpgradeStatus, Upgrades,
     condition::{self, Truth, types},
@@ -232,7 +232,7 @@ pub fn events(input: &Input<'_>, new: Option<&Upgrade>) -> Vec<Event> {
     .filter(|(holds, ..)| *holds)
     .map(|(_, reason, what)| {
         let what = format!("upgrade {} ({}): {what}", upgrade.uid, said(upgrade));
-        of_upgrade(input, reason, &[&upgrade.uid], &what)
+        Event::new(input, reason, &[&upgrade.uid], "", &what, "")
     })
     .collect()
 }

@@ -5,6 +5,7 @@
 //! is closed. `dispatch` gives free slots to who is next. The result of a request comes back through `outcome`, which moves
 //! the gates, wakes the watches that have to be told, and sets the next timer.
 
+mod blindness;
 mod credentials;
 mod demand;
 mod dispatch;
@@ -12,8 +13,6 @@ mod housekeeping;
 mod outcome;
 mod upgrades;
 mod way;
-
-pub use upgrades::Listing;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::RandomState;

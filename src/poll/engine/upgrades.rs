@@ -10,23 +10,8 @@ use std::time::Instant;
 
 use super::Engine;
 use crate::cloud::{Answer, fault::Fault, upgrades::Workflow};
-use crate::poll::{Effect, FetchId, Request, TenantId, WatchKey, policy};
+use crate::poll::{Effect, FetchId, Request, TenantId, WatchKey, fetch::Listing, policy};
 use crate::upgrade::{self, Outcome};
-
-/// What a fetch knows of upgrades.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// When the list is due again; at the next poll where there is none.
-    due: Option<Instant>,
-    /// The number of the request under way.
-    in_flight: Option<u64>,
-    /// How many tries in a row have failed.
-    failures: u32,
-    /// Hash of the tasks that were listed last, and of which of them had ended.
-    tasks: Option<u64>,
-    /// The newest outcome, with the newest workflow alone.
-    outcome: Option<Outcome>,
-}
 
 impl Engine {
     /// A poll was answered: asks for the upgrades too where they are due.
