@@ -25,8 +25,10 @@ case $job in
 target/histories/cbw-histories ${again:-(the log names no seed)}"
     ;;
   fuzz)
-    title="The fuzzer breaks answer_to_plan: $(last '.*panicked at ')"
-    commands='cargo +nightly fuzz run answer_to_plan found'
+    target=$(grep -o 'fuzz_targets/[a-z_]*' "$log" | tail -n 1) || true
+    target=${target#fuzz_targets/}
+    title="The fuzzer breaks ${target:=answer_to_plan}: $(last '.*panicked at ')"
+    commands="cargo +nightly fuzz run $target found"
     if [[ -n $input ]]; then
       commands="base64 --decode >found <<'END'
 $(base64 "$input")

@@ -180,7 +180,7 @@ impl Client {
         let whom = self.endpoints.whom(ask.region);
         let mut reply = self.bodies.exchange(request, &whom, ask.max).await;
         if let Ok(reply) = &mut reply {
-            reply.redact(credential);
+            reply.redact(|bytes| credential.redact(bytes));
         }
         if let Some(tap) = &self.tap {
             tap.show(ask.call, ask.cluster_type, &reply);

@@ -14,7 +14,6 @@ use reqwest::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    credentials::Credential,
     fault::{Fault, FaultKind},
     tls,
 };
@@ -87,14 +86,14 @@ impl Reply {
         }
     }
 
-    /// Overwrites the credential wherever the other side sent it back.
-    pub fn redact(&mut self, credential: &Credential) {
+    /// Overwrites wherever the other side sent it back what `redact` overwrites, such as a credential.
+    pub fn redact(&mut self, redact: impl Fn(&mut [u8])) {
         if let Body::Whole(bytes) | Body::TooLarge(bytes) = &mut self.body {
-            credential.redact(bytes);
+            redact(bytes);
         }
         for value in self.headers.values_mut() {
             let mut bytes = value.as_bytes().to_vec();
-            credential.redact(&mut bytes);
+            redact(&mut bytes);
             // This cannot fail, because asterisks are valid in a header.
             *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static(""));
         }

@@ -37,12 +37,13 @@ async fn a_recording_is_played_to_an_operator(scene: Scene) {
             }
         }
     };
-    asked(1).await;
-    scene.cloud.set_fault(CLUSTER, Fault::error(503, "CCE.01500001", "busy")).unwrap();
+    // Each answered poll asks for the upgrades too.
     asked(2).await;
+    scene.cloud.set_fault(CLUSTER, Fault::error(503, "CCE.01500001", "busy")).unwrap();
+    asked(3).await;
     scene.cloud.clear_fault(CLUSTER);
     scene.task("Running", 60);
-    asked(4).await;
+    asked(5).await;
     scene.task("Success", 100);
     let ended = recording.await.unwrap();
     assert!(ended.status.success(), "{ended:?}");
@@ -56,7 +57,9 @@ async fn a_recording_is_played_to_an_operator(scene: Scene) {
     }
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |line: &Value, name: &str| line["body"]["items"][0][name].clone();
-    let good: Vec<_> = lines.iter().filter(|line| line["status"] == 200).collect();
+    let is_good = |line: &&Value| line["status"] == 200 && line["call"] == "ListTasks";
+    let good: Vec<_> = lines.iter().filter(is_good).collect();
+    assert!(lines.iter().any(|line| line["call"] == "ListUpgrades"), "{text}");
     assert!(
         lines.iter().any(|line| line["status"] == 503 && line["body"]["errorCode"] == "CCE.01500001"),
         "{text}"
