@@ -33,7 +33,7 @@ const QUIET: &str = "kube_runtime=warn,kube_client=off,rustls_platform_verifier=
 
 /// Starts logging; `filter` is in the syntax of tracing-subscriber's `EnvFilter`, which the caller has checked.
 pub fn start(format: LogFormat, filter: &str) {
-    let registry = tracing_subscriber::registry().with(EnvFilter::new(format!("{QUIET},{filter}")));
+    let registry = tracing_subscriber::registry().with(filtered(filter));
     match format {
         LogFormat::Json => registry.with(json(|| Lines)).init(),
         LogFormat::Text => {
@@ -41,6 +41,10 @@ pub fn start(format: LogFormat, filter: &str) {
             registry.with(fmt::layer().with_ansi(false).with_writer(|| Lines)).init();
         }
     }
+}
+
+fn filtered(filter: &str) -> EnvFilter {
+    EnvFilter::new(format!("{QUIET},{filter}"))
 }
 
 fn json<S, W>(writer: W) -> impl Layer<S>
@@ -98,6 +102,25 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_libraries_log_by_themselves_is_hidden_unless_the_filter_names_it() {
+        let logged = |filter| {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let subscriber =
+                tracing_subscriber::registry().with(filtered(filter)).with(json(move || writer.clone()));
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::error!(target: "rustls_platform_verifier::verification", "failed to verify: CANARY");
+                tracing::warn!(target: "kube_client::client", "failed with CANARY");
+                tracing::info!("our own");
+            });
+            String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        };
+        let usual = logged("info");
+        assert!(usual.contains("our own") && !usual.contains("CANARY"), "{usual}");
+        assert!(logged("info,rustls_platform_verifier=debug").contains("failed to verify: CANARY"));
     }
 
     #[test]
