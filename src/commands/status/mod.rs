@@ -9,6 +9,7 @@
 //!
 //! The command only reads, and it never asks the cloud: `poll` does that, through the operator.
 
+mod layout;
 pub mod operator;
 pub mod show;
 pub mod verdict;

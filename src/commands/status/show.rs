@@ -4,21 +4,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
+    layout::{Layout, VERDICT},
     operator::{Operator, State},
     verdict::{Verdict, counts_as_bad, verdict, why},
 };
 use crate::commands::moment::Now;
 use crate::commands::output::shown;
-use crate::commands::table::{Colour, NONE, aligned, cut, last_begins, wrapped};
+use crate::commands::table::{Colour, NONE, cut, last_begins};
 use crate::commands::watch::Watch;
 
 /// The widest that a display name is shown, in cells of a terminal: it is there for recognition, and the name of the watch is what one
 /// types.
 const DISPLAY: usize = 24;
-/// The most lines that the reason of one watch takes.
-const LINES: usize = 3;
-/// The narrowest that the last column is wrapped to.
-const NARROW: usize = 24;
 /// The lines of a terminal that the table leaves to what stands around it: the two lines before it, the one that counts the rest, and
 /// the prompt.
 const AROUND: usize = 6;
@@ -137,40 +134,15 @@ impl Look {
         if self.watches.is_empty() {
             return head;
         }
-        let fitting = self.fitting(screen);
-        let has_upgrade = self.watches.iter().any(|row| row.upgrade.is_some());
-        let has_display = self.watches.iter().any(|row| row.display_name.is_some());
-        let kept = |keep: &[(bool, &'static str)]| {
-            keep.iter().filter(|(keep, _)| *keep).map(|(_, heading)| *heading).collect::<Vec<_>>()
-        };
-        let headings = kept(&[
-            (true, "WATCH"),
-            (has_display, "DISPLAY NAME"),
-            (true, "VERDICT"),
-            (true, "LAST SUCCESS"),
-            (has_upgrade, "UPGRADE"),
-            (true, "WHY"),
-        ]);
-        let verdict_column = 1 + usize::from(has_display);
-        let row = |row: &Row| {
-            let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
-            let mut cells = vec![format!("{}/{}", row.namespace, row.name)];
-            cells.extend(
-                has_display.then(|| or_none(row.display_name.as_deref().map(|name| cut(name, DISPLAY)))),
-            );
-            cells.push(row.verdict.as_str().to_owned());
-            cells.push(or_none(row.last_success.map(|time| now.told(time))));
-            cells.extend(has_upgrade.then(|| or_none(row.upgrade.as_ref().map(|to| format!("to {to}")))));
-            cells.push(row.why());
-            cells
-        };
-        let rows: Vec<_> = self.watches[..fitting].iter().map(row).collect();
-        let (lines, of) = laid_out(rows, &headings, screen);
-        let paint = |line: usize, column: usize| {
-            let row = of[line].filter(|_| screen.colour && column == verdict_column)?;
-            Some(self.watches[row].verdict.colour())
-        };
-        let table = aligned(&headings, &lines, paint);
+        let headings = self.headings();
+        let rows: Vec<_> = self.watches.iter().map(|row| self.cells(row, now)).collect();
+        let layout = Layout::of(screen.size.map(|(width, _)| width), last_begins(&headings, &rows));
+        let reason = |row: &Row| layout.reason(row.why(), row.verdict == Verdict::Good);
+        let reasons: Vec<_> = self.watches.iter().map(reason).collect();
+        let fitting = self.fitting(screen, |row| layout.height(&reasons[row]));
+        let colours = self.watches.iter().map(|row| row.verdict.colour());
+        let colours: Vec<_> = colours.map(|colour| screen.colour.then_some(colour)).collect();
+        let table = layout.table(&headings, &rows[..fitting], &reasons, &colours);
         let rest = self.watches.len() - fitting;
         let rest = if rest == 0 {
             String::new()
@@ -178,6 +150,42 @@ impl Look {
             format!("and {rest} more that are good (in a pipe all are listed)\n")
         };
         format!("{head}\n{table}{rest}")
+    }
+
+    /// The headings. A column that would be empty is left out.
+    fn headings(&self) -> Vec<&'static str> {
+        let all = [
+            (true, "WATCH"),
+            (self.has_display(), "DISPLAY NAME"),
+            (true, VERDICT),
+            (true, "LAST SUCCESS"),
+            (self.has_upgrade(), "UPGRADE"),
+            (true, "WHY"),
+        ];
+        all.into_iter().filter(|(is_kept, _)| *is_kept).map(|(_, heading)| heading).collect()
+    }
+
+    fn has_display(&self) -> bool {
+        self.watches.iter().any(|row| row.display_name.is_some())
+    }
+
+    fn has_upgrade(&self) -> bool {
+        self.watches.iter().any(|row| row.upgrade.is_some())
+    }
+
+    /// The cells of a watch but for its reason.
+    fn cells(&self, row: &Row, now: &Now) -> Vec<String> {
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
+        let mut cells = vec![format!("{}/{}", row.namespace, row.name)];
+        if self.has_display() {
+            cells.push(or_none(row.display_name.as_deref().map(|name| cut(name, DISPLAY))));
+        }
+        cells.push(row.verdict.as_str().to_owned());
+        cells.push(or_none(row.last_success.map(|time| now.told(time))));
+        if self.has_upgrade() {
+            cells.push(or_none(row.upgrade.as_ref().map(|to| format!("to {to}"))));
+        }
+        cells
     }
 
     fn number(&self) -> String {
@@ -205,39 +213,18 @@ impl Look {
         format!("operator: {word}: {}", shown(&self.operator.message))
     }
 
-    /// How many lines fit on the screen. Only watches that are good are ever left out.
-    fn fitting(&self, screen: Screen) -> usize {
+    /// How many watches fit on the screen, by the lines that each takes. Only watches that are good are ever left out.
+    fn fitting(&self, screen: Screen, lines: impl Fn(usize) -> usize) -> usize {
         let all = self.watches.len();
         let Some((_, height)) = screen.size else { return all };
-        let to_see = self.watches.iter().filter(|row| row.verdict != Verdict::Good).count();
-        all.min(to_see.max(height.saturating_sub(AROUND)))
+        let to_see = self.watches.iter().take_while(|row| row.verdict != Verdict::Good).count();
+        let room = height.saturating_sub(AROUND + (0..to_see).map(&lines).sum::<usize>());
+        let good = (to_see..all).scan(0, |taken, row| {
+            *taken += lines(row);
+            Some(*taken)
+        });
+        to_see + good.take_while(|taken| *taken <= room).count()
     }
-}
-
-/// Wraps the last column into the width of the terminal. Returns the lines, and for the first line of each row which row it is.
-fn laid_out(
-    rows: Vec<Vec<String>>,
-    headings: &[&str],
-    screen: Screen,
-) -> (Vec<Vec<String>>, Vec<Option<usize>>) {
-    let width = screen.size.map(|(width, _)| width.saturating_sub(last_begins(headings, &rows)).max(NARROW));
-    let (mut lines, mut of) = (Vec::new(), Vec::new());
-    for (index, mut row) in rows.into_iter().enumerate() {
-        let last = row.pop().unwrap_or_default();
-        let mut parts = width.map_or_else(|| vec![last.clone()], |width| wrapped(&last, width));
-        if let (Some(width), true) = (width, parts.len() > LINES) {
-            let rest = parts.split_off(LINES - 1).join(" ");
-            parts.push(cut(&rest, width));
-        }
-        for (n, part) in parts.into_iter().enumerate() {
-            let mut line =
-                if n == 0 { std::mem::take(&mut row) } else { vec![String::new(); headings.len() - 1] };
-            line.push(part);
-            lines.push(line);
-            of.push((n == 0).then_some(index));
-        }
-    }
-    (lines, of)
 }
 
 impl Verdict {

@@ -51,24 +51,53 @@ ns/prod  生产集群      good     3h ago (14:03)  BackupSucceeded: a succeeded
     assert_eq!(text, expected);
 }
 
+fn plain(text: &str) -> String {
+    ["\x1b[31m", "\x1b[32m", "\x1b[0m"].iter().fold(text.to_owned(), |text, code| text.replace(code, ""))
+}
+
 #[test]
 fn on_a_terminal_the_reason_is_wrapped_in_its_column() {
-    let screen = Screen { size: Some((72, 40)), colour: true };
+    let screen = Screen { size: Some((98, 40)), colour: true };
     let text = Look::new(&[good("prod"), blind("test")], alive(), &now()).table(screen, &now());
-    let plain =
-        ["\x1b[31m", "\x1b[32m", "\x1b[0m"].iter().fold(text.clone(), |text, code| text.replace(code, ""));
-    let table: Vec<_> = plain.lines().skip(3).collect();
+    let table: Vec<_> = plain(&text).lines().skip(3).map(str::to_owned).collect();
     assert_eq!(
         table,
         [
             "WATCH    VERDICT  LAST SUCCESS    WHY",
-            "ns/test  blind    -               AuthenticationFailed: the access key",
-            "                                  was refused (HTTP 401): put a key that",
-            "                                  the account knows into the Secret hua…",
+            "ns/test  blind    -               AuthenticationFailed: the access key was refused (HTTP 401): put",
+            "                                  a key that the account knows into the Secret huawei",
             "ns/prod  good     3h ago (14:03)  BackupSucceeded: a succeeded",
         ]
     );
     assert!(text.contains("\x1b[31mblind\x1b[0m ") && text.contains("\x1b[32mgood\x1b[0m "));
+}
+
+#[test]
+fn on_a_narrow_terminal_the_reason_stands_below_its_watch_and_is_whole() {
+    let screen = Screen { size: Some((72, 40)), colour: true };
+    let text = Look::new(&[good("prod"), blind("test")], alive(), &now()).table(screen, &now());
+    let table: Vec<_> = plain(&text).lines().skip(3).map(str::to_owned).collect();
+    assert_eq!(
+        table,
+        [
+            "WATCH    VERDICT  LAST SUCCESS",
+            "ns/test  blind    -",
+            "    AuthenticationFailed: the access key was refused (HTTP 401): put a",
+            "    key that the account knows into the Secret huawei",
+            "ns/prod  good     3h ago (14:03)",
+        ]
+    );
+    assert!(text.contains("\x1b[31mblind\x1b[0m ") && text.contains("\x1b[32mgood\x1b[0m "));
+}
+
+#[test]
+fn a_reason_of_many_words_is_cut_after_three_lines() {
+    let mut watch = blind("test");
+    watch.status.conditions[0].message = "why ".repeat(200);
+    let screen = Screen { size: Some((72, 40)), colour: false };
+    let text = Look::new(&[watch], alive(), &now()).table(screen, &now());
+    let reason: Vec<_> = text.lines().skip(5).collect();
+    assert!(reason.len() == 3 && reason[2].ends_with("why…") && reason[2].len() <= 76, "{reason:?}");
 }
 
 #[test]
