@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     panics::are_lines();
     let argv: Vec<_> = std::env::args_os().collect();
     let called = argv.first().cloned();
-    let matches = environment::matches(Cli::called(called.as_deref()), argv, |name| std::env::var_os(name));
+    let matches = environment::matches(&Cli::called(called.as_deref()), argv, |name| std::env::var_os(name));
     let cli = match matches.and_then(Cli::checked).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return run::usage(&error),

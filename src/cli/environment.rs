@@ -47,7 +47,7 @@ const SHOWN: usize = 64;
 
 /// Parses the command line, and the variables of all flags that it does not give.
 pub fn matches(
-    command: Command,
+    command: &Command,
     mut argv: Vec<OsString>,
     variable: impl Fn(&OsStr) -> Option<OsString>,
 ) -> Result<ArgMatches, Error> {

@@ -185,8 +185,7 @@ pub async fn list(
     namespace: Option<&str>,
     selector: Option<&str>,
 ) -> Result<Vec<Watch>, Error> {
-    let mut params = ListParams::default();
-    params.label_selector = selector.map(str::to_owned);
+    let params = ListParams { label_selector: selector.map(str::to_owned), ..ListParams::default() };
     let request = Request::new(ClusterBackupWatch::url_path(&(), namespace))
         .list(&params)
         .map_err(Error::BuildRequest)?;
@@ -224,6 +223,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// A watch as the API server gives it.
+    #[allow(clippy::needless_pass_by_value)] // what json! makes is passed as it is
     pub fn watch(name: &str, spec: Value, status: Value) -> Watch {
         serde_json::from_value(json!({
             "metadata": { "namespace": "ns", "name": name }, "spec": spec, "status": status,

@@ -70,12 +70,12 @@ mod tests {
     use super::*;
     use crate::commands::watch::tests::watch;
 
-    fn spec(more: Value) -> Watch {
+    fn spec(mut more: Value) -> Watch {
         let mut spec = json!({
             "region": "cn-north-4", "projectID": "0123456789abcdef0123456789abcdef",
             "clusterID": "11111111-2222-3333-4444-555555555555",
         });
-        spec.as_object_mut().unwrap().append(more.clone().as_object_mut().unwrap());
+        spec.as_object_mut().unwrap().append(more.as_object_mut().unwrap());
         watch("prod", spec, json!({}))
     }
 

@@ -13,7 +13,7 @@ fn parse(line: &str, variables: &[(&str, &str)]) -> Result<ArgMatches, String> {
     let argv = ["cce-backup-watch"].into_iter().chain(line.split_whitespace()).map(Into::into).collect();
     let variable =
         |name: &OsStr| variables.iter().find(|(known, _)| name == *known).map(|(_, value)| value.into());
-    let matches = matches(Cli::command(), argv, variable).map_err(|error| {
+    let matches = matches(&Cli::command(), argv, variable).map_err(|error| {
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     })?;
@@ -186,7 +186,7 @@ fn the_command_line_outranks_the_variables() {
 
 #[test]
 fn help_names_the_variables_and_an_unknown_flag_is_told() {
-    let help = matches(Cli::command(), vec!["p".into(), "tasks".into(), "--help".into()], |_| None);
+    let help = matches(&Cli::command(), vec!["p".into(), "tasks".into(), "--help".into()], |_| None);
     let help = help.unwrap_err().to_string();
     assert!(help.contains("[env: CBW_WAIT]"), "{help}");
     let error = parse("tasks --nonsense --region x", &[("CBW_REGION", "r")]).unwrap_err();

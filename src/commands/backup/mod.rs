@@ -90,7 +90,7 @@ impl Backup<'_> {
         if self.args.no_wait {
             return self.listed(&uid).await;
         }
-        Ok(self.follow.until(&mut self.gate, true).await?)
+        self.follow.until(&mut self.gate, true).await
     }
 
     /// Waits until the backup is listed.

@@ -111,10 +111,10 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
     output::result(&text)?;
     let all_answer = match secret {
         Some(secret) => {
-            let named =
+            let name_of =
                 |found: &&Found| names.get(&found.cluster.uid).map(String::as_str).unwrap_or_default();
-            let named: Vec<_> = missing.iter().map(|found| (named(found), *found)).collect();
-            check::all_answer(args, secret, &named).await?
+            let to_try: Vec<_> = missing.iter().map(|found| (name_of(found), *found)).collect();
+            check::all_answer(args, secret, &to_try).await?
         }
         None => true,
     };

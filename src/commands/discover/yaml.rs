@@ -44,7 +44,7 @@ fn limits() -> Options {
 pub fn utf8(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        let line = valid.split(|byte| *byte == b'\n').count();
         format!("line {line} is not UTF-8")
     })
 }
@@ -221,6 +221,8 @@ impl<'de> Visitor<'de> for Kept {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     fn error(text: &str) -> String {
@@ -247,7 +249,7 @@ mod tests {
         let mut text = "items:\n- &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..12 {
             let alias = format!("*a{}", n - 1);
-            text += &format!("- &a{n} [{}]\n", vec![alias; 9].join(", "));
+            writeln!(text, "- &a{n} [{}]", vec![alias; 9].join(", ")).unwrap();
         }
         assert!(error(&text).contains("aliases"), "{}", error(&text));
         let large =

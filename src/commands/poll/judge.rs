@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_bad_backup_lets_nobody_through_and_neither_does_an_old_one() {
-        let hour = Some(Duration::from_secs(3_600));
+        let hour = Some(Duration::from_hours(1));
         let at = |second: i64| Timestamp::from_second(second).unwrap();
         let now = at(10_000);
         let judged = |healthy: [&str; 2], phase: &str, success: Option<i64>, limit| {

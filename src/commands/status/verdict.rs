@@ -31,8 +31,11 @@ pub enum Verdict {
     Good,
 }
 
-/// Every verdict, in the order of the screen, and when it is given. The first one that holds is the verdict.
-const RULES: [(Verdict, fn(&Facts) -> bool); 8] = [
+/// A verdict, and when it is given.
+type Rule = (Verdict, fn(&Facts) -> bool);
+
+/// Every verdict, in the order of the screen. The first one that holds is the verdict.
+const RULES: [Rule; 8] = [
     (Verdict::Blind, |is| is.ready.status == "False"),
     (Verdict::Bad, |is| is.healthy.status == "False" && is.healthy.reason != Reason::BackupStale),
     (Verdict::Unprotected, |is| is.protected.status == "False"),
@@ -134,6 +137,7 @@ mod tests {
     const GOOD: [&str; 4] = ["BackupHealthy", "True", "BackupSucceeded", "a succeeded"];
     const POLLED: [&str; 4] = ["Ready", "True", "Polled", "polled"];
 
+    #[allow(clippy::needless_pass_by_value)] // what json! makes is passed as it is
     fn with(given: &[[&str; 4]], more: Value) -> Watch {
         let mut status = json!({ "conditions": conditions(given) });
         let suspended = more["suspend"].clone();

@@ -23,6 +23,7 @@ fn shard(name: &str, ring: &str, renewed: i64) -> LeaseFacts {
     LeaseFacts { ring: Some(ring.to_owned()), ..lease(name, name, renewed) }
 }
 
+#[allow(clippy::needless_pass_by_value)] // what json! makes is passed as it is
 fn deployment(arguments: Value, ready: i32) -> DeploymentFacts {
     let deployment: Deployment = serde_json::from_value(json!({
         "metadata": { "namespace": "ops", "name": "watch" },
