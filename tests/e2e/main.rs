@@ -39,7 +39,7 @@ mod restored_status;
 mod ring;
 mod rotation;
 mod scope;
-
+mod upgrades;
 mod verdicts;
 
 use harness::trial;
@@ -59,6 +59,7 @@ fn main() {
         api_server_trouble::tests(),
         commands::tests(),
         rotation::tests(),
+        upgrades::tests(),
         outage::tests(),
         pauses::tests(),
         recording::tests(),
