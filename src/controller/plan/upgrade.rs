@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Event, Input, verdict::Verdict};
 use crate::api::{
-    EventReason, Reason, TaskStatus, UpgradeStatus, Upgrades,
+    EventReason, FailureRecord, Reason, TaskStatus, UpgradeStatus, Upgrades,
     condition::{self, Truth, types},
 };
 use crate::cloud::upgrades::Workflow;
@@ -49,16 +49,31 @@ pub fn judge(input: &Input<'_>, record: &Record, ready: &Verdict) -> Option<Upgr
             Upgrade { status: known, protected: Verdict::new(Truth::Unknown, fault.kind.reason(), message) }
         }
         // The workflows of the last list are gone, so the last verdict stands until the list is read again.
-        None => Upgrade { status: known, protected: recorded(input) },
+        None => Upgrade { status: known, protected: recorded(input, record) },
     };
     Some(upgrade)
 }
 
-fn recorded(input: &Input<'_>) -> Verdict {
-    condition::find(&input.status.conditions, types::UPGRADE_PROTECTED).map_or_else(
-        || Verdict::new(Truth::Unknown, Reason::NotYetPolled, "the list of upgrades is still to be read"),
-        Verdict::of,
-    )
+/// The verdict on record. It rests on what was known of backups then: where a failure became known since, only the list says
+/// whether it is that of the backup which protects the upgrade.
+fn recorded(input: &Input<'_>, record: &Record) -> Verdict {
+    let unread =
+        || Verdict::new(Truth::Unknown, Reason::NotYetPolled, "the list of upgrades is still to be read");
+    let Some(last) = condition::find(&input.status.conditions, types::UPGRADE_PROTECTED) else {
+        return unread();
+    };
+    let own = input.status.upgrade.as_ref().and_then(|upgrade| upgrade.snapshot_uid.as_deref());
+    let uid = |failure: &Option<FailureRecord>| failure.as_ref().map(|failure| failure.uid.clone());
+    let is_in_doubt = own.is_some_and(|uid| is_not_good(record, uid))
+        || uid(&record.last_failure) != uid(&input.status.last_failure);
+    if is_in_doubt && last.reason == Reason::BackupTaken { unread() } else { Verdict::of(last) }
+}
+
+/// Whether a task that is known did not succeed.
+fn is_not_good(record: &Record, uid: &str) -> bool {
+    let mut listed = tasks(record).filter(|task| task.uid == uid);
+    listed.any(|task| task.phase.as_deref() != Some(task::SUCCESS))
+        || record.last_failure.as_ref().is_some_and(|failure| failure.uid == uid)
 }
 
 /// The input of the rules.
@@ -102,11 +117,7 @@ fn own_snapshot(case: &Case<'_>) -> Option<Verdict> {
         Began::Sometime => upgrade::known_begins(case.workflow, case.now).any(|began| ended > began),
         Began::NotYet => false,
     });
-    let failed = step.task_id.as_deref().is_some_and(|uid| {
-        let listed = tasks(case.record).filter(|task| task.uid == uid);
-        listed.into_iter().any(|task| task.phase.as_deref() != Some(task::SUCCESS))
-            || case.record.last_failure.as_ref().is_some_and(|failure| failure.uid == uid)
-    });
+    let failed = step.task_id.as_deref().is_some_and(|uid| is_not_good(case.record, uid));
     (!is_late && !failed).then(|| {
         let message = format!("the step Snapshot of upgrade {} succeeded", case.workflow.uid);
         Verdict::new(Truth::True, Reason::BackupTaken, message)

@@ -188,6 +188,33 @@ fn while_nothing_is_read_the_last_verdict_stands() {
 }
 
 #[test]
+fn a_failure_since_the_last_list_leaves_open_whether_the_upgrade_is_protected() {
+    let own = [named("t", step("Snapshot", "Success", 1_910)), step("Cluster", "Running", 1_950)];
+    for (what, before, steps, after, says) in [
+        ("its own task failed", vec![], &own[..], vec![failed("t", 1_910)], "Unknown NotYetPolled"),
+        ("its own task still runs", vec![], &own, vec![running("t", 1_910, 9)], "Unknown NotYetPolled"),
+        ("its own task succeeded", vec![], &own, vec![task("t", "Success", 1_910)], TAKEN),
+        (
+            "the backup before it was followed by a failure",
+            vec![task("s", "Success", 1_940)],
+            &own[1..],
+            vec![failed("f", 1_945), task("s", "Success", 1_940)],
+            "Unknown NotYetPolled",
+        ),
+    ] {
+        let mut watch = Watch::of_upgrades(&before);
+        watch.upgrades(&[workflow("w", "Running", 1_900, steps)]);
+        assert_eq!(watch.says("UpgradeProtected"), TAKEN, "{what}");
+        // A new process has no list yet.
+        watch.upgrades = None;
+        watch.at(2_001).answer(&after);
+        assert_eq!(watch.says("UpgradeProtected"), says, "{what}");
+        watch.again();
+        assert_eq!(watch.says("UpgradeProtected"), says, "{what}, and so it stays");
+    }
+}
+
+#[test]
 fn a_backup_that_is_taken_for_the_upgrade_protects_it() {
     let mut watch = Watch::of_upgrades(&[]);
     watch.upgrades(&[workflow("w", "Running", 1_990, &[named("t", step("Snapshot", "Running", 1_995))])]);
