@@ -73,6 +73,8 @@ pub struct Listing {
 pub struct Stepped {
     /// Requests to send to the cloud.
     pub requests: Vec<Request>,
+    /// Requests for lists of upgrades, each with its number.
+    pub lists: Vec<(Request, u64)>,
     /// The resources of which a reconcile began.
     pub reconciled: Vec<WatchKey>,
     /// When the next timer is due.
@@ -159,8 +161,7 @@ impl Process {
             for effect in turn.effects {
                 match effect {
                     Effect::Fetch(request) => stepped.requests.push(request),
-                    // No watch of a history follows upgrades.
-                    Effect::ListUpgrades { .. } => unreachable!(),
+                    Effect::ListUpgrades { request, number } => stepped.lists.push((request, number)),
                     Effect::Resolve { id, source } => self.read(id, &source),
                 }
             }

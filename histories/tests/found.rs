@@ -17,6 +17,7 @@ fn script(acts: &[(u64, Act)]) -> Script {
         max_age: None,
         stuck_after: 7200,
         limit: 10,
+        upgrades: false,
     };
     let calm = Duration::from_mins(10);
     Script {

@@ -4,19 +4,19 @@
 
 mod acts;
 mod api;
+mod checks;
 mod polls;
 mod stream;
+mod upgrades;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cce_backup_watch::api::condition::{self, types};
 use cce_backup_watch::poll::{FetchId, Fetched, WatchKey};
 use fastrand::Rng;
-use k8s_openapi::api::events::v1::Event as EventObject;
 
 use crate::{
     api_server::{Call, Store},
@@ -24,11 +24,10 @@ use crate::{
     finding::{Finding, promise},
     process::Process,
     promises::{
-        afterwards,
         load::{Load, Sent},
         told::Told,
     },
-    script::{CloudTrouble, Script, Verb},
+    script::{Script, Verb},
     time,
     trace::Trace,
 };
@@ -36,12 +35,8 @@ use acts::Wrong;
 
 /// The most events that a history may have before it counts as spinning. The busiest have some ten thousand.
 const EVENTS: usize = 400_000;
-/// How long before the end of a history the last write must have been.
-const QUIET: Duration = Duration::from_mins(2);
 /// How often the history checks that a blind watch says so.
 const LOOK: Duration = Duration::from_secs(20);
-/// How long a watch may be blind, that is, have a poll that is due and see only faults, before it must say so.
-const BLIND: Duration = Duration::from_mins(2);
 
 /// An event of a history.
 enum Event {
@@ -49,6 +44,8 @@ enum Event {
     Act(usize),
     /// An act of the script ends.
     End(usize),
+    /// An upgrade takes a step.
+    UpgradeStep { cluster: usize, act: usize, change: usize },
     /// A running backup takes a step.
     Step { cluster: usize, act: usize, step: u8 },
     /// A request arrives at the API server.
@@ -59,6 +56,10 @@ enum Event {
     Asked { sent: Sent, id: FetchId, known: Option<u64> },
     /// An answer of the cloud, or a fault, reaches the process.
     Fetched { sent: Sent, id: FetchId, fetched: Box<Fetched> },
+    /// A request for the upgrades of a cluster arrives at the cloud.
+    ListAsked { sent: Sent, id: FetchId, number: u64 },
+    /// The list, or a fault, reaches the process.
+    Listed { sent: Sent, id: FetchId, number: u64, listed: Box<upgrades::Listed> },
     /// A timer of a process is due.
     Wake(u64),
     /// The watch stream of a process delivers the changes that it has not delivered yet.
@@ -211,7 +212,7 @@ impl History {
         // A frozen process takes part in nothing: its events wait until it thaws.
         let of = match &event {
             Event::Wake(process) | Event::Stream(process) | Event::Reply { process, .. } => Some(*process),
-            Event::Fetched { sent, .. } => Some(sent.process),
+            Event::Fetched { sent, .. } | Event::Listed { sent, .. } => Some(sent.process),
             _ => None,
         };
         if let Some(process) = of {
@@ -225,6 +226,7 @@ impl History {
             Event::Act(n) => self.begin(n),
             Event::End(n) => return self.end(n),
             Event::Step { cluster, act, step } => self.step_backup(cluster, act, step),
+            Event::UpgradeStep { cluster, act, change } => self.step_upgrade(cluster, act, change),
             Event::Arrive { call, sent_at } => return self.arrive(call, sent_at),
             Event::Reply { process, is_read, deliver } => {
                 self.load.asked(process, is_read);
@@ -233,6 +235,8 @@ impl History {
             }
             Event::Asked { sent, id, known } => self.asked(sent, id, known),
             Event::Fetched { sent, id, fetched } => return self.fetched(&sent, id, *fetched),
+            Event::ListAsked { sent, id, number } => self.list_asked(sent, id, number),
+            Event::Listed { sent, id, number, listed } => return self.listed(&sent, id, number, *listed),
             Event::Wake(process) => {
                 if self.wakes.get(&process).is_some_and(|at| *at <= time::now()) {
                     self.wakes.remove(&process);
@@ -266,77 +270,12 @@ impl History {
         for request in stepped.requests {
             self.send(id, &request)?;
         }
+        for (request, number) in stepped.lists {
+            self.send_list(id, &request, number)?;
+        }
         if self.wakes.get(&id).is_none_or(|at| *at > stepped.until) {
             self.wakes.insert(id, stepped.until);
             self.at(stepped.until, Event::Wake(id));
-        }
-        Ok(())
-    }
-
-    /// Checks that every watch that has been blind for [`BLIND`] says so, and that no trouble of others shows in it.
-    fn look(&mut self) -> Result<(), Box<Finding>> {
-        let now = time::now();
-        for (plan, since) in self.script.watches.iter().zip(&mut self.blind_since) {
-            let key = &self.held_keys[plan.secret];
-            let trouble = self.cloud.trouble(plan.cluster, key);
-            let is_blind = trouble.is_some_and(|trouble| !matches!(trouble, CloudTrouble::Slow(_)));
-            *since = is_blind.then(|| since.unwrap_or(now));
-        }
-        for (n, plan) in self.script.watches.iter().enumerate() {
-            let Some(stored) = self.store.watches.get(&self.key(n)) else { continue };
-            let is_healthy =
-                self.healthy[self.script.clusters[plan.cluster]][self.script.secrets[plan.secret].1];
-            let ready = stored
-                .watch
-                .status
-                .as_ref()
-                .and_then(|status| condition::find(&status.conditions, types::READY));
-            promise(
-                !is_healthy || ready.is_none_or(|ready| ready.status != "False"),
-                "no trouble of others shows",
-                || format!("{}: {ready:?}", self.key(n)),
-            )?;
-            let Some(since) = self.blind_since[n] else { continue };
-            let created = self.wrong.created.get(&n).copied().unwrap_or_default();
-            // Its next poll is due an interval later at the latest, with jitter.
-            let due = Duration::from(stored.watch.spec.interval).mul_f64(1.1) + BLIND;
-            let is_due = [since, created, self.wrong.disturbed].iter().all(|since| now >= *since + due);
-            if !is_due || self.wrong.is_disturbing() || stored.is_undecodable || stored.watch.spec.suspend {
-                continue;
-            }
-            let conditions = stored.watch.status.as_ref().map(|status| status.conditions.as_slice());
-            let ready = condition::find(conditions.unwrap_or_default(), types::READY);
-            promise(ready.is_some_and(|ready| ready.status == "False"), "a blind watch says so", || {
-                format!("{} has been blind since {since:?}: {ready:?}", self.key(n))
-            })?;
-        }
-        self.after(LOOK, Event::Look);
-        Ok(())
-    }
-
-    fn check_end(&self) -> Result<(), Box<Finding>> {
-        let quiet = self.script.end.saturating_sub(QUIET);
-        let watches = self.script.watches.iter().enumerate();
-        let soon: BTreeSet<_> =
-            watches.filter(|(_, plan)| plan.is_polled_soon()).map(|(n, _)| self.key(n)).collect();
-        let mut late = self.store.log.iter().filter(|change| change.at > quiet && soon.contains(&change.key));
-        let late = late.next().map(|change| format!("{} at {:?}", change.key, change.at));
-        promise(late.is_none(), "when all is well nothing is written", || late.unwrap_or_default())?;
-        let of = |event: &EventObject| {
-            let object = event.regarding.as_ref()?;
-            Some(WatchKey::from(format!("{}/{}", object.namespace.as_ref()?, object.name.as_ref()?)))
-        };
-        let is_late = |(at, event): &&(Duration, EventObject)| {
-            *at > quiet && of(event).is_some_and(|key| soon.contains(&key))
-        };
-        let late = self.store.events.values().find(is_late);
-        promise(late.is_none(), "when all is well nothing is told", || format!("{late:?}"))?;
-        for (n, plan) in self.script.watches.iter().enumerate() {
-            let (key, cluster) = (self.key(n), &self.cloud.clusters[plan.cluster]);
-            let stored = self.store.watches.get(&key).expect("every watch exists at the end");
-            let uid = stored.watch.metadata.uid.as_deref().unwrap_or_default();
-            let (takes_back, was_restored) = (self.script.takes_back(), self.told.was_restored(uid));
-            afterwards::check(&key, stored, plan, cluster, takes_back, was_restored)?;
         }
         Ok(())
     }

@@ -16,10 +16,8 @@ use crate::{
 
 impl History {
     pub(super) fn send(&mut self, process: u64, request: &Request) -> Result<(), Box<Finding>> {
-        let cluster = usize::from_str_radix(&request.target.cluster_id.as_str()[..8], 16).unwrap_or_default();
-        let account = self.script.clusters[cluster];
-        let key = self.credentials.get(&request.credential.id.0).cloned().unwrap_or_default();
-        let sent = Sent { process, region: self.script.accounts[account], account, cluster, key };
+        let sent = self.sent(process, request);
+        let Sent { account, cluster, .. } = sent;
         self.trace
             .note(time::now(), format_args!("process {process} polls cluster {cluster} with {}", sent.key));
         let healthy = key_number(&sent.key).is_some_and(|key| self.healthy[account][key]);
@@ -27,6 +25,14 @@ impl History {
         let wait = self.latency();
         self.after(wait, Event::Asked { sent, id: request.id, known: request.known });
         Ok(())
+    }
+
+    /// What a request counts for.
+    pub(super) fn sent(&self, process: u64, request: &Request) -> Sent {
+        let cluster = usize::from_str_radix(&request.target.cluster_id.as_str()[..8], 16).unwrap_or_default();
+        let account = self.script.clusters[cluster];
+        let key = self.credentials.get(&request.credential.id.0).cloned().unwrap_or_default();
+        Sent { process, region: self.script.accounts[account], account, cluster, key }
     }
 
     pub(super) fn asked(&mut self, sent: Sent, id: FetchId, known: Option<u64>) {

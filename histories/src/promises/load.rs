@@ -44,6 +44,8 @@ const REQUESTS: usize = 40;
 pub struct Load {
     endpoints: HashMap<(u64, usize), usize>,
     accounts: HashMap<(u64, usize), usize>,
+    /// Requests for lists of upgrades in flight.
+    lists: HashMap<u64, usize>,
     /// The token bucket of each account: how full it was, and when.
     buckets: HashMap<(u64, usize), (f64, Duration)>,
     /// Until when Retry-After shuts an account for a key.
@@ -74,11 +76,7 @@ impl Load {
         *account += 1;
         promise(*account <= CONCURRENCY / 8, "an account has its share in flight", || format!("{sent:?}"))?;
 
-        let burst = f64::from(burst);
-        let (level, since) = self.buckets.entry((sent.process, sent.account)).or_insert((burst, now));
-        *level = (*level + rate * now.saturating_sub(*since).as_secs_f64()).min(burst) - 1.0;
-        *since = now;
-        promise(*level > -1.01, "an account is asked at its rate", || format!("{sent:?}"))?;
+        self.takes_a_token(sent, (rate, burst))?;
 
         let shut =
             self.shut.get(&(sent.process, sent.account, sent.key.clone())).copied().unwrap_or_default();
@@ -95,6 +93,29 @@ impl Load {
             "a healthy account is late by one time-out at most",
             || format!("{sent:?} was due {delay:?} ago"),
         )
+    }
+
+    fn takes_a_token(&mut self, sent: &Sent, (rate, burst): (f64, u32)) -> Result<(), Box<Finding>> {
+        let (now, burst) = (time::now(), f64::from(burst));
+        let (level, since) = self.buckets.entry((sent.process, sent.account)).or_insert((burst, now));
+        *level = (*level + rate * now.saturating_sub(*since).as_secs_f64()).min(burst) - 1.0;
+        *since = now;
+        promise(*level > -1.01, "an account is asked at its rate", || format!("{sent:?}"))
+    }
+
+    /// Counts a request for the upgrades of a cluster.
+    pub fn listed(&mut self, sent: &Sent, rate: (f64, u32)) -> Result<(), Box<Finding>> {
+        let lists = self.lists.entry(sent.process).or_default();
+        *lists += 1;
+        promise(*lists <= CONCURRENCY / 4, "lists of upgrades have their share in flight", || {
+            format!("{sent:?}")
+        })?;
+        self.takes_a_token(sent, rate)
+    }
+
+    /// Counts the end of a request for upgrades. What it says of the key or the account counts for no poll.
+    pub fn has_listed(&mut self, sent: &Sent) {
+        *self.lists.entry(sent.process).or_default() -= 1;
     }
 
     /// Counts the end of a request, and remembers which keys were refused and which accounts asked for a pause.

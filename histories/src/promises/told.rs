@@ -15,6 +15,7 @@ use crate::{
     api_server::Stored,
     cloud::{self, Cluster},
     finding::{Finding, promise},
+    promises::upgrades,
     time,
 };
 
@@ -147,6 +148,7 @@ impl Told {
             return Ok(());
         }
         shows_what_was_answered(key, after, cluster)?;
+        upgrades::written(key, &new.watch, after, cluster)?;
         self.tells(key, new, before, after)
     }
 

@@ -1,5 +1,5 @@
-//! The acts of the cloud: backups, task lists that become empty or shorter, tasks that become unfinished again, and
-//! faults.
+//! The acts of the cloud: backups, upgrades, task lists that become empty or shorter, tasks that become unfinished
+//! again, and faults.
 
 use std::time::Duration;
 
@@ -50,6 +50,11 @@ impl History {
                 self.cloud.clusters[cluster].changed();
                 lasts = Some(for_);
             }
+            Act::Upgrade { cluster, .. } => self.begin_upgrade(cluster, n),
+            Act::Upgrades { cluster, trouble, for_ } => {
+                self.cloud.clusters[cluster].upgrades.troubles.push(trouble);
+                lasts = Some(for_);
+            }
             Act::Cloud { level, trouble, for_ } => {
                 self.cloud.troubles.push((level, trouble));
                 lasts = Some(for_);
@@ -73,6 +78,9 @@ impl History {
                     }
                 }
                 self.cloud.clusters[cluster].changed();
+            }
+            Act::Upgrades { cluster, trouble, .. } => {
+                drop_one(&mut self.cloud.clusters[cluster].upgrades.troubles, &trouble);
             }
             Act::Cloud { level, trouble, .. } => drop_one(&mut self.cloud.troubles, &(level, trouble)),
             _ => {}

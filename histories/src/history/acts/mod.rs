@@ -63,7 +63,8 @@ pub fn healthy_accounts(script: &Script) -> Vec<Vec<bool>> {
         Act::Cloud { trouble, .. } => {
             !matches!(trouble, CloudTrouble::Status(401) | CloudTrouble::StatusAfter(401, _))
         }
-        act => !act.is_trouble() || matches!(act, Act::Empty { .. }),
+        // No fault of the list of upgrades may show in a poll.
+        act => !act.is_trouble() || matches!(act, Act::Empty { .. } | Act::Upgrades { .. }),
     });
     let is_healthy = |account: usize, key: usize| {
         script.acts.iter().all(|(_, act)| match act {
@@ -140,7 +141,13 @@ fn drop_one<T: PartialEq>(of: &mut Vec<T>, one: &T) {
 fn is_of_cloud(act: Act) -> bool {
     matches!(
         act,
-        Act::Backup { .. } | Act::Empty { .. } | Act::Drop { .. } | Act::Unfinish { .. } | Act::Cloud { .. }
+        Act::Backup { .. }
+            | Act::Empty { .. }
+            | Act::Drop { .. }
+            | Act::Unfinish { .. }
+            | Act::Cloud { .. }
+            | Act::Upgrade { .. }
+            | Act::Upgrades { .. }
     )
 }
 
@@ -160,5 +167,5 @@ fn is_of_user(act: Act) -> bool {
 
 /// Whether an act may keep the operator from saying what it sees.
 fn disturbs(act: Act) -> bool {
-    act.is_trouble() && !matches!(act, Act::Cloud { .. } | Act::Empty { .. })
+    act.is_trouble() && !matches!(act, Act::Cloud { .. } | Act::Empty { .. } | Act::Upgrades { .. })
 }

@@ -108,6 +108,7 @@ impl History {
                 "activeInterval": format!("{}s", plan.active),
                 "stuckAfter": format!("{}s", plan.stuck_after),
                 "historyLimit": plan.limit,
+                "upgrades": if plan.upgrades { "Watch" } else { "Ignore" },
             },
         }))
         .expect("a good watch");

@@ -3,13 +3,17 @@
 //! Every change of a task list makes a new version, and the answer carries the version number as `latestBackupTime`, so
 //! that a status shows which version it was made from.
 
-use std::collections::BTreeSet;
+pub mod upgrades;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cce_backup_watch::cloud::{
     client::News,
     fault::{Fault, FaultKind},
-    refusal, wire,
+    refusal,
+    upgrades::Workflow,
+    wire,
 };
 use cce_backup_watch::poll::Fetched;
 use jiff::Timestamp;
@@ -17,9 +21,11 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::json;
 
 use crate::{
+    promises::upgrades::MARK,
     script::{CloudTrouble, Level},
     time,
 };
+use upgrades::Upgrades;
 
 /// How long the operator waits for an answer of the cloud.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
@@ -62,6 +68,12 @@ pub struct Cluster {
     pub account: usize,
     /// All its tasks, oldest first.
     pub tasks: Vec<Task>,
+    /// Its upgrades.
+    pub upgrades: Upgrades,
+    /// How often each process asked for its upgrades, and how many of these requests failed.
+    pub lists: BTreeMap<u64, usize>,
+    /// See [`Self::lists`].
+    pub failed_lists: usize,
     /// Whether a task is in progress. No second one begins meanwhile, because CCE makes one backup at a time.
     pub is_busy: bool,
     /// Whether the answer lists no tasks for now, although there are some.
@@ -77,6 +89,9 @@ impl Cluster {
         let mut cluster = Self {
             account,
             tasks: Vec::new(),
+            upgrades: Upgrades::default(),
+            lists: BTreeMap::new(),
+            failed_lists: 0,
             is_busy: false,
             is_empty: false,
             versions: vec![Vec::new()],
@@ -183,36 +198,54 @@ impl Cloud {
         known: Option<u64>,
         hash: impl Fn(&[u8]) -> u64,
     ) -> Reply {
-        match self.trouble(cluster, key) {
-            Some(CloudTrouble::Hang) => Reply::silent(TIMEOUT, "no answer within 15 s"),
-            Some(CloudTrouble::Refuse) => Reply::silent(Duration::ZERO, "cannot connect"),
-            Some(CloudTrouble::Throttle(after)) => Reply::status(429, after.map(Duration::from_secs), b""),
-            Some(CloudTrouble::Status(404)) => Reply::status(404, None, NOT_FOUND),
-            Some(CloudTrouble::Status(status)) => Reply::status(status, None, b""),
-            Some(CloudTrouble::StatusAfter(status, after)) => {
-                Reply::status(status, Some(Duration::from_millis(after)), b"")
+        let trouble = self.trouble(cluster, key);
+        let after = self.slowness(cluster, key);
+        if let Err((after, fault)) = self.refused(trouble, key) {
+            return Reply { after, fetched: Err(fault) };
+        }
+        let body = &self.clusters[cluster].body;
+        let hash = hash(body);
+        if known == Some(hash) {
+            return Reply { after, fetched: Ok(News::Unchanged) };
+        }
+        let fetched = match wire::decode(&mut body.clone()) {
+            Ok(answer) => Ok(News::Answer(answer, hash)),
+            Err(error) => Err(Fault::new(FaultKind::InvalidResponse, error.to_string())),
+        };
+        Reply { after, fetched }
+    }
+
+    /// The answer to a request for the upgrades of a cluster, with the delay before it. What is wrong with the list alone comes
+    /// first.
+    pub fn list_upgrades(&self, cluster: usize, key: &str) -> (Duration, Result<Vec<Workflow>, Fault>) {
+        let upgrades = &self.clusters[cluster].upgrades;
+        let trouble = upgrades.troubles.first().copied().or_else(|| self.trouble(cluster, key));
+        match self.refused(trouble, key) {
+            Err((after, fault)) => (after, Err(Fault { message: format!("{} {MARK}", fault.kind), ..fault })),
+            Ok(()) => (self.slowness(cluster, key), Ok(upgrades.listed())),
+        }
+    }
+
+    /// The fault that an active trouble makes of a request, with the delay before it.
+    fn refused(&self, trouble: Option<CloudTrouble>, key: &str) -> Result<(), (Duration, Fault)> {
+        Err(match trouble {
+            Some(CloudTrouble::Hang) => silent(TIMEOUT, "no answer within 15 s"),
+            Some(CloudTrouble::Refuse) => silent(Duration::ZERO, "cannot connect"),
+            Some(CloudTrouble::Throttle(after)) => status(429, after.map(Duration::from_secs), b""),
+            Some(CloudTrouble::Status(404)) => status(404, None, NOT_FOUND),
+            Some(CloudTrouble::Status(code)) => status(code, None, b""),
+            Some(CloudTrouble::StatusAfter(code, after)) => {
+                status(code, Some(Duration::from_millis(after)), b"")
             }
-            Some(CloudTrouble::Busy) => Reply::status(429, None, BUSY),
-            _ if !self.keys.contains(key) => Reply::status(401, None, b""),
+            Some(CloudTrouble::Busy) => status(429, None, BUSY),
+            _ if !self.keys.contains(key) => status(401, None, b""),
             Some(CloudTrouble::Garbage) => {
                 let error = wire::decode(&mut b"<html>".to_vec()).expect_err("it is no list");
                 let fault = Fault::new(FaultKind::InvalidResponse, error.to_string());
-                Reply::now(Err(Fault { http_status: Some(200), ..fault }))
+                (Duration::ZERO, Fault { http_status: Some(200), ..fault })
             }
-            None | Some(CloudTrouble::Slow(_)) => {
-                let after = self.slowness(cluster, key);
-                let body = &self.clusters[cluster].body;
-                let hash = hash(body);
-                if known == Some(hash) {
-                    return Reply { after, fetched: Ok(News::Unchanged) };
-                }
-                let fetched = match wire::decode(&mut body.clone()) {
-                    Ok(answer) => Ok(News::Answer(answer, hash)),
-                    Err(error) => Err(Fault::new(FaultKind::InvalidResponse, error.to_string())),
-                };
-                Reply { after, fetched }
-            }
-        }
+            None | Some(CloudTrouble::Slow(_)) => return Ok(()),
+        })
     }
 }
 
@@ -225,24 +258,18 @@ pub struct Reply {
     pub fetched: Fetched,
 }
 
-impl Reply {
-    fn now(fetched: Fetched) -> Self {
-        Self { after: Duration::ZERO, fetched }
-    }
+fn silent(after: Duration, message: &str) -> (Duration, Fault) {
+    (after, Fault::new(FaultKind::CloudUnavailable, message))
+}
 
-    fn silent(after: Duration, message: &str) -> Self {
-        Self { after, fetched: Err(Fault::new(FaultKind::CloudUnavailable, message)) }
+fn status(code: u16, retry_after: Option<Duration>, body: &[u8]) -> (Duration, Fault) {
+    let mut headers = HeaderMap::new();
+    // The live service writes decimals.
+    let written = retry_after.map(|wait| HeaderValue::from_str(&wait.as_secs_f64().to_string()));
+    if let Some(Ok(written)) = written {
+        headers.insert(RETRY_AFTER, written);
     }
-
-    fn status(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Self {
-        let mut headers = HeaderMap::new();
-        // The live service writes decimals.
-        let written = retry_after.map(|wait| HeaderValue::from_str(&wait.as_secs_f64().to_string()));
-        if let Some(Ok(written)) = written {
-            headers.insert(RETRY_AFTER, written);
-        }
-        Self::now(Err(refusal::fault(status, &headers, body, time::wall(time::now()))))
-    }
+    (Duration::ZERO, refusal::fault(code, &headers, body, time::wall(time::now())))
 }
 
 /// The body of a 200, as the API writes it.
