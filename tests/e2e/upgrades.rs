@@ -83,8 +83,7 @@ async fn reaches(scene: &Scene, name: &str, step: &str, verdict: &str) {
         status.upgrade.as_ref().is_some_and(|upgrade| is(upgrade).trim_end() == step)
             && says(status, PROTECTED) == verdict
     });
-    let status = status.await;
-    assert_eq!(ready(&status), "True Polled", "{name}: an upgrade never touches the watch");
+    assert_eq!(ready(&status.await), "True Polled", "{name}: an upgrade never touches the watch");
 }
 
 async fn upgrades_are_judged_and_told_from_their_first_step_to_their_end(scene: Scene) {
@@ -286,16 +285,14 @@ async fn an_upgrade_that_is_over_when_it_is_first_seen_is_no_news(scene: Scene) 
     let _operator = scene.operator().await;
     for (name, digit, phase, _) in ends {
         scene.watch(name, json!({ "clusterID": cluster(digit), "upgrades": "Watch" })).await;
-        let status =
-            scene.shows(name, "no upgrade", |status| says(status, PROTECTED) == "True NoUpgrade").await;
+        let status = scene.shows(name, "none", |status| says(status, PROTECTED) == "True NoUpgrade").await;
         let shown = status.upgrade.and_then(|upgrade| upgrade.phase);
         assert_eq!(shown.unwrap_or_default(), phase, "{name}");
     }
     for (name, digit, ..) in ends {
         scene.request(name, "again").await;
-        scene
-            .shows(name, "the echo", |status| status.last_handled_reconcile_at.as_deref() == Some("again"))
-            .await;
+        let echo = Some("again".to_owned());
+        scene.shows(name, "the echo", |status| status.last_handled_reconcile_at == echo).await;
         assert!(scene.cloud.requests(&cluster(digit)) > 1, "it was polled again");
         assert_eq!(scene.events(name).await, [], "{name}");
     }
