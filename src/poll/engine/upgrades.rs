@@ -109,10 +109,14 @@ impl Engine {
         self.fetches[watch.fetch.0].upgrades.outcome.clone()
     }
 
-    /// The shortest `interval` of the watches of a fetch.
+    /// The shortest `interval` of the watches of a fetch that want the upgrades.
     fn interval(&self, id: FetchId) -> std::time::Duration {
         let watches = self.fetches[id.0].watches.iter().filter_map(|key| self.watches.get(key));
-        watches.map(|watch| watch.interval).min().unwrap_or(policy::UPGRADES_IDLE)
+        watches
+            .filter(|watch| watch.upgrades)
+            .map(|watch| watch.interval)
+            .min()
+            .unwrap_or(policy::UPGRADES_IDLE)
     }
 }
 

@@ -48,6 +48,17 @@ fn while_an_upgrade_runs_they_are_listed_at_every_interval() {
 }
 
 #[test]
+fn a_watch_that_ignores_them_has_them_listed_no_sooner_for_its_neighbour() {
+    let mut lab = watching(true, |_| Ok(vec![workflow("Running")]));
+    lab.watch_with("b", target("cn-north-4", 1, 1), secret("a"), |demand| {
+        demand.cadence = Cadence { period: seconds(10), retry: seconds(10), running: false };
+        (demand.upgrades, demand.interval) = (false, seconds(10));
+    });
+    lab.run(minutes(60));
+    assert!((10..=16).contains(&lab.listed.len()), "{}", lab.listed.len());
+}
+
+#[test]
 fn a_task_that_appears_or_ends_has_them_listed_at_once() {
     let mut lab = watching(true, |_| Ok(vec![]));
     lab.run(minutes(1));
