@@ -9,6 +9,7 @@
 pub mod conditions;
 pub mod event;
 pub mod events;
+mod ready;
 pub mod schedule;
 pub mod upgrade;
 pub mod verdict;
@@ -77,7 +78,7 @@ impl Plan {
 pub fn plan(input: &Input<'_>) -> Plan {
     let old = input.status;
     let record = record(input);
-    let ready = verdict::ready(input);
+    let ready = ready::ready(input);
     let healthy = verdict::backup_healthy(input, &record, &ready);
 
     let upgrade = upgrade::judge(input, &record, &ready);
