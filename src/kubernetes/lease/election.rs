@@ -56,13 +56,13 @@ pub struct Election {
     since: Instant,
     /// Whether its watch tells of changes.
     is_watched: bool,
-    tenure: Option<Tenure>,
+    tenure: Option<Term>,
     due: Option<Instant>,
 }
 
 /// The tenure of this process, while it holds the Lease.
 #[derive(Clone, Debug)]
-struct Tenure {
+struct Term {
     /// The acquireTime of the Lease. It tells apart two processes with the same name.
     acquired: Option<MicroTime>,
     /// When the last renewal that succeeded began.
@@ -141,7 +141,7 @@ impl Election {
     pub fn wrote(&mut self, lease: Lease, begun: Instant) {
         let acquired = lease.spec.as_ref().and_then(|spec| spec.acquire_time.clone());
         self.lease = Some(lease);
-        self.tenure = Some(Tenure { acquired, renewed: begun });
+        self.tenure = Some(Term { acquired, renewed: begun });
         self.due = Some(begun + RENEW);
     }
 
