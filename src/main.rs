@@ -12,9 +12,9 @@ use clap::FromArgMatches;
 
 fn main() -> ExitCode {
     panics::are_lines();
-    let argv: Vec<_> = std::env::args_os().collect();
-    let called = argv.first().cloned();
-    let matches = environment::matches(&Cli::called(called.as_deref()), argv, |name| std::env::var_os(name));
+    let words: Vec<_> = std::env::args_os().collect();
+    let called = words.first().cloned();
+    let matches = environment::matches(&Cli::called(called.as_deref()), words, |name| std::env::var_os(name));
     let cli = match matches.and_then(Cli::checked).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return run::usage(&error),

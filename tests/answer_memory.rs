@@ -14,6 +14,7 @@ const MIB: usize = 1024 * 1024;
 const SMALL: usize = 64 * 1024;
 
 /// What a call takes beyond what there was before the answer, as a multiple of the answer.
+#[allow(clippy::cast_precision_loss)] // a factor for people
 fn factor(mut body: Vec<u8>, decode: impl FnOnce(&mut [u8])) -> f64 {
     body.shrink_to_fit();
     let before = ALLOCATED.current_usage() - body.len();

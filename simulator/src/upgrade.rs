@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_scenario_plays_an_upgrade_with_all_steps_a_failed_one_a_rollback_and_a_cancel() {
-        let cluster = |digit: char| format!("{0}{0}{0}{0}{0}{0}{0}{0}-2222-3333-4444-555555555555", digit);
+        let cluster = |digit: char| format!("{}-2222-3333-4444-555555555555", digit.to_string().repeat(8));
         for (digit, second, says) in [
             ('a', 1, "none"),
             ('a', 2, "Init"),

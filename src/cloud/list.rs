@@ -75,18 +75,24 @@ where
         return Err(ListError::ErrorBody);
     }
     let items = match items {
-        Some(items) => items.ok_or(ListError::NoList)?,
-        None if is_list => I::default(),
-        None => return Err(ListError::NoList),
+        Items::List(items) => items,
+        Items::Absent if is_list => I::default(),
+        Items::Absent | Items::NoList => return Err(ListError::NoList),
     };
     Ok(List { items, latest_backup_time })
+}
+
+/// What the member `items` is.
+enum Items<I> {
+    Absent,
+    NoList,
+    List(I),
 }
 
 struct Raw<I> {
     is_error: bool,
     is_list: bool,
-    /// Absent, something else than a list, or a list.
-    items: Option<Option<I>>,
+    items: Items<I>,
     latest_backup_time: Option<Timestamp>,
 }
 
@@ -100,13 +106,13 @@ where
 
     fn object<A: MapAccess<'de>>(self, mut object: Fields<A>) -> Result<Self::Out, A::Error> {
         let mut reader = Some(self.0);
-        let mut raw = Raw { is_error: false, is_list: false, items: None, latest_backup_time: None };
+        let mut raw = Raw { is_error: false, is_list: false, items: Items::Absent, latest_backup_time: None };
         while let Some(key) = object.key()? {
             match key.as_str() {
                 "errorCode" | "error_code" => raw.is_error |= object.read(Is(|code| !code.is_empty()))?,
                 "kind" => raw.is_list = object.read(Is(|kind| kind == "List"))?,
                 "items" => match reader.take() {
-                    Some(reader) => raw.items = Some(object.read(reader)?),
+                    Some(reader) => raw.items = object.read(reader)?.map_or(Items::NoList, Items::List),
                     // Which of two lists counts is anybody's guess.
                     None => return Err(serde::de::Error::duplicate_field("items")),
                 },

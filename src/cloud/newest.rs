@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    fn note(uid: usize, second: i64, version: u8) -> Note {
+    fn note(uid: i64, second: i64, version: u8) -> Note {
         Note { uid: uid.to_string(), time: Timestamp::from_second(second).ok(), version }
     }
 
@@ -211,14 +211,14 @@ mod tests {
 
     #[test]
     fn the_oldest_are_dropped_and_counted_whichever_bound_is_reached() {
-        let rising: Vec<_> = (0..100).map(|n| note(n as usize, n, 0)).collect();
+        let rising: Vec<_> = (0..100).map(|n| note(n, n, 0)).collect();
         let falling: Vec<_> = rising.iter().rev().cloned().collect();
         for notes in [rising, falling] {
             let (kept, dropped) = newest(&notes, 10);
             assert_eq!((kept.len(), dropped), (10, 90));
             assert!(kept.iter().all(|note| note.time >= Timestamp::from_second(90).ok()));
         }
-        let many: Vec<_> = (0..100_000).map(|n| note(n as usize, n, 0)).collect();
+        let many: Vec<_> = (0..100_000).map(|n| note(n, n, 0)).collect();
         let (kept, dropped) = newest(&many, 1_000_000);
         assert_eq!(kept.len() + dropped, many.len());
         let used: usize = kept.iter().map(size).sum();
@@ -229,9 +229,9 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost_that_is_not_counted(
-            notes in proptest::collection::vec((0_usize..20, 0_u8..4), 0..60), max in 1_usize..30,
+            notes in proptest::collection::vec((0_i64..20, 0_u8..4), 0..60), max in 1_usize..30,
         ) {
-            let notes: Vec<_> = notes.into_iter().map(|(uid, version)| note(uid, uid as i64, version)).collect();
+            let notes: Vec<_> = notes.into_iter().map(|(uid, version)| note(uid, uid, version)).collect();
             let (kept, dropped) = newest(&notes, max);
             let uids: std::collections::BTreeSet<_> = notes.iter().map(|note| &note.uid).collect();
             prop_assert!(kept.len() == uids.len().min(max));

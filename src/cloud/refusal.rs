@@ -12,7 +12,7 @@ use super::{
     fault::{Fault, FaultKind, Program},
     http::{Reply, date},
     retry_after::retry_after,
-    skew::{self, Skews},
+    skew::{self, Skew, Skews},
     text::clean,
 };
 
@@ -66,21 +66,20 @@ impl Asked<'_> {
         };
         let place = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
         let skew = skew::clocks(status, &said.codes, &said.sentences, date(headers), self.now);
-        let (kind, message) = match skew {
-            Some(clocks) => {
-                let clocks = clocks.map(|clocks| self.skews.steady(self.endpoint, clocks).told());
-                let off = clocks.unwrap_or_else(|| "more than 15 minutes off the cloud's".to_owned());
-                let advice = "set the clock of the machine, as by NTP; the key is not refused";
-                (FaultKind::ClockSkew, format!("the clock of this host is {off} ({place}): {advice}"))
+        let (kind, message) = if let Some(skew) = skew {
+            let off = match skew {
+                Skew::Told(clocks) => self.skews.steady(self.endpoint, clocks).told(),
+                Skew::Untold => "more than 15 minutes off the cloud's".to_owned(),
+            };
+            let advice = "set the clock of the machine, as by NTP; the key is not refused";
+            (FaultKind::ClockSkew, format!("the clock of this host is {off} ({place}): {advice}"))
+        } else {
+            let mut message = format!("{what} ({place}): {advice}");
+            let words = said.sentences.iter().map(|words| steady(words, request_id)).collect::<Vec<_>>();
+            if !words.is_empty() {
+                message = format!("{message}; the cloud says: {}", words.join("; "));
             }
-            None => {
-                let mut message = format!("{what} ({place}): {advice}");
-                let words = said.sentences.iter().map(|words| steady(words, request_id)).collect::<Vec<_>>();
-                if !words.is_empty() {
-                    message = format!("{message}; the cloud says: {}", words.join("; "));
-                }
-                (kind, message)
-            }
+            (kind, message)
         };
         Fault {
             http_status: Some(status),

@@ -48,7 +48,16 @@ impl Clocks {
     }
 }
 
-/// The clocks that a refusal compares, if they are the reason for it; `Some(None)` if it does not give their times.
+/// A wrong clock as the reason of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Skew {
+    /// The refusal gives the times.
+    Told(Clocks),
+    /// It does not.
+    Untold,
+}
+
+/// The clocks that a refusal compares, if they are the reason for it.
 /// `date` is that of the answer to a request which was dated `now`.
 pub(super) fn clocks(
     status: u16,
@@ -56,7 +65,7 @@ pub(super) fn clocks(
     sentences: &[String],
     date: Option<Timestamp>,
     now: Timestamp,
-) -> Option<Option<Clocks>> {
+) -> Option<Skew> {
     let by_date = date.map(|cloud| Clocks { ours: now, cloud });
     // Throttling and a time-out have nothing to do with the clock, and they pass.
     let refuses = (400..=499).contains(&status) && !matches!(status, 408 | 429);
@@ -64,9 +73,10 @@ pub(super) fn clocks(
         && (codes.iter().any(|code| matches!(code.as_str(), "APIGW.0303" | "APIG.0303"))
             || sentences.iter().any(|words| words.to_lowercase().contains("signature expired")));
     if is_said {
-        return Some(sentences.iter().find_map(|words| in_words(words)).or(by_date));
+        let told = sentences.iter().find_map(|words| in_words(words)).or(by_date);
+        return Some(told.map_or(Skew::Untold, Skew::Told));
     }
-    by_date.filter(|clocks| refuses && clocks.ahead().abs() > ACCEPTED).map(Some)
+    by_date.filter(|clocks| refuses && clocks.ahead().abs() > ACCEPTED).map(Skew::Told)
 }
 
 /// The times in words like `signature time:20211217T064303Z,server time:20211217T065804Z`.
@@ -118,19 +128,20 @@ mod tests {
     fn the_words_the_rare_code_or_the_date_of_a_refusal_tell_of_a_wrong_clock() {
         let expired = "Incorrect IAM authentication information: signature expired, \
                        signature time:20211217T064303Z,server time:20211217T065804Z";
-        let told = Some(Some(Clocks { ours: at(NOW), cloud: at("2021-12-17T06:58:04Z") }));
+        let told = Some(Skew::Told(Clocks { ours: at(NOW), cloud: at("2021-12-17T06:58:04Z") }));
         let later = "2021-12-17T07:00:00Z";
-        let dated = Some(Some(Clocks { ours: at(NOW), cloud: at(later) }));
+        let dated = Some(Skew::Told(Clocks { ours: at(NOW), cloud: at(later) }));
+        let same = Some(Skew::Told(Clocks { ours: at(NOW), cloud: at(NOW) }));
         for (status, code, words, date, expected) in [
             (401, "APIGW.0301", expired, None, told),
             (401, "APIGW.0301", expired, Some(later), told),
-            (401, "APIGW.0301", "Signature Expired", None, Some(None)),
+            (401, "APIGW.0301", "Signature Expired", None, Some(Skew::Untold)),
             (401, "APIGW.0301", "signature expired, signature time:1,server time:2", Some(later), dated),
             (401, "APIGW.0301", "verify aksk signature fail", Some("2021-12-17T06:43:09Z"), None),
             (401, "APIGW.0301", "verify aksk signature fail", Some("2021-12-17T06:58:03Z"), None),
             (401, "APIGW.0301", "verify aksk signature fail", Some(later), dated),
-            (401, "APIGW.0303", "", None, Some(None)),
-            (401, "APIG.0303", "", Some(NOW), Some(Some(Clocks { ours: at(NOW), cloud: at(NOW) }))),
+            (401, "APIGW.0303", "", None, Some(Skew::Untold)),
+            (401, "APIG.0303", "", Some(NOW), same),
             (403, "CCE.01403001", "", Some(later), dated),
             (403, "APIGW.0303", "", None, None),
             (429, "APIGW.0308", expired, Some(later), None),

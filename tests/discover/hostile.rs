@@ -40,7 +40,7 @@ async fn an_error_shows_no_text_of_the_file() {
 async fn thousands_of_documents_a_long_list_and_one_file_are_read() {
     let (cloud, folder) = (Cloud::with([cluster(1, "a"), cluster(2, "b")]).await, Folder::new("many"));
     let mut many = (0..3_000).fold(String::new(), |mut text, n| {
-        write!(text, "{}---\n", watch(n + 100, "other").replace("cn-north-4", "eu-west-0")).unwrap();
+        writeln!(text, "{}---", watch(n + 100, "other").replace("cn-north-4", "eu-west-0")).unwrap();
         text
     });
     many.push_str(&watch(1, "a"));

@@ -3,8 +3,6 @@
 //!
 //! Whether an upgrade is protected is read from the contract a second time here, and more simply than by the operator.
 
-use std::time::Duration;
-
 use cce_backup_watch::api::{
     ClusterBackupWatch, ClusterBackupWatchStatus, Upgrades,
     condition::{self, types},
@@ -162,17 +160,18 @@ pub fn is_asked_seldom(
     });
     let shortest = watches.iter().map(|watch| watch.interval).chain(edits).min().unwrap_or_default();
     // Polls come up to a tenth early, and the list is due after four fifths of an interval.
-    let turns = cluster.upgrades.under_way().as_secs_f64()
-        / (Duration::from_secs(shortest.max(1)).as_secs_f64() * 0.7);
+    let turn = u128::from(shortest.max(1)) * 700;
+    let turns =
+        usize::try_from(cluster.upgrades.under_way().as_millis().div_ceil(turn)).unwrap_or(usize::MAX);
     let begun = script
         .acts
         .iter()
         .filter(|(at, act)| *at <= time::now() && !matches!(act, Act::Backup { .. }))
         .count();
     let reasons = 2 + cluster.versions.len() + cluster.failed_lists + 2 * begun;
-    let most = watches.len() as f64 * (reasons as f64 + turns);
+    let most = watches.len().saturating_mul(reasons.saturating_add(turns));
     let times = cluster.lists.get(&process).copied().unwrap_or_default();
-    promise(times as f64 <= most, "the list of upgrades is asked for seldom", || {
+    promise(times <= most, "the list of upgrades is asked for seldom", || {
         format!("cluster {number}: {times} times, and there are reasons for {most}")
     })
 }

@@ -96,7 +96,8 @@ fn line(exchange: &Exchange<'_>, disguise: &mut Disguise) -> String {
     );
     match &exchange.answer {
         Ok(answer) => {
-            line.push_str(&format!(",\"status\":{}", answer.status));
+            line.push_str(",\"status\":");
+            line.push_str(&answer.status.to_string());
             headers(answer.headers, disguise, &mut line);
             if !disguise.json(answer.body, &mut line) && !answer.body.is_empty() {
                 line.push_str(",\"text\":");
@@ -105,7 +106,7 @@ fn line(exchange: &Exchange<'_>, disguise: &mut Disguise) -> String {
             }
         }
         // Its message names the endpoint.
-        Err(fault) => line.push_str(&format!(",\"fault\":\"{}\"", fault.kind)),
+        Err(fault) => line.extend([",\"fault\":\"", &fault.kind.to_string(), "\""]),
     }
     line.push_str("}\n");
     line
@@ -119,7 +120,7 @@ fn headers(headers: &HeaderMap, disguise: &mut Disguise, line: &mut String) {
         if !std::mem::take(&mut is_first) {
             line.push(',');
         }
-        line.push_str(&format!("\"{name}\":"));
+        line.extend(["\"", name, "\":"]);
         let value = if name == "x-request-id" { disguise.word(value) } else { value.to_owned() };
         disguise::quoted(&value, line);
     }

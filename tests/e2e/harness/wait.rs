@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long a test waits for something that has no promised time: far longer than it takes, because the machine may be
 /// busy.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_mins(2);
 
 /// Calls a function again and again until it returns something. Fails after the limit.
 pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {

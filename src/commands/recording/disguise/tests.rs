@@ -21,7 +21,7 @@ fn what_the_cloud_means_stays_and_whose_it_is_goes() {
             "metadata": {"uid": UID, "name": "canary-cluster", "creationTimestamp": "2023-11-25 17:03:46.739012 +0800 CST"},
             "spec": {"items": [{"id": UID, "type": "master-backup", "status": "Failed",
                      "message": "The backup of canary failed: disk is full on 10.1.2.3, project 0123456789abcdef0123456789abcdef"}]},
-            "status": {"phase": "Frobnicating", "progress": "67", "canaryIsNoField": true, "domain": 1234567890, "size": 12},
+            "status": {"phase": "Frobnicating", "progress": "67", "canaryIsNoField": true, "domain": 1_234_567_890, "size": 12},
         }],
     });
     let mut disguise = Disguise::new();
