@@ -62,7 +62,10 @@ fn recorded(input: &Input<'_>, record: &Record) -> Verdict {
     let Some(last) = condition::find(&input.status.conditions, types::UPGRADE_PROTECTED) else {
         return unread();
     };
-    let own = input.status.upgrade.as_ref().and_then(|upgrade| upgrade.snapshot_uid.as_deref());
+    // While the step Snapshot itself is under way or failed, it is another backup that protects.
+    let known = input.status.upgrade.as_ref();
+    let later = known.filter(|upgrade| upgrade.step.as_deref() != Some(upgrade::SNAPSHOT));
+    let own = later.and_then(|upgrade| upgrade.snapshot_uid.as_deref());
     let uid = |failure: &Option<FailureRecord>| failure.as_ref().map(|failure| failure.uid.clone());
     let is_in_doubt = own.is_some_and(|uid| is_not_good(record, uid))
         || uid(&record.last_failure) != uid(&input.status.last_failure);
