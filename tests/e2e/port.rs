@@ -50,9 +50,9 @@ async fn a_crowd_of_silent_connections_keeps_no_probe_no_scrape_and_no_poll_away
     let polls = scene.cloud.requests(CLUSTER);
     until("three polls", LIMIT, async || {
         for probe in ["/livez", "/readyz"] {
-            assert_eq!(operator.get(probe).await.0, 200, "{probe}");
+            assert_eq!(answered(&operator, probe).await.0, 200, "{probe}");
         }
-        let (status, text) = operator.get("/metrics").await;
+        let (status, text) = answered(&operator, "/metrics").await;
         assert!(status == 200 && text.contains("cce_backup_watch_ready{"), "{text}");
         let open = operator.descriptors();
         assert!(open < 200, "{open} file descriptors are open");
@@ -60,6 +60,17 @@ async fn a_crowd_of_silent_connections_keeps_no_probe_no_scrape_and_no_poll_away
     })
     .await;
     assert_eq!(ready(&scene.status("prod").await), "True Polled");
+}
+
+/// What the operator answers, of three tries at most, as kubelet gives a probe: on a busy machine a crowd that comes between
+/// the connection and its request may take the place of one.
+async fn answered(operator: &Operator, path: &str) -> (u16, String) {
+    for _ in 1..3 {
+        if let Ok(answer) = operator.try_get(path).await {
+            return answer;
+        }
+    }
+    operator.get(path).await
 }
 
 /// The names of all series and of all families.

@@ -166,7 +166,7 @@ async fn it_counts_its_own_work(scene: Scene) {
 }
 
 async fn it_asks_the_api_server_for_five_things_and_lists_no_secret(scene: Scene) {
-    scene.task("Success", 100);
+    scene.task("Running", 40);
     let _operator = scene.operator().await;
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;

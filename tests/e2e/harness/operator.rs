@@ -151,9 +151,14 @@ impl Operator {
 
     /// The status code and the body that it serves at an HTTP path.
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
-        let response = client.get(format!("{}{path}", self.url)).send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
+        self.try_get(path).await.unwrap()
+    }
+
+    /// The same, where the connection may break.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<(u16, String)> {
+        let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build()?;
+        let response = client.get(format!("{}{path}", self.url)).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
     }
 
     /// The value of a metric, with its labels as they are exported.

@@ -44,7 +44,7 @@ async fn list(http: &Arc<Http>, mut request: Request<Body>) -> Response {
         // This fails only if the proxy has ended.
         let _ = halts.wait_for(|halts| !halts).await;
     } else if *halts.borrow() {
-        let shorter = request.uri().to_string().replace("limit=16", "limit=1");
+        let shorter = request.uri().to_string().replace("limit=8", "limit=1");
         *request.uri_mut() = shorter.parse().unwrap();
     }
     let recorded = Some(http.lock()).filter(|state| state.replays).and_then(|state| state.list.clone());
