@@ -17,9 +17,10 @@ hack/cargo-tool.sh term-transcript --help >/dev/null # before the demo, so that 
 env --unset=KEEP --unset=CLUSTER hack/demo/run.sh | tee "$scratch/all"
 
 # The sections begin with a heading in bold.
-awk '/^\033\[1m# / { shown = /# (The list of clusters|The last backup of prod|The watch follows|What the failed one says)/ } shown' "$scratch/all" |
+awk '/^\033\[1m# / { shown = /# (The list of clusters|The last backup of prod|The watch follows|What staging says)/ } shown' "$scratch/all" |
   fold --spaces --width="$columns" | sed 's/ *$//' >"$scratch/shown"
-for wanted in 'kubectl get clusterbackupwatch --watch' ' Success ' 'BackupHealthy=False BackupFailed'; do
+for wanted in 'kubectl get clusterbackupwatch --watch' ' Success ' 'BackupHealthy=False BackupFailed' \
+  'UpgradeProtected=False UpgradeUnprotected'; do
   grep --quiet --fixed-strings -- "$wanted" "$scratch/shown" ||
     { printf 'picture.sh: the demo did not print "%s"\n' "$wanted" >&2; exit 1; }
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Runs the demo: the list of clusters becomes watches, a backup is started, and `kubectl get clusterbackupwatch` shows it run from
-# 0 to 100 %.
+# Runs the demo: the list of clusters becomes watches, a backup is started, `kubectl get clusterbackupwatch` shows it run from
+# 0 to 100 %, and another cluster is being upgraded without a backup.
 #
 #   hack/demo/run.sh                   on a control plane of its own, gone afterwards
 #   KEEP=1 hack/demo/run.sh            the same, left running until Ctrl-C
@@ -118,7 +118,7 @@ say "What it reported"
 show kubectl --namespace "$namespace" get events --sort-by=.metadata.creationTimestamp \
   --output 'custom-columns=TYPE:.type,REASON:.reason,WATCH:.involvedObject.name,NOTE:.message'
 
-say "What the failed one says"
+say "What staging says, whose last backup failed and that is being upgraded"
 printf '$ kubectl get clusterbackupwatch staging --output jsonpath=…\n'
 kubectl --namespace "$namespace" get clusterbackupwatch staging \
   --output jsonpath='{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}'
