@@ -126,9 +126,9 @@ impl<'de, L: Lenient<'de>> Visitor<'de> for Any<'de, L> {
 
 /// A reader of objects, as a table: the field, where it goes, and how it is read. Anything but an object makes `None`.
 macro_rules! reader {
-    ($(#[$doc:meta])* $reader:ident makes $out:ident { $($key:literal => $field:ident: $how:expr,)* }) => {
+    ($(#[$doc:meta])* $vis:vis $reader:ident makes $out:ident { $($key:literal => $field:ident: $how:expr,)* }) => {
         $(#[$doc])*
-        struct $reader;
+        $vis struct $reader;
 
         impl<'de> $crate::cloud::field::Lenient<'de> for $reader {
             type Out = Option<$out>;

@@ -2,7 +2,7 @@
 //!
 //! Every field may be absent or of any JSON type. A field of the wrong type is left out, and the rest is used. Only an
 //! answer without a list is an error, because taking it for an empty list would report that there is nothing. What an
-//! item holds is left to the caller. Pure. With the body itself, decoding takes at most four times its size.
+//! item holds besides its metadata is left to the caller. Pure. With the body itself, decoding takes at most four times its size.
 
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, MapAccess};
@@ -10,7 +10,7 @@ use serde_json::de;
 
 use super::{
     bound::bound,
-    field::{Fields, Is, Lenient, Read, Time, reader},
+    field::{Fields, Is, Lenient, Read, ShortWord, Time, reader},
 };
 
 /// An answer that is no list. No message repeats any of the answer.
@@ -135,5 +135,25 @@ struct Status {
 reader! {
     StatusReader makes Status {
         "latestBackupTime" => latest_backup_time: Time("latestBackupTime"),
+    }
+}
+
+/// The longest id of an entry, in characters; an entry with a longer one has none that can be used.
+pub(super) const MAX_UID: usize = 128;
+
+/// What every entry of a list has: its id, and when it was made and last changed.
+#[derive(Default)]
+pub(super) struct Metadata {
+    pub uid: Option<String>,
+    pub creation_time: Option<Timestamp>,
+    pub update_time: Option<Timestamp>,
+}
+
+reader! {
+    /// Reads the metadata of an entry.
+    pub(super) MetadataReader makes Metadata {
+        "uid" => uid: ShortWord(MAX_UID),
+        "creationTimestamp" => creation_time: Time("creationTimestamp"),
+        "updateTimestamp" => update_time: Time("updateTimestamp"),
     }
 }

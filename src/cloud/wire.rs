@@ -8,8 +8,8 @@ use serde::de::SeqAccess;
 
 use super::{
     Answer, Item, Task,
-    field::{Lenient, Progress, Read, ShortWord, Time, Word, reader},
-    list::{self, List},
+    field::{Lenient, Progress, Read, Time, Word, reader},
+    list::{self, List, MAX_UID, Metadata, MetadataReader},
     newest::{self, Newest, heap_of},
 };
 
@@ -19,7 +19,6 @@ pub use super::list::ListError;
 const MAX_TASKS: usize = 2_000;
 /// The most parts that are taken from one task.
 const MAX_ITEMS: usize = 32;
-const MAX_UID: usize = 128;
 const MAX_WORD: usize = 64;
 const MAX_MESSAGE: usize = 256;
 
@@ -100,13 +99,6 @@ struct Entry {
 }
 
 #[derive(Default)]
-struct Metadata {
-    uid: Option<String>,
-    creation_time: Option<Timestamp>,
-    update_time: Option<Timestamp>,
-}
-
-#[derive(Default)]
 struct Spec {
     items: Vec<Item>,
 }
@@ -139,14 +131,6 @@ reader! {
         "metadata" => metadata: MetadataReader,
         "spec" => spec: SpecReader,
         "status" => status: StatusReader,
-    }
-}
-
-reader! {
-    MetadataReader makes Metadata {
-        "uid" => uid: ShortWord(MAX_UID),
-        "creationTimestamp" => creation_time: Time("creationTimestamp"),
-        "updateTimestamp" => update_time: Time("updateTimestamp"),
     }
 }
 

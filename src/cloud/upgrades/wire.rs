@@ -6,8 +6,8 @@ use serde::de::SeqAccess;
 
 use super::{Step, Workflow};
 use crate::cloud::{
-    field::{Lenient, Read, ShortWord, Time, Word, reader},
-    list::{self, ListError},
+    field::{Lenient, Read, Time, Word, reader},
+    list::{self, ListError, MAX_UID, Metadata, MetadataReader},
     newest::{self, Newest, heap_of},
 };
 
@@ -15,7 +15,6 @@ use crate::cloud::{
 const MAX_WORKFLOWS: usize = 64;
 /// The most steps that are kept of a workflow, which has five.
 const MAX_STEPS: usize = 32;
-const MAX_UID: usize = 128;
 const MAX_WORD: usize = 64;
 
 /// Decodes the body of a 200 into workflows, newest first, each uid once. Strings in it that are far too long to be used
@@ -83,13 +82,6 @@ struct Entry {
 }
 
 #[derive(Default)]
-struct Metadata {
-    uid: Option<String>,
-    creation_time: Option<Timestamp>,
-    update_time: Option<Timestamp>,
-}
-
-#[derive(Default)]
 struct Spec {
     from_version: Option<String>,
     to_version: Option<String>,
@@ -123,14 +115,6 @@ reader! {
         "metadata" => metadata: MetadataReader,
         "spec" => spec: SpecReader,
         "status" => status: StatusReader,
-    }
-}
-
-reader! {
-    MetadataReader makes Metadata {
-        "uid" => uid: ShortWord(MAX_UID),
-        "creationTimestamp" => creation_time: Time("creationTimestamp"),
-        "updateTimestamp" => update_time: Time("updateTimestamp"),
     }
 }
 
