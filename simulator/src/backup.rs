@@ -72,11 +72,7 @@ impl Starts {
     /// The fault that strikes a request for a backup of this cluster; one with a count then strikes one time less.
     pub(crate) fn strike(&mut self, cluster: &str) -> Option<StartFault> {
         let key = [cluster, ANY_CLUSTER].into_iter().find(|key| self.faults.contains_key(*key))?;
-        let fault = self.faults.remove(key)?;
-        if let Some(rest) = fault.spent() {
-            self.faults.insert(key.to_owned(), rest);
-        }
-        Some(fault)
+        crate::strike::strike(&mut self.faults, key.to_owned(), StartFault::spent)
     }
 
     pub(crate) fn count(&mut self, cluster: &str) {

@@ -130,12 +130,7 @@ impl Listings {
 
     /// The fault that strikes a call; one with a count then strikes one time less.
     pub(crate) fn strike(&mut self, product: Product, project: &str) -> Option<Fault> {
-        let key = (product, project.to_owned());
-        let fault = self.faults.remove(&key)?;
-        if let Some(rest) = fault.spent() {
-            self.faults.insert(key, rest);
-        }
-        Some(fault)
+        crate::strike::strike(&mut self.faults, (product, project.to_owned()), Fault::spent)
     }
 
     /// The answer to a call; `scripted` are the clusters of the scenario.

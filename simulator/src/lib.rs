@@ -21,6 +21,7 @@ pub mod signature;
 mod simulator;
 mod state;
 mod steering;
+mod strike;
 pub mod task;
 pub mod upgrade;
 mod upgrades;

@@ -25,11 +25,7 @@ impl Upgrades {
     /// The fault that strikes a call; one with a count then strikes one time less.
     fn strike(&mut self, cluster: &str) -> Option<Fault> {
         let key = [cluster, ANY_CLUSTER].into_iter().find(|key| self.faults.contains_key(*key))?;
-        let fault = self.faults.remove(key)?;
-        if let Some(rest) = fault.spent() {
-            self.faults.insert(key.to_owned(), rest);
-        }
-        Some(fault)
+        crate::strike::strike(&mut self.faults, key.to_owned(), Fault::spent)
     }
 
     pub(crate) fn reset_counts(&mut self) {
