@@ -3,20 +3,20 @@
 
 use std::time::{Duration, Instant};
 
-use cce_simulator::Task;
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::{ApiProxy, Effect},
     audit,
     control_plane::ControlPlane,
-    fault_table::cluster,
     operator::Operator,
     rbac,
     scene::{ACTIVE, Scene, healthy},
     trial::tests,
     wait::{LIMIT, meanwhile},
 };
+use cce_simulator::Task;
+use serde_json::json;
+
+use crate::shared::fault_table::cluster;
 
 tests![
     an_api_server_and_an_etcd_that_were_away_are_caught_up_with_and_every_event_is_there_once,

@@ -1,6 +1,11 @@
 //! No key appears in the log at its most verbose, in a status, an Event or a metric, whatever the cloud answers, and
 //! even if it echoes what it was sent.
 
+use cbw_testkit::{
+    operator::Operator,
+    scene::{CLUSTER, Scene, ready},
+    trial::tests,
+};
 use cce_backup_watch::api::ClusterBackupWatch;
 use cce_simulator::{Credential, Fault, FaultKind};
 use k8s_openapi::{ByteString, api::events::v1::Event};
@@ -8,12 +13,7 @@ use kube::api::ListParams;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::harness::{
-    fault_table::{self, TIMEOUT},
-    operator::Operator,
-    scene::{CLUSTER, Scene, ready},
-    trial::tests,
-};
+use crate::shared::fault_table::{self, TIMEOUT};
 
 tests![no_key_is_anywhere_to_be_seen_whatever_the_cloud_does];
 

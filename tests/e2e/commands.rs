@@ -8,19 +8,19 @@ use std::{
     time::Duration,
 };
 
-use cce_simulator::{Cluster, Fault};
-use futures::{StreamExt, stream};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::PostParams;
-use serde_json::{Value, json};
-
-use crate::harness::{
-    operator::{Operator, folder},
+use cbw_testkit::{
+    operator::Operator,
+    program::{self, folder},
     rbac,
     scene::{ACCESS_KEY, CLUSTER, PROJECT, REGION, SECRET_KEY, Scene, healthy, kubectl, ready},
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_simulator::{Cluster, Fault};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
+use serde_json::{Value, json};
 
 tests![
     status_has_the_worst_first_and_says_whether_an_operator_leads,
@@ -53,7 +53,7 @@ impl Ran {
 }
 
 fn command(kubeconfig: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"));
+    let mut command = Command::new(program::operator());
     command.args(arguments).stdin(Stdio::null()).env("KUBECONFIG", kubeconfig).env("TZ", "UTC");
     command
 }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::ApiProxy,
     audit,
     operator::Operator,
@@ -13,6 +10,8 @@ use crate::harness::{
     trial::tests,
     wait::{LIMIT, until},
 };
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 
 tests![
     a_stale_status_write_is_refused_and_tried_again,

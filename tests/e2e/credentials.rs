@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use cce_backup_watch::api::ClusterBackupWatchStatus;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::DeleteParams;
-use serde_json::{Value, json};
-
-use crate::harness::{
+use cbw_testkit::{
     operator::Operator,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, healthy, message, ready, says},
     trial::tests,
 };
+use cce_backup_watch::api::ClusterBackupWatchStatus;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
 
 tests![
     a_wrong_secret_key_stalls_the_watch_with_one_request_until_it_is_corrected,

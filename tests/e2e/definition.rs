@@ -1,13 +1,12 @@
 //! The CustomResourceDefinition on a real API server: what it refuses and in which words, the defaults that it fills in.
 
-use cce_backup_watch::api::ClusterBackupWatch;
-use kube::api::PostParams;
-use serde_json::{Value, json};
-
-use crate::harness::{
+use cbw_testkit::{
     scene::{CLUSTER, PROJECT, REGION, Scene, kubectl, watch},
     trial::tests,
 };
+use cce_backup_watch::api::ClusterBackupWatch;
+use kube::api::PostParams;
+use serde_json::{Value, json};
 
 tests![
     a_bad_resource_is_refused_in_words_that_name_the_field_and_the_rule,

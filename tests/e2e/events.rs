@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cce_backup_watch::controller::plan::events::MILESTONES;
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::ApiProxy,
     operator::Operator,
     rbac,
@@ -13,6 +10,8 @@ use crate::harness::{
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_backup_watch::controller::plan::events::MILESTONES;
+use serde_json::json;
 
 tests![
     a_full_backup_makes_each_event_once,

@@ -1,15 +1,15 @@
 //! What kubectl shows of the definition: `kubectl explain` has a description of every field, and selectors choose watches.
 
+use cbw_testkit::{
+    scene::{CLUSTER, PROJECT, Scene, kubectl},
+    trial::tests,
+    wait::{LIMIT, until},
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use serde_json::{Value, json};
 
 use crate::definition::create;
-use crate::harness::{
-    scene::{CLUSTER, PROJECT, Scene, kubectl},
-    trial::tests,
-    wait::{LIMIT, until},
-};
 
 tests![every_field_is_explained, watches_are_selected_by_what_they_watch_and_by_phase];
 

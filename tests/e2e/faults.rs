@@ -1,15 +1,14 @@
 //! A cloud that fails for a while: the failure is reported a minute after the first poll that brought no answer, and the
 //! rest of the status stays.
 
-use cce_simulator::{Fault, FaultKind, Task};
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     operator::Operator,
     scene::{CLUSTER, Scene, healthy, ready, says},
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_simulator::{Fault, FaultKind, Task};
+use serde_json::json;
 
 tests![
     two_failures_in_a_row_change_nothing,

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use crate::harness::{
+use cbw_testkit::{
     scene::{ACTIVE, CLUSTER, Scene, healthy, ready},
     trial::tests,
 };
+use serde_json::{Value, json};
 
 tests![
     a_new_watch_shows_the_sample_of_the_api_page,

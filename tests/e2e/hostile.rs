@@ -1,17 +1,17 @@
 //! Hostile or broken answers of the cloud: whatever it answers, the reason is right, the rest of the status stays, and
 //! text from the cloud is cleaned before it is shown.
 
+use cbw_testkit::{
+    operator::Operator,
+    scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, healthy, message, ready},
+    trial::tests,
+};
 use cce_backup_watch::api::ClusterBackupWatchStatus;
 use cce_simulator::{Credential, Fault, Item, Task};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::harness::{
-    fault_table::{self, TIMEOUT},
-    operator::Operator,
-    scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, healthy, message, ready},
-    trial::tests,
-};
+use crate::shared::fault_table::{self, TIMEOUT};
 
 tests![
     every_fault_is_told_as_what_it_is_forgets_nothing_and_passes_with_the_first_good_answer,

@@ -6,16 +6,15 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use cce_simulator::{Config, FaultKind, Simulator, Task};
-use serde_json::json;
-use tokio::net::TcpListener;
-
-use crate::harness::{
+use cbw_testkit::{
     operator::Operator,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, kubectl, ready, watch},
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_simulator::{Config, FaultKind, Simulator, Task};
+use serde_json::json;
+use tokio::net::TcpListener;
 
 tests![
     a_region_is_asked_at_its_own_endpoint_and_nowhere_else,

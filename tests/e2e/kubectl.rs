@@ -2,13 +2,12 @@
 
 use std::thread;
 
-use cce_backup_watch::api::{Reason, condition::types};
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     scene::{CLUSTER, Scene, kubectl},
     trial::tests,
 };
+use cce_backup_watch::api::{Reason, condition::types};
+use serde_json::json;
 
 tests![
     kubectl_waits_for_ready_for_a_healthy_backup_and_for_a_phase,

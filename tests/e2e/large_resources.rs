@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cce_backup_watch::api::ClusterBackupWatch;
-use futures::{StreamExt, TryStreamExt, stream};
-use kube::{Resource, api::PostParams, core::Request};
-use serde_json::{Value, json};
-
-use crate::harness::{
+use cbw_testkit::{
     control_plane::ControlPlane,
     operator::Operator,
     scene::{Scene, watch},
     trial::tests,
     wait::until,
 };
+use cce_backup_watch::api::ClusterBackupWatch;
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::{Resource, api::PostParams, core::Request};
+use serde_json::{Value, json};
 
 tests![two_hundred_resources_of_a_mebibyte_cost_less_than_a_hundred];
 

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::ApiProxy,
     operator::Operator,
     rbac,
@@ -13,6 +11,7 @@ use crate::harness::{
     trial::tests,
     wait::{LIMIT, meanwhile, until},
 };
+use serde_json::json;
 
 tests![
     a_leader_that_is_elected_in_the_middle_of_a_list_polls_every_watch,

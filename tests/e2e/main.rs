@@ -4,9 +4,9 @@
 //!
 //! Without a control plane every test is listed as ignored and nothing is run. The tests share one control plane and
 //! run side by side: each has a namespace, an operator that watches nothing else, and a simulated cloud of its own.
-//! `harness` holds what they share; every other file holds cases.
+//! `testkit` runs the servers and programs, `shared` holds what several cases share; every other file holds cases.
 
-mod harness;
+mod shared;
 
 mod api_server_trouble;
 mod canary;
@@ -19,7 +19,6 @@ mod events;
 mod explained;
 mod faults;
 mod following;
-mod harness_works;
 mod hostile;
 mod hosts;
 mod kubectl;
@@ -39,10 +38,11 @@ mod restored_status;
 mod ring;
 mod rotation;
 mod scope;
+mod testkit_works;
 mod upgrades;
 mod verdicts;
 
-use harness::trial;
+use cbw_testkit::trial;
 use libtest_mimic::Arguments;
 
 /// How many tests run side by side. They wait for timers most of the time, so there may be more than there are cores.
@@ -78,7 +78,7 @@ fn main() {
         concurrent_writers::tests(),
         restored_status::tests(),
         scope::tests(),
-        harness_works::tests(),
+        testkit_works::tests(),
         port::tests(),
         process::tests(),
         requests::tests(),

@@ -3,17 +3,18 @@
 
 use std::time::{Duration, Instant};
 
-use cce_simulator::{Fault, FaultKind, Identity, IdentityCall, Task};
-use futures::future::join_all;
-use serde_json::json;
-
-use crate::harness::{
-    fault_table::cluster,
-    operator::{Operator, folder},
+use cbw_testkit::{
+    operator::Operator,
+    program::folder,
     scene::{ACCESS_KEY, ACTIVE, Scene, ready},
     trial::tests,
     wait::{LIMIT, meanwhile, until},
 };
+use cce_simulator::{Fault, FaultKind, Identity, IdentityCall, Task};
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::shared::fault_table::cluster;
 
 tests![
     eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each_of_their_watches_says_so,

@@ -1,16 +1,16 @@
 //! The API server is gone for a while, or goes silent: nothing is lost, and nothing waits for ever.
 
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::ApiProxy,
-    fault_table::cluster,
     operator::{FAILED_RECONCILES, Operator},
     rbac,
     scene::{CLUSTER, Scene, healthy, kubectl, ready},
     trial::tests,
     wait::{LIMIT, until},
 };
+use serde_json::json;
+
+use crate::shared::fault_table::cluster;
 
 tests![
     an_api_server_that_goes_silent_holds_nothing_up_for_ever,

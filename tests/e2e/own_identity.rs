@@ -2,18 +2,18 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use cce_backup_watch::api::ClusterBackupWatchStatus;
-use cce_simulator::{Identity, IdentityCall, Task};
-use jiff::SignedDuration;
-use serde_json::json;
-
-use crate::harness::{
-    operator::{Operator, folder},
+use cbw_testkit::{
+    operator::Operator,
+    program::folder,
     rbac,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready, says},
     trial::tests,
     wait::{LIMIT, meanwhile, until},
 };
+use cce_backup_watch::api::ClusterBackupWatchStatus;
+use cce_simulator::{Identity, IdentityCall, Task};
+use jiff::SignedDuration;
+use serde_json::json;
 
 tests![
     a_revoked_credential_is_fetched_anew_a_minute_after_it_was_fetched,

@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use cbw_testkit::{
+    scene::{CLUSTER, Scene, ready},
+    trial::tests,
+    wait::{LIMIT, meanwhile, until},
+};
 use cce_backup_watch::api::ClusterBackupWatchStatus;
 use cce_simulator::Fault;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::harness::{
-    fault_table::cluster,
-    scene::{CLUSTER, Scene, ready},
-    trial::tests,
-    wait::{LIMIT, meanwhile, until},
-};
+use crate::shared::fault_table::cluster;
 
 tests![
     no_request_leaves_before_retry_after_is_over,

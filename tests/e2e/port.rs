@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-
-use crate::harness::{
+use cbw_testkit::{
     operator::Operator,
     scene::{CLUSTER, Scene, ready},
     trial::tests,
     wait::{LIMIT, until},
 };
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 tests![
     a_crowd_of_silent_connections_keeps_no_probe_no_scrape_and_no_poll_away,

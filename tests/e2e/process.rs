@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use cce_backup_watch::api::ClusterBackupWatch;
-use cce_simulator::FaultKind;
-use kube::api::DeleteParams;
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::ApiProxy,
     audit,
     operator::Operator,
@@ -16,6 +11,10 @@ use crate::harness::{
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_backup_watch::api::ClusterBackupWatch;
+use cce_simulator::FaultKind;
+use kube::api::DeleteParams;
+use serde_json::json;
 
 tests![
     sigterm_ends_it_in_time_with_code_0,

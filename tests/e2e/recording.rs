@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use cce_backup_watch::api::condition::types;
-use cce_simulator::{Fault, Scenario};
-use serde_json::{Value, json};
-
-use crate::harness::{
+use cbw_testkit::{
+    program,
     scene::{ACCESS_KEY, CLUSTER, PROJECT, REGION, SECRET_KEY, Scene},
     trial::tests,
 };
+use cce_backup_watch::api::condition::types;
+use cce_simulator::{Fault, Scenario};
+use serde_json::{Value, json};
 
 tests![a_recording_is_played_to_an_operator];
 
@@ -18,7 +18,7 @@ async fn a_recording_is_played_to_an_operator(scene: Scene) {
     let file = std::env::temp_dir().join(format!("cbw-recording-{}.jsonl", std::process::id()));
     let _ = std::fs::remove_file(&file);
     scene.task("Running", 10);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"));
+    let mut command = Command::new(program::operator());
     command
         .args(["tasks", "--wait", "--interval", "1s", "--timeout", "60s", "--record"])
         .arg(&file)

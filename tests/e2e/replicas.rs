@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{DeleteParams, Patch, PatchParams};
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::ApiProxy,
     operator::Operator,
-    polls::gap_while,
     rbac,
     scene::{CLUSTER, Scene},
     trial::tests,
     wait::{LIMIT, until},
 };
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::shared::polls::gap_while;
 
 tests![
     a_standby_takes_over_from_a_killed_leader_and_makes_no_event_twice,

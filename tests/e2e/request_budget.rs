@@ -3,16 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use cce_simulator::Task;
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     audit,
     operator::Operator,
     scene::{ACCESS_KEY, ACTIVE, CLUSTER, SECRET_KEY, Scene, ready},
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_simulator::Task;
+use serde_json::json;
 
 tests![
     thirty_watches_of_one_cluster_cost_one_request_an_interval,

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use cce_backup_watch::api::{ClusterBackupWatchStatus, condition::types};
-use cce_simulator::Fault;
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     scene::{CLUSTER, Scene, ready},
     trial::tests,
 };
+use cce_backup_watch::api::{ClusterBackupWatchStatus, condition::types};
+use cce_simulator::Fault;
+use serde_json::json;
 
 tests![
     a_request_polls_at_once_and_is_echoed,

@@ -1,16 +1,15 @@
 //! Statuses that somebody else wrote: restored from a backup of etcd or by Velero, edited by hand, or of a form that
 //! this operator cannot decode. The operator owns the status, so it corrects it once, and then writes nothing more.
 
-use cce_backup_watch::api::{ClusterBackupWatch, condition::types};
-use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
-
-use crate::harness::{
+use cbw_testkit::{
     audit,
     scene::{CLUSTER, Scene, kubectl, ready, says},
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_backup_watch::api::{ClusterBackupWatch, condition::types};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
 
 tests![
     a_restored_status_that_is_stalled_is_healed_by_the_next_poll_and_not_written_again,

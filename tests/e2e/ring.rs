@@ -3,20 +3,22 @@
 
 use std::time::Duration;
 
+use cbw_testkit::{
+    audit,
+    operator::Operator,
+    rbac,
+    scene::{ACTIVE, Scene, says},
+    trial::tests,
+    wait::{LIMIT, meanwhile, until},
+};
 use cce_simulator::Task;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::harness::{
-    audit,
+use crate::shared::{
     fault_table::cluster,
-    operator::Operator,
     polls::gap_while,
-    rbac,
-    scene::{ACTIVE, Scene, says},
     sharder::{self, RING},
-    trial::tests,
-    wait::{LIMIT, meanwhile, until},
 };
 
 tests![

@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use cce_backup_watch::api::{ClusterBackupWatch, ClusterBackupWatchStatus};
-use cce_simulator::Credential;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::DeleteParams;
-use serde_json::json;
-
-use crate::harness::{
-    fault_table::cluster,
+use cbw_testkit::{
     operator::{FAILED_RECONCILES, Operator},
     rbac,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready},
     trial::tests,
     wait::{LIMIT, meanwhile, until},
 };
+use cce_backup_watch::api::{ClusterBackupWatch, ClusterBackupWatchStatus};
+use cce_simulator::Credential;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use crate::shared::fault_table::cluster;
 
 tests![
     a_wrong_key_used_by_twenty_watches_is_refused_less_than_five_times_in_its_first_minute,

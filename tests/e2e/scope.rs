@@ -1,13 +1,12 @@
 //! Which resources an operator works on: those that match its label selector.
 
-use serde_json::{Value, json};
-
-use crate::harness::{
+use cbw_testkit::{
     operator::Operator,
     scene::{Scene, ready, says},
     trial::tests,
     wait::{LIMIT, until},
 };
+use serde_json::{Value, json};
 
 tests![
     only_watches_with_the_label_are_taken_on,

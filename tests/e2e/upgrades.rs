@@ -1,17 +1,16 @@
 //! Upgrades of the cluster, with `upgrades: Watch`: whether a backup protects the one that runs, what is told of it, and that
 //! it costs neither the verdicts on backups nor more than a few requests.
 
-use cce_backup_watch::api::{ClusterBackupWatchStatus, UpgradeStatus};
-use cce_simulator::{Fault, Scenario, Task, Workflow, WorkflowStep};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     operator::Operator,
     scene::{CLUSTER, Scene, healthy, message, ready, says},
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_backup_watch::api::{ClusterBackupWatchStatus, UpgradeStatus};
+use cce_simulator::{Fault, Scenario, Task, Workflow, WorkflowStep};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 tests![
     upgrades_are_judged_and_told_from_their_first_step_to_their_end,

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use cce_simulator::{Item, Task};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     scene::{CLUSTER, Scene, healthy, message, ready, says},
     trial::tests,
     wait::{LIMIT, until},
 };
+use cce_simulator::{Item, Task};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 tests![
     a_failed_backup_says_why_and_the_next_success_heals,

@@ -1,13 +1,14 @@
 //! The resourceVersion from which a watch resumes was compacted: the API server answers 410, and the operator has to
 //! list again.
 
-use crate::harness::{
+use cbw_testkit::{
     control_plane::ControlPlane,
     scene::Scene,
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, until},
 };
+
+use crate::shared::twins::Twins;
 
 tests![what_happened_before_the_oldest_that_the_api_server_still_knows_is_caught_up_with];
 

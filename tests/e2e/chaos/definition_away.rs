@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::harness::{
+use cbw_testkit::{
     control_plane::ControlPlane,
     operator::Operator,
     scene::{Scene, define},
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, meanwhile, until},
 };
+
+use crate::shared::twins::Twins;
 
 tests![a_definition_that_was_deleted_and_installed_again_finds_the_operator_at_work];
 

@@ -3,15 +3,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::Effect,
     operator::Operator,
     rbac,
     scene::Scene,
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, meanwhile, until},
 };
+
+use crate::shared::twins::Twins;
 
 tests![a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_stands_by];
 

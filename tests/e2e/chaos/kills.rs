@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use fastrand::Rng;
-
-use crate::harness::{
+use cbw_testkit::{
     scene::Scene,
     trial::tests,
-    twins::Twins,
     wait::{meanwhile, until},
 };
+use fastrand::Rng;
+
+use crate::shared::twins::Twins;
 
 tests![an_operator_killed_at_random_moments_tells_everything_once];
 

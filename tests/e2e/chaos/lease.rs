@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::Effect,
     rbac,
     scene::Scene,
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, until},
 };
+use futures::future::join_all;
+
+use crate::shared::twins::Twins;
 
 tests![a_leader_that_is_refused_its_lease_goes_on_or_ends_and_leads_again_within_half_a_minute];
 

@@ -1,6 +1,6 @@
 //! Trouble between the operator and a real control plane, and the promises that hold after it.
 //!
-//! After each trouble of this folder [`Twins::afterwards`](crate::harness::twins::Twins::afterwards) compares the
+//! After each trouble of this folder [`Twins::afterwards`](crate::shared::twins::Twins::afterwards) compares the
 //! operator with one that had no trouble: within 30 s every status is the same; each transition is one Event; the
 //! requests to the API server are bounded; the process is alive and ready, and does the work of a ready one.
 //!
@@ -38,7 +38,7 @@ mod silence;
 mod stale_list;
 mod verbs;
 
-use crate::harness::trial::Test;
+use cbw_testkit::trial::Test;
 
 /// The tests of this folder, the longest first.
 pub fn tests() -> Vec<Test> {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::harness::{
+use cbw_testkit::{
     rbac,
     scene::{Scene, ready},
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, meanwhile, until},
 };
+use serde_json::json;
+
+use crate::shared::twins::Twins;
 
 tests![
     a_permission_for_secrets_that_was_taken_and_given_back_is_told_once_each_way,

@@ -1,12 +1,13 @@
 //! A resource is deleted and created again under the same name, while the operator sees it or is cut off from it. Each
 //! case promises that the operator takes it as a new resource.
 
-use crate::harness::{
+use cbw_testkit::{
     scene::Scene,
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, until},
 };
+
+use crate::shared::twins::Twins;
 
 tests![
     a_resource_that_was_re_created_before_the_operators_eyes_is_a_new_one,
@@ -53,7 +54,7 @@ async fn a_resource_that_was_re_created_while_the_api_server_was_out_of_reach_is
     twins.re_creates("watch-0").await;
     twins.moved("Running", 11).await;
     let failed = async || {
-        let failed = twins.operator.metric(crate::harness::operator::FAILED_RECONCILES).await;
+        let failed = twins.operator.metric(cbw_testkit::operator::FAILED_RECONCILES).await;
         failed.filter(|failed| *failed >= 2.0)
     };
     until("both could not be written", LIMIT, failed).await;

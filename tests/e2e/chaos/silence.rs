@@ -1,11 +1,12 @@
 //! A proxy between the operator and the API server goes silent: no connection ends, and none carries anything.
 
-use crate::harness::{
+use cbw_testkit::{
     scene::Scene,
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, until},
 };
+
+use crate::shared::twins::Twins;
 
 tests![
     connections_that_went_silent_lose_nothing_that_the_cloud_said,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::harness::{
+use cbw_testkit::{
     scene::Scene,
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, meanwhile, until},
 };
+
+use crate::shared::twins::Twins;
 
 tests![
     a_list_from_an_older_moment_moves_no_status_backwards_and_tells_nothing_again,

@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use cce_backup_watch::api::ClusterBackupWatchStatus;
-use futures::future::join_all;
-
-use crate::harness::{
+use cbw_testkit::{
     api_proxy::Effect,
     scene::{ACTIVE, Scene, ready},
     trial::tests,
-    twins::Twins,
     wait::{LIMIT, meanwhile, until},
 };
+use cce_backup_watch::api::ClusterBackupWatchStatus;
+use futures::future::join_all;
+
+use crate::shared::twins::Twins;
 
 tests![
     an_api_server_that_answers_each_verb_with_a_passing_error_for_a_while_loses_nothing,

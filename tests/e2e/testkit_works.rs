@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use cbw_testkit::{
+    api_proxy::{ApiProxy, Effect},
+    control_plane::ControlPlane,
+    scene::{Scene, watch},
+    trial::tests,
+    wait::{LIMIT, until},
+};
 use cce_backup_watch::api::ClusterBackupWatch;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
@@ -12,14 +19,6 @@ use kube::{
 };
 use serde_json::json;
 use tokio::time::timeout;
-
-use crate::harness::{
-    api_proxy::{ApiProxy, Effect},
-    control_plane::ControlPlane,
-    scene::{Scene, watch},
-    trial::tests,
-    wait::{LIMIT, until},
-};
 
 tests![
     the_proxy_names_counts_and_strikes_requests_by_verb_and_resource,

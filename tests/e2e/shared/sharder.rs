@@ -1,6 +1,10 @@
 //! Plays the sharder of `kubernetes-controller-sharding`, as its documents describe it: it assigns resources that have
 //! no shard, drains a resource before it moves it from a live shard, and moves the resources of a dead shard at once.
 
+use cbw_testkit::{
+    scene::Scene,
+    wait::{LIMIT, until},
+};
 use cce_backup_watch::api::ClusterBackupWatch;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -8,11 +12,6 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
-
-use super::{
-    scene::Scene,
-    wait::{LIMIT, until},
-};
 
 /// The name of the ring.
 pub const RING: &str = "backup-watches";

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::scene::Scene;
+use cbw_testkit::scene::Scene;
 
 /// How often the request counts are read.
 const SAMPLE: Duration = Duration::from_millis(20);

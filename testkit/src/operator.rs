@@ -2,9 +2,8 @@
 //! Dropping it kills the process, and prints the end of the log if the test fails.
 
 use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    fs,
+    process::{Command, ExitStatus},
     time::{Duration, Instant},
 };
 
@@ -13,21 +12,17 @@ use serde_json::{Value, json};
 
 use super::{
     api_proxy::ApiProxy,
+    program::{self, Server, folder},
     scene::{REGION, Scene},
     wait::{LIMIT, until},
 };
-
-/// How many lines of the log are shown when a test fails.
-const SHOWN: usize = 80;
 
 /// The counter of reconciles that failed to read from the API server or to write to it.
 pub const FAILED_RECONCILES: &str = r#"reconcile_total{result="error"}"#;
 
 /// A running operator.
 pub struct Operator {
-    child: Child,
-    command: Command,
-    log: PathBuf,
+    server: Server,
     /// Where it serves metrics and probes.
     pub url: String,
 }
@@ -53,11 +48,10 @@ impl Operator {
         // A scene may have more than one operator.
         let mut names = (1..).map(|n| folder.join(format!("{}-{n}.log", scene.test)));
         let log = names.find(|name| !name.exists()).unwrap();
-        File::create(&log).unwrap();
         let kubeconfig = log.with_extension("kubeconfig");
         fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
 
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch"));
+        let mut command = Command::new(program::operator());
         command
             .args(["controller", "--watch-namespace", &scene.namespace, "--listen", "127.0.0.1:0"])
             .args(["--region-endpoint", &format!("{REGION}={}", scene.cloud.url())])
@@ -65,16 +59,14 @@ impl Operator {
             .env("CBW_LOG_FILTER", "info,cce_backup_watch=debug")
             .envs(variables.iter().copied())
             .env("KUBECONFIG", kubeconfig);
-        let child = spawn(&mut command, &log);
-        let mut operator = Self { child, command, log, url: String::new() };
+        let mut operator = Self { server: Server::start(command, log), url: String::new() };
         operator.started(0).await;
         operator
     }
 
     /// Kills the operator with SIGKILL, in the middle of whatever it does.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.server.kill();
     }
 
     /// Starts the operator again with the flags and the environment of the first start, and waits until it has started.
@@ -86,23 +78,22 @@ impl Operator {
 
     /// Starts the operator again as [`Operator::restart`] does, but does not wait until it has started.
     pub fn spawn(&mut self) {
-        self.child = spawn(&mut self.command, &self.log);
+        self.server.spawn();
     }
 
     /// The exit status of the process, if it has ended.
     pub fn exit(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+        self.server.exit()
     }
 
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        self.server.signal(name);
     }
 
     /// Waits until the process has ended.
     pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
-        until("the operator has ended", limit, async || self.exit()).await
+        self.server.ended(limit).await
     }
 
     /// Waits until it works: as the leader, or as a shard. Returns how long that took.
@@ -114,7 +105,7 @@ impl Operator {
 
     /// Its peak resident memory so far, in bytes.
     pub fn most_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
@@ -122,19 +113,19 @@ impl Operator {
     /// Limits its file descriptors.
     pub fn limit_descriptors(&self, limit: usize) {
         let status = Command::new("prlimit")
-            .args(["--pid", &self.child.id().to_string(), &format!("--nofile={limit}:{limit}")])
+            .args(["--pid", &self.server.pid().to_string(), &format!("--nofile={limit}:{limit}")])
             .status();
         assert!(status.unwrap().success());
     }
 
     /// How many file descriptors it has open.
     pub fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+        fs::read_dir(format!("/proc/{}/fd", self.server.pid())).unwrap().count()
     }
 
     /// Everything that it has logged.
     pub fn text(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        self.server.text()
     }
 
     /// The lines of its log, in JSON.
@@ -144,7 +135,7 @@ impl Operator {
 
     /// The token with which it authenticates to the API server.
     pub fn bearer(&self) -> String {
-        let kubeconfig = fs::read_to_string(self.log.with_extension("kubeconfig")).unwrap();
+        let kubeconfig = fs::read_to_string(self.server.log.with_extension("kubeconfig")).unwrap();
         let kubeconfig: Value = serde_json::from_str(&kubeconfig).unwrap();
         kubeconfig["users"][0]["user"]["token"].as_str().unwrap().to_owned()
     }
@@ -193,32 +184,6 @@ impl Operator {
         })
         .await;
     }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let text = fs::read_to_string(&self.log).unwrap_or_default();
-            let lines: Vec<_> = text.lines().collect();
-            let end = &lines[lines.len().saturating_sub(SHOWN)..];
-            eprintln!("the end of {}:\n{}\n", self.log.display(), end.join("\n"));
-        }
-    }
-}
-
-fn spawn(command: &mut Command, log: &Path) -> Child {
-    let log = File::options().append(true).open(log).unwrap();
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
-}
-
-/// The folder for the files of operators. It lies beside the audit log, so that `run.sh --state-dir` keeps it and any
-/// other run throws it away.
-pub fn folder() -> PathBuf {
-    let folder = PathBuf::from(std::env::var_os("CBW_AUDIT_LOG").unwrap()).with_file_name("operators");
-    fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 /// A kubeconfig with a token of the scene's service account.

@@ -15,15 +15,17 @@ pub struct Test {
 }
 
 /// Defines `pub fn tests()`, which lists these functions. The compiler reports a function that is not listed as unused.
+#[macro_export]
 macro_rules! tests {
     ($($name:ident),+ $(,)?) => {
         /// The tests of this file.
-        pub fn tests() -> Vec<crate::harness::trial::Test> {
-            vec![$(crate::harness::trial::Test { name: stringify!($name), run: |scene| Box::pin($name(scene)) }),+]
+        pub fn tests() -> Vec<$crate::trial::Test> {
+            vec![$($crate::trial::Test { name: stringify!($name), run: |scene| Box::pin($name(scene)) }),+]
         }
     };
 }
-pub(crate) use tests;
+
+pub use crate::tests;
 
 /// Runs the tests, or lists them as ignored.
 pub fn run(arguments: &Arguments, tests: Vec<Test>) {

@@ -28,7 +28,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{cluster::Cluster, control_plane::ControlPlane, operator::Operator, rbac, wait::LIMIT};
+use super::{cluster::Cluster, control_plane::ControlPlane, operator::Operator, program, rbac, wait::LIMIT};
 
 /// The cluster that a watch names unless the test says otherwise.
 pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
@@ -288,9 +288,8 @@ async fn new_cloud() -> Arc<Simulator> {
 /// Applies the CustomResourceDefinition that the binary prints, and the roles of the operator, and waits until the
 /// definition is served.
 pub fn define(cluster: &Cluster) {
-    let printed = Command::new(env!("CARGO_BIN_EXE_cce-backup-watch")).arg("crd").output().unwrap();
-    assert!(printed.status.success());
-    let crd = String::from_utf8(printed.stdout).unwrap();
+    let (code, crd) = program::run(Command::new(program::operator()).arg("crd"));
+    assert_eq!(code, 0, "{crd}");
     for objects in [crd.as_str(), rbac::ROLES] {
         cluster.kubectl("default", &["apply", "--server-side", "--filename", "-"], objects).unwrap();
     }

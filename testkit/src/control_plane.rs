@@ -13,9 +13,8 @@ use std::{
     time::Duration,
 };
 
-use super::{cluster::Cluster, wait::until};
+use super::{cluster::Cluster, program::ROOT, wait::until};
 
-const RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/hack/control-plane/run.sh");
 const API_SERVER: &str = "kube-apiserver";
 const ETCD: &str = "etcd";
 /// How long a server may take to start, far above what it needs.
@@ -44,7 +43,7 @@ impl ControlPlane {
     pub async fn start(test: &str) -> Self {
         let state = Cluster::shared().audit_log.with_file_name(format!("control-plane-{test}"));
         let (started, log) = (state.with_extension("started"), state.with_extension("log"));
-        let run = Command::new(RUN)
+        let run = Command::new(Path::new(ROOT).join("hack/control-plane/run.sh"))
             .arg("--state-dir")
             .arg(&state)
             .args(["--", "sh", "-c", "echo started; exec cat >/dev/null"])

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use cbw_testkit::scene::{Scene, healthy, ready, says};
 use cce_backup_watch::api::ClusterBackupWatchStatus;
 use cce_simulator::{Credential, Fault, FaultKind, Task};
 use futures::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-
-use super::scene::{Scene, healthy, ready, says};
 
 /// The request time-out of the operator: longer than any answer takes that is not late on purpose.
 pub const TIMEOUT: &str = "3s";

@@ -10,19 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cbw_testkit::{
+    api_proxy::ApiProxy,
+    operator::Operator,
+    scene::Scene,
+    wait::{LIMIT, until},
+};
 use cce_backup_watch::api::{ClusterBackupWatch, ClusterBackupWatchStatus};
 use cce_simulator::Task;
 use jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 
-use super::{
-    api_proxy::ApiProxy,
-    fault_table::cluster,
-    operator::Operator,
-    scene::Scene,
-    wait::{LIMIT, until},
-};
+use super::fault_table::cluster;
 
 /// How soon after the end of a trouble every status must be as it is without the trouble.
 pub const RECOVERY: Duration = Duration::from_secs(30);

@@ -1,0 +1,129 @@
+//! Programs that tests run: the operator's own binary, the tools that `hack/control-plane` provides, and servers that end
+//! with the test.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use crate::wait::until;
+
+/// The root of the repository.
+pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// How many lines of the log are shown when a test fails.
+const SHOWN: usize = 80;
+
+/// The operator's binary of this build: it lies above the folder of the test that runs.
+pub fn operator() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let binary = test.ancestors().map(|folder| folder.join("cce-backup-watch")).find(|path| path.is_file());
+    binary.expect("cargo builds the operator before the tests of its package")
+}
+
+/// A tool of a pinned version, which is fetched or built the first time: `prometheus`, `promtool`, `amtool`, `actionlint`.
+pub fn tool(name: &str) -> PathBuf {
+    let provided = Command::new(Path::new(ROOT).join("hack/control-plane/provision.sh"))
+        .arg(name)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(provided.status.success(), "{name} can neither be fetched nor built");
+    let folder = String::from_utf8(provided.stdout).unwrap();
+    PathBuf::from(folder.trim()).join(name)
+}
+
+/// The folder for the files of a run. It lies beside the audit log, so that `run.sh --state-dir` keeps it and any other
+/// run throws it away.
+pub fn folder() -> PathBuf {
+    let folder = PathBuf::from(std::env::var_os("CBW_AUDIT_LOG").unwrap()).with_file_name("operators");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Runs a command to its end, and returns its exit code and everything that it has printed.
+pub fn run(command: &mut Command) -> (i32, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&printed).into_owned())
+}
+
+/// A server that logs to a file. Dropping it kills it, and prints the end of the log if the test fails.
+pub struct Server {
+    child: Child,
+    command: Command,
+    /// Where its stderr goes.
+    pub log: PathBuf,
+}
+
+impl Server {
+    /// Starts it.
+    pub fn start(mut command: Command, log: PathBuf) -> Self {
+        File::create(&log).unwrap();
+        let child = spawn(&mut command, &log);
+        Self { child, command, log }
+    }
+
+    /// Starts it again, with the arguments and the environment of the first start.
+    pub fn spawn(&mut self) {
+        self.child = spawn(&mut self.command, &self.log);
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything that it has logged.
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Kills it with SIGKILL, in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// The exit status, if it has ended.
+    pub fn exit(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        until("the server has ended", limit, async || self.exit()).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let text = self.text();
+            let lines: Vec<_> = text.lines().collect();
+            let end = &lines[lines.len().saturating_sub(SHOWN)..];
+            eprintln!("the end of {}:\n{}\n", self.log.display(), end.join("\n"));
+        }
+    }
+}
+
+fn spawn(command: &mut Command, log: &Path) -> Child {
+    let log = File::options().append(true).open(log).unwrap();
+    let out = log.try_clone().unwrap();
+    command
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}

@@ -1,0 +1,6 @@
+//! What several cases share and nothing but the end-to-end tests needs. What runs servers and programs is in `testkit`.
+
+pub mod fault_table;
+pub mod polls;
+pub mod sharder;
+pub mod twins;
