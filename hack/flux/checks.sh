@@ -168,7 +168,7 @@ gate_of_job() { # NAME
 pod_of_job() { # JOB
   kubectl get pods --namespace platform --selector "batch.kubernetes.io/job-name=$1" --output name | grep .
 }
-# Reports the end of the Job's pod as a kubelet would. The command does not run here; hack/test-gates.sh runs it.
+# Reports the end of the Job's pod as a kubelet would. The command does not run here; tests/gates runs it.
 job_ends() { # JOB PHASE CODE
   kubectl patch "$(pod_of_job "$1")" --namespace platform --subresource=status --type=merge --patch "{\"status\": {\"phase\": \"$2\",
     \"containerStatuses\": [{\"name\": \"backup\", \"image\": \"x\", \"imageID\": \"x\", \"ready\": false, \"restartCount\": 0,

@@ -8,6 +8,7 @@ pub mod api_proxy;
 pub mod audit;
 pub mod cluster;
 pub mod control_plane;
+pub mod jobs;
 pub mod operator;
 pub mod program;
 pub mod rbac;

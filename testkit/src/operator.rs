@@ -45,8 +45,10 @@ impl Operator {
 
     async fn launch(server: Option<&str>, scene: &Scene, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = folder();
+        // A sentence may have a colon, which separates files in KUBECONFIG.
+        let test = scene.test.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
         // A scene may have more than one operator.
-        let mut names = (1..).map(|n| folder.join(format!("{}-{n}.log", scene.test)));
+        let mut names = (1..).map(|n| folder.join(format!("{test}-{n}.log")));
         let log = names.find(|name| !name.exists()).unwrap();
         let kubeconfig = log.with_extension("kubeconfig");
         fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();

@@ -6,12 +6,25 @@ use libtest_mimic::{Arguments, Trial};
 
 use super::{audit, scene::Scene};
 
+/// What a test does.
+pub type Run = Box<dyn FnOnce(Scene) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
 /// A test: its name and what it does in a scene of its own.
 pub struct Test {
     /// The name of the function, which is the sentence that the test shows.
     pub name: &'static str,
     /// The function.
-    pub run: fn(Scene) -> Pin<Box<dyn Future<Output = ()>>>,
+    pub run: Run,
+}
+
+impl Test {
+    /// One of a table of tests, which has its name from a row.
+    pub fn new<F: Future<Output = ()> + 'static>(
+        name: String,
+        run: impl FnOnce(Scene) -> F + Send + 'static,
+    ) -> Self {
+        Self { name: name.leak(), run: Box::new(|scene| Box::pin(run(scene))) }
+    }
 }
 
 /// Defines `pub fn tests()`, which lists these functions. The compiler reports a function that is not listed as unused.
@@ -20,7 +33,7 @@ macro_rules! tests {
     ($($name:ident),+ $(,)?) => {
         /// The tests of this file.
         pub fn tests() -> Vec<$crate::trial::Test> {
-            vec![$($crate::trial::Test { name: stringify!($name), run: |scene| Box::pin($name(scene)) }),+]
+            vec![$($crate::trial::Test { name: stringify!($name), run: Box::new(|scene| Box::pin($name(scene))) }),+]
         }
     };
 }

@@ -123,7 +123,7 @@ async fn two_shards_become_three_and_two_again_under_load(scene: Scene) {
         })
         .await;
     };
-    let (gap, ()) = gap_while(&scene, &clusters, watches.are_busy(&scene, 31, moves)).await;
+    let (gap, ()) = Box::pin(gap_while(&scene, &clusters, watches.are_busy(&scene, 31, moves))).await;
     println!("moves between shards, polls every {ACTIVE:?}: longest time between polls {gap:.1?}");
     assert!(gap <= GAP, "a move may make a poll late by two intervals: {gap:?}");
 
