@@ -33,6 +33,7 @@ fn look<'a>(watch: &'a ClusterBackupWatch, outcome: Option<&'a Outcome>) -> Inpu
         status: watch.status.as_ref().unwrap(),
         outcome,
         upgrades: None,
+        listed: None,
         request: watch.status.as_ref().unwrap().last_handled_reconcile_at.as_deref(),
         now: "2026-01-03T02:10:00Z".parse().unwrap(),
     }

@@ -53,6 +53,7 @@ fuzz_target!(|bytes: &[u8]| {
                 status,
                 outcome: Some(&outcome),
                 upgrades: None,
+                listed: None,
                 request: None,
                 now,
             })

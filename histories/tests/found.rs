@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cbw_histories::{
     history::run,
-    script::{Act, CloudTrouble, End, Level, Script, Verb, WatchPlan},
+    script::{Act, CloudTrouble, End, Level, Script, Snapshot, UpgradeEnd, Verb, WatchPlan},
 };
 
 /// One account with one cluster and two watches of it, one of them with a Secret of its own.
@@ -196,4 +196,26 @@ fn a_status_whose_reply_was_lost_is_not_in_the_copy_from_which_the_next_transiti
         (135, Act::Silence { for_: 100, ends: false }),
         (185, Act::Unfinish { cluster: 0, for_: 60 }),
     ]);
+}
+
+#[test]
+fn the_failed_backup_of_an_upgrade_is_pushed_out_of_the_status_by_a_later_one() {
+    let failed =
+        Act::Backup { cluster: 0, steps: 4, step: 5, end: End::In("Failed"), rollback: false, pauses: false };
+    let mut script = script(&[
+        (
+            242,
+            Act::Upgrade {
+                cluster: 0,
+                step: 30,
+                snapshot: Snapshot::Listed(true, false),
+                end: UpgradeEnd::Never,
+            },
+        ),
+        (252, Act::NoSecret { secret: 0, for_: 315 }),
+        (435, failed),
+    ]);
+    script.calm = Duration::from_secs(499);
+    script.watches.iter_mut().for_each(|watch| (watch.limit, watch.upgrades, watch.secret) = (1, true, 0));
+    script_holds(&script);
 }

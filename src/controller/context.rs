@@ -1,5 +1,7 @@
 //! What every reconcile shares, and the view of one resource that the steps pass along.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -10,6 +12,7 @@ use crate::api::{
 };
 use crate::clock::Clock;
 use crate::cloud::{
+    Answer,
     fault::{Fault, FaultKind},
     target::{ClusterId, ProjectId, Region, Target, TargetError},
 };
@@ -111,7 +114,7 @@ impl<'a> View<'a> {
     pub fn input<'b>(
         &'b self,
         outcome: Option<&'b Outcome>,
-        upgrades: Option<&'b upgrade::Outcome>,
+        upgrades: Option<&'b (upgrade::Outcome, Option<Arc<Answer>>)>,
         for_request: bool,
         now: Timestamp,
     ) -> plan::Input<'b> {
@@ -124,7 +127,8 @@ impl<'a> View<'a> {
             spec: self.spec,
             status: self.status,
             outcome,
-            upgrades,
+            upgrades: upgrades.map(|(listed, _)| listed),
+            listed: upgrades.and_then(|(_, answer)| answer.as_deref()),
             request: self.request.as_deref().filter(|_| for_request),
             now,
         }

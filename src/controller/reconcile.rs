@@ -166,8 +166,8 @@ fn demand<A>(context: &Context<A>, view: &View<'_>) -> (Option<Delivery>, bool) 
 
 fn decide<A>(context: &Context<A>, view: &View<'_>, delivery: Option<&Delivery>) -> Plan {
     let for_request = delivery.is_some_and(|delivery| delivery.for_request);
-    let (outcome, upgrades) =
-        (delivery.map(|delivery| &delivery.outcome), context.poller.upgrades(&view.key()));
+    let outcome = delivery.map(|delivery| &delivery.outcome);
+    let upgrades = context.poller.upgrades(&view.key(), delivery.map(|delivery| delivery.number));
     plan::plan(&view.input(outcome, upgrades.as_ref(), for_request, context.clock.now()))
 }
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::cloud::{
+    Answer,
     fault::{Fault, FaultKind},
     upgrades::Workflow,
 };
@@ -165,8 +166,12 @@ impl Poller {
     }
 
     /// [`Engine::upgrades`]
-    pub fn upgrades(&self, key: &str) -> Option<upgrade::Outcome> {
-        self.engine().upgrades(key)
+    pub fn upgrades(
+        &self,
+        key: &str,
+        delivered: Option<u64>,
+    ) -> Option<(upgrade::Outcome, Option<Arc<Answer>>)> {
+        self.engine().upgrades(key, delivered)
     }
 
     /// [`Engine::resolved`]

@@ -1,11 +1,13 @@
 //! The states of one fetch and of one watch. The transitions between them are in [`super::engine`].
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{
     AccountId, Cadence, FetchId, Outcome, SourceId, TenantId, WatchKey, gate::Passing, policy, queue::Place,
 };
-use crate::cloud::{other_type::Look, target::Target};
+use crate::cloud::{Answer, other_type::Look, target::Target, upgrades::Workflow};
+use crate::upgrade;
 
 /// What a fetch knows of upgrades.
 #[derive(Debug, Default)]
@@ -19,7 +21,20 @@ pub struct Listing {
     /// Hash of the tasks that were listed last, and of which of them had ended.
     pub tasks: Option<u64>,
     /// The newest outcome, with the newest workflow alone.
-    pub outcome: Option<crate::upgrade::Outcome>,
+    pub outcome: Option<upgrade::Outcome>,
+    /// The newest answer to a poll, while an upgrade may run. A status keeps few tasks, and that of the upgrade's own backup,
+    /// which decides whether the upgrade is protected, need not be one of them.
+    pub answer: Option<Arc<Answer>>,
+}
+
+impl Listing {
+    /// Whether an upgrade may run: one does, or the list is still to be read.
+    pub fn may_run(&self) -> bool {
+        let is_over = |newest: &Workflow| upgrade::is_over(newest.phase.as_deref());
+        let none_runs =
+            matches!(&self.outcome, Some(upgrade::Outcome::Workflows(newest)) if newest.iter().all(is_over));
+        !none_runs || self.due.is_none() || self.in_flight.is_some()
+    }
 }
 
 /// One cluster, polled with one credential source.

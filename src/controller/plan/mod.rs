@@ -19,6 +19,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{ClusterBackupWatchSpec, ClusterBackupWatchStatus, condition};
+use crate::cloud::Answer;
 use crate::poll::{Cadence, Outcome};
 use crate::task::record::Record;
 
@@ -48,6 +49,8 @@ pub struct Input<'a> {
     pub outcome: Option<&'a Outcome>,
     /// The newest outcome of listing the upgrades; none where they are not watched, or the status already holds it.
     pub upgrades: Option<&'a crate::upgrade::Outcome>,
+    /// The newest answer to a poll, by which an upgrade is judged; none where the status holds all that counts.
+    pub listed: Option<&'a Answer>,
     /// The value of the annotation `requestedAt` that this outcome answers. The status holds it as [`echo`] makes it.
     pub request: Option<&'a str>,
     /// The current time.

@@ -42,7 +42,11 @@ pub fn judge(input: &Input<'_>, record: &Record, ready: &Verdict) -> Option<Upgr
     let upgrade = match input.upgrades.filter(|_| !input.spec.suspend) {
         Some(Outcome::Workflows(workflows)) => {
             let newest = upgrade::newest(workflows);
-            Upgrade { status: newest.map(upgrade::status), protected: protected(newest, record, input.now) }
+            let known = |answer| Record::merge(input.status, answer, input.spec.history_limit, input.now);
+            // The status has forgotten the tasks beyond its limit. The verdict must not depend on which these are.
+            let listed = input.listed.map(known);
+            let protected = protected(newest, listed.as_ref().unwrap_or(record), input.now);
+            Upgrade { status: newest.map(upgrade::status), protected }
         }
         Some(Outcome::Fault(fault)) => {
             let message = format!("the list of upgrades cannot be read: {}", fault.message);

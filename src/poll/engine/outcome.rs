@@ -91,19 +91,19 @@ impl Engine {
         if let Some(at) = fetch.blind_at.take() {
             self.timers.remove(&(at, Timer::Blind(id)));
         }
-        let tasks = match &news {
-            News::Answer(answer, _) => Some(answer),
+        let news = match news {
+            News::Answer(answer, body) => Some((Arc::new(answer), body)),
             News::Unchanged => None,
         };
-        self.follow_upgrades(id, tasks, flight.tenant, now);
+        self.follow_upgrades(id, news.as_ref().map(|(answer, _)| answer), flight.tenant, now);
         let fetch = &mut self.fetches[id.0];
-        if let News::Answer(answer, body) = news {
+        if let Some((answer, body)) = news {
             let says = self.config.hasher.hash_one(&answer);
             let was_failing = matches!(fetch.outcome, Some(Outcome::Fault { .. }));
             let changed = was_failing || fetch.known.is_none_or(|(_, before)| before != says);
             fetch.known = Some((body, says));
             let sent_at = flight.account.sent_at;
-            self.deliver(id, Outcome::Answer(Arc::new(answer)), changed, |p| p.since <= sent_at, now);
+            self.deliver(id, Outcome::Answer(answer), changed, |p| p.since <= sent_at, now);
         }
         self.schedule(id, now);
     }

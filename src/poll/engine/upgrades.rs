@@ -6,6 +6,7 @@
 //! No fault of it moves a gate or touches the outcome of a poll. It has a backoff of its own.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Engine;
@@ -18,7 +19,7 @@ impl Engine {
     pub(super) fn follow_upgrades(
         &mut self,
         id: FetchId,
-        answer: Option<&Answer>,
+        answer: Option<&Arc<Answer>>,
         tenant: TenantId,
         now: Instant,
     ) {
@@ -33,6 +34,9 @@ impl Engine {
             listing.tasks = tasks;
             // After a fault the backoff lasts all the same.
             listing.due = listing.due.filter(|_| listing.failures > 0);
+        }
+        if let Some(answer) = answer {
+            listing.answer = listing.may_run().then(|| answer.clone());
         }
         let is_due = listing.in_flight.is_none() && listing.due.is_none_or(|due| due <= now);
         if is_due && self.listing < self.config.concurrency.div_ceil(4) {
@@ -101,12 +105,19 @@ impl Engine {
             listing.outcome = Some(outcome);
             self.woken.extend(fetch.watches.iter().cloned());
         }
+        if !listing.may_run() {
+            listing.answer = None;
+        }
     }
 
-    /// The newest outcome of listing the upgrades that a watch wants.
-    pub fn upgrades(&self, key: &str) -> Option<Outcome> {
-        let watch = self.watches.get(key).filter(|watch| watch.upgrades)?;
-        self.fetches[watch.fetch.0].upgrades.outcome.clone()
+    /// The newest outcome of listing the upgrades that a watch wants, and the answer to a poll by which it is to be judged;
+    /// none while there is another outcome of a poll than the one that was handed out as `delivered`, or taken over last.
+    pub fn upgrades(&self, key: &str, delivered: Option<u64>) -> Option<(Outcome, Option<Arc<Answer>>)> {
+        let watch = self.watches.get(key).filter(|watch| watch.upgrades && watch.pending.is_none())?;
+        let fetch = &self.fetches[watch.fetch.0];
+        let listing = &fetch.upgrades;
+        (delivered.unwrap_or(watch.taken) == fetch.number).then_some(())?;
+        Some((listing.outcome.clone()?, listing.answer.clone()))
     }
 
     /// The shortest `interval` of the watches of a fetch that want the upgrades.

@@ -1,5 +1,8 @@
 //! When the upgrades of a cluster are listed, and that it costs the polls of tasks nothing.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use super::*;
 use crate::cloud::{Task, upgrades::Workflow};
 use crate::upgrade;
@@ -25,7 +28,7 @@ fn nobody_asks_for_upgrades_where_they_are_ignored() {
     let mut lab = watching(false, |_| Ok(vec![workflow("Running")]));
     lab.run(minutes(600));
     assert_eq!(lab.listed, []);
-    assert!(lab.engine.upgrades("a").is_none());
+    assert!(lab.engine.upgrades("a", None).is_none());
 }
 
 #[test]
@@ -58,6 +61,13 @@ fn a_watch_that_ignores_them_has_them_listed_no_sooner_for_its_neighbour() {
     assert!((10..=16).contains(&lab.listed.len()), "{}", lab.listed.len());
 }
 
+/// An answer that lists these tasks, all of which have ended.
+fn tasks(uids: &[&str]) -> Fetched {
+    let ended = |uid: &&str| Task { uid: (*uid).into(), phase: Some("Success".into()), ..Default::default() };
+    let answer = Answer { tasks: uids.iter().map(ended).collect(), ..Default::default() };
+    Ok(News::Answer(answer, 100 + uids.len() as u64))
+}
+
 #[test]
 fn a_task_that_appears_or_ends_has_them_listed_at_once() {
     let mut lab = watching(true, |_| Ok(vec![]));
@@ -87,7 +97,9 @@ fn a_fault_of_the_list_touches_no_poll_and_is_tried_ever_more_rarely() {
         assert!((115..=130).contains(&polls), "{kind}: {polls} polls in ten hours");
         assert!(lab.is_answered("a"), "{kind}");
         assert!(lab.listed.len() < 20, "{kind}: {} tries", lab.listed.len());
-        let Some(upgrade::Outcome::Fault(told)) = lab.engine.upgrades("a") else { panic!("{kind} is told") };
+        let Some((upgrade::Outcome::Fault(told), _)) = lab.engine.upgrades("a", None) else {
+            panic!("{kind} is told")
+        };
         assert_eq!(told.kind, kind);
     }
 }
@@ -98,4 +110,38 @@ fn without_a_token_to_spare_the_list_waits_for_the_next_poll() {
     lab.watch_with("a", target("cn-north-4", 1, 1), secret("a"), |demand| demand.upgrades = true);
     lab.run(seconds(60));
     assert_eq!(lab.listed, [], "the one token went to the poll");
+}
+
+#[test]
+fn the_answer_by_which_an_upgrade_is_judged_is_held_while_one_may_run() {
+    let mut lab = Lab::new();
+    let runs = Rc::new(Cell::new(false));
+    let phase = runs.clone();
+    lab.upgrades = Box::new(move |_| Ok(vec![workflow(if phase.get() { "Running" } else { "Success" })]));
+    lab.watch_with("a", target("cn-north-4", 1, 1), secret("a"), |demand| demand.upgrades = true);
+    let held = |lab: &Lab| lab.engine.upgrades("a", None).expect("it was listed").1.is_some();
+    lab.run(minutes(1));
+    assert!(!held(&lab), "the last upgrade is over");
+    runs.set(true);
+    lab.cloud(|_, _| (Duration::from_millis(50), tasks(&["t"])));
+    lab.run(minutes(30));
+    assert!(held(&lab), "the watch has taken it over long ago");
+    lab.cloud(|_, _| (Duration::from_millis(50), no_answer()));
+    lab.run(minutes(5));
+    assert!(held(&lab), "a fault says nothing of tasks");
+    runs.set(false);
+    lab.cloud(|_, _| (Duration::from_millis(50), tasks(&["t", "u"])));
+    lab.run(minutes(5));
+    assert!(!held(&lab));
+}
+
+#[test]
+fn what_is_listed_is_judged_by_the_outcome_that_the_watch_has() {
+    let mut lab = watching(true, |_| Ok(vec![workflow("Running")]));
+    lab.run(minutes(1));
+    assert!(lab.engine.upgrades("a", None).is_some());
+    assert!(lab.engine.upgrades("a", Some(99)).is_none(), "there is another outcome by now");
+    lab.cloud(|_, _| (Duration::from_hours(1), tasks(&["t"])));
+    lab.request("a", "now");
+    assert!(lab.engine.upgrades("a", None).is_none(), "the watch waits for an outcome");
 }

@@ -118,6 +118,8 @@ struct Watch {
     failures: u32,
     /// The newest outcome of listing the upgrades, which a look takes along.
     upgrades: Option<upgrade::Outcome>,
+    /// The answer that is held while an upgrade may run.
+    listed: Option<Answer>,
     /// The tasks of the last answer.
     answered: Vec<Task>,
     request: Option<String>,
@@ -135,6 +137,7 @@ impl Watch {
             created: minute(0),
             failures: 0,
             upgrades: None,
+            listed: None,
             answered: Vec::new(),
             request: None,
             now: minute(0),
@@ -175,6 +178,7 @@ impl Watch {
             status: &self.status,
             outcome,
             upgrades: self.upgrades.as_ref(),
+            listed: self.listed.as_ref(),
             request: self.request.as_deref(),
             now: self.now,
         })

@@ -215,6 +215,19 @@ fn a_failure_since_the_last_list_leaves_open_whether_the_upgrade_is_protected() 
 }
 
 #[test]
+fn the_task_of_its_own_backup_counts_though_the_status_has_forgotten_it() {
+    let steps = [named("t", step("Snapshot", "Success", 1_910)), step("Cluster", "Running", 1_950)];
+    let mut watch = Watch::with(|spec| (spec.upgrades, spec.history_limit) = (Upgrades::Watch, 1));
+    let tasks = vec![failed("later", 1_960), failed("t", 1_910)];
+    watch.at(2_000).answer(&tasks);
+    assert_eq!(watch.tasks(), ["later"]);
+    watch.listed = Some(Answer { tasks, ..Default::default() });
+    watch.upgrades(&[workflow("w", "Running", 1_900, &steps)]);
+    assert_eq!(watch.says("UpgradeProtected"), BEGUN);
+    assert!(watch.nothing().is_empty(), "and so it stays");
+}
+
+#[test]
 fn a_backup_that_is_taken_for_the_upgrade_protects_it() {
     let mut watch = Watch::of_upgrades(&[]);
     watch.upgrades(&[workflow("w", "Running", 1_990, &[named("t", step("Snapshot", "Running", 1_995))])]);

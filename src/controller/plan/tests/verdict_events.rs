@@ -233,6 +233,7 @@ fn a_name_is_a_dns_subdomain_for_any_name_of_a_watch() {
             status,
             outcome,
             upgrades,
+            listed: None,
             request,
             now,
         };
