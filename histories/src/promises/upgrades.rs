@@ -58,7 +58,7 @@ pub fn written(
         seen,
     )?;
     let versions = status.latest_backup_time.map_or(0, cloud::version);
-    let is_good = newest.is_some_and(|newest| is_protected(newest, &cluster.versions[..=versions]));
+    let is_good = newest.is_some_and(|newest| is_protected(newest, &cluster.versions[..=versions], SECOND));
     promise(
         said.status != "True" || is_over || is_good,
         "an upgrade is protected only by a Success before it",
@@ -73,8 +73,8 @@ fn began(workflow: &Workflow) -> Option<Timestamp> {
 }
 
 /// Whether the workflow's own backup or a recent one is there to go back to, by every version of the list of tasks that was
-/// known.
-fn is_protected(workflow: &Workflow, versions: &[Vec<Task>]) -> bool {
+/// known. By `slack` a failure must be newer than a success, and a success older than the upgrade, to be called so.
+fn is_protected(workflow: &Workflow, versions: &[Vec<Task>], slack: SignedDuration) -> bool {
     let listed = versions.last().map(Vec::as_slice).unwrap_or_default();
     let snapshot = workflow.steps.iter().rev().find(|step| step.type_.as_deref() == Some("Snapshot"));
     let status = snapshot.and_then(|step| step.status.as_deref());
@@ -88,10 +88,10 @@ fn is_protected(workflow: &Workflow, versions: &[Vec<Task>]) -> bool {
         of.filter_map(|task| task.completed).map(time::wall).collect::<Vec<_>>()
     };
     let successes = versions.iter().flat_map(|listed| ends("Success", listed));
-    let Some(success) = successes.filter(|end| *end <= begin + SECOND).max() else { return false };
+    let Some(success) = successes.filter(|end| *end <= begin + slack).max() else { return false };
     let own = snapshot.filter(|_| status == Some("Failed")).and_then(|step| step.end_time);
     let mut failures = ends("Failed", listed).into_iter().chain(own);
-    !failures.any(|end| end > success + SECOND && end < begin - SECOND)
+    !failures.any(|end| end > success + slack && end < begin - slack)
 }
 
 /// Checks at the end of a history that an upgrade that was seen under way was followed, and judged by all that is known.
@@ -133,8 +133,13 @@ pub fn afterwards(
     promise(version == cluster.upgrades.version(), "an upgrade that runs is followed", || {
         format!("{key}: {shown:?}, {newest:?}")
     })?;
+    let is_good = is_protected(newest, &cluster.versions, SECOND);
+    if is_good != is_protected(newest, &cluster.versions, -SECOND) {
+        // What ended in the same second, such as a task that succeeded and its step that failed, may be ordered either way.
+        return Ok(());
+    }
     let reason = match began(newest) {
-        _ if is_protected(newest, &cluster.versions) => "BackupTaken",
+        _ if is_good => "BackupTaken",
         Some(_) => "UpgradeUnprotected",
         None => "BackupPending",
     };
