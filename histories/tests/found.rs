@@ -199,6 +199,16 @@ fn a_status_whose_reply_was_lost_is_not_in_the_copy_from_which_the_next_transiti
 }
 
 #[test]
+fn polls_recover_while_the_copy_is_from_before_a_status_whose_reply_was_lost() {
+    let garbage = Act::Cloud { level: Level::Cluster(0), trouble: CloudTrouble::Garbage, for_: 110 };
+    holds(&[
+        (286, Act::Silence { for_: 290, ends: true }),
+        (317, garbage),
+        (338, Act::ApiSlow { verb: Some(Verb::Put), seconds: 11, for_: 163 }),
+    ]);
+}
+
+#[test]
 fn the_failed_backup_of_an_upgrade_is_pushed_out_of_the_status_by_a_later_one() {
     let failed =
         Act::Backup { cluster: 0, steps: 4, step: 5, end: End::In("Failed"), rollback: false, pauses: false };

@@ -20,8 +20,19 @@ pub struct Freshness {
 
 impl Freshness {
     /// Whether a copy with this status may be planned from. The first that is seen may: there is nothing to compare with.
+    /// While a reply is lost none may, neither one from before that write nor one from after it: whatever comes next is
+    /// planned from a live read.
     pub fn is_ours(&mut self, status: u64) -> bool {
-        *self.ours.get_or_insert(status) == status || self.sent == Some(status)
+        *self.ours.get_or_insert(status) == status && self.sent.is_none()
+    }
+
+    /// A live read shows this status; returns whether this process wrote it. Then a copy with another one is old.
+    pub fn confirms(&mut self, status: u64) -> bool {
+        let is_ours = self.is_known(status);
+        if is_ours {
+            self.wrote(status);
+        }
+        is_ours
     }
 
     /// Whether a copy with this status says nothing new.
@@ -75,7 +86,9 @@ mod tests {
         assert!(freshness.is_known(7));
         assert!(freshness.is_ours(1) && !freshness.is_ours(2) && !freshness.is_known(2));
         freshness.sends(2);
-        assert!(freshness.is_ours(1) && freshness.is_ours(2));
+        assert!(!freshness.is_ours(1) && !freshness.is_ours(2) && freshness.is_known(2));
+        assert!(!freshness.confirms(9) && freshness.confirms(2));
+        assert!(freshness.is_ours(2) && !freshness.is_ours(1), "the copy from before the write is old");
         freshness.wrote(3);
         assert!(freshness.is_ours(3) && !freshness.is_ours(1) && !freshness.is_ours(2));
     }

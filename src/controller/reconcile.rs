@@ -105,7 +105,10 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
     for reads in 0..=READS {
         let view = View::of(&copy, &nothing);
         let (key, status) = (view.key(), view.status_hash());
-        let is_ours = context.memory.freshness(&key, view.uid, |known| known.is_ours(status));
+        let is_ours = context.memory.freshness(&key, view.uid, |known| match reads {
+            0 => known.is_ours(status),
+            _ => known.confirms(status),
+        });
         let is_foreign = !is_ours && reads > 0; // mark: void outcome
         if is_foreign {
             // Somebody else wrote the status, perhaps from a later answer than ours. So our outcome is void, and the cloud
