@@ -2,6 +2,7 @@
 //! and the flags and values that are named exist.
 
 mod commands;
+mod generated;
 mod markdown;
 
 use std::collections::BTreeSet;

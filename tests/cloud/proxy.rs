@@ -1,17 +1,12 @@
 //! The way to the cloud through a real CONNECT proxy: what goes through it, what does not, and that its password stays secret.
 
-#[path = "../captured_log/mod.rs"]
-mod captured_log;
-#[allow(dead_code)]
-#[path = "../cloud_faults/server.rs"]
-mod server;
-
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use crate::server::{Act, Authority, Server, answer};
 use cce_backup_watch::cloud::{
     Answer,
     client::{Client, ClientConfig},
@@ -21,7 +16,6 @@ use cce_backup_watch::cloud::{
     region::Endpoints,
     target::{ClusterId, ClusterType, ProjectId, Region, Target},
 };
-use server::{Act, Authority, Server, answer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -89,7 +83,7 @@ async fn cloud(authority: &Authority) -> Server {
 
 async fn ask(endpoint: &str, authority: Option<&Authority>, proxy: Option<Proxy>) -> Result<Answer, Fault> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    captured_log::so_far();
+    crate::captured_log::so_far();
     let client = Client::new(ClientConfig {
         request_timeout: Duration::from_secs(20),
         ca_file: authority.map(Authority::ca_file),
@@ -140,7 +134,7 @@ async fn a_proxy_that_refuses_is_a_cloud_that_cannot_be_reached_and_its_password
         .unwrap_err();
     assert_eq!(fault.kind, FaultKind::CloudUnavailable);
     assert!(fault.message.contains("proxy"), "{fault}");
-    let log = captured_log::so_far();
+    let log = crate::captured_log::so_far();
     assert!(!log.is_empty());
     for told in [log, format!("{fault} {fault:?}")] {
         assert!(!told.contains(PASSWORD), "the password is in: {told}");

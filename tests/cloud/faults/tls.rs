@@ -4,10 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use cce_backup_watch::cloud::fault::FaultKind;
 
-use crate::{
-    PATIENT, ask, client,
-    server::{Act, Authority, Holds, Server, answer},
-};
+use super::{PATIENT, ask, client};
+use crate::server::{Act, Authority, Holds, Server, answer};
 
 /// A server that answers whatever it hears with words of its own.
 async fn speaks_no_tls() -> std::net::SocketAddr {

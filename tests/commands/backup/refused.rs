@@ -73,12 +73,17 @@ async fn where_one_runs_already_that_one_is_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_passes_is_asked_past_after_its_retry_after() {
     let throttled = ["APIGW.0308", "CCE.02429001"].map(|code| Fault::error(429, code, "slow down"));
+    let mut started = Vec::new();
     for fault in busy().into_iter().chain(throttled) {
         let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
         cloud.ends(1, "Success");
         let passing = fault.clone().header("Retry-After", "1").times(2);
         cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(passing)).unwrap();
-        let ran = run(&mut cloud.backup(&[]));
+        let command = start(&mut cloud.backup(&[]));
+        started.push((fault, cloud, command));
+    }
+    for (fault, cloud, command) in started {
+        let ran = command.end();
         assert_eq!((ran.code, cloud.posts()), (Some(0), 3), "{fault:?}: {ran:?}");
         assert_eq!(ran.stderr.matches("the request is sent again in 1s\n").count(), 2, "{}", ran.stderr);
         assert_eq!(ran.stderr.matches(" is started\n").count(), 1, "{}", ran.stderr);

@@ -1,7 +1,5 @@
 //! `cce-backup-watch discover` as a user runs it: the real command against the simulator over TLS.
 
-#[path = "../command/mod.rs"]
-mod command;
 mod existing;
 mod faults;
 mod hostile;
@@ -10,8 +8,8 @@ mod manifests;
 
 use std::path::PathBuf;
 
+use crate::command::{tls::Tls, *};
 use cce_simulator::Cluster;
-use command::{tls::Tls, *};
 use serde_json::Value;
 
 const OTHER_PROJECT: &str = "ffffffffffffffffffffffffffffffff";

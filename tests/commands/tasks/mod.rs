@@ -1,7 +1,5 @@
 //! `cce-backup-watch tasks` as a user runs it: the real command against the simulator over real HTTP.
 
-#[path = "../command/mod.rs"]
-mod command;
 mod exit_codes;
 mod identity;
 mod leaks;
@@ -17,4 +15,4 @@ mod wait;
 mod watch;
 mod watch_name;
 
-use command::{tls::Tls, *};
+use crate::command::{tls::Tls, *};

@@ -1,7 +1,5 @@
 //! How a Secret is read from the API server: without leaving anything of it in a log, and never as something that it is not.
 
-mod captured_log;
-
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
@@ -13,6 +11,7 @@ use cce_backup_watch::{
     kubernetes::ApiServer,
     poll::{Resolution, world},
 };
+use futures::future::join_all;
 use kube::{Client, Config};
 use serde_json::json;
 
@@ -29,7 +28,7 @@ struct Kubernetes {
 impl Kubernetes {
     async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        captured_log::so_far();
+        crate::captured_log::so_far();
         let (answer, requests) =
             (Arc::new(Mutex::new((StatusCode::OK, good()))), Arc::new(AtomicUsize::new(0)));
         let (answers, count) = (answer.clone(), requests.clone());
@@ -66,7 +65,7 @@ async fn an_answer_that_is_no_secret_leaves_nothing_of_it_in_logs_and_errors() {
         let told = format!("{error} {error:?} {cause:?}");
         assert!(!told.contains("CANARY") && !told.contains(CANARY_BASE64), "{told}");
     }
-    let log = captured_log::so_far();
+    let log = crate::captured_log::so_far();
     assert!(log.contains("requesting"), "the log of kube is looked at too");
     assert!(!log.contains("CANARY") && !log.contains(CANARY_BASE64), "{log}");
 }
@@ -106,18 +105,21 @@ async fn each_version_of_a_secret_is_a_credential_of_its_own() {
 
 #[tokio::test]
 async fn only_a_clear_word_of_the_api_server_says_that_there_is_no_secret() {
-    let kubernetes = Kubernetes::start().await;
-    for (code, kind) in [
+    let answers = [
         (404, Some(FaultKind::SecretNotFound)),
         (403, Some(FaultKind::SecretNotFound)),
         (401, None),
         (429, None),
         (500, None),
         (503, None),
-    ] {
+    ];
+    join_all(answers.map(async |(code, kind)| {
+        let kubernetes = Kubernetes::start().await;
         let status = StatusCode::from_u16(code).unwrap();
         assert_eq!(read(&kubernetes, status, refusal(code)).await, Err(kind), "{code}");
-    }
+    }))
+    .await;
+    let kubernetes = Kubernetes::start().await;
     let empty = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "huawei" } }).to_string();
     assert_eq!(read(&kubernetes, StatusCode::OK, empty).await, Err(Some(FaultKind::SecretInvalid)));
 }

@@ -7,6 +7,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_becomes_of_the_answer_the_started_backup_is_adopted() {
+    let mut started = Vec::new();
     for fault in [
         Fault::from(FaultKind::Reset {}),
         FaultKind::ResetMidBody {}.into(),
@@ -22,7 +23,11 @@ async fn whatever_becomes_of_the_answer_the_started_backup_is_adopted() {
         let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
         cloud.ends(2, "Success");
         cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(fault.clone())).unwrap();
-        let ran = run(&mut cloud.backup(&["--request-timeout", "1s"]));
+        let command = start(&mut cloud.backup(&["--request-timeout", "1s"]));
+        started.push((fault, cloud, command));
+    }
+    for (fault, cloud, command) in started {
+        let ran = command.end();
         assert_eq!((ran.code, cloud.posts()), (Some(0), 1), "{fault:?}: {ran:?}");
         assert!(ran.stderr.contains("the answer is lost ("), "{}", ran.stderr);
         assert!(ran.stderr.contains(" is new since the request and is followed\n"), "{}", ran.stderr);

@@ -1,7 +1,5 @@
 //! The operator's own identity over real HTTP: every source, its order, its renewal and its failures.
 
-#[path = "../captured_log/mod.rs"]
-mod captured_log;
 mod renewal;
 mod service;
 
@@ -266,7 +264,7 @@ async fn no_token_and_no_key_is_found_in_any_log_or_fault() {
         }
     }
     std::fs::remove_file(&file).unwrap();
-    let log = captured_log::so_far();
+    let log = crate::captured_log::so_far();
     assert!(log.contains("reqwest::") && log.contains("took the operator's own credential"));
     let leak = log.lines().find(|line| line.contains("CANARY"));
     assert_eq!(leak, None);

@@ -1,9 +1,6 @@
 //! Every fault of the cloud, caused for real over TCP and TLS, and what a poll makes of it.
 
-#[path = "../captured_log/mod.rs"]
-mod captured_log;
 mod cases;
-mod server;
 mod tls;
 
 use std::time::{Duration, Instant};
@@ -20,8 +17,8 @@ use cce_backup_watch::cloud::{
 use futures::future::join_all;
 use jiff::Timestamp;
 
+use crate::server::{Act, Authority, Server, answer};
 use cases::Case;
-use server::{Act, Authority, Server, answer};
 
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
@@ -44,7 +41,7 @@ fn target(region: &str) -> Target {
 /// A client to whom region `r0`, `r1`, … is at each of these URLs.
 fn client(urls: &[String], timeout: Duration, ca: Option<&Authority>) -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    captured_log::so_far();
+    crate::captured_log::so_far();
     let endpoints = urls.iter().enumerate().map(|(n, url)| format!("r{n}={url}").parse().unwrap());
     Client::new(ClientConfig {
         request_timeout: timeout,
@@ -230,7 +227,7 @@ async fn no_key_is_found_in_any_log_fault_or_answer() {
     assert!(seen.contains("****"), "an echo was overwritten");
     assert!(!format!("{:?}", credential()).contains(CANARY));
 
-    let log = captured_log::so_far();
+    let log = crate::captured_log::so_far();
     for target in ["reqwest", "hyper_util", "cce_backup_watch"] {
         assert!(log.contains(&format!("{target}::")), "{target} is logged");
     }

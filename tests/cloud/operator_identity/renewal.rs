@@ -2,7 +2,7 @@
 
 use cce_backup_watch::cloud::credentials::OperatorCredentials;
 
-use crate::service::*;
+use super::service::*;
 
 #[tokio::test]
 async fn a_hundred_watches_share_one_fetch_and_a_renewal_stops_nobody() {

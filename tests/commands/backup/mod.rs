@@ -1,15 +1,13 @@
 //! `cce-backup-watch backup` as a user runs it: the real command against the simulator over TLS. Every test counts the
 //! requests for a backup.
 
-#[path = "../command/mod.rs"]
-mod command;
 mod follow;
 mod if_older_than;
 mod lost;
 mod refused;
 
+use crate::command::{tls::Tls, *};
 use cce_simulator::scenario::Step;
-use command::{tls::Tls, *};
 use jiff::SignedDuration;
 
 /// A simulator behind TLS.
