@@ -2,7 +2,7 @@
 //! Dropping it kills the process, and prints the end of the log if the test fails.
 
 use std::{
-    fs,
+    fs::{self, File},
     process::{Command, ExitStatus},
     time::{Duration, Instant},
 };
@@ -50,6 +50,8 @@ impl Operator {
         // A scene may have more than one operator.
         let mut names = (1..).map(|n| folder.join(format!("{test}-{n}.log")));
         let log = names.find(|name| !name.exists()).unwrap();
+        // Taken at once, because another may start beside it.
+        File::create(&log).unwrap();
         let kubeconfig = log.with_extension("kubeconfig");
         fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
 
