@@ -26,6 +26,7 @@ install: ## Build the command line and install it into ~/.local/bin, also as `ku
 test: ## Run every test
 	cargo test --workspace --locked
 	hack/control-plane/run.sh -- cargo test --locked --test e2e
+	hack/control-plane/run.sh -- cargo test --locked --test chart
 	hack/control-plane/run.sh --with-controller-manager -- cargo test --locked --test gates
 	hack/programs.sh curl jq bwrap buildah readelf
 	hack/test-chart.sh

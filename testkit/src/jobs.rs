@@ -27,12 +27,16 @@ use crate::{
 /// What a container reports that SIGKILL has ended.
 const KILLED: i32 = 137;
 
-/// Makes the scene's namespace one of those that hold Jobs: with the Secret `huawei-backup`, and the restricted Pod
-/// Security Standard, under which the API server refuses a pod that asks for too much.
-pub async fn prepare(scene: &Scene) {
+/// Enforces the restricted Pod Security Standard in the scene's namespace: the API server refuses a pod that asks for more.
+pub async fn restricted(scene: &Scene) {
     let labels = json!({ "metadata": { "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
     let namespaces: kube::Api<Namespace> = kube::Api::all(scene.client.clone());
     namespaces.patch(&scene.namespace, &PatchParams::default(), &Patch::Merge(labels)).await.unwrap();
+}
+
+/// Makes the scene's namespace one of those that hold Jobs: a restricted one, with the Secret `huawei-backup`.
+pub async fn prepare(scene: &Scene) {
+    restricted(scene).await;
     scene.secret("huawei-backup", json!({ "accessKey": ACCESS_KEY, "secretKey": SECRET_KEY })).await;
     until("pods may be made", LIMIT, async || {
         scene.api::<ServiceAccount>().get_opt("default").await.unwrap()

@@ -27,18 +27,25 @@ impl Test {
     }
 }
 
+/// The tests of these functions, beside those of a table.
+#[macro_export]
+macro_rules! each {
+    ($($name:ident),+ $(,)?) => {
+        vec![$($crate::trial::Test { name: stringify!($name), run: Box::new(|scene| Box::pin($name(scene))) }),+]
+    };
+}
+
 /// Defines `pub fn tests()`, which lists these functions. The compiler reports a function that is not listed as unused.
 #[macro_export]
 macro_rules! tests {
     ($($name:ident),+ $(,)?) => {
         /// The tests of this file.
         pub fn tests() -> Vec<$crate::trial::Test> {
-            vec![$($crate::trial::Test { name: stringify!($name), run: Box::new(|scene| Box::pin($name(scene))) }),+]
+            $crate::each![$($name),+]
         }
     };
 }
-
-pub use crate::tests;
+pub use crate::{each, tests};
 
 /// Runs the tests, or lists them as ignored.
 pub fn run(arguments: &Arguments, tests: Vec<Test>) {

@@ -1,0 +1,91 @@
+//! helm and kubectl as people type them, and what they render.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use cbw_testkit::{
+    cluster::Cluster,
+    program::{self, ROOT},
+};
+use serde_json::Value;
+
+/// The chart, from the root of the repository.
+pub const CHART: &str = "charts/cce-backup-watch";
+
+/// The kinds that not every cluster has are left out of what is rendered where the API server does not have them.
+pub const SKIPPED_WHERE_MISSING: [&str; 6] = [
+    "--set",
+    "serviceMonitor.renderMode=skipIfMissing",
+    "--set",
+    "podMonitor.renderMode=skipIfMissing",
+    "--set",
+    "prometheusRule.renderMode=skipIfMissing",
+];
+
+/// Runs helm in the root of the repository: what it printed, as an error if it failed. No release waits for pods, which
+/// nobody makes here.
+pub fn helm(cluster: &Cluster, namespace: &str, arguments: &[&str]) -> Result<String, String> {
+    let mut command = Command::new("helm");
+    command.current_dir(ROOT).env("KUBECONFIG", &cluster.kubeconfig);
+    let (code, printed) = program::run(command.args(arguments).args(["--namespace", namespace]));
+    if code == 0 { Ok(printed) } else { Err(printed) }
+}
+
+/// Renders the chart.
+pub fn template(cluster: &Cluster, namespace: &str, arguments: &[&str]) -> String {
+    helm(cluster, namespace, &[&["template", "dry", CHART], arguments].concat()).unwrap()
+}
+
+/// Renders one of the kustomize bases.
+pub fn kustomize(cluster: &Cluster, base: &str) -> String {
+    let folder = Path::new(ROOT).join("config").join(base);
+    cluster.kubectl("default", &["kustomize", folder.to_str().unwrap()], "").unwrap()
+}
+
+/// Whether the API server takes these manifests, strictly. Nothing is kept.
+pub fn server_takes(cluster: &Cluster, manifests: &str) -> Result<String, String> {
+    let dry = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "--filename=-",
+    ];
+    cluster.kubectl("", &dry, manifests)
+}
+
+/// What a release may need of its cluster: the namespaces that the files of values name, and the kind of the sharder.
+pub fn surroundings(cluster: &Cluster) {
+    for namespace in ["cce-backup-watch", "monitoring", "shop"] {
+        cluster.kubectl("default", &["create", "namespace", namespace], "").unwrap();
+    }
+    let ring = fs::read_to_string(Path::new(ROOT).join("hack/checks/controllerring.yaml")).unwrap();
+    cluster.kubectl("default", &["apply", "--filename=-"], &ring).unwrap();
+    let name = "crd/controllerrings.sharding.timebertt.dev";
+    cluster.kubectl("default", &["wait", "--for=condition=Established", name, "--timeout=30s"], "").unwrap();
+}
+
+/// The same on the control plane that the tests share.
+pub fn shared_surroundings(cluster: &Cluster) {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| surroundings(cluster));
+}
+
+/// The documents of a rendered file.
+pub fn documents(rendered: &str) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(rendered).unwrap();
+    documents.into_iter().filter(|document| !document.is_null()).collect()
+}
+
+/// The files of values that the chart is tested with, by name.
+pub fn values() -> Vec<(String, PathBuf)> {
+    let folder = fs::read_dir(Path::new(ROOT).join(CHART).join("ci")).unwrap();
+    let mut files: Vec<_> = folder.map(|entry| entry.unwrap()).collect();
+    files.sort_by_key(fs::DirEntry::file_name);
+    files.into_iter().map(|file| (file.file_name().into_string().unwrap(), file.path())).collect()
+}
