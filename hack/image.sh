@@ -2,12 +2,14 @@
 #
 # Builds the operator's image as an OCI archive, without a Docker daemon.
 #
-#   image.sh              binary and image; prints the archive's path
-#   image.sh --context    only the binary and the context of the Dockerfile; prints its path
+#   image.sh [ARCH]              binary and image; prints the archive's path
+#   image.sh --context [ARCH]    only the binary and the context of the Dockerfile; prints its path
+#
+# ARCH is amd64 or arm64, and this machine's without it. The other one, such as arm64 for the nodes with Kunpeng processors, is cross-built
+# where rustup has its target and gcc its cross compiler; CBW_BINARY names a binary to package instead, whichever it is for.
 #
 # The binary is linked statically and carries the list of its dependencies (cargo-auditable), which scanners read as its SBOM.
-# The image is made by buildah; or by docker buildx, where a daemon is running. It is for this machine's architecture, unless CBW_BINARY names a
-# binary to package instead: then it is for the architecture of that, such as arm64 for the nodes with Kunpeng processors.
+# The image is made by buildah; or by docker buildx, where a daemon is running.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -19,17 +21,24 @@ readonly authorities=/usr/share/ca-certificates/mozilla
 
 die() { printf 'image.sh: %s\n' "$*" >&2; exit 1; }
 
-case ${1-} in
-  '') context_only=false ;;
-  --context) context_only=true ;;
-  *) die 'usage: image.sh [--context]' ;;
-esac
+context_only=false
+if [[ ${1-} == --context ]]; then
+  context_only=true
+  shift
+fi
 case $(uname -m) in
-  x86_64) arch=amd64 triple=x86_64-unknown-linux-gnu ;;
-  aarch64) arch=arm64 triple=aarch64-unknown-linux-gnu ;;
-  *) die "no image is made for $(uname -m)" ;;
+  x86_64) own_arch=amd64 ;;
+  aarch64) own_arch=arm64 ;;
+  *) own_arch=$(uname -m) ;;
 esac
-readonly own_arch=$arch
+readonly own_arch
+case ${1-$own_arch} in
+  amd64) arch=amd64 machine=x86_64 ;;
+  arm64) arch=arm64 machine=aarch64 ;;
+  -*) die 'usage: image.sh [--context] [amd64|arm64]' ;;
+  *) die "no image is made for ${1-$own_arch}" ;;
+esac
+readonly triple=$machine-unknown-linux-gnu
 [[ -d $authorities ]] || die "$authorities is missing: install the package ca-certificates"
 
 # --- The binary ----------------------------------------------------------------------------------------
@@ -37,22 +46,31 @@ readonly own_arch=$arch
 if [[ -z ${CBW_BINARY-} ]]; then
   # The musl target cannot be had everywhere. glibc, linked statically, still finds names in /etc/hosts and by DNS: since 2.34
   # it has both built in. --target keeps the flag away from build scripts and macros.
+  if [[ $arch != "$own_arch" ]]; then
+    # Packages gcc-aarch64-linux-gnu and gcc-x86-64-linux-gnu; ring has C and assembler of its own.
+    compiler=$machine-linux-gnu-gcc
+    command -v "$compiler" >/dev/null || die "$compiler, which links for $arch, is missing: install gcc-${machine/_/-}-linux-gnu"
+    [[ -d $(rustc --print target-libdir --target "$triple") ]] || die "the standard library for $arch is missing: rustup target add $triple"
+    cargo_triple=${triple//-/_}
+    export "CARGO_TARGET_${cargo_triple^^}_LINKER=$compiler" "CC_$cargo_triple=$compiler"
+  fi
   RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static" \
     hack/cargo-tool.sh cargo-auditable auditable build --locked --release --package cce-backup-watch --target "$triple" >&2
   CBW_BINARY=$target/$triple/release/cce-backup-watch
 fi
 # What the binary is for says the binary. Named after this machine, a foreign one would end on every node with "exec format error".
-machine=$(LC_ALL=C readelf --file-header -- "$CBW_BINARY" | sed -n 's/^ *Machine: *//p')
-case $machine in
+kind=$(LC_ALL=C readelf --file-header -- "$CBW_BINARY" | sed -n 's/^ *Machine: *//p')
+case $kind in
   'Advanced Micro Devices X86-64') arch=amd64 ;;
   AArch64) arch=arm64 ;;
-  *) die "$CBW_BINARY is for ${machine:-no machine that readelf knows}, and images are made for amd64 and arm64" ;;
+  *) die "$CBW_BINARY is for ${kind:-no machine that readelf knows}, and images are made for amd64 and arm64" ;;
 esac
 if LC_ALL=C readelf --program-headers -- "$CBW_BINARY" | grep INTERP >/dev/null; then
   die "$CBW_BINARY is not linked statically, and the image has no libraries"
 fi
 
-rm -rf -- "$context"
+# What another architecture has here stays: the context may hold both.
+rm -rf -- "${context:?}/$arch" "$context"/{LICENSE,ca-certificates.crt,passwd}
 mkdir -p -- "$context/$arch"
 install -m 0555 -- "$CBW_BINARY" "$context/$arch/cce-backup-watch"
 install -m 0444 -- LICENSE "$context/LICENSE"
