@@ -67,6 +67,10 @@ given() { # WHAT COMMAND...
 }
 
 operator_port=$(free_port)
+# Both are of the series that docs/gitops.md follows; a prerelease would not be.
+chart_version=$(hack/version.sh)
+chart_version=${chart_version%%-*}
+next_version=${chart_version%.*}.$((${chart_version##*.} + 1))
 registry_starts || exit 2
 cloud_starts || exit 2
 cloud_is fresh >/dev/null || exit 2
@@ -86,7 +90,7 @@ check 'helm-controller starts' controller_starts helm-controller
 section 'The operator, from an OCI registry'
 kubectl apply --server-side --filename crds/clusterbackupwatches.yaml >/dev/null
 given 'the CRD is there and belongs to no release' crd_belongs_to_release none
-given 'the chart is pushed' push_chart "$chart" 0.1.0
+given 'the chart is pushed' push_chart "$chart" "$chart_version"
 given 'docs/gitops.md has an OCIRepository and a HelmRelease' release_manifests
 a_watch prod "$prod" huawei >"$git_dir/backup-watches/prod.yaml"
 printf 'resources: []\n' >"$git_dir/backup-gate/kustomization.yaml"
@@ -103,7 +107,7 @@ check 'the HelmRelease becomes Ready' is_ready helmrelease/cce-backup-watch
 check 'the CRD that was there now belongs to the release' crd_belongs_to_release cce-backup-watch
 check 'the Kustomization that applies the HelmRelease becomes ready' is_ready kustomization/operators
 given 'a chart with a changed CRD is published' upgrades
-check 'a new version of the chart is installed' await 30 release_is_at 0.1.1
+check 'a new version of the chart is installed' await 30 release_is_at "$next_version"
 check 'and brings its CRD' crd_is_new
 check 'the HelmRelease is Ready' is_ready helmrelease/cce-backup-watch
 

@@ -101,6 +101,58 @@ func TestEveryPlaceCarriesTheVersion(t *testing.T) {
 	}
 }
 
+// A new version is one command: hack/version.sh writes it wherever the old one is named.
+func TestANewVersionIsWrittenEverywhere(t *testing.T) {
+	old, copied := version(t), t.TempDir()
+	pack := exec.Command("bash", "-c", `set -o pipefail; git ls-files -z --cached --others --exclude-standard | tar --null --files-from - --create | tar --extract --directory "$0"`, copied)
+	pack.Dir = path()
+	if output, err := pack.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	run := func(arguments ...string) (string, error) {
+		output, err := exec.Command(filepath.Join(copied, "hack/version.sh"), arguments...).CombinedOutput()
+		return string(output), err
+	}
+	if output, err := run("1.2"); err == nil {
+		t.Errorf("1.2 is no version: %s", output)
+	}
+	if output, err := run("12.34.56-rc.1"); err != nil || output != "" {
+		t.Fatalf("%v: %s", err, output)
+	}
+	if output, err := run(); err != nil || output != "12.34.56-rc.1\n" {
+		t.Errorf("%q, %v", output, err)
+	}
+	// Nothing has been written about it.
+	if output, err := run("--check"); err == nil || !strings.Contains(output, "CHANGELOG.md says nothing of 12.34.56-rc.1") {
+		t.Errorf("%q, %v", output, err)
+	}
+	// What was, what make generate writes, and tests whose numbers are made up.
+	elsewhere := regexp.MustCompile(`^(CHANGELOG\.md|bench/.*|docs/benchmarks\.md|config/(default|namespaced|monitoring)/.*|charts/[^/]+/README\.md|tests/.*|hack/checks/.*|.*/go\.(mod|sum))$`)
+	named := regexp.MustCompile(`(^|[^0-9.])(` + regexp.QuoteMeta(old) + `|` + regexp.QuoteMeta(old[:strings.LastIndex(old, ".")]) + `\.[x*])($|[^0-9A-Za-z-])`)
+	locked := regexp.MustCompile(`(?s)\[\[package\]\]\nname = "(?:cce|cbw)-[^"]+"\nversion = "` + regexp.QuoteMeta(old) + `"`)
+	err := filepath.WalkDir(copied, func(file string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		relative, _ := filepath.Rel(copied, file)
+		if elsewhere.MatchString(relative) {
+			return nil
+		}
+		text, err := os.ReadFile(file)
+		pattern := named
+		if entry.Name() == "Cargo.lock" {
+			pattern = locked
+		}
+		if found := pattern.Find(text); found != nil {
+			t.Errorf("%s still has %q", relative, found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestArtifactHubIsToldWhatThereIs(t *testing.T) {
 	var file struct{ Annotations map[string]string }
 	readYAML(t, &file, chart, "Chart.yaml")

@@ -95,7 +95,7 @@ crd_belongs_to_release() {
 upgrades() {
   cp -R -- "$chart" "$scratch/changed" &&
     sed -i 's/^\( *\)- description: The CCE cluster that is watched\.$/\1- {name: Changed, type: string, jsonPath: .spec.region}\n&/' \
-      "$scratch/changed/files/crd.yaml" && push_chart "$scratch/changed" 0.1.1 && publish_chart
+      "$scratch/changed/files/crd.yaml" && push_chart "$scratch/changed" "$next_version" && publish_chart
 }
 crd_is_new() { kubectl get crd "$crd" --output jsonpath='{.spec.versions[0].additionalPrinterColumns[*].name}' | grep -w Changed; }
 release_is_at() { kubectl get helmrelease cce-backup-watch --namespace flux-system --output jsonpath='{.status.history[0].chartVersion}' | grep "^$1"; }
