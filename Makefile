@@ -96,9 +96,9 @@ soak: ## Keep 500 watches under churn for MINUTES=20: memory, files, threads and
 	  $(if $(OPERATOR),--operator "$(OPERATOR)")
 
 .PHONY: image
-image: ## Build the operator's image as an OCI archive, without a Docker daemon
+image: ## Build the operator's image as an OCI archive, without a Docker daemon (ARCH=arm64 cross-builds)
 	@hack/programs.sh buildah readelf
-	@hack/image.sh
+	@hack/image.sh $(ARCH)
 
 .PHONY: picture
 picture: ## Draw the picture of the README from a run of the demo

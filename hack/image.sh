@@ -9,7 +9,7 @@
 # where rustup has its target and gcc its cross compiler; CBW_BINARY names a binary to package instead, whichever it is for.
 #
 # The binary is linked statically and carries the list of its dependencies (cargo-auditable), which scanners read as its SBOM.
-# The image is made by buildah; or by docker buildx, where a daemon is running.
+# The image is made by buildah; or by docker buildx, where a daemon is running. Where there is neither the script ends with 3.
 set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -39,6 +39,20 @@ case ${1-$own_arch} in
   *) die "no image is made for ${1-$own_arch}" ;;
 esac
 readonly triple=$machine-unknown-linux-gnu
+maker=none
+if $context_only; then
+  maker=nobody
+# Without root buildah takes a user namespace, which some systems refuse.
+elif command -v buildah >/dev/null && { ((EUID == 0)) || buildah unshare true 2>/dev/null; }; then
+  maker=buildah
+elif docker buildx version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
+  maker=docker
+fi
+# Before minutes go into the binary.
+if [[ $maker == none ]]; then
+  printf 'image.sh: neither buildah, with root or user namespaces, nor a running Docker with buildx is here: install buildah\n' >&2
+  exit 3
+fi
 [[ -d $authorities ]] || die "$authorities is missing: install the package ca-certificates"
 
 # --- The binary ----------------------------------------------------------------------------------------
@@ -47,9 +61,9 @@ if [[ -z ${CBW_BINARY-} ]]; then
   # The musl target cannot be had everywhere. glibc, linked statically, still finds names in /etc/hosts and by DNS: since 2.34
   # it has both built in. --target keeps the flag away from build scripts and macros.
   if [[ $arch != "$own_arch" ]]; then
-    # Packages gcc-aarch64-linux-gnu and gcc-x86-64-linux-gnu; ring has C and assembler of its own.
+    # It links, and ring has C and assembler of its own.
     compiler=$machine-linux-gnu-gcc
-    command -v "$compiler" >/dev/null || die "$compiler, which links for $arch, is missing: install gcc-${machine/_/-}-linux-gnu"
+    command -v "$compiler" >/dev/null || die "$compiler is missing: hack/programs.sh $compiler"
     [[ -d $(rustc --print target-libdir --target "$triple") ]] || die "the standard library for $arch is missing: rustup target add $triple"
     cargo_triple=${triple//-/_}
     export "CARGO_TARGET_${cargo_triple^^}_LINKER=$compiler" "CC_$cargo_triple=$compiler"
@@ -88,7 +102,7 @@ fi
 if [[ $arch == "$own_arch" ]]; then
   version=$("$CBW_BINARY" --version | cut -d ' ' -f 2)
 else # one that does not run here
-  version=$(sed -n '/^\[workspace.package\]$/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+  version=$(hack/version.sh)
 fi
 [[ -n $version ]] || die "$CBW_BINARY has no version"
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -102,8 +116,7 @@ rm -f -- "$archive"
 arguments=(--platform "linux/$arch" --file Dockerfile --build-arg "VERSION=$version" --build-arg "REVISION=$revision"
   --build-arg "TARGETARCH=$arch")
 
-# Without root buildah takes a user namespace, which some systems refuse.
-if command -v buildah >/dev/null && { ((EUID == 0)) || buildah unshare true 2>/dev/null; }; then
+if [[ $maker == buildah ]]; then
   # A store of its own, which is thrown away; chroot isolation and vfs need no privileges of a container.
   store=$(mktemp -d)
   trap 'chmod -R u+w -- "$store" 2>/dev/null; rm -rf -- "$store"' EXIT
@@ -112,10 +125,8 @@ if command -v buildah >/dev/null && { ((EUID == 0)) || buildah unshare true 2>/d
   # No signature policy is needed, because nothing is pulled.
   printf '{"default":[{"type":"insecureAcceptAnything"}]}' >"$store/policy.json"
   buildah_here push --quiet --signature-policy "$store/policy.json" "$reference" "oci-archive:$archive:$reference" >&2
-elif docker buildx version >/dev/null 2>&1 && docker info >/dev/null 2>&1; then
-  SOURCE_DATE_EPOCH=$epoch docker buildx build "${arguments[@]}" --provenance=false --output "type=oci,dest=$archive,name=$reference,rewrite-timestamp=true" "$context" >&2
 else
-  die 'neither buildah, with root or user namespaces, nor a running Docker with buildx is here: install buildah'
+  SOURCE_DATE_EPOCH=$epoch docker buildx build "${arguments[@]}" --provenance=false --output "type=oci,dest=$archive,name=$reference,rewrite-timestamp=true" "$context" >&2
 fi
 
 size=$(stat --format %s -- "$archive")

@@ -9,9 +9,13 @@ packages=()
 for program in "$@"; do
   command -v "$program" >/dev/null && continue
   case $program in
+    # The compiler only recommends the C library that it links.
+    aarch64-linux-gnu-gcc) packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross) ;;
+    x86_64-linux-gnu-gcc) packages+=(gcc-x86-64-linux-gnu libc6-dev-amd64-cross) ;;
     bwrap) packages+=(bubblewrap) ;;
     dnsmasq) packages+=(dnsmasq-base) ;;
     ip) packages+=(iproute2) ;;
+    qemu-*-static) packages+=(qemu-user-static) ;;
     readelf) packages+=(binutils) ;;
     *) packages+=("$program") ;;
   esac

@@ -20,29 +20,9 @@ readonly cloud=cce.image.test resolver=127.0.0.54
 # shellcheck source=hack/check.sh
 source hack/check.sh
 
-scratch=$(mktemp -d)
-children=()
-clean_up() {
-  ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null
-  chmod -R u+w -- "$scratch"
-  rm -rf -- "$scratch"
-}
-trap clean_up EXIT
+in_scratch
 
 # --- The image -----------------------------------------------------------------------------------------
-
-unpack() { # ARCHIVE
-  local manifest layer
-  mkdir -p "$scratch/image" "$scratch/root"
-  tar --extract --file "$1" --directory "$scratch/image" || return
-  blob() { printf '%s/image/blobs/%s' "$scratch" "${1/:/\/}"; }
-  manifest=$(blob "$(jq --raw-output '.manifests[0].digest' "$scratch/image/index.json")")
-  cp -- "$(blob "$(jq --raw-output .config.digest "$manifest")")" "$scratch/config.json" || return
-  while read -r layer; do
-    tar --extract --auto-compress --file "$(blob "$layer")" --directory "$scratch/root" 2>/dev/null ||
-      tar --extract --gzip --file "$(blob "$layer")" --directory "$scratch/root" || return
-  done < <(jq --raw-output '.layers[].digest' "$manifest")
-}
 
 holds_only() { # FILE...
   diff <(printf '%s\n' "$@" | sort) <(cd "$scratch/root" && find . ! -type d -printf '%P\n' | sort)
@@ -114,7 +94,7 @@ main_job() { # CASE HOSTS RESOLV
 
 inside() { # ARCHIVE COUNTS
   local simulator arguments=()
-  check 'the archive unpacks' unpack "$1"
+  check 'the archive unpacks' unpack_image "$1" "$scratch"
   check 'the image is below 25 MiB' below_limit "$1"
   check 'it holds the binary, authorities, its user and the licence, and nothing else' holds_only cce-backup-watch LICENSE \
     etc/passwd etc/ssl/certs/ca-certificates.crt
@@ -176,7 +156,15 @@ for tool in go jq bwrap readelf; do
   command -v "$tool" >/dev/null || { printf 'test-image.sh: %s is not on PATH\n' "$tool" >&2; exit 2; }
 done
 archive=${1-}
-[[ -n $archive ]] || archive=$(hack/image.sh) || exit 2
+if [[ -z $archive ]]; then
+  archive=$(hack/image.sh) || {
+    status=$?
+    ((status == 3)) || exit 2
+    skip 'the image' 'this machine can make none: it gives no user namespace to buildah and runs no Docker'
+    conclude
+    exit
+  }
+fi
 archive=$(readlink -f -- "$archive")
 if [[ -z ${CBW_BIN_DIR-} ]]; then
   cargo build --locked --quiet --package cce-simulator || exit 2
@@ -185,5 +173,4 @@ fi
 export CBW_BIN_DIR
 hack/control-plane/run.sh -- "$self" --inside "$archive" "$scratch/counts"
 read -r passed failed <"$scratch/counts" || { printf 'FAILED  the checks on a control plane did not end\n'; failed=1; }
-printf '\n%d passed, %d failed\n' "$passed" "$failed"
-((failed == 0))
+conclude

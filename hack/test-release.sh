@@ -2,13 +2,14 @@
 #
 # Follows RELEASE.md up to the step that needs an account: packs what carries the version, pushes image and chart into a registry on
 # loopback, signs them and the checksums, and then runs the commands of docs/verify.md on them: verify, mirror with signatures, verify
-# the mirror, install from there.
+# the mirror, install from there. What is on the mirror in the end is run: here, or by QEMU where it is for another architecture.
 #
-#   test-release.sh [ARCHIVE...]      images from hack/image.sh, one for each architecture; without any an empty one stands in for them
+#   test-release.sh [ARCHIVE...]      images from hack/image.sh, one for each architecture; without any empty ones stand in for them
 #
 # The authority that Sigstore is for a release is made up here: it certifies the identity of the release workflow, and is the trusted
 # root of the page's commands. There is no transparency log, so that cosign is told to ignore it; what a log proves is not tested.
-# The tools are taken from hack/control-plane/provision.sh. The last line is "N passed, N failed".
+# The tools are taken from hack/control-plane/provision.sh; CBW_BIN_DIR may name a directory with cce-simulator. The last line is
+# "N passed, N failed".
 #
 # Functions that only "check" calls look unreachable to shellcheck.
 # shellcheck disable=SC2317,SC2329
@@ -24,25 +25,24 @@ source hack/check.sh
 if [[ ${1-} != --inside ]]; then
   bin=$(hack/control-plane/provision.sh etcd kube-apiserver kubectl helm-3 helm-4 cosign oras registry) || exit 2
   hack/programs.sh skopeo jq || exit 2
+  if (($# > 0)) && [[ -z ${CBW_BIN_DIR-} ]]; then
+    cargo build --locked --quiet --package cce-simulator || exit 2
+    CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
+    export CBW_BIN_DIR
+  fi
   PATH=$bin:$PATH exec hack/control-plane/run.sh -- "$root/hack/test-release.sh" --inside "$@"
 fi
 shift
 readonly archives=("$@")
 
-scratch=$(mktemp -d)
-children=()
-clean_up() {
-  ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null
-  rm -rf -- "$scratch"
-}
-trap clean_up EXIT
+in_scratch
 mkdir "$scratch/dist"
 # Nothing of this machine's user is read or written, and no service of Sigstore is asked.
 export HOME=$scratch DOCKER_CONFIG=$scratch COSIGN_PASSWORD='' TUF_ROOT=$scratch/tuf HTTPS_PROXY=http://127.0.0.1:9 NO_PROXY=127.0.0.1
 
 # --- What is released ----------------------------------------------------------------------------------
 
-version=$(sed -n '/^\[workspace.package\]$/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+version=$(hack/version.sh)
 readonly version
 registry_starts() { # PORT
   registry -port "$1" >"$scratch/registry.$1" 2>&1 </dev/null &
@@ -54,34 +54,49 @@ port=$(free_port) mirror_port=$(free_port)
 readonly origin=127.0.0.1:$port mirror=127.0.0.1:$mirror_port
 readonly image=cce-backup-watch/cce-backup-watch charts=cce-backup-watch/charts
 
-the_version_is_one() { # as the workflow checks it
-  grep -qx "version = \"$version\"" Cargo.toml && grep -qx "version: $version" "$chart/Chart.yaml" &&
-    grep -qx "appVersion: \"$version\"" "$chart/Chart.yaml" && hack/release-notes.sh "$version" >/dev/null
+# What the workflow's builds hand on: the context of the Dockerfile with both architectures. The images are made of it already.
+context_is_there() {
+  local archive arch number=0
+  for archive in "${archives[@]}"; do
+    unpack_image "$archive" "$scratch/image-$((++number))" || return
+    arch=$(jq --raw-output .architecture "$scratch/image-$number/config.json")
+    mkdir -p "$scratch/context/$arch" && cp "$scratch/image-$number/root/LICENSE" "$scratch/context" &&
+      cp "$scratch/image-$number/root/cce-backup-watch" "$scratch/context/$arch" || return
+  done
+  if ((number == 0)); then
+    mkdir -p "$scratch/context"/{amd64,arm64} && cp LICENSE "$scratch/context" &&
+      tee "$scratch/context"/{amd64,arm64}/cce-backup-watch <<<'stands in for a binary' || return
+  fi
+  find "$scratch/context" -name cce-backup-watch
 }
-# An index, as a release has, even if one image is all that there is here.
 image_is_pushed() {
-  local archive tags=()
+  local archive arch tags=()
   for archive in "${archives[@]}"; do
     tags+=("$version-${#tags[@]}")
     skopeo copy --dest-tls-verify=false "oci-archive:$archive" "docker://$origin/$image:${tags[-1]}" || return
   done
   if ((${#tags[@]} == 0)); then
-    tags=("$version-empty")
-    printf '{"architecture":"amd64","os":"linux"}' >"$scratch/config.json"
-    (cd "$scratch" && oras push --plain-http --config config.json:application/vnd.oci.image.config.v1+json "$origin/$image:${tags[0]}") || return
+    for arch in amd64 arm64; do
+      tags+=("$version-$arch")
+      printf '{"architecture":"%s","os":"linux"}' "$arch" >"$scratch/config.json"
+      (cd "$scratch" && oras push --plain-http --config config.json:application/vnd.oci.image.config.v1+json "$origin/$image:${tags[-1]}") || return
+    done
   fi
   oras manifest index create --plain-http "$origin/$image:$version" "${tags[@]}"
+}
+platforms() { # REFERENCE
+  oras manifest fetch --plain-http "$1" | jq --raw-output '.manifests[].platform | .os + "/" + .architecture' | sort | paste -sd ' '
+}
+has_platforms() { # REFERENCE
+  [[ $(platforms "$1") == 'linux/amd64 linux/arm64' ]] || { platforms "$1"; return 1; }
 }
 chart_is_pushed() {
   helm-4 package "$chart" --destination "$scratch" &&
     helm-4 push "$scratch/cce-backup-watch-$version.tgz" "oci://$origin/$charts" --plain-http
 }
-checksums_are_made() {
-  cp crds/clusterbackupwatches.yaml "$scratch/cce-backup-watch-$version.tgz" "$scratch/dist" || return
-  # As the workflow does: the image by the digest that is signed.
-  kubectl kustomize config/default | sed "s|image: ghcr.io/$image:.*|image: ghcr.io/$image:$version@$(digest "$image:$version")|" >"$scratch/dist/install.yaml"
-  grep -q sha256: "$scratch/dist/install.yaml" || return
-  (cd "$scratch/dist" && sha256sum -- * >checksums.txt)
+files_are_made() {
+  hack/release-files.sh "$scratch/context" "$scratch/cce-backup-watch-$version.tgz" "ghcr.io/$image@$(digest "$image:$version")" "$scratch/dist" &&
+    cat "$scratch/dist/checksums.txt" && (($(grep -c '\.tar\.gz$' "$scratch/dist/checksums.txt") == $(find "$scratch/context" -name cce-backup-watch | wc -l)))
 }
 digest() { oras resolve --plain-http "$origin/$1"; }
 
@@ -189,17 +204,76 @@ runs_the_image_of_the_mirror() {
   [[ $(kubectl get deployment cce-backup-watch --namespace cce-backup-watch --output jsonpath='{.spec.template.spec.containers[0].image}') == "$mirror/$image:$version" ]]
 }
 
+# --- What was released is run --------------------------------------------------------------------------
+
+# What runs a binary of an architecture on this machine, as the array $run; fails where nothing does.
+can_run() { # ARCH
+  local machine program
+  case $1 in amd64) machine=x86_64 ;; arm64) machine=aarch64 ;; esac
+  run=()
+  [[ $(uname -m) != "$machine" ]] || return 0
+  for program in "qemu-$machine" "qemu-$machine-static"; do
+    if command -v "$program" >/dev/null; then run=("$program"); return; fi
+  done
+  return 1
+}
+is_pulled() { # ARCH
+  skopeo copy --src-tls-verify=false --override-os linux --override-arch "$1" "docker://$mirror/$image:$version" "oci-archive:$scratch/$1.tar" &&
+    unpack_image "$scratch/$1.tar" "$scratch/pulled-$1"
+}
+archive_has_the_same() { # ARCH
+  mkdir "$scratch/unpacked-$1" && tar --extract --file "$scratch/dist/cce-backup-watch-$version-linux-$1.tar.gz" --directory "$scratch/unpacked-$1" &&
+    cmp "$scratch/unpacked-$1/cce-backup-watch" "$scratch/pulled-$1/root/cce-backup-watch" && cmp "$scratch/unpacked-$1/LICENSE" LICENSE
+}
+runs() { # ARCH ARGUMENT...
+  can_run "$1" && "${run[@]}" "$scratch/unpacked-$1/cce-backup-watch" "${@:2}"
+}
+says_its_version() { [[ $(runs "$1" --version) == "cce-backup-watch $version" ]]; } # ARCH
+prints_its_crd() { runs "$1" crd | diff - "$scratch/dist/clusterbackupwatches.yaml"; } # ARCH
+simulator_starts() {
+  [[ -z ${cloud-} ]] || return 0
+  "$CBW_BIN_DIR/cce-simulator" --access-key AK --secret-key SK >"$scratch/simulator" 2>"$scratch/simulator.log" </dev/null &
+  children+=($!)
+  await 30 grep -q http:// "$scratch/simulator" && cloud=$(grep -o 'http://[^ ]*' "$scratch/simulator" | head -n 1)
+}
+polls_as() { # SECRET-KEY ARCH
+  HUAWEICLOUD_SDK_AK=AK HUAWEICLOUD_SDK_SK=$1 runs "$2" tasks --region cn-north-4 --region-endpoint "cn-north-4=$cloud" \
+    --project-id 0123456789abcdef0123456789abcdef --cluster-id 11111111-2222-3333-4444-555555555555
+}
+a_wrong_key_is_refused() { # ARCH
+  polls_as WRONG "$1"
+  [[ $? == 3 ]]
+}
+the_binary_works() { # ARCH
+  check "$1: the image of the mirror is pulled" is_pulled "$1"
+  check '  and the archive has the same binary' archive_has_the_same "$1"
+  if ! can_run "$1"; then
+    skip "  it runs on $1" "this machine is $(uname -m) and has no qemu-user"
+    return
+  fi
+  check '  it says its version' says_its_version "$1"
+  check '  it prints the CRD of the release' prints_its_crd "$1"
+  check '  it polls a cloud' polls_as SK "$1"
+  check '  and knows a wrong key' a_wrong_key_is_refused "$1"
+}
+
 registry_starts "$port" && registry_starts "$mirror_port" || exit 2
 readonly workflow=https://github.com/cce-backup-watch/cce-backup-watch/.github/workflows
 readonly issuer=https://token.actions.githubusercontent.com
 
 printf '\nBefore the tag\n'
-check "one version everywhere: $version" the_version_is_one
+check "one version everywhere: $version" hack/version.sh --check
+check 'the builds are there' context_is_there
 printf '\nThe tag\n'
 check 'an authority certifies the release workflow' authority_is_made
 check '  and its identity' authority_certifies "$workflow/release.yaml@refs/tags/v$version" "$issuer" release
 check '  and another workflow of the same repository' authority_certifies "$workflow/ci.yaml@refs/heads/main" "$issuer" ci
 check 'the image is pushed' image_is_pushed
+if ((${#archives[@]} == 1)); then
+  skip '  as an index of amd64 and arm64' 'one archive was given'
+else
+  check '  as an index of amd64 and arm64' has_platforms "$origin/$image:$version"
+fi
 check 'the chart is pushed' chart_is_pushed
 check 'what nobody has signed is refused' is_refused 'no signatures found' runs_commands 'The signatures' 'cosign verify '
 check 'what another workflow has signed' signs ci "$image:$version"
@@ -207,8 +281,8 @@ check '  and the chart' signs ci "$charts/cce-backup-watch:$version"
 check '  is refused' is_refused 'no matching CertificateIdentity found' runs_commands 'The signatures' 'cosign verify '
 check 'the image is signed' signs release "$image:$version"
 check 'the chart is signed' signs release "$charts/cce-backup-watch:$version"
-check 'the checksums are made' checksums_are_made
-check 'and signed' signs_file release
+check 'archives, manifests and checksums are made' files_are_made
+check 'the checksums are signed' signs_file release
 printf '\nAfter it: docs/verify.md\n'
 check 'the page names the identity' page_names_the_identity
 check 'image and chart are verified' runs_commands 'The signatures' 'cosign verify '
@@ -226,5 +300,12 @@ for HELM in helm-3 helm-4; do
   check '  and uninstalls it' "$HELM" uninstall cce-backup-watch --namespace cce-backup-watch
 done
 
-printf '\n%d passed, %d failed\n' "$passed" "$failed"
-((failed == 0))
+printf '\nWhat was released\n'
+if ((${#archives[@]} == 0)); then
+  skip 'the binaries run' 'no image was given'
+else
+  simulator_starts || exit 2
+  for arch in $(cd "$scratch/context" && printf '%s\n' */); do the_binary_works "${arch%/}"; done
+fi
+
+conclude
