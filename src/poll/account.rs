@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::{AccountId, EndpointId, TenantId, gate::Gate, queue::Queue};
+use super::{AccountId, EndpointId, TenantId, gate::Gate, queue::Place};
 use crate::cloud::target::{ProjectId, Region};
 
 /// How much of the slots somebody has, and when it was last served. The least goes first: so whoever is answered precedes
@@ -55,8 +55,8 @@ pub struct Tenant {
     pub gate: Gate,
     /// Its place in the order of service.
     pub turn: Turn,
-    /// Its polls that wait.
-    pub queue: Queue,
+    /// Its polls that wait, the next one first.
+    pub queue: BTreeSet<Place>,
 }
 
 /// One key, wherever it is used.

@@ -1,7 +1,6 @@
 //! The polls that wait for a slot, in the order of service: the earliest first, by the moment it was due less a head start
-//! of its class. So waiting ages, and no class starves another. Pure.
+//! of its class. So waiting ages, and no class starves another. A queue is the ordered set of its places. Pure.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::{FetchId, policy::HEAD_START};
@@ -29,6 +28,13 @@ pub struct Place {
 }
 
 impl Place {
+    /// The place of a fetch that has been due since then.
+    pub fn new(class: Class, due: Instant, fetch: FetchId) -> Self {
+        let first = HEAD_START[Class::Requested as usize];
+        let behind = first.saturating_sub(HEAD_START[class as usize]);
+        Self { order: due + behind, class, fetch }
+    }
+
     /// Its fetch.
     pub fn fetch(self) -> FetchId {
         self.fetch
@@ -40,63 +46,19 @@ impl Place {
     }
 }
 
-/// The fetches of one key that wait for their account.
-#[derive(Debug, Default)]
-pub struct Queue(BTreeSet<Place>);
-
-impl Queue {
-    /// Whether no fetch waits.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Adds a fetch that has been due since then.
-    pub fn enter(&mut self, class: Class, due: Instant, fetch: FetchId) -> Place {
-        let first = HEAD_START[Class::Requested as usize];
-        let behind = first.saturating_sub(HEAD_START[class as usize]);
-        let place = Place { order: due + behind, class, fetch };
-        self.0.insert(place);
-        place
-    }
-
-    /// Removes a fetch, whether or not it is sent.
-    pub fn leave(&mut self, place: Place) {
-        self.0.remove(&place);
-    }
-
-    /// Whether a fetch waits there.
-    pub fn has(&self, place: Place) -> bool {
-        self.0.contains(&place)
-    }
-
-    /// The next in the order of service.
-    pub fn first(&self) -> Option<Place> {
-        self.0.first().copied()
-    }
-
-    /// All fetches that wait.
-    pub fn fetches(&self) -> impl Iterator<Item = FetchId> {
-        self.0.iter().map(|place| place.fetch)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeSet, time::Duration};
 
     use super::*;
 
     fn order(polls: &[(Class, u64)]) -> Vec<usize> {
-        let (mut queue, start) = (Queue::default(), Instant::now());
-        for (n, (class, due)) in polls.iter().enumerate() {
-            queue.enter(*class, start + Duration::from_secs(*due), FetchId(n));
-        }
-        std::iter::from_fn(|| {
-            let first = queue.first()?;
-            queue.leave(first);
-            Some(first.fetch().0)
-        })
-        .collect()
+        let start = Instant::now();
+        let places = polls.iter().enumerate().map(|(n, (class, due))| {
+            let due = start + Duration::from_secs(*due);
+            Place::new(*class, due, FetchId(n))
+        });
+        places.collect::<BTreeSet<_>>().into_iter().map(|place| place.fetch().0).collect()
     }
 
     #[test]

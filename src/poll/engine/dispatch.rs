@@ -58,7 +58,7 @@ impl Engine {
 
     /// Sends the first request of a key in its account, if the gates let it pass.
     fn serve(&mut self, id: TenantId, now: Instant) -> bool {
-        while let Some(place) = self.tenants[id.0].queue.first() {
+        while let Some(place) = self.tenants[id.0].queue.first().copied() {
             let tenant = &self.tenants[id.0];
             let key = self.keys.entry(tenant.key).or_default();
             let by_key = key.gate.admits(place.is_requested(), now);
@@ -71,11 +71,11 @@ impl Engine {
                 return true;
             }
             // A gate has closed since these came: each takes the fault over. Whoever may pass it comes back here.
-            let waiting: Vec<_> = tenant.queue.fetches().collect();
+            let waiting: Vec<_> = tenant.queue.iter().map(|place| place.fetch()).collect();
             for fetch in waiting {
                 self.advance(fetch, now);
             }
-            if self.tenants[id.0].queue.first() == Some(place) {
+            if self.tenants[id.0].queue.first() == Some(&place) {
                 return false;
             }
         }

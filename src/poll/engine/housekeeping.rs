@@ -101,7 +101,7 @@ impl Engine {
                 State::Queued(place) => {
                     let tenant = fetch.tenant.map(|tenant| &self.tenants[tenant.0]);
                     assert!(
-                        tenant.is_some_and(|tenant| tenant.queue.has(place)),
+                        tenant.is_some_and(|tenant| tenant.queue.contains(&place)),
                         "a queued fetch has its place"
                     );
                 }

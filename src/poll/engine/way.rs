@@ -1,6 +1,7 @@
 //! The way of a fetch that is due: past its credential, its key and its account, to the queue of its key. The first that is
 //! closed stops it; then the fetch takes over the fault, and no request is sent.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::poll::{
     fetch::{Fetch, GateId, State},
     gate::{Admission, Gate},
     policy,
-    queue::{Class, Queue},
+    queue::{Class, Place},
     source::SourceState,
 };
 
@@ -48,7 +49,7 @@ impl Engine {
             name: name.clone(),
             fetches: 0,
             turn: Turn::default(),
-            waiting: std::collections::BTreeSet::new(),
+            waiting: BTreeSet::new(),
             bucket: Bucket::new(self.config.limit, now),
         }));
         self.by_account.insert(name, id);
@@ -73,7 +74,7 @@ impl Engine {
         let tenants = &mut self.tenants;
         let place = (account, key); // mark: tenant
         let tenant = self.by_tenant.entry(place).or_insert_with(|| {
-            let (gate, turn, queue) = (Gate::default(), Turn::default(), Queue::default());
+            let (gate, turn, queue) = (Gate::default(), Turn::default(), BTreeSet::new());
             TenantId(tenants.insert(Tenant { account, key, gate, turn, queue }))
         });
         self.keys.entry(key).or_default();
@@ -170,7 +171,8 @@ impl Engine {
             Class::Idle
         };
         let (due, account) = (fetch.due_since, fetch.account);
-        let place = self.tenants[tenant.0].queue.enter(class, due, id);
+        let place = Place::new(class, due, id);
+        self.tenants[tenant.0].queue.insert(place);
         self.fetches[id.0].state = State::Queued(place);
         let account_state = &mut self.accounts[account.0];
         account_state.waiting.insert(tenant);
@@ -183,7 +185,7 @@ impl Engine {
         let (State::Queued(place), Some(tenant)) = (fetch.state, fetch.tenant) else { return };
         fetch.state = State::Reading;
         let account = &mut self.accounts[fetch.account.0];
-        self.tenants[tenant.0].queue.leave(place);
+        self.tenants[tenant.0].queue.remove(&place);
         if self.tenants[tenant.0].queue.is_empty() {
             account.waiting.remove(&tenant);
             if account.waiting.is_empty() {
