@@ -15,7 +15,10 @@ use cce_backup_watch::controller::{
     context::Context, error::Error, memory::Memory, object, reconcile, streams,
 };
 use cce_backup_watch::poll::{
-    Effect, Request, Resolution, Source, SourceId, WatchKey, account::Limit, driver::Poller, engine::Config,
+    Effect, Request, Resolution, Source, SourceId, WatchKey,
+    account::Limit,
+    driver::{Done, Poller},
+    engine::Config,
     world,
 };
 use cce_backup_watch::serve::metrics::Metrics;
@@ -73,8 +76,8 @@ pub struct Listing {
 pub struct Stepped {
     /// Requests to send to the cloud.
     pub requests: Vec<Request>,
-    /// Requests for lists of upgrades, each with its number.
-    pub lists: Vec<(Request, u64)>,
+    /// Requests for lists of upgrades.
+    pub lists: Vec<Request>,
     /// The resources of which a reconcile began.
     pub reconciled: Vec<WatchKey>,
     /// When the next timer is due.
@@ -161,7 +164,7 @@ impl Process {
             for effect in turn.effects {
                 match effect {
                     Effect::Fetch(request) => stepped.requests.push(request),
-                    Effect::ListUpgrades { request, number } => stepped.lists.push((request, number)),
+                    Effect::ListUpgrades(request) => stepped.lists.push(request),
                     Effect::Resolve { id, source } => self.read(id, &source),
                 }
             }
@@ -215,7 +218,7 @@ impl Process {
         let poller = &self.context.poller;
         self.reads.retain_mut(|(id, read)| match read.poll_unpin(&mut waker) {
             Poll::Ready(resolution) => {
-                poller.resolved(*id, resolution);
+                poller.done(Done::Resolved(*id, resolution));
                 any = true;
                 false
             }

@@ -41,7 +41,7 @@ struct Shared {
 
 /// What there is to do after one turn of the loop.
 pub struct Turn {
-    /// What to do; the result of each effect goes to [`Poller::fetched`] or [`Poller::resolved`].
+    /// What to do; the result of each effect goes to [`Poller::done`].
     pub effects: Vec<Effect>,
     /// The watches that have an outcome to take over.
     pub woken: Vec<WatchKey>,
@@ -50,9 +50,12 @@ pub struct Turn {
 }
 
 /// The result of an effect.
-enum Done {
+pub enum Done {
+    /// Of [`Effect::Fetch`].
     Fetched(FetchId, Fetched),
-    Listed(FetchId, u64, Result<Vec<Workflow>, Fault>),
+    /// Of [`Effect::ListUpgrades`].
+    Listed(FetchId, Result<Vec<Workflow>, Fault>),
+    /// Of [`Effect::Resolve`].
     Resolved(SourceId, Resolution),
 }
 
@@ -94,6 +97,15 @@ impl Poller {
         self.engine().retain(keep);
     }
 
+    /// [`Engine::upgrades`]
+    pub fn upgrades(
+        &self,
+        key: &str,
+        delivered: Option<u64>,
+    ) -> Option<(upgrade::Outcome, Option<Arc<Answer>>)> {
+        self.engine().upgrades(key, delivered)
+    }
+
     /// [`Engine::last_answers`]
     pub fn last_answers(&self) -> Vec<(WatchKey, Timestamp)> {
         self.engine().last_answers()
@@ -132,9 +144,10 @@ impl Poller {
             turn.woken.into_iter().for_each(&wake);
             tokio::select! {
                 Some(done) = tasks.join_next() => {
-                    self.take(done);
+                    // `carry_out` catches panics, and no task is cancelled.
+                    self.done(done.expect("an effect is carried out"));
                     while let Some(done) = tasks.try_join_next() {
-                        self.take(done);
+                        self.done(done.expect("an effect is carried out"));
                     }
                 }
                 () = self.0.changed.notified() => {}
@@ -154,38 +167,14 @@ impl Poller {
         Turn { effects, woken, until }
     }
 
-    /// [`Engine::fetched`]
-    pub fn fetched(&self, id: FetchId, fetched: Fetched) {
-        let clock = self.0.clock;
-        self.engine().fetched(id, fetched, clock.instant(), clock.now());
-    }
-
-    /// [`Engine::upgrades_listed`]
-    pub fn upgrades_listed(&self, id: FetchId, number: u64, listed: Result<Vec<Workflow>, Fault>) {
-        self.engine().upgrades_listed(id, number, listed, self.0.clock.instant());
-    }
-
-    /// [`Engine::upgrades`]
-    pub fn upgrades(
-        &self,
-        key: &str,
-        delivered: Option<u64>,
-    ) -> Option<(upgrade::Outcome, Option<Arc<Answer>>)> {
-        self.engine().upgrades(key, delivered)
-    }
-
-    /// [`Engine::resolved`]
-    pub fn resolved(&self, id: SourceId, resolution: Resolution) {
-        self.engine().resolved(id, resolution, self.0.clock.instant());
-    }
-
-    fn take(&self, done: Result<Done, tokio::task::JoinError>) {
+    /// Takes the result of an effect.
+    pub fn done(&self, done: Done) {
+        let (now, wall) = (self.0.clock.instant(), self.0.clock.now());
+        let mut engine = self.engine();
         match done {
-            Ok(Done::Fetched(id, fetched)) => self.fetched(id, fetched),
-            Ok(Done::Listed(id, number, listed)) => self.upgrades_listed(id, number, listed),
-            Ok(Done::Resolved(id, resolution)) => self.resolved(id, resolution),
-            // Unreachable: `carry_out` catches panics, and no task is cancelled.
-            Err(error) => tracing::error!(%error, "a task of the polling engine was lost"),
+            Done::Fetched(id, fetched) => engine.fetched(id, fetched, now, wall),
+            Done::Listed(id, listed) => engine.upgrades_listed(id, listed, now),
+            Done::Resolved(id, resolution) => engine.resolved(id, resolution, now),
         }
     }
 }
@@ -193,20 +182,15 @@ impl Poller {
 /// Carries out one effect. A panic is caught, so that it fails this one poll alone.
 async fn carry_out(world: Arc<impl World>, effect: Effect, clock: Clock) -> Done {
     let now = clock.now();
+    let bug = || Fault::new(FaultKind::InvalidResponse, "the operator failed at this answer: report it");
     match effect {
         Effect::Fetch(request) => {
             let fetched = AssertUnwindSafe(world.fetch(&request, now)).catch_unwind().await;
-            let bug = |_| {
-                Err(Fault::new(FaultKind::InvalidResponse, "the operator failed at this answer: report it"))
-            };
-            Done::Fetched(request.id, fetched.unwrap_or_else(bug))
+            Done::Fetched(request.id, fetched.unwrap_or_else(|_| Err(bug())))
         }
-        Effect::ListUpgrades { request, number } => {
+        Effect::ListUpgrades(request) => {
             let listed = AssertUnwindSafe(world.upgrades(&request, now)).catch_unwind().await;
-            let bug = |_| {
-                Err(Fault::new(FaultKind::InvalidResponse, "the operator failed at this answer: report it"))
-            };
-            Done::Listed(request.id, number, listed.unwrap_or_else(bug))
+            Done::Listed(request.id, listed.unwrap_or_else(|_| Err(bug())))
         }
         Effect::Resolve { id, source } => {
             let resolved = AssertUnwindSafe(world.resolve(&source, now)).catch_unwind().await;

@@ -14,8 +14,8 @@ use crate::upgrade;
 pub struct Listing {
     /// When the list is due again; at the next poll where there is none.
     pub due: Option<Instant>,
-    /// The number of the request under way.
-    pub in_flight: Option<u64>,
+    /// Whether a request is under way.
+    pub in_flight: bool,
     /// How many tries in a row have failed.
     pub failures: u32,
     /// Hash of the tasks that were listed last, and of which of them had ended.
@@ -33,7 +33,7 @@ impl Listing {
         let is_over = |newest: &Workflow| upgrade::is_over(newest.phase.as_deref());
         let none_runs =
             matches!(&self.outcome, Some(upgrade::Outcome::Workflows(newest)) if newest.iter().all(is_over));
-        !none_runs || self.due.is_none() || self.in_flight.is_some()
+        !none_runs || self.due.is_none() || self.in_flight
     }
 }
 

@@ -42,14 +42,18 @@ use crate::cloud::{
 /// The namespace and name of a resource, as `namespace/name`.
 pub type WatchKey = Arc<str>;
 
-macro_rules! id {
-    ($($name:ident: $of:literal),*) => { $(
-        #[doc = concat!("The number of ", $of, " in the engine.")]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(usize);
-    )* };
+slotmap::new_key_type! {
+    /// A fetch of the engine; of one that is gone it stays the name of nothing.
+    pub struct FetchId;
+    /// A source of credentials.
+    pub struct SourceId;
+    /// An endpoint.
+    pub struct EndpointId;
+    /// An account.
+    pub struct AccountId;
+    /// A key in an account.
+    pub struct TenantId;
 }
-id!(FetchId: "a fetch", SourceId: "a source of credentials", EndpointId: "an endpoint", AccountId: "an account", TenantId: "a key in an account");
 
 /// Where a credential comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -174,12 +178,7 @@ pub enum Effect {
     /// Send a request, then call [`engine::Engine::fetched`].
     Fetch(Request),
     /// List the upgrades of a cluster, then call [`engine::Engine::upgrades_listed`].
-    ListUpgrades {
-        /// What to ask.
-        request: Request,
-        /// For [`engine::Engine::upgrades_listed`].
-        number: u64,
-    },
+    ListUpgrades(Request),
     /// Read a credential, then call [`engine::Engine::resolved`].
     Resolve {
         /// For [`engine::Engine::resolved`].

@@ -50,15 +50,18 @@ impl Place {
 mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
+    use slotmap::SlotMap;
+
     use super::*;
 
+    /// The polls in the order of service, by their numbers.
     fn order(polls: &[(Class, u64)]) -> Vec<usize> {
-        let start = Instant::now();
+        let (start, mut fetches) = (Instant::now(), SlotMap::<FetchId, usize>::default());
         let places = polls.iter().enumerate().map(|(n, (class, due))| {
-            let due = start + Duration::from_secs(*due);
-            Place::new(*class, due, FetchId(n))
+            Place::new(*class, start + Duration::from_secs(*due), fetches.insert(n))
         });
-        places.collect::<BTreeSet<_>>().into_iter().map(|place| place.fetch().0).collect()
+        let places: BTreeSet<_> = places.collect();
+        places.into_iter().map(|place| fetches[place.fetch()]).collect()
     }
 
     #[test]

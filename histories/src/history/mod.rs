@@ -57,9 +57,9 @@ enum Event {
     /// An answer of the cloud, or a fault, reaches the process.
     Fetched { sent: Sent, id: FetchId, fetched: Box<Fetched> },
     /// A request for the upgrades of a cluster arrives at the cloud.
-    ListAsked { sent: Sent, id: FetchId, number: u64 },
+    ListAsked { sent: Sent, id: FetchId },
     /// The list, or a fault, reaches the process.
-    Listed { sent: Sent, id: FetchId, number: u64, listed: Box<upgrades::Listed> },
+    Listed { sent: Sent, id: FetchId, listed: Box<upgrades::Listed> },
     /// A timer of a process is due.
     Wake(u64),
     /// The watch stream of a process delivers the changes that it has not delivered yet.
@@ -235,8 +235,8 @@ impl History {
             }
             Event::Asked { sent, id, known } => self.asked(sent, id, known),
             Event::Fetched { sent, id, fetched } => return self.fetched(&sent, id, *fetched),
-            Event::ListAsked { sent, id, number } => self.list_asked(sent, id, number),
-            Event::Listed { sent, id, number, listed } => return self.listed(&sent, id, number, *listed),
+            Event::ListAsked { sent, id } => self.list_asked(sent, id),
+            Event::Listed { sent, id, listed } => return self.listed(&sent, id, *listed),
             Event::Wake(process) => {
                 if self.wakes.get(&process).is_some_and(|at| *at <= time::now()) {
                     self.wakes.remove(&process);
@@ -270,8 +270,8 @@ impl History {
         for request in stepped.requests {
             self.send(id, &request)?;
         }
-        for (request, number) in stepped.lists {
-            self.send_list(id, &request, number)?;
+        for request in stepped.lists {
+            self.send_list(id, &request)?;
         }
         if self.wakes.get(&id).is_none_or(|at| *at > stepped.until) {
             self.wakes.insert(id, stepped.until);

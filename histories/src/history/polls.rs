@@ -4,7 +4,7 @@
 use std::hash::BuildHasher;
 
 use cce_backup_watch::cloud::client::News;
-use cce_backup_watch::poll::{FetchId, Fetched, Request};
+use cce_backup_watch::poll::{FetchId, Fetched, Request, driver::Done};
 
 use super::{Event, History};
 use crate::{
@@ -65,7 +65,7 @@ impl History {
         );
         self.load.fetched(sent, &fetched);
         if let Some(process) = self.processes.get(&sent.process) {
-            process.poller().fetched(id, fetched);
+            process.poller().done(Done::Fetched(id, fetched));
         }
         self.step(sent.process)
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cce_backup_watch::cloud::{fault::Fault, upgrades::Workflow};
-use cce_backup_watch::poll::{FetchId, Request};
+use cce_backup_watch::poll::{FetchId, Request, driver::Done};
 
 use super::{Event, History};
 use crate::{
@@ -44,12 +44,7 @@ impl History {
         }
     }
 
-    pub(super) fn send_list(
-        &mut self,
-        process: u64,
-        request: &Request,
-        number: u64,
-    ) -> Result<(), Box<Finding>> {
+    pub(super) fn send_list(&mut self, process: u64, request: &Request) -> Result<(), Box<Finding>> {
         let sent = self.sent(process, request);
         self.trace.note(
             time::now(),
@@ -61,24 +56,18 @@ impl History {
         *times += 1;
         is_asked_seldom(&self.script, sent.cluster, cluster, process)?;
         let wait = self.latency();
-        self.after(wait, Event::ListAsked { sent, id: request.id, number });
+        self.after(wait, Event::ListAsked { sent, id: request.id });
         Ok(())
     }
 
-    pub(super) fn list_asked(&mut self, sent: Sent, id: FetchId, number: u64) {
+    pub(super) fn list_asked(&mut self, sent: Sent, id: FetchId) {
         let (after, listed) = self.cloud.list_upgrades(sent.cluster, &sent.key);
         self.cloud.clusters[sent.cluster].failed_lists += usize::from(listed.is_err());
         let wait = self.latency() + after;
-        self.after(wait, Event::Listed { sent, id, number, listed: Box::new(listed) });
+        self.after(wait, Event::Listed { sent, id, listed: Box::new(listed) });
     }
 
-    pub(super) fn listed(
-        &mut self,
-        sent: &Sent,
-        id: FetchId,
-        number: u64,
-        listed: Listed,
-    ) -> Result<(), Box<Finding>> {
+    pub(super) fn listed(&mut self, sent: &Sent, id: FetchId, listed: Listed) -> Result<(), Box<Finding>> {
         let what = listed
             .as_ref()
             .map_or_else(|fault| fault.kind.to_string(), |all| format!("{} upgrades", all.len()));
@@ -88,7 +77,7 @@ impl History {
         );
         self.load.has_listed(sent);
         if let Some(process) = self.processes.get(&sent.process) {
-            process.poller().upgrades_listed(id, number, listed);
+            process.poller().done(Done::Listed(id, listed));
         }
         self.step(sent.process)
     }

@@ -8,15 +8,15 @@ use crate::poll::{fetch::State, policy};
 
 impl Engine {
     pub(super) fn set_blind_timer(&mut self, id: FetchId, now: Instant) {
-        let since = self.fetches[id.0].unanswered_since.unwrap_or(now) + policy::BLIND;
+        let since = self.fetches[id].unanswered_since.unwrap_or(now) + policy::BLIND;
         let at = self.within(since.max(now), policy::BLIND_SPREAD);
-        self.fetches[id.0].blind_at = Some(at);
+        self.fetches[id].blind_at = Some(at);
         self.timers.insert((at, Timer::Blind(id)));
     }
 
     /// A minute has passed since the first poll that was due and brought no answer.
     pub(super) fn say_blind(&mut self, id: FetchId, now: Instant) {
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         fetch.blind_at = None;
         let waits = match fetch.state {
             // The end of the request says it.

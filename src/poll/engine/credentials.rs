@@ -14,11 +14,11 @@ use crate::poll::{
 impl Engine {
     /// The key that a source holds.
     pub(super) fn key_of(&self, source: SourceId) -> Option<&Key> {
-        self.keys.get(&self.sources[source.0].credential.as_ref()?.1)
+        self.keys.get(&self.sources[source].credential.as_ref()?.1)
     }
 
     pub(super) fn read(&mut self, id: SourceId) {
-        let source = &mut self.sources[id.0];
+        let source = &mut self.sources[id];
         if source.reading == Reading::No {
             source.reading = Reading::Queued;
             self.reads.push_back(id);
@@ -30,7 +30,7 @@ impl Engine {
         while self.reading < policy::READS
             && let Some(id) = self.reads.pop_front()
         {
-            let source = &mut self.sources[id.0];
+            let source = &mut self.sources[id];
             source.reading = Reading::Since(now);
             self.reading += 1;
             self.effects.push(Effect::Resolve { id, source: source.source.clone() });
@@ -39,20 +39,20 @@ impl Engine {
 
     /// A credential was read.
     pub fn resolved(&mut self, id: SourceId, resolution: Resolution, now: Instant) {
-        let Reading::Since(begun) = self.sources[id.0].reading else { return };
+        let Reading::Since(begun) = self.sources[id].reading else { return };
         self.reading -= 1;
-        let requested = self.sources[id.0].fetches.iter().any(|fetch| self.requested(*fetch).is_some());
-        let source = &mut self.sources[id.0];
+        let requested = self.sources[id].fetches.iter().any(|fetch| self.requested(*fetch).is_some());
+        let source = &mut self.sources[id];
         source.reading = Reading::No;
         let before = source.credential.as_ref().map(|(_, key)| *key);
         let read = source.read(resolution, (begun, requested), now);
         if let Some(read) = read {
             let key = read.credential.fingerprint(&self.config.hasher); // mark: fingerprint
-            self.sources[id.0].credential = Some((read, key));
+            self.sources[id].credential = Some((read, key));
         }
-        let after = self.sources[id.0].credential.as_ref().map(|(_, key)| *key);
+        let after = self.sources[id].credential.as_ref().map(|(_, key)| *key);
         let is_refused = self.key_of(id).is_some_and(|key| key.gate.closed().is_some());
-        let source = &mut self.sources[id.0];
+        let source = &mut self.sources[id];
         if before != after {
             source.is_accepted();
         }
@@ -60,8 +60,8 @@ impl Engine {
             source.stays_refused(now);
         }
         // Those that wait for this read go on. After a change, so do those that the old credential held up.
-        for fetch in self.sources[id.0].fetches.clone() {
-            let state = &self.fetches[fetch.0];
+        for fetch in self.sources[id].fetches.clone() {
+            let state = &self.fetches[fetch];
             let is_held_up = match state.state {
                 State::Reading => true,
                 State::Idle(_) => {

@@ -34,14 +34,14 @@ impl Engine {
         now: Instant,
     ) {
         // Joined before the old fetch is left: if they are the same, it must not be dropped in between.
-        self.fetches[fetch.0].watches.push(key.clone());
+        self.fetches[fetch].watches.push(key.clone());
         self.forget(key);
         // A watch with a record waits for the answer to a request that is sent from now on: another process may have
         // written that record, from a later answer than the one held here. For a watch without a record an answer that
         // is up to half a period old is new enough, so that watches that join together share one request.
         let age = if demand.has_record { Duration::ZERO } else { demand.cadence.period / 2 };
         let since = now.checked_sub(age).unwrap_or(self.start);
-        let held = &self.fetches[fetch.0];
+        let held = &self.fetches[fetch];
         // While a request is in flight, `sent_at` is its time, and not that of the request which brought the outcome.
         let is_held = held.outcome.is_some() && !matches!(held.state, State::InFlight(_));
         let is_new = is_held && held.sent_at.is_some_and(|sent| sent >= since);
@@ -61,8 +61,7 @@ impl Engine {
         };
         self.watches.insert(key.clone(), watch);
         let due = self.within(now, demand.spread.unwrap_or_default());
-        let is_made =
-            self.fetches[fetch.0].state == State::Reading && self.fetches[fetch.0].watches.len() == 1;
+        let is_made = self.fetches[fetch].state == State::Reading && self.fetches[fetch].watches.len() == 1;
         if is_made { self.set_timer(fetch, due, now) } else { self.hasten(fetch, due, now) }
     }
 
@@ -89,7 +88,7 @@ impl Engine {
         watch.pending = Some(Pending { since: now, requested: true, first: false });
         let fetch = watch.fetch;
         // One that waits moves to the class of requested polls, unless it has to read its credential first.
-        if matches!(self.fetches[fetch.0].state, State::Idle(_) | State::Queued(_)) {
+        if matches!(self.fetches[fetch].state, State::Idle(_) | State::Queued(_)) {
             self.advance(fetch, now);
         }
     }
@@ -97,7 +96,7 @@ impl Engine {
     /// The outcome that a watch has not taken over yet; none while it waits for another one.
     fn delivery(&self, key: &WatchKey) -> Option<Delivery> {
         let watch = self.watches.get(key)?;
-        let fetch = &self.fetches[watch.fetch.0];
+        let fetch = &self.fetches[watch.fetch];
         let ready = watch.pending.is_none() && watch.taken != fetch.number;
         let outcome = fetch.outcome.clone().filter(|_| ready)?;
         Some(Delivery { outcome, number: fetch.number, for_request: watch.answered })
@@ -123,7 +122,7 @@ impl Engine {
         }
         let (id, judge_at) = (watch.fetch, watch.judge_at);
         self.drop_outcome(id);
-        let fetch = &self.fetches[id.0];
+        let fetch = &self.fetches[id];
         match fetch.state {
             State::Idle(_) if fetch.unanswered_since.is_some() => {}
             State::Idle(_) if fetch.sent_at.is_some() => self.schedule(id, now),
@@ -149,7 +148,7 @@ impl Engine {
     /// Forgets a watch that is not to be polled any more, and its fetch if no other watch shares it.
     pub fn forget(&mut self, key: &str) {
         let Some(watch) = self.watches.remove(key) else { return };
-        let fetch = &mut self.fetches[watch.fetch.0];
+        let fetch = &mut self.fetches[watch.fetch];
         if let Some(at) = fetch.watches.iter().position(|other| **other == *key) {
             fetch.watches.remove(at);
         }
@@ -174,13 +173,13 @@ impl Engine {
     pub(super) fn remove(&mut self, id: FetchId) {
         self.cancel_timer(id);
         self.leave_queue(id);
-        let fetch = self.fetches.remove(id.0);
+        let Some(fetch) = self.fetches.remove(id) else { return };
         if let Some(at) = fetch.blind_at {
             self.timers.remove(&(at, Timer::Blind(id)));
         }
         let key = (fetch.account, fetch.source, fetch.target.cluster_id.clone(), fetch.target.cluster_type);
         self.by_key.remove(&key);
-        self.accounts[fetch.account.0].fetches -= 1;
-        self.sources[fetch.source.0].fetches.retain(|user| *user != id);
+        self.accounts[fetch.account].fetches -= 1;
+        self.sources[fetch.source].fetches.retain(|user| *user != id);
     }
 }

@@ -31,13 +31,13 @@ impl Engine {
         let endpoints = in_order(waiting.map(|(id, endpoint)| (endpoint.turn, id)));
         endpoints.into_iter().any(|endpoint| {
             let accounts = self.endpoints[endpoint].waiting.iter();
-            let accounts = in_order(accounts.map(|id| (self.accounts[id.0].turn, *id)));
+            let accounts = in_order(accounts.map(|id| (self.accounts[*id].turn, *id)));
             accounts.into_iter().any(|account| {
-                if !self.has_slot(account) || !self.accounts[account.0].bucket.has_token(now) {
+                if !self.has_slot(account) || !self.accounts[account].bucket.has_token(now) {
                     return false;
                 }
-                let tenants = self.accounts[account.0].waiting.iter();
-                let tenants = in_order(tenants.map(|id| (self.tenants[id.0].turn, *id)));
+                let tenants = self.accounts[account].waiting.iter();
+                let tenants = in_order(tenants.map(|id| (self.tenants[*id].turn, *id)));
                 tenants.into_iter().any(|tenant| self.serve(tenant, now))
             })
         })
@@ -45,21 +45,21 @@ impl Engine {
 
     fn has_slot(&self, id: AccountId) -> bool {
         let (endpoint, account) = self.shares();
-        let of = &self.accounts[id.0];
+        let of = &self.accounts[id];
         of.turn.in_flight < account
-            && self.endpoints[of.endpoint.0].turn.in_flight < endpoint
+            && self.endpoints[of.endpoint].turn.in_flight < endpoint
             && self.in_flight < self.config.concurrency
     }
 
     /// Whether polls of an account wait for nothing but its rate.
     pub(super) fn lacks_only_a_token(&self, id: AccountId) -> bool {
-        self.has_slot(id) && !self.accounts[id.0].bucket.has_token(self.turned)
+        self.has_slot(id) && !self.accounts[id].bucket.has_token(self.turned)
     }
 
     /// Sends the first request of a key in its account, if the gates let it pass.
     fn serve(&mut self, id: TenantId, now: Instant) -> bool {
-        while let Some(place) = self.tenants[id.0].queue.first().copied() {
-            let tenant = &self.tenants[id.0];
+        while let Some(place) = self.tenants[id].queue.first().copied() {
+            let tenant = &self.tenants[id];
             let key = self.keys.entry(tenant.key).or_default();
             let by_key = key.gate.admits(place.is_requested(), now);
             let by_account = tenant.gate.admits(place.is_requested(), now);
@@ -75,7 +75,7 @@ impl Engine {
             for fetch in waiting {
                 self.advance(fetch, now);
             }
-            if self.tenants[id.0].queue.first() == Some(&place) {
+            if self.tenants[id].queue.first() == Some(&place) {
                 return false;
             }
         }
@@ -89,26 +89,23 @@ impl Engine {
         (key, account): (Admission, Admission),
         now: Instant,
     ) {
-        let source = &self.sources[self.fetches[id.0].source.0];
-        debug_assert_eq!(
-            source.credential.as_ref().map(|(_, key)| *key),
-            Some(self.tenants[tenant_id.0].key)
-        );
+        let source = &self.sources[self.fetches[id].source];
+        debug_assert_eq!(source.credential.as_ref().map(|(_, key)| *key), Some(self.tenants[tenant_id].key));
         let Some((credential, _)) = source.credential.clone() else { return self.advance(id, now) };
         let requested = self.requested(id).is_some();
         self.leave_queue(id);
         let passing =
             |admission| Passing { sent_at: now, is_trial: admission == Admission::Trial, requested };
-        let looks = self.fetches[id.0].look == Look::Next;
+        let looks = self.fetches[id].look == Look::Next;
         let flight = Flight { tenant: tenant_id, key: passing(key), account: passing(account), looks };
         let known = self.known(id, now).filter(|_| !looks);
 
         self.sent += 1;
         self.in_flight += 1;
-        let tenant = &mut self.tenants[tenant_id.0];
-        let account = &mut self.accounts[tenant.account.0];
+        let tenant = &mut self.tenants[tenant_id];
+        let account = &mut self.accounts[tenant.account];
         account.bucket.take(now);
-        for turn in [&mut tenant.turn, &mut account.turn, &mut self.endpoints[account.endpoint.0].turn] {
+        for turn in [&mut tenant.turn, &mut account.turn, &mut self.endpoints[account.endpoint].turn] {
             *turn = Turn { in_flight: turn.in_flight + 1, served: self.sent };
         }
         tenant.gate.sent(flight.account);
@@ -116,7 +113,7 @@ impl Engine {
         key.in_flight += 1;
         key.gate.sent(flight.key);
 
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         fetch.sent_at = Some(now);
         fetch.state = State::InFlight(flight);
         let mut target = fetch.target.clone();
@@ -135,7 +132,7 @@ impl Engine {
 
     /// The hash of the body that need not be decoded again; none if a watch waits for the decoded answer.
     fn known(&self, id: FetchId, now: Instant) -> Option<u64> {
-        let fetch = &self.fetches[id.0];
+        let fetch = &self.fetches[id];
         let is_waiting = |key: &WatchKey| {
             let watch = self.watches.get(key);
             watch.is_some_and(|w| w.is_waiting(now) || (w.taken != fetch.number && fetch.outcome.is_none()))

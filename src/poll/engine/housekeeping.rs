@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Engine, Snapshot, Timer};
 use crate::poll::{
-    WatchKey,
+    EndpointId, WatchKey,
     fetch::State,
     policy::{SWEEP, UNREACHABLE},
     source::Reading,
@@ -29,25 +29,24 @@ impl Engine {
             .collect();
         let used: BTreeSet<_> = self.fetches.iter().filter_map(|(_, fetch)| fetch.tenant).collect();
         self.tenants.retain(|id, tenant| {
-            used.iter().any(|of| of.0 == id) || tenant.turn.in_flight > 0 || !tenant.gate.is_idle(now)
+            used.contains(&id) || tenant.turn.in_flight > 0 || !tenant.gate.is_idle(now)
         });
         self.keys.retain(|hash, key| held.contains(hash) || key.in_flight > 0 || !key.gate.is_idle(now));
         let kept: BTreeSet<_> = self.tenants.iter().map(|(_, tenant)| tenant.account).collect();
-        self.accounts.retain(|id, account| {
-            account.fetches > 0 || !account.bucket.is_full(now) || kept.iter().any(|of| of.0 == id)
-        });
-        let kept: BTreeSet<_> = self.accounts.iter().map(|(_, account)| account.endpoint.0).collect();
+        self.accounts
+            .retain(|id, account| account.fetches > 0 || !account.bucket.is_full(now) || kept.contains(&id));
+        let kept: BTreeSet<_> = self.accounts.iter().map(|(_, account)| account.endpoint).collect();
         self.endpoints.retain(|id, _| kept.contains(&id));
-        self.by_source.retain(|_, id| self.sources.contains(id.0));
-        self.by_tenant.retain(|_, id| self.tenants.contains(id.0));
-        self.by_account.retain(|_, id| self.accounts.contains(id.0));
-        self.by_endpoint.retain(|_, id| self.endpoints.contains(id.0));
+        self.by_source.retain(|_, id| self.sources.contains_key(*id));
+        self.by_tenant.retain(|_, id| self.tenants.contains_key(*id));
+        self.by_account.retain(|_, id| self.accounts.contains_key(*id));
+        self.by_endpoint.retain(|_, id| self.endpoints.contains_key(*id));
     }
 
     /// When the cloud last answered a poll of each watch.
     pub fn last_answers(&self) -> Vec<(WatchKey, Timestamp)> {
         let answered = |(key, watch): (&WatchKey, &super::Watch)| {
-            Some((key.clone(), self.fetches[watch.fetch.0].answered?))
+            Some((key.clone(), self.fetches[watch.fetch].answered?))
         };
         self.watches.iter().filter_map(answered).collect()
     }
@@ -58,7 +57,7 @@ impl Engine {
         // Of each account: whether all of its keys are blocked, and whether all of them by silence.
         let mut accounts = BTreeMap::new();
         for id in used {
-            let tenant = &self.tenants[id.0];
+            let tenant = &self.tenants[id];
             let is_blocked = tenant.gate.is_blocking(now);
             let is_silent = is_blocked && tenant.gate.is_closed_by(&UNREACHABLE);
             let all = accounts.entry(tenant.account).or_insert((true, true));
@@ -67,12 +66,12 @@ impl Engine {
         let mut snapshot = Snapshot::default();
         let mut endpoints = BTreeMap::new();
         for (id, account) in self.accounts.iter().filter(|(_, account)| account.fetches > 0) {
-            let (is_blocked, is_silent) = accounts.get(&super::AccountId(id)).copied().unwrap_or_default();
+            let (is_blocked, is_silent) = accounts.get(&id).copied().unwrap_or_default();
             let (region, project) = account.name.clone();
             snapshot.accounts.push((region, project, is_blocked));
-            *endpoints.entry(account.endpoint.0).or_insert(true) &= is_silent;
+            *endpoints.entry(account.endpoint).or_insert(true) &= is_silent;
         }
-        let endpoint = |(id, is_blocked): (usize, bool)| {
+        let endpoint = |(id, is_blocked): (EndpointId, bool)| {
             let endpoint = &self.endpoints[id];
             (endpoint.base.clone(), endpoint.turn.in_flight, is_blocked)
         };
@@ -87,19 +86,18 @@ impl Engine {
             return;
         }
         let mut in_flight = 0;
-        for (id, fetch) in &self.fetches {
-            let of = super::FetchId(id);
+        for (of, fetch) in &self.fetches {
             match fetch.state {
                 State::Idle(due) => {
                     assert!(due > now, "a fetch that is due has begun its way");
                     assert!(self.timers.contains(&(due, Timer::Poll(of))), "an idle fetch has its timer");
                 }
                 State::Reading => {
-                    let reading = self.sources[fetch.source.0].reading;
+                    let reading = self.sources[fetch.source].reading;
                     assert!(reading != Reading::No, "a fetch waits for a read that somebody makes");
                 }
                 State::Queued(place) => {
-                    let tenant = fetch.tenant.map(|tenant| &self.tenants[tenant.0]);
+                    let tenant = fetch.tenant.map(|tenant| &self.tenants[tenant]);
                     assert!(
                         tenant.is_some_and(|tenant| tenant.queue.contains(&place)),
                         "a queued fetch has its place"

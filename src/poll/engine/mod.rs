@@ -19,7 +19,7 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use slab::Slab;
+use slotmap::SlotMap;
 
 use super::{
     AccountId, Cadence, Effect, EndpointId, FetchId, Source, SourceId, TenantId, WatchKey,
@@ -72,15 +72,15 @@ pub struct Engine {
     config: Config,
     random: fastrand::Rng,
     watches: HashMap<WatchKey, Watch>,
-    fetches: Slab<Fetch>,
+    fetches: SlotMap<FetchId, Fetch>,
     by_key: HashMap<FetchKey, FetchId>,
-    sources: Slab<SourceState>,
+    sources: SlotMap<SourceId, SourceState>,
     by_source: HashMap<Arc<Source>, SourceId>,
-    endpoints: Slab<Endpoint>,
+    endpoints: SlotMap<EndpointId, Endpoint>,
     by_endpoint: HashMap<String, EndpointId>,
-    accounts: Slab<Account>,
+    accounts: SlotMap<AccountId, Account>,
     by_account: HashMap<(Region, ProjectId), AccountId>,
-    tenants: Slab<Tenant>,
+    tenants: SlotMap<TenantId, Tenant>,
     by_tenant: HashMap<(AccountId, u64), TenantId>,
     keys: HashMap<u64, Key>,
     timers: BTreeSet<(Instant, Timer)>,
@@ -106,15 +106,15 @@ impl Engine {
             random: fastrand::Rng::with_seed(config.seed),
             config,
             watches: HashMap::new(),
-            fetches: Slab::new(),
+            fetches: SlotMap::default(),
             by_key: HashMap::new(),
-            sources: Slab::new(),
+            sources: SlotMap::default(),
             by_source: HashMap::new(),
-            endpoints: Slab::new(),
+            endpoints: SlotMap::default(),
             by_endpoint: HashMap::new(),
-            accounts: Slab::new(),
+            accounts: SlotMap::default(),
             by_account: HashMap::new(),
-            tenants: Slab::new(),
+            tenants: SlotMap::default(),
             by_tenant: HashMap::new(),
             keys: HashMap::new(),
             timers: BTreeSet::new(),
@@ -159,13 +159,13 @@ impl Engine {
         let waiting = self.endpoints.iter().flat_map(|(_, endpoint)| endpoint.waiting.iter());
         let tokens = waiting
             .filter(|id| self.lacks_only_a_token(**id))
-            .map(|id| self.accounts[id.0].bucket.next_token());
+            .map(|id| self.accounts[*id].bucket.next_token());
         tokens.chain(timer).min()
     }
 
     /// Brings the next poll of an idle fetch forward.
     fn hasten(&mut self, id: FetchId, due: Instant, now: Instant) {
-        let fetch = &self.fetches[id.0];
+        let fetch = &self.fetches[id];
         let due = due.max(fetch.floor(now));
         if matches!(fetch.state, State::Idle(planned) if due < planned) {
             self.set_timer(id, due, now);
@@ -174,7 +174,7 @@ impl Engine {
 
     fn set_timer(&mut self, id: FetchId, due: Instant, now: Instant) {
         self.cancel_timer(id);
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         // The first request of a fetch may be sent at once.
         let due = if fetch.sent_at.is_none() && fetch.blocked.is_none() {
             due
@@ -186,13 +186,13 @@ impl Engine {
     }
 
     fn cancel_timer(&mut self, id: FetchId) {
-        if let State::Idle(planned) = self.fetches[id.0].state {
+        if let State::Idle(planned) = self.fetches[id].state {
             self.timers.remove(&(planned, Timer::Poll(id)));
         }
     }
 
     fn pending(&self, id: FetchId) -> impl Iterator<Item = Pending> {
-        self.fetches[id.0].watches.iter().filter_map(|key| self.watches.get(key)?.pending)
+        self.fetches[id].watches.iter().filter_map(|key| self.watches.get(key)?.pending)
     }
 
     /// The moment of the newest request of a person that a fetch has to answer.
@@ -202,8 +202,7 @@ impl Engine {
 
     /// The shortest cadence that a watch of the fetch wants.
     fn cadence(&self, id: FetchId) -> Cadence {
-        let cadences =
-            self.fetches[id.0].watches.iter().filter_map(|key| Some(self.watches.get(key)?.cadence));
+        let cadences = self.fetches[id].watches.iter().filter_map(|key| Some(self.watches.get(key)?.cadence));
         let shortest = cadences.reduce(|a, b| Cadence {
             period: a.period.min(b.period),
             retry: a.retry.min(b.retry),

@@ -21,13 +21,13 @@ use crate::poll::{
 impl Engine {
     /// A request ended. `wall` is the time of day.
     pub fn fetched(&mut self, id: FetchId, fetched: Fetched, now: Instant, wall: Timestamp) {
-        let State::InFlight(flight) = self.fetches[id.0].state else { return };
-        self.fetches[id.0].state = State::Reading;
+        let State::InFlight(flight) = self.fetches[id].state else { return };
+        self.fetches[id].state = State::Reading;
         self.ended(flight);
         let fetched = fetched.map_err(Arc::new);
         self.move_gates(flight, fetched.as_ref().err(), now);
         match fetched {
-            _ if self.fetches[id.0].watches.is_empty() => self.remove(id),
+            _ if self.fetches[id].watches.is_empty() => self.remove(id),
             result if flight.looks => {
                 self.looked(id, result.as_ref().map(drop).map_err(|fault| &**fault), now);
             }
@@ -37,9 +37,9 @@ impl Engine {
     }
 
     fn ended(&mut self, flight: Flight) {
-        let tenant = &mut self.tenants[flight.tenant.0];
-        let account = &mut self.accounts[tenant.account.0];
-        for turn in [&mut tenant.turn, &mut account.turn, &mut self.endpoints[account.endpoint.0].turn] {
+        let tenant = &mut self.tenants[flight.tenant];
+        let account = &mut self.accounts[tenant.account];
+        for turn in [&mut tenant.turn, &mut account.turn, &mut self.endpoints[account.endpoint].turn] {
             turn.in_flight -= 1;
         }
         self.in_flight -= 1;
@@ -51,7 +51,7 @@ impl Engine {
 
     /// Moves the gates of the key and of the account by an answer or a fault.
     fn move_gates(&mut self, flight: Flight, fault: Option<&Arc<Fault>>, now: Instant) {
-        let tenant = &mut self.tenants[flight.tenant.0];
+        let tenant = &mut self.tenants[flight.tenant];
         let hash = tenant.key;
         let key = self.keys.entry(hash).or_default();
         let level = fault.map(|fault| concerns(fault));
@@ -85,7 +85,7 @@ impl Engine {
     }
 
     fn answered(&mut self, id: FetchId, flight: Flight, news: News, now: Instant, wall: Timestamp) {
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         (fetch.answered, fetch.failures, fetch.rests_until, fetch.look) = (Some(wall), 0, now, Look::Unknown);
         fetch.unanswered_since = None;
         if let Some(at) = fetch.blind_at.take() {
@@ -96,7 +96,7 @@ impl Engine {
             News::Unchanged => None,
         };
         self.follow_upgrades(id, news.as_ref().map(|(answer, _)| answer), flight.tenant, now);
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         if let Some((answer, body)) = news {
             let says = self.config.hasher.hash_one(&answer);
             let was_failing = matches!(fetch.outcome, Some(Outcome::Fault { .. }));
@@ -111,7 +111,7 @@ impl Engine {
     fn failed(&mut self, id: FetchId, flight: Flight, fault: &Arc<Fault>, now: Instant) {
         let sent_at = flight.account.sent_at;
         let retry = Wait { first: self.cadence(id).retry, longest: policy::OWN_LONGEST };
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         let (kind, asked) = (fault.kind, fault.retry_after);
         let is_own = matches!(concerns(fault), Concerns::Fetch { .. });
         let rests = flight.account.requested && fetch.rests_until > now;
@@ -125,7 +125,7 @@ impl Engine {
             let least = asked.filter(|_| is_own).unwrap_or_default();
             rests_until = now + self.jitter(wait).max(least);
         }
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         fetch.rests_until = rests_until;
         if kind == FaultKind::ClusterNotFound && fetch.look == Look::Unknown {
             fetch.look = Look::Next;
@@ -139,7 +139,7 @@ impl Engine {
 
     /// The API of the other `clusterType` has answered, or not.
     fn looked(&mut self, id: FetchId, answer: Result<(), &Fault>, now: Instant) {
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         fetch.look = Look::learned(answer);
         let due = fetch.rests_until;
         if let Some(Outcome::Fault { fault, .. }) = fetch.outcome.clone() {
@@ -151,7 +151,7 @@ impl Engine {
 
     /// The fault, with the mistake in its message if the cluster is of the other type.
     fn explained(&self, id: FetchId, fault: &Arc<Fault>) -> Arc<Fault> {
-        let fetch = &self.fetches[id.0];
+        let fetch = &self.fetches[id];
         let message = fetch.look.message(fault, fetch.target.cluster_type);
         message.map_or_else(|| fault.clone(), |message| Arc::new(Fault { message, ..(**fault).clone() }))
     }
@@ -165,7 +165,7 @@ impl Engine {
         answers: impl Fn(&Pending) -> bool,
         now: Instant,
     ) {
-        let fetch = &self.fetches[id.0];
+        let fetch = &self.fetches[id];
         let is_blind = fetch.is_blind(now);
         let changed = match &fetch.outcome {
             Some(Outcome::Fault { fault: before, is_blind: was_blind }) => {
@@ -179,9 +179,9 @@ impl Engine {
 
     /// The fault that keeps a fetch from an answer, as far as it is known.
     pub(super) fn known_fault(&self, id: FetchId) -> Arc<Fault> {
-        match &self.fetches[id.0].outcome {
+        match &self.fetches[id].outcome {
             Some(Outcome::Fault { fault, .. }) => fault.clone(),
-            _ if self.fetches[id.0].state == State::Reading => Arc::new(Fault::new(
+            _ if self.fetches[id].state == State::Reading => Arc::new(Fault::new(
                 FaultKind::CloudUnavailable,
                 "the Secret has not been read: check the API server",
             )),
@@ -202,7 +202,7 @@ impl Engine {
         answers: impl Fn(&Pending) -> bool,
         now: Instant,
     ) {
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         let is_answer = matches!(outcome, Outcome::Answer(_));
         let mut told = changed;
         for key in &fetch.watches {
@@ -226,7 +226,7 @@ impl Engine {
 
     /// Drops a decoded answer once every watch has taken it over, because it may be large.
     pub(super) fn drop_outcome(&mut self, id: FetchId) {
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         let taken = |key: &WatchKey| self.watches.get(key).is_none_or(|watch| watch.taken == fetch.number);
         if matches!(fetch.outcome, Some(Outcome::Answer(_))) && fetch.watches.iter().all(taken) {
             fetch.outcome = None;
@@ -240,18 +240,18 @@ impl Engine {
 
     /// Sets the timer for the next poll after an answer.
     pub(super) fn schedule(&mut self, id: FetchId, now: Instant) {
-        let sent_at = self.fetches[id.0].sent_at.unwrap_or(now);
+        let sent_at = self.fetches[id].sent_at.unwrap_or(now);
         let period = self.cadence(id).period;
         // A verdict that was due before this request was sent is made from its answer.
         let judge = |key: &WatchKey| self.watches.get(key)?.judge_at.filter(|at| *at > sent_at);
-        let judge_at = self.fetches[id.0].watches.iter().filter_map(judge).min();
+        let judge_at = self.fetches[id].watches.iter().filter_map(judge).min();
         let mut due = sent_at + self.jitter(period);
         if self.wants_more(id, sent_at) {
             due = now;
         }
         due = judge_at.map_or(due, |at| due.min(at));
         if self.requested(id).is_none_or(|since| since <= sent_at) {
-            due = due.max(self.fetches[id.0].floor(now));
+            due = due.max(self.fetches[id].floor(now));
         }
         self.set_timer(id, due, now);
     }

@@ -24,12 +24,12 @@ impl Engine {
         now: Instant,
     ) {
         let wants = |key: &WatchKey| self.watches.get(key).is_some_and(|watch| watch.upgrades);
-        if !self.fetches[id.0].watches.iter().any(wants) {
-            self.fetches[id.0].upgrades = Listing::default();
+        if !self.fetches[id].watches.iter().any(wants) {
+            self.fetches[id].upgrades = Listing::default();
             return;
         }
         let tasks = answer.map(|answer| self.config.hasher.hash_one(ends(answer)));
-        let listing = &mut self.fetches[id.0].upgrades;
+        let listing = &mut self.fetches[id].upgrades;
         if tasks.is_some() && listing.tasks != tasks {
             listing.tasks = tasks;
             // After a fault the backoff lasts all the same.
@@ -38,15 +38,15 @@ impl Engine {
         if let Some(answer) = answer {
             listing.answer = listing.may_run().then(|| answer.clone());
         }
-        let is_due = listing.in_flight.is_none() && listing.due.is_none_or(|due| due <= now);
+        let is_due = !listing.in_flight && listing.due.is_none_or(|due| due <= now);
         if is_due && self.listing < self.config.concurrency.div_ceil(4) {
             self.list_upgrades(id, tenant, now);
         }
     }
 
     fn list_upgrades(&mut self, id: FetchId, tenant: TenantId, now: Instant) {
-        let account = &mut self.accounts[self.tenants[tenant.0].account.0];
-        let credential = self.sources[self.fetches[id.0].source.0].credential.as_ref();
+        let account = &mut self.accounts[self.tenants[tenant].account];
+        let credential = self.sources[self.fetches[id].source].credential.as_ref();
         let Some((credential, _)) = credential else { return };
         if !account.waiting.is_empty() || !account.bucket.has_token(now) {
             return;
@@ -54,8 +54,8 @@ impl Engine {
         account.bucket.take(now);
         self.sent += 1;
         self.listing += 1;
-        let fetch = &mut self.fetches[id.0];
-        fetch.upgrades.in_flight = Some(self.sent);
+        let fetch = &mut self.fetches[id];
+        fetch.upgrades.in_flight = true;
         let request = Request {
             id,
             target: fetch.target.clone(),
@@ -64,27 +64,17 @@ impl Engine {
             delay: std::time::Duration::ZERO,
             sharers: 0,
         };
-        self.effects.push(Effect::ListUpgrades { request, number: self.sent });
+        self.effects.push(Effect::ListUpgrades(request));
     }
 
     /// The list of upgrades was read, or not.
-    pub fn upgrades_listed(
-        &mut self,
-        id: FetchId,
-        number: u64,
-        listed: Result<Vec<Workflow>, Fault>,
-        now: Instant,
-    ) {
+    pub fn upgrades_listed(&mut self, id: FetchId, listed: Result<Vec<Workflow>, Fault>, now: Instant) {
         self.listing -= 1;
-        // The place of a fetch that is gone may be another one's.
-        if self.fetches.get(id.0).is_none_or(|fetch| fetch.upgrades.in_flight != Some(number)) {
-            return;
-        }
-        let interval = self.interval(id);
         let idle = self.jitter(policy::UPGRADES_IDLE);
-        let fetch = &mut self.fetches[id.0];
+        let interval = self.interval(id);
+        let Some(fetch) = self.fetches.get_mut(id) else { return };
         let listing = &mut fetch.upgrades;
-        listing.in_flight = None;
+        listing.in_flight = false;
         let (wait, outcome) = match listed {
             Ok(workflows) => {
                 listing.failures = 0;
@@ -114,7 +104,7 @@ impl Engine {
     /// none while there is another outcome of a poll than the one that was handed out as `delivered`, or taken over last.
     pub fn upgrades(&self, key: &str, delivered: Option<u64>) -> Option<(Outcome, Option<Arc<Answer>>)> {
         let watch = self.watches.get(key).filter(|watch| watch.upgrades && watch.pending.is_none())?;
-        let fetch = &self.fetches[watch.fetch.0];
+        let fetch = &self.fetches[watch.fetch];
         let listing = &fetch.upgrades;
         (delivered.unwrap_or(watch.taken) == fetch.number).then_some(())?;
         Some((listing.outcome.clone()?, listing.answer.clone()))
@@ -122,7 +112,7 @@ impl Engine {
 
     /// The shortest `interval` of the watches of a fetch that want the upgrades.
     fn interval(&self, id: FetchId) -> std::time::Duration {
-        let watches = self.fetches[id.0].watches.iter().filter_map(|key| self.watches.get(key));
+        let watches = self.fetches[id].watches.iter().filter_map(|key| self.watches.get(key));
         watches
             .filter(|watch| watch.upgrades)
             .map(|watch| watch.interval)

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::{Engine, FetchId};
 use crate::cloud::target::Target;
 use crate::poll::{
-    AccountId, EndpointId, Source, SourceId, TenantId,
+    AccountId, Source, SourceId, TenantId,
     account::{Account, Bucket, Endpoint, Tenant, Turn},
     fetch::{Fetch, GateId, State},
     gate::{Admission, Gate},
@@ -26,56 +26,49 @@ impl Engine {
         if let Some(id) = self.by_key.get(&key) {
             return *id;
         }
-        let (region, project_id) = self.accounts[account.0].name.clone();
+        let (region, project_id) = self.accounts[account].name.clone();
         let target = Target { region, project_id, ..target.clone() };
-        let id = FetchId(self.fetches.insert(Fetch::new(target, account, source, now)));
+        let id = self.fetches.insert(Fetch::new(target, account, source, now));
         self.by_key.insert(key, id);
-        self.accounts[account.0].fetches += 1;
-        self.sources[source.0].fetches.push(id);
+        self.accounts[account].fetches += 1;
+        self.sources[source].fetches.push(id);
         id
     }
 
     fn account_of(&mut self, target: &Target, now: Instant) -> AccountId {
         let name = (target.region.clone(), target.project_id.clone());
-        if let Some(id) = self.by_account.get(&name) {
-            return *id;
-        }
-        let base = self.config.endpoints.cce(&target.region);
-        let endpoint = *self.by_endpoint.entry(base).or_insert_with_key(|base| {
-            EndpointId(self.endpoints.insert(Endpoint { base: base.clone(), ..Endpoint::default() }))
-        });
-        let id = AccountId(self.accounts.insert(Account {
-            endpoint,
-            name: name.clone(),
-            fetches: 0,
-            turn: Turn::default(),
-            waiting: BTreeSet::new(),
-            bucket: Bucket::new(self.config.limit, now),
-        }));
-        self.by_account.insert(name, id);
-        id
+        *self.by_account.entry(name).or_insert_with_key(|name| {
+            let base = self.config.endpoints.cce(&target.region);
+            let endpoint = *self.by_endpoint.entry(base).or_insert_with_key(|base| {
+                self.endpoints.insert(Endpoint { base: base.clone(), ..Endpoint::default() })
+            });
+            self.accounts.insert(Account {
+                endpoint,
+                name: name.clone(),
+                fetches: 0,
+                turn: Turn::default(),
+                waiting: BTreeSet::new(),
+                bucket: Bucket::new(self.config.limit, now),
+            })
+        })
     }
 
     fn source_of(&mut self, source: &Source) -> SourceId {
-        if let Some(id) = self.by_source.get(source) {
-            return *id;
-        }
         let source = Arc::new(source.clone());
-        let id = SourceId(self.sources.insert(SourceState::new(source.clone())));
-        self.by_source.insert(source, id);
-        id
+        let new = |source: &Arc<Source>| self.sources.insert(SourceState::new(source.clone()));
+        *self.by_source.entry(source).or_insert_with_key(new)
     }
 
     /// The key of a fetch in its account; none while there is no credential.
     fn tenant_of(&mut self, id: FetchId) -> Option<TenantId> {
-        let fetch = &self.fetches[id.0];
-        let key = self.sources[fetch.source.0].credential.as_ref()?.1;
+        let fetch = &self.fetches[id];
+        let key = self.sources[fetch.source].credential.as_ref()?.1;
         let account = fetch.account;
         let tenants = &mut self.tenants;
         let place = (account, key); // mark: tenant
         let tenant = self.by_tenant.entry(place).or_insert_with(|| {
             let (gate, turn, queue) = (Gate::default(), Turn::default(), BTreeSet::new());
-            TenantId(tenants.insert(Tenant { account, key, gate, turn, queue }))
+            tenants.insert(Tenant { account, key, gate, turn, queue })
         });
         self.keys.entry(key).or_default();
         Some(*tenant)
@@ -86,7 +79,7 @@ impl Engine {
         self.cancel_timer(id);
         self.leave_queue(id);
         let requested = self.requested(id);
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         if let State::Idle(due) = fetch.state {
             fetch.due_since = due.min(now);
         }
@@ -95,14 +88,14 @@ impl Engine {
             fetch.unanswered_since = Some(fetch.due_since);
             self.set_blind_timer(id, now); // mark: clock
         }
-        let source = self.fetches[id.0].source;
+        let source = self.fetches[id].source;
         let trial_at = self.key_of(source).and_then(|key| key.gate.closed()).map(|closed| closed.until);
-        if self.sources[source.0].is_old(requested, trial_at, now) {
-            self.fetches[id.0].state = State::Reading;
+        if self.sources[source].is_old(requested, trial_at, now) {
+            self.fetches[id].state = State::Reading;
             self.read(source);
             return;
         }
-        self.fetches[id.0].tenant = self.tenant_of(id);
+        self.fetches[id].tenant = self.tenant_of(id);
         // The trial of a credential is a read, and that has been made, also for a person.
         let is_closed = |(of, gate): &(GateId, &Gate)| match of {
             GateId::Credential(_) => gate.closed().is_some(),
@@ -117,12 +110,12 @@ impl Engine {
 
     /// The gates that a fetch passes, in order.
     fn gates(&self, id: FetchId) -> impl Iterator<Item = (GateId, &Gate)> {
-        let fetch = &self.fetches[id.0];
-        let credential = (GateId::Credential(fetch.source), &self.sources[fetch.source.0].gate);
+        let fetch = &self.fetches[id];
+        let credential = (GateId::Credential(fetch.source), &self.sources[fetch.source].gate);
         let key = self.key_of(fetch.source);
         let key =
-            key.zip(fetch.tenant).map(|(key, tenant)| (GateId::Key(self.tenants[tenant.0].key), &key.gate));
-        let account = fetch.tenant.map(|tenant| (GateId::Account(tenant), &self.tenants[tenant.0].gate));
+            key.zip(fetch.tenant).map(|(key, tenant)| (GateId::Key(self.tenants[tenant].key), &key.gate));
+        let account = fetch.tenant.map(|tenant| (GateId::Account(tenant), &self.tenants[tenant].gate));
         [Some(credential), key, account].into_iter().flatten()
     }
 
@@ -138,9 +131,9 @@ impl Engine {
         self.take_over(id, &closed.fault, |pending| protects || pending.since <= closed.sent_at, now);
         let mut due = if now < closed.until { closed.until } else { now + policy::TRIAL_CHECK };
         if matches!(gate, GateId::Key(_)) {
-            due = self.sources[self.fetches[id.0].source.0].reread_at.map_or(due, |at| due.min(at));
+            due = self.sources[self.fetches[id].source].reread_at.map_or(due, |at| due.min(at));
         }
-        self.fetches[id.0].blocked = Some(gate);
+        self.fetches[id].blocked = Some(gate);
         let due = self.within(due.max(now), policy::SPACING);
         self.set_timer(id, due, now);
     }
@@ -149,7 +142,7 @@ impl Engine {
     pub(super) fn release(&mut self, gate: GateId, now: Instant) {
         let is_blocked = |fetch: &Fetch| fetch.blocked == Some(gate) && matches!(fetch.state, State::Idle(_));
         let blocked: Vec<_> =
-            self.fetches.iter().filter(|(_, fetch)| is_blocked(fetch)).map(|(id, _)| FetchId(id)).collect();
+            self.fetches.iter().filter(|(_, fetch)| is_blocked(fetch)).map(|(id, _)| id).collect();
         let count = u32::try_from(blocked.len()).unwrap_or(u32::MAX);
         let spread = policy::RELEASE.saturating_mul(count).min(policy::RELEASE_LONGEST);
         for id in blocked {
@@ -159,7 +152,7 @@ impl Engine {
     }
 
     fn enqueue(&mut self, id: FetchId) {
-        let fetch = &self.fetches[id.0];
+        let fetch = &self.fetches[id];
         let Some(tenant) = fetch.tenant else { return };
         let class = if self.requested(id).is_some() {
             Class::Requested
@@ -172,24 +165,24 @@ impl Engine {
         };
         let (due, account) = (fetch.due_since, fetch.account);
         let place = Place::new(class, due, id);
-        self.tenants[tenant.0].queue.insert(place);
-        self.fetches[id.0].state = State::Queued(place);
-        let account_state = &mut self.accounts[account.0];
+        self.tenants[tenant].queue.insert(place);
+        self.fetches[id].state = State::Queued(place);
+        let account_state = &mut self.accounts[account];
         account_state.waiting.insert(tenant);
-        self.endpoints[account_state.endpoint.0].waiting.insert(account);
+        self.endpoints[account_state.endpoint].waiting.insert(account);
     }
 
     /// Takes a fetch out of its queue, if it is in one.
     pub(super) fn leave_queue(&mut self, id: FetchId) {
-        let fetch = &mut self.fetches[id.0];
+        let fetch = &mut self.fetches[id];
         let (State::Queued(place), Some(tenant)) = (fetch.state, fetch.tenant) else { return };
         fetch.state = State::Reading;
-        let account = &mut self.accounts[fetch.account.0];
-        self.tenants[tenant.0].queue.remove(&place);
-        if self.tenants[tenant.0].queue.is_empty() {
+        let account = &mut self.accounts[fetch.account];
+        self.tenants[tenant].queue.remove(&place);
+        if self.tenants[tenant].queue.is_empty() {
             account.waiting.remove(&tenant);
             if account.waiting.is_empty() {
-                self.endpoints[account.endpoint.0].waiting.remove(&fetch.account);
+                self.endpoints[account.endpoint].waiting.remove(&fetch.account);
             }
         }
     }

@@ -213,10 +213,10 @@ impl Lab {
                     }
                     self.later(after, Event::Fetched(request.id, fetched));
                 }
-                Effect::ListUpgrades { request, number } => {
+                Effect::ListUpgrades(request) => {
                     self.listed.push(self.now);
                     let listed = (self.upgrades)(self.now);
-                    self.engine.upgrades_listed(request.id, number, listed, self.now);
+                    self.engine.upgrades_listed(request.id, listed, self.now);
                 }
                 Effect::Resolve { id, source } => {
                     self.reads.push(((*source).clone(), self.now));
