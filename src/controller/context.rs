@@ -8,7 +8,6 @@ use kube::ResourceExt;
 use super::{freshness, identity, memory::Memory, object::key, plan};
 use crate::api::{
     ClusterBackupWatch, ClusterBackupWatchSpec, ClusterBackupWatchStatus, DISPLAY_NAME, REQUESTED_AT,
-    Upgrades,
 };
 use crate::clock::Clock;
 use crate::cloud::{
@@ -104,8 +103,6 @@ impl<'a> View<'a> {
             cadence,
             spread: plan::schedule::spread(self.status, self.watch.metadata.generation, cadence.period),
             request: self.request.clone(),
-            upgrades: self.spec.upgrades == Upgrades::Watch,
-            interval: self.spec.interval.into(),
             has_record: self.status.tasks.is_some(),
         })
     }

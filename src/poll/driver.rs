@@ -162,7 +162,7 @@ impl Poller {
         let since_start = u64::try_from(now.duration_since(self.0.start).as_millis()).unwrap_or(u64::MAX);
         self.0.turned.store(since_start, Ordering::Relaxed);
         let mut engine = self.engine();
-        let (effects, woken, deadline) = (engine.next(now), engine.woken(), engine.deadline());
+        let (effects, woken, deadline) = (engine.next(now), engine.woken(), engine.deadline(now));
         let until = deadline.map_or(now + IDLE, |deadline| deadline.min(now + IDLE));
         Turn { effects, woken, until }
     }

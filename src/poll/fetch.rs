@@ -130,10 +130,6 @@ pub struct Watch {
     pub fetch: FetchId,
     /// How often it wants to poll.
     pub cadence: Cadence,
-    /// Whether it wants the upgrades too, and how often while one runs.
-    pub upgrades: bool,
-    /// See [`Self::upgrades`].
-    pub interval: std::time::Duration,
     /// An outcome that it waits for.
     pub pending: Option<Pending>,
     /// When time alone would change its verdict.

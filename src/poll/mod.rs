@@ -92,6 +92,8 @@ pub struct Cadence {
     pub retry: Duration,
     /// Whether a backup runs, so that the poll goes before idle ones.
     pub running: bool,
+    /// The time between two lists of the cluster's upgrades while one runs; none where they are not wanted.
+    pub upgrades: Option<Duration>,
 }
 
 /// What a watch wants.
@@ -112,10 +114,6 @@ pub struct Demand {
     pub spread: Option<Duration>,
     /// A person's request to poll now, while it is not handled yet.
     pub request: Option<String>,
-    /// Whether it wants the upgrades of the cluster too.
-    pub upgrades: bool,
-    /// How often it wants these while an upgrade runs: its `interval`.
-    pub interval: Duration,
     /// Whether its status shows an answer.
     pub has_record: bool,
 }

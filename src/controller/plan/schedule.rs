@@ -10,7 +10,7 @@ use super::{
     verdict::{self, after},
 };
 use crate::api::{
-    ClusterBackupWatchSpec, ClusterBackupWatchStatus, Reason, TaskStatus,
+    ClusterBackupWatchSpec, ClusterBackupWatchStatus, Reason, TaskStatus, Upgrades,
     condition::{self, types},
 };
 use crate::poll::{
@@ -27,7 +27,8 @@ pub fn cadence(spec: &ClusterBackupWatchSpec, tasks: Option<&[TaskStatus]>, now:
     let interval = Duration::from(spec.interval).max(SHORTEST);
     let active = Duration::from(spec.active_interval).max(SHORTEST);
     let running = verdict::runs(tasks, spec.stuck_after, now);
-    Cadence { period: if running { active } else { interval }, retry: active, running }
+    let upgrades = (spec.upgrades == Upgrades::Watch).then_some(interval);
+    Cadence { period: if running { active } else { interval }, retry: active, running, upgrades }
 }
 
 /// The time over which the first poll after a restart may be spread; `None` polls a watch without a verdict on its

@@ -25,7 +25,7 @@ impl Engine {
             _ => false,
         };
         let account = fetch.account;
-        if waits && self.lacks_only_a_token(account) {
+        if waits && self.lacks_only_a_token(account, now) {
             // The account's own rate is no fault: the poll is late.
             self.set_blind_timer(id, now);
             return;

@@ -15,10 +15,11 @@ impl Engine {
     pub fn demand(&mut self, key: &WatchKey, demand: &Demand, now: Instant) -> Option<Delivery> {
         let uid = self.config.hasher.hash_one(&demand.uid);
         let fetch = self.fetch_of(&demand.target, &demand.source, now);
-        match self.watches.get(key).map(|watch| (watch.uid == uid, watch.fetch == fetch, watch.request)) {
-            Some((true, true, _)) => self.renew(key, demand, now),
-            Some((true, false, request)) => self.join(key, uid, fetch, demand, request, now),
-            _ => self.join(key, uid, fetch, demand, 0, now),
+        let known = self.watches.get(key).filter(|watch| watch.uid == uid);
+        let request = known.map_or(0, |watch| watch.request);
+        match known {
+            Some(watch) if watch.fetch == fetch => self.renew(key, demand, now),
+            _ => self.join(key, uid, fetch, demand, request, now),
         }
         self.ask(key, demand, now);
         self.delivery(key)
@@ -40,7 +41,7 @@ impl Engine {
         // written that record, from a later answer than the one held here. For a watch without a record an answer that
         // is up to half a period old is new enough, so that watches that join together share one request.
         let age = if demand.has_record { Duration::ZERO } else { demand.cadence.period / 2 };
-        let since = now.checked_sub(age).unwrap_or(self.start);
+        let since = now.checked_sub(age).unwrap_or(now);
         let held = &self.fetches[fetch];
         // While a request is in flight, `sent_at` is its time, and not that of the request which brought the outcome.
         let is_held = held.outcome.is_some() && !matches!(held.state, State::InFlight(_));
@@ -52,8 +53,6 @@ impl Engine {
             request,
             fetch,
             cadence: demand.cadence,
-            upgrades: demand.upgrades,
-            interval: demand.interval,
             pending: (!is_new).then_some(pending),
             judge_at: None,
             taken: 0,
@@ -71,7 +70,6 @@ impl Engine {
         if watch.generation != demand.generation {
             watch.generation = demand.generation;
             watch.cadence = demand.cadence;
-            (watch.upgrades, watch.interval) = (demand.upgrades, demand.interval);
             let since = now.checked_sub(demand.cadence.period / 2).unwrap_or(now);
             watch.pending.get_or_insert(Pending { since, requested: false, first: true });
             let fetch = watch.fetch;

@@ -52,8 +52,8 @@ impl Engine {
     }
 
     /// Whether polls of an account wait for nothing but its rate.
-    pub(super) fn lacks_only_a_token(&self, id: AccountId) -> bool {
-        self.has_slot(id) && !self.accounts[id].bucket.has_token(self.turned)
+    pub(super) fn lacks_only_a_token(&self, id: AccountId, now: Instant) -> bool {
+        self.has_slot(id) && !self.accounts[id].bucket.has_token(now)
     }
 
     /// Sends the first request of a key in its account, if the gates let it pass.

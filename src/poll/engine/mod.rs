@@ -94,8 +94,6 @@ pub struct Engine {
     sent: u64,
     effects: Vec<Effect>,
     woken: Vec<WatchKey>,
-    start: Instant,
-    turned: Instant,
     swept: Instant,
 }
 
@@ -125,15 +123,12 @@ impl Engine {
             sent: 0,
             effects: Vec::new(),
             woken: Vec::new(),
-            start: now,
-            turned: now,
             swept: now,
         }
     }
 
     /// Fires the timers that are due, and returns everything that there is to do at `now`.
     pub fn next(&mut self, now: Instant) -> Vec<Effect> {
-        self.turned = now;
         while let Some((_, timer)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.pop_first();
             match timer {
@@ -153,12 +148,12 @@ impl Engine {
         std::mem::take(&mut self.woken)
     }
 
-    /// When [`Engine::next`] has something to do again, if nothing else happens before.
-    pub fn deadline(&self) -> Option<Instant> {
+    /// When [`Engine::next`] has something to do again after `now`, if nothing else happens before.
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let timer = self.timers.first().map(|(at, _)| *at);
         let waiting = self.endpoints.iter().flat_map(|(_, endpoint)| endpoint.waiting.iter());
         let tokens = waiting
-            .filter(|id| self.lacks_only_a_token(**id))
+            .filter(|id| self.lacks_only_a_token(**id, now))
             .map(|id| self.accounts[*id].bucket.next_token());
         tokens.chain(timer).min()
     }
@@ -207,11 +202,13 @@ impl Engine {
             period: a.period.min(b.period),
             retry: a.retry.min(b.retry),
             running: a.running || b.running,
+            upgrades: a.upgrades.into_iter().chain(b.upgrades).min(),
         });
         shortest.unwrap_or(Cadence {
             period: policy::OWN_LONGEST,
             retry: policy::OWN_LONGEST,
             running: false,
+            upgrades: None,
         })
     }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::Engine;
 use crate::cloud::{Answer, fault::Fault, upgrades::Workflow};
-use crate::poll::{Effect, FetchId, Request, TenantId, WatchKey, fetch::Listing, policy};
+use crate::poll::{Effect, FetchId, Request, TenantId, fetch::Listing, policy};
 use crate::upgrade::{self, Outcome};
 
 impl Engine {
@@ -23,8 +23,7 @@ impl Engine {
         tenant: TenantId,
         now: Instant,
     ) {
-        let wants = |key: &WatchKey| self.watches.get(key).is_some_and(|watch| watch.upgrades);
-        if !self.fetches[id].watches.iter().any(wants) {
+        if self.cadence(id).upgrades.is_none() {
             self.fetches[id].upgrades = Listing::default();
             return;
         }
@@ -71,7 +70,7 @@ impl Engine {
     pub fn upgrades_listed(&mut self, id: FetchId, listed: Result<Vec<Workflow>, Fault>, now: Instant) {
         self.listing -= 1;
         let idle = self.jitter(policy::UPGRADES_IDLE);
-        let interval = self.interval(id);
+        let interval = self.cadence(id).upgrades.unwrap_or(policy::UPGRADES_IDLE);
         let Some(fetch) = self.fetches.get_mut(id) else { return };
         let listing = &mut fetch.upgrades;
         listing.in_flight = false;
@@ -103,21 +102,12 @@ impl Engine {
     /// The newest outcome of listing the upgrades that a watch wants, and the answer to a poll by which it is to be judged;
     /// none while there is another outcome of a poll than the one that was handed out as `delivered`, or taken over last.
     pub fn upgrades(&self, key: &str, delivered: Option<u64>) -> Option<(Outcome, Option<Arc<Answer>>)> {
-        let watch = self.watches.get(key).filter(|watch| watch.upgrades && watch.pending.is_none())?;
+        let watch = self.watches.get(key).filter(|watch| watch.pending.is_none())?;
+        watch.cadence.upgrades?;
         let fetch = &self.fetches[watch.fetch];
         let listing = &fetch.upgrades;
         (delivered.unwrap_or(watch.taken) == fetch.number).then_some(())?;
         Some((listing.outcome.clone()?, listing.answer.clone()))
-    }
-
-    /// The shortest `interval` of the watches of a fetch that want the upgrades.
-    fn interval(&self, id: FetchId) -> std::time::Duration {
-        let watches = self.fetches[id].watches.iter().filter_map(|key| self.watches.get(key));
-        watches
-            .filter(|watch| watch.upgrades)
-            .map(|watch| watch.interval)
-            .min()
-            .unwrap_or(policy::UPGRADES_IDLE)
     }
 }
 

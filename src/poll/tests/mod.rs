@@ -137,11 +137,9 @@ impl Lab {
             generation: Some(1),
             target,
             source,
-            cadence: Cadence { period: seconds(10), retry: seconds(10), running: false },
+            cadence: Cadence { period: seconds(10), retry: seconds(10), running: false, upgrades: None },
             spread: None,
             request: None,
-            upgrades: false,
-            interval: seconds(300),
             has_record: false,
         };
         change(&mut demand);
@@ -240,7 +238,7 @@ impl Lab {
             self.turn();
             let event = self.order.peek().map(|std::cmp::Reverse((at, _))| *at);
             let Some(next) =
-                [event, self.engine.deadline()].into_iter().flatten().min().filter(|at| *at <= end)
+                [event, self.engine.deadline(self.now)].into_iter().flatten().min().filter(|at| *at <= end)
             else {
                 break;
             };

@@ -31,8 +31,8 @@ fn one_429_of_a_daily_watch_is_its_own_keys_and_lasts_a_minute() {
         (Duration::from_millis(50), fetched)
     });
     lab.watch_with("stranger/daily", target("r", 1, 1), secret("stranger"), |demand| {
-        demand.cadence = Cadence { period: minutes(24 * 60), retry: seconds(10), running: false };
-        demand.interval = minutes(24 * 60);
+        demand.cadence =
+            Cadence { period: minutes(24 * 60), retry: seconds(10), running: false, upgrades: None };
     });
     let since = lab.now;
     lab.run(minutes(5));
@@ -106,7 +106,7 @@ fn a_person_passes_a_retry_after_of_one_cluster_and_not_of_the_key() {
 fn a_watch_whose_gate_somebody_else_closed_is_blind_by_the_same_clock() {
     let mut lab = healthy(|_, _| (Duration::from_millis(50), answer(1)));
     lab.watch_with("prod/other", target("r", 1, 1), secret("prod"), |demand| {
-        demand.cadence = Cadence { period: minutes(10), retry: seconds(10), running: false };
+        demand.cadence = Cadence { period: minutes(10), retry: seconds(10), running: false, upgrades: None };
     });
     lab.run(minutes(1));
     lab.cloud(|_, _| (seconds(0), coded(FaultKind::Throttled, 429, "", Some(minutes(60)))));

@@ -271,7 +271,7 @@ fn a_deleted_watch_leaves_nothing_behind() {
     lab.engine.retain(|_| false);
     lab.run(minutes(60));
     lab.turn();
-    assert_eq!((lab.engine.deadline(), lab.sent.len()), (None, 50), "no timer is left");
+    assert_eq!((lab.engine.deadline(lab.now), lab.sent.len()), (None, 50), "no timer is left");
     assert!(lab.engine.snapshot(lab.now).accounts.is_empty());
 }
 

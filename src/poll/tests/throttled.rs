@@ -32,7 +32,7 @@ fn after_a_throttling_an_account_with_more_to_do_than_its_rate_serves_every_clus
     let mut lab = Lab::with(|config| config.limit = Limit { rate: 5.0, burst: 10 });
     for n in 0..40 {
         lab.watch_with(&format!("prod/{n}"), target(REGION, 1, n), secret("prod"), |demand| {
-            demand.cadence = Cadence { period: seconds(2), retry: seconds(2), running: true };
+            demand.cadence = Cadence { period: seconds(2), retry: seconds(2), running: true, upgrades: None };
         });
     }
     lab.run(minutes(1));

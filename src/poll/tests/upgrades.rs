@@ -17,8 +17,8 @@ fn watching(upgrades: bool, listed: impl FnMut(Instant) -> Result<Vec<Workflow>,
     lab.upgrades = Box::new(listed);
     let target = target("cn-north-4", 1, 1);
     lab.watch_with("a", target, secret("a"), |demand| {
-        demand.cadence = Cadence { period: minutes(5), retry: seconds(10), running: false };
-        (demand.upgrades, demand.interval) = (upgrades, minutes(5));
+        let upgrades = upgrades.then_some(minutes(5));
+        demand.cadence = Cadence { period: minutes(5), retry: seconds(10), running: false, upgrades };
     });
     lab
 }
@@ -54,8 +54,7 @@ fn while_an_upgrade_runs_they_are_listed_at_every_interval() {
 fn a_watch_that_ignores_them_has_them_listed_no_sooner_for_its_neighbour() {
     let mut lab = watching(true, |_| Ok(vec![workflow("Running")]));
     lab.watch_with("b", target("cn-north-4", 1, 1), secret("a"), |demand| {
-        demand.cadence = Cadence { period: seconds(10), retry: seconds(10), running: false };
-        (demand.upgrades, demand.interval) = (false, seconds(10));
+        demand.cadence = Cadence { period: seconds(10), retry: seconds(10), running: false, upgrades: None };
     });
     lab.run(minutes(60));
     assert!((10..=16).contains(&lab.listed.len()), "{}", lab.listed.len());
@@ -107,7 +106,9 @@ fn a_fault_of_the_list_touches_no_poll_and_is_tried_ever_more_rarely() {
 #[test]
 fn without_a_token_to_spare_the_list_waits_for_the_next_poll() {
     let mut lab = Lab::with(|config| config.limit = Limit { rate: 0.01, burst: 1 });
-    lab.watch_with("a", target("cn-north-4", 1, 1), secret("a"), |demand| demand.upgrades = true);
+    lab.watch_with("a", target("cn-north-4", 1, 1), secret("a"), |demand| {
+        demand.cadence.upgrades = Some(minutes(5));
+    });
     lab.run(seconds(60));
     assert_eq!(lab.listed, [], "the one token went to the poll");
 }
@@ -118,7 +119,9 @@ fn the_answer_by_which_an_upgrade_is_judged_is_held_while_one_may_run() {
     let runs = Rc::new(Cell::new(false));
     let phase = runs.clone();
     lab.upgrades = Box::new(move |_| Ok(vec![workflow(if phase.get() { "Running" } else { "Success" })]));
-    lab.watch_with("a", target("cn-north-4", 1, 1), secret("a"), |demand| demand.upgrades = true);
+    lab.watch_with("a", target("cn-north-4", 1, 1), secret("a"), |demand| {
+        demand.cadence.upgrades = Some(minutes(5))
+    });
     let held = |lab: &Lab| lab.engine.upgrades("a", None).expect("it was listed").1.is_some();
     lab.run(minutes(1));
     assert!(!held(&lab), "the last upgrade is over");
