@@ -194,7 +194,7 @@ async fn carry_out(world: Arc<impl World>, effect: Effect, clock: Clock) -> Done
         }
         Effect::Resolve { id, source } => {
             let resolved = AssertUnwindSafe(world.resolve(&source, now)).catch_unwind().await;
-            Done::Resolved(id, resolved.unwrap_or(Resolution::Unknown))
+            Done::Resolved(id, resolved.unwrap_or_else(|_| Resolution::Missing(bug())))
         }
     }
 }

@@ -74,13 +74,11 @@ pub enum Source {
 pub enum Resolution {
     /// The credential.
     Resolved(ResolvedCredential),
-    /// There is none; the fault says why, and whether that may pass by itself.
+    /// There is none, or nothing is known; the fault says why, and whether that may pass by itself.
     Missing(Fault),
     /// The API server refused the read. One that has just started refuses everything for a moment, so a refusal is
     /// believed only when it is repeated.
     Doubtful(Fault),
-    /// The API server gave no answer, so nothing is known.
-    Unknown,
 }
 
 /// How often a watch wants its cluster to be polled.

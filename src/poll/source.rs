@@ -42,7 +42,6 @@ pub struct SourceState {
     pub reread_at: Option<Instant>,
     read_at: Option<Instant>,
     rereads: u32,
-    doubted: bool,
 }
 
 impl SourceState {
@@ -57,7 +56,6 @@ impl SourceState {
             reread_at: None,
             read_at: None,
             rereads: 0,
-            doubted: false,
         }
     }
 
@@ -80,37 +78,33 @@ impl SourceState {
             || trial_at.is_some_and(|at| now >= at && read_at < at)
     }
 
-    /// Takes the result of a read that began at `begun`; returns the credential, if there is one.
+    /// The hash of the key that it holds.
+    pub fn key(&self) -> Option<u64> {
+        self.credential.as_ref().map(|(_, key)| *key)
+    }
+
+    /// Takes the result of a read; returns the credential, if there is one.
     pub fn read(
         &mut self,
         resolution: Resolution,
-        (begun, requested): (Instant, bool),
+        passing: Passing,
         now: Instant,
     ) -> Option<ResolvedCredential> {
-        self.read_at = Some(begun);
-        let passing = Passing { sent_at: begun, is_trial: true, requested };
+        self.read_at = Some(passing.sent_at);
+        let was_refused =
+            self.gate.is_closed_by(&policy::DOUBTED) || self.gate.is_closed_by(&policy::MISSING);
         let (row, fault) = match resolution {
             Resolution::Resolved(read) => {
-                self.doubted = false;
                 self.gate.answered(passing);
                 return Some(read);
             }
-            Resolution::Doubtful(fault) if std::mem::replace(&mut self.doubted, true) => {
-                (&policy::MISSING, fault)
-            }
-            Resolution::Doubtful(_) => {
+            Resolution::Doubtful(_) if !was_refused => {
                 let said = "the API server refuses to hand out the Secret; it is asked once more";
                 (&policy::DOUBTED, Fault::new(FaultKind::CloudUnavailable, said))
             }
-            Resolution::Missing(fault) if fault.kind.is_definite() => (&policy::MISSING, fault),
-            Resolution::Missing(fault) => (&policy::UNREAD, fault),
-            Resolution::Unknown => {
-                let said = "the API server does not hand out the Secret: check its health";
-                (&policy::UNREAD, Fault::new(FaultKind::CloudUnavailable, said))
-            }
+            Resolution::Missing(fault) if !fault.kind.is_definite() => (&policy::UNREAD, fault),
+            Resolution::Doubtful(fault) | Resolution::Missing(fault) => (&policy::MISSING, fault),
         };
-        self.doubted &= row != &policy::UNREAD;
-        self.credential = None;
         self.gate.failed(row, &Arc::new(fault), passing, now);
         None
     }

@@ -121,7 +121,8 @@ pub async fn read_secret(api_server: &impl ApiServer, namespace: &str, name: &st
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::debug!(namespace, name, %error, cause, "the API server did not hand out a Secret; it is asked again");
-            Resolution::Unknown
+            let said = "the API server does not hand out the Secret: check its health";
+            Resolution::Missing(Fault::new(FaultKind::CloudUnavailable, said))
         }
     }
 }

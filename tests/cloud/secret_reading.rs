@@ -71,16 +71,11 @@ async fn an_answer_that_is_no_secret_leaves_nothing_of_it_in_logs_and_errors() {
 }
 
 /// What the API server's answer is taken for.
-async fn read(
-    kubernetes: &Kubernetes,
-    status: StatusCode,
-    body: String,
-) -> Result<CredentialId, Option<FaultKind>> {
+async fn read(kubernetes: &Kubernetes, status: StatusCode, body: String) -> Result<CredentialId, FaultKind> {
     *kubernetes.answer.lock().unwrap() = (status, body);
     match world::read_secret(&kubernetes.client, "platform", "huawei").await {
         Resolution::Resolved(read) => Ok(read.id),
-        Resolution::Missing(fault) | Resolution::Doubtful(fault) => Err(Some(fault.kind)),
-        Resolution::Unknown => Err(None),
+        Resolution::Missing(fault) | Resolution::Doubtful(fault) => Err(fault.kind),
     }
 }
 
@@ -106,12 +101,12 @@ async fn each_version_of_a_secret_is_a_credential_of_its_own() {
 #[tokio::test]
 async fn only_a_clear_word_of_the_api_server_says_that_there_is_no_secret() {
     let answers = [
-        (404, Some(FaultKind::SecretNotFound)),
-        (403, Some(FaultKind::SecretNotFound)),
-        (401, None),
-        (429, None),
-        (500, None),
-        (503, None),
+        (404, FaultKind::SecretNotFound),
+        (403, FaultKind::SecretNotFound),
+        (401, FaultKind::CloudUnavailable),
+        (429, FaultKind::CloudUnavailable),
+        (500, FaultKind::CloudUnavailable),
+        (503, FaultKind::CloudUnavailable),
     ];
     join_all(answers.map(async |(code, kind)| {
         let kubernetes = Kubernetes::start().await;
@@ -121,5 +116,5 @@ async fn only_a_clear_word_of_the_api_server_says_that_there_is_no_secret() {
     .await;
     let kubernetes = Kubernetes::start().await;
     let empty = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "huawei" } }).to_string();
-    assert_eq!(read(&kubernetes, StatusCode::OK, empty).await, Err(Some(FaultKind::SecretInvalid)));
+    assert_eq!(read(&kubernetes, StatusCode::OK, empty).await, Err(FaultKind::SecretInvalid));
 }

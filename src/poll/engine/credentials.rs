@@ -7,14 +7,15 @@ use crate::poll::{
     Effect, Resolution, SourceId,
     account::Key,
     fetch::{GateId, State},
+    gate::Passing,
     policy,
-    source::Reading,
+    source::{Reading, SourceState},
 };
 
 impl Engine {
     /// The key that a source holds.
     pub(super) fn key_of(&self, source: SourceId) -> Option<&Key> {
-        self.keys.get(&self.sources[source].credential.as_ref()?.1)
+        self.keys.get(&self.sources[source].key()?)
     }
 
     pub(super) fn read(&mut self, id: SourceId) {
@@ -44,20 +45,19 @@ impl Engine {
         let requested = self.sources[id].fetches.iter().any(|fetch| self.requested(*fetch).is_some());
         let source = &mut self.sources[id];
         source.reading = Reading::No;
-        let before = source.credential.as_ref().map(|(_, key)| *key);
-        let read = source.read(resolution, (begun, requested), now);
-        if let Some(read) = read {
+        let before = source.key();
+        let read = source.read(resolution, Passing { sent_at: begun, is_trial: true, requested }, now);
+        source.credential = read.map(|read| {
             let key = read.credential.fingerprint(&self.config.hasher); // mark: fingerprint
-            self.sources[id].credential = Some((read, key));
-        }
-        let after = self.sources[id].credential.as_ref().map(|(_, key)| *key);
-        let is_refused = self.key_of(id).is_some_and(|key| key.gate.closed().is_some());
-        let source = &mut self.sources[id];
+            (read, key)
+        });
+        let after = source.key();
         if before != after {
             source.is_accepted();
         }
+        let is_refused = self.key_of(id).is_some_and(|key| key.gate.closed().is_some());
         if is_refused {
-            source.stays_refused(now);
+            self.sources[id].stays_refused(now);
         }
         // Those that wait for this read go on. After a change, so do those that the old credential held up.
         for fetch in self.sources[id].fetches.clone() {
@@ -76,22 +76,8 @@ impl Engine {
         }
     }
 
-    /// A key is refused: its Secrets are read again, in case somebody mends them.
-    pub(super) fn reread(&mut self, key: u64, now: Instant) {
-        for (_, source) in &mut self.sources {
-            if source.reread_at.is_none() && source.credential.as_ref().is_some_and(|(_, held)| *held == key)
-            {
-                source.stays_refused(now);
-            }
-        }
-    }
-
-    /// A key is not refused any more.
-    pub(super) fn accepted(&mut self, key: u64) {
-        for (_, source) in &mut self.sources {
-            if source.credential.as_ref().is_some_and(|(_, held)| *held == key) {
-                source.is_accepted();
-            }
-        }
+    /// The sources that hold a key.
+    pub(super) fn holders(&mut self, key: u64) -> impl Iterator<Item = &mut SourceState> {
+        self.sources.values_mut().filter(move |source| source.key() == Some(key))
     }
 }

@@ -90,7 +90,7 @@ impl Engine {
         now: Instant,
     ) {
         let source = &self.sources[self.fetches[id].source];
-        debug_assert_eq!(source.credential.as_ref().map(|(_, key)| *key), Some(self.tenants[tenant_id].key));
+        debug_assert_eq!(source.key(), Some(self.tenants[tenant_id].key));
         let Some((credential, _)) = source.credential.clone() else { return self.advance(id, now) };
         let requested = self.requested(id).is_some();
         self.leave_queue(id);

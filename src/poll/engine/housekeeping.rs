@@ -10,7 +10,7 @@ use crate::poll::{
     EndpointId, WatchKey,
     fetch::State,
     policy::{SWEEP, UNREACHABLE},
-    source::Reading,
+    source::{Reading, SourceState},
 };
 
 impl Engine {
@@ -22,20 +22,16 @@ impl Engine {
         }
         self.swept = now;
         self.sources.retain(|_, source| source.reading != Reading::No || !source.fetches.is_empty());
-        let held: BTreeSet<_> = self
-            .sources
-            .iter()
-            .filter_map(|(_, source)| source.credential.as_ref().map(|(_, key)| *key))
-            .collect();
-        let used: BTreeSet<_> = self.fetches.iter().filter_map(|(_, fetch)| fetch.tenant).collect();
+        let held: BTreeSet<_> = self.sources.values().filter_map(SourceState::key).collect();
+        let used: BTreeSet<_> = self.fetches.values().filter_map(|fetch| fetch.tenant).collect();
         self.tenants.retain(|id, tenant| {
             used.contains(&id) || tenant.turn.in_flight > 0 || !tenant.gate.is_idle(now)
         });
         self.keys.retain(|hash, key| held.contains(hash) || key.in_flight > 0 || !key.gate.is_idle(now));
-        let kept: BTreeSet<_> = self.tenants.iter().map(|(_, tenant)| tenant.account).collect();
+        let kept: BTreeSet<_> = self.tenants.values().map(|tenant| tenant.account).collect();
         self.accounts
             .retain(|id, account| account.fetches > 0 || !account.bucket.is_full(now) || kept.contains(&id));
-        let kept: BTreeSet<_> = self.accounts.iter().map(|(_, account)| account.endpoint).collect();
+        let kept: BTreeSet<_> = self.accounts.values().map(|account| account.endpoint).collect();
         self.endpoints.retain(|id, _| kept.contains(&id));
         self.by_source.retain(|_, id| self.sources.contains_key(*id));
         self.by_tenant.retain(|_, id| self.tenants.contains_key(*id));
@@ -53,7 +49,7 @@ impl Engine {
 
     /// The endpoints and accounts that fetches use, as they are at `now`.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let used: BTreeSet<_> = self.fetches.iter().filter_map(|(_, fetch)| fetch.tenant).collect();
+        let used: BTreeSet<_> = self.fetches.values().filter_map(|fetch| fetch.tenant).collect();
         // Of each account: whether all of its keys are blocked, and whether all of them by silence.
         let mut accounts = BTreeMap::new();
         for id in used {

@@ -16,6 +16,7 @@ use crate::poll::{
     Fetched, Outcome, WatchKey,
     fetch::{Flight, GateId, Pending, State},
     policy::{self, Wait},
+    source::SourceState,
 };
 
 impl Engine {
@@ -67,13 +68,15 @@ impl Engine {
             (Some(fault), Some(Concerns::Key)) => {
                 key.is_proven = false;
                 key.gate.failed(&policy::REFUSED, fault, flight.key, now);
-                self.reread(hash, now);
+                // Its Secrets are read again, in case somebody mends them.
+                let known = self.holders(hash).filter(|source| source.reread_at.is_none());
+                known.for_each(|source| source.stays_refused(now));
             }
             // A 200, 403 or 404 proves that the signature was accepted. Other statuses may come from before that check.
             (None, _) | (_, Some(Concerns::Fetch { proves: true })) => {
                 key.is_proven = true;
                 if key.gate.answered(flight.key) {
-                    self.accepted(hash);
+                    self.holders(hash).for_each(SourceState::is_accepted);
                     self.release(GateId::Key(hash), now);
                 }
             }

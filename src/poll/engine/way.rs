@@ -62,7 +62,7 @@ impl Engine {
     /// The key of a fetch in its account; none while there is no credential.
     fn tenant_of(&mut self, id: FetchId) -> Option<TenantId> {
         let fetch = &self.fetches[id];
-        let key = self.sources[fetch.source].credential.as_ref()?.1;
+        let key = self.sources[fetch.source].key()?;
         let account = fetch.account;
         let tenants = &mut self.tenants;
         let place = (account, key); // mark: tenant

@@ -14,7 +14,7 @@ fn lab(period: Duration) -> (Lab, Rc<RefCell<&'static str>>) {
         let resolution = match *seen.borrow() {
             "missing" => Resolution::Missing(fault(FaultKind::SecretNotFound, None)),
             "forbidden" => Resolution::Doubtful(fault(FaultKind::SecretNotFound, None)),
-            "unknown" => Resolution::Unknown,
+            "unknown" => Resolution::Missing(fault(FaultKind::CloudUnavailable, None)),
             key => credential(key),
         };
         (Duration::from_millis(5), resolution)
