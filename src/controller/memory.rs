@@ -1,6 +1,6 @@
 //! What the controller remembers of each watch: what it was when it last triggered a reconcile, whether a copy of it is
-//! fresh, and what could not be written. One record a watch, under one lock, so that one call forgets all of it. No I/O; the
-//! time is a parameter.
+//! fresh, and what could not be written. All of it is under one lock, so that one call forgets a watch. No I/O; the time is a
+//! parameter.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,7 +13,7 @@ use super::freshness::{self, Freshness};
 use crate::api::{ClusterBackupWatchStatus, Guarded, REQUESTED_AT};
 use crate::poll::{
     WatchKey,
-    policy::{EVENT_HOLDS, STARTING, WRITE, WRITE_REFUSED},
+    policy::{EVENT_HOLDS, STARTING, WRITE, WRITE_REFUSED, Wait},
 };
 
 /// What is remembered of all watches.
@@ -23,8 +23,8 @@ pub struct Memory(Mutex<Remembered>);
 #[derive(Default)]
 struct Remembered {
     watches: HashMap<WatchKey, Watch>,
-    /// How many of them have something that is not written.
-    troubled: usize,
+    /// The few that have something which is not written.
+    troubles: HashMap<WatchKey, Trouble>,
     /// When the API server was last at fault.
     outage: Option<Instant>,
 }
@@ -37,7 +37,6 @@ struct Watch {
     /// Hash of the uid: a resource that was created anew is another one.
     uid: u64,
     freshness: Freshness,
-    trouble: Option<Box<Trouble>>,
 }
 
 /// Something that could not be written.
@@ -81,16 +80,15 @@ impl Memory {
     /// Forgets a watch.
     pub fn forget(&self, key: &str) {
         let mut all = self.all();
-        if let Some(watch) = all.watches.remove(key) {
-            all.troubled -= usize::from(watch.trouble.is_some());
-        }
+        all.watches.remove(key);
+        all.troubles.remove(key);
     }
 
     /// Forgets the watches for whose key `keep` is false.
     pub fn retain(&self, keep: impl Fn(&str) -> bool) {
         let mut all = self.all();
         all.watches.retain(|key, _| keep(key));
-        all.troubled = all.watches.values().filter(|watch| watch.trouble.is_some()).count();
+        all.troubles.retain(|key, _| keep(key));
     }
 
     /// Whether an error of the API server may pass by itself.
@@ -132,16 +130,15 @@ impl Memory {
     /// One more try failed. Returns how long to wait, before jitter, and how often it has failed.
     pub fn failed(&self, key: &WatchKey, is_passing: bool, now: Instant) -> (Duration, u32) {
         let mut all = self.all();
-        all.trouble(key);
-        let refused = lasting(all.troubled);
         let trouble = all.trouble(key);
         trouble.tries += 1;
         let wait = WRITE.after(trouble.tries); // mark: write backoff
         // Less than the shortest wait that jitter makes of it, so that the next try itself is never held up. After a refusal
         // too a new outcome tries whether somebody restored the permission.
         trouble.until = Some(now + wait.mul_f64(0.8));
-        let longest = crate::poll::policy::Wait { longest: refused, ..WRITE };
-        (if is_passing { wait } else { longest.after(trouble.tries) }, trouble.tries)
+        let tries = trouble.tries;
+        let refused = Wait { longest: lasting(all.troubles.len()), ..WRITE };
+        (if is_passing { wait } else { refused.after(tries) }, tries)
     }
 
     /// How long a watch that failed still backs off; none where it may be tried.
@@ -157,14 +154,11 @@ impl Memory {
 
     /// All is written. Returns whether the log said that the watch cannot be reconciled.
     pub fn is_written(&self, key: &WatchKey) -> bool {
-        let mut all = self.all();
-        let trouble = all.watches.get_mut(key).and_then(|watch| watch.trouble.take());
-        all.troubled -= usize::from(trouble.is_some());
-        trouble.is_some_and(|trouble| trouble.logged)
+        self.all().troubles.remove(key).is_some_and(|trouble| trouble.logged)
     }
 
     fn with_trouble<T>(&self, key: &WatchKey, read: impl FnOnce(&mut Trouble) -> T) -> Option<T> {
-        self.all().watches.get_mut(key)?.trouble.as_deref_mut().map(read)
+        self.all().troubles.get_mut(key).map(read)
     }
 
     /// Ignores poisoning: each change is one call, so a panic elsewhere leaves the record consistent.
@@ -176,18 +170,16 @@ impl Memory {
 impl Remembered {
     /// What is remembered of the watch with this uid; nothing of an earlier one of the same name.
     fn of(&mut self, key: WatchKey, uid: u64) -> &mut Watch {
-        let watch = self.watches.entry(key).or_default();
+        let watch = self.watches.entry(key.clone()).or_default();
         if watch.uid != uid {
-            self.troubled -= usize::from(watch.trouble.is_some());
+            self.troubles.remove(&key);
             *watch = Watch { uid, ..Watch::default() };
         }
         watch
     }
 
     fn trouble(&mut self, key: &WatchKey) -> &mut Trouble {
-        let watch = self.watches.entry(key.clone()).or_default();
-        self.troubled += usize::from(watch.trouble.is_none());
-        watch.trouble.get_or_insert_default()
+        self.troubles.entry(key.clone()).or_default()
     }
 }
 
