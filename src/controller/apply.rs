@@ -13,6 +13,7 @@ use kube::Resource;
 
 use super::{
     context::{Context, View},
+    error::Error,
     freshness,
     plan::{Event, Plan},
 };
@@ -20,35 +21,16 @@ use crate::api::{CONTROLLER, condition::types};
 use crate::kubernetes::ApiServer;
 use crate::serve::metrics::Metrics;
 
-/// How a status write ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// The resource says what was planned.
-    Done,
-    /// The resource was written since the version that was planned from.
-    Conflict,
-    /// The resource is gone.
-    Gone,
-}
-
-/// How the publication of an Event ended, unless it holds back the status.
-enum Published {
-    /// The Event exists.
-    Done,
-    /// It was refused, and the status is written without it.
-    GivenUp(kube::Error),
-}
-
-/// Publishes the Events, then writes the status.
+/// Publishes the Events, then writes the status. Afterwards the resource says what was planned.
 pub async fn apply<A: ApiServer>(
     context: &Context<A>,
     view: &View<'_>,
     plan: &Plan,
     now: Timestamp,
-) -> Result<Written, kube::Error> {
+) -> Result<(), Error> {
     let mut lost = Vec::new();
     for event in &plan.events {
-        if let Published::GivenUp(error) = publish(context, view, event, now).await? {
+        if let Some(error) = publish(context, view, event, now).await? {
             lost.push((event, error));
         }
     }
@@ -60,8 +42,8 @@ pub async fn apply<A: ApiServer>(
         );
         context.metrics.event_published(event.reason, "error");
     }
-    let Some(status) = &plan.status else { return Ok(Written::Done) };
-    let mut written = view.watch.clone();
+    let Some(status) = &plan.status else { return Ok(()) };
+    let mut watch = view.watch.clone();
     let mut status = status.clone();
     let key = view.key();
     context.memory.freshness(&key, view.uid, |known| known.sends(freshness::hash(&status)));
@@ -69,41 +51,41 @@ pub async fn apply<A: ApiServer>(
     let others =
         view.status.conditions.iter().filter(|condition| !types::ALL.contains(&condition.type_.as_str()));
     status.conditions.extend(others.cloned());
-    written.status = Some(status);
-    let reply = context.api_server.replace_status(&written).await;
+    watch.status = Some(status);
+    let reply = context.api_server.replace_status(&watch).await;
     if let Ok(stored) = &reply {
         let stored = stored.as_ref().map(freshness::hash);
         context
             .memory
             .freshness(&key, view.uid, |known| stored.into_iter().for_each(|stored| known.wrote(stored)));
     }
-    ended(&context.metrics, reply.map(drop))
+    written(&context.metrics, reply.map(drop))
 }
 
 /// How a status write ended, by the reply to it; also counts it.
-pub fn ended(metrics: &Metrics, reply: Result<(), kube::Error>) -> Result<Written, kube::Error> {
+pub fn written(metrics: &Metrics, reply: Result<(), kube::Error>) -> Result<(), Error> {
     let (written, result) = match reply {
-        Ok(()) => (Ok(Written::Done), "success"),
-        Err(kube::Error::Api(error)) if error.code == 409 => (Ok(Written::Conflict), "conflict"),
-        Err(kube::Error::Api(error)) if error.code == 404 => (Ok(Written::Gone), "gone"),
-        Err(error) => (Err(error), "error"),
+        Ok(()) => (Ok(()), "success"),
+        Err(kube::Error::Api(error)) if error.code == 409 => (Err(Error::Conflict), "conflict"),
+        Err(kube::Error::Api(error)) if error.code == 404 => (Err(Error::Gone), "gone"),
+        Err(error) => (Err(error.into()), "error"),
     };
     metrics.status_written(result);
     written
 }
 
 /// Publishes one Event. "Already exists" is success, because the Event was published before. A failure that may pass is
-/// an error, which holds back the status for a while. After that, or if the failure is lasting, the Event is given up and
-/// the status is written, because verdicts and alerts are made from the status.
+/// an error, which holds back the status for a while. After that, or if the failure is lasting, the Event is given up for
+/// the error that is returned, and the status is written, because verdicts and alerts are made from the status.
 async fn publish<A: ApiServer>(
     context: &Context<A>,
     view: &View<'_>,
     event: &Event,
     now: Timestamp,
-) -> Result<Published, kube::Error> {
+) -> Result<Option<kube::Error>, kube::Error> {
     let key = view.key();
     if context.memory.is_published(&key, &event.name) {
-        return Ok(Published::Done);
+        return Ok(None);
     }
     let event_object = object(context, view, event, now);
     let mut created = context.api_server.create_event(&event_object).await;
@@ -114,7 +96,7 @@ async fn publish<A: ApiServer>(
         && is_passing(error)
     {
         if context.memory.holds_back(&key, &event.name, at) {
-            return created.map(|()| Published::Done);
+            return created.map(|()| None);
         }
         // At the end of a long outage this may be the last request that fails, and the status the first write that
         // succeeds. So the Event is given up only if the API server answers a read and then refuses it again.
@@ -124,11 +106,11 @@ async fn publish<A: ApiServer>(
     let result = match created {
         Ok(()) => "success",
         Err(error) if is_told(&error) => "exists",
-        Err(error) => return Ok(Published::GivenUp(error)),
+        Err(error) => return Ok(Some(error)),
     };
     context.memory.published(&key, &event.name);
     context.metrics.event_published(event.reason, result);
-    Ok(Published::Done)
+    Ok(None)
 }
 
 /// Whether the error says that the Event was published before.
@@ -163,15 +145,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_that_somebody_else_foiled_is_no_error() {
+    fn a_write_that_somebody_else_foiled_is_no_fault_of_kubernetes() {
         let refused = |code| {
             let status = Status { code, status: Some(StatusSummary::Failure), ..Status::default() };
-            ended(&Metrics::default(), Err(kube::Error::Api(status.boxed()))).ok()
+            written(&Metrics::default(), Err(kube::Error::Api(status.boxed()))).unwrap_err()
         };
-        assert_eq!(ended(&Metrics::default(), Ok(())).ok(), Some(Written::Done));
-        assert_eq!(
-            [refused(409), refused(404), refused(500)],
-            [Some(Written::Conflict), Some(Written::Gone), None]
-        );
+        assert!(written(&Metrics::default(), Ok(())).is_ok());
+        assert!(matches!(refused(409), Error::Conflict));
+        assert!(matches!(refused(404), Error::Gone));
+        assert!(matches!(refused(500), Error::Kubernetes(_)));
     }
 }

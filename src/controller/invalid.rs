@@ -4,14 +4,7 @@
 use kube::core::error_boundary::InvalidObject;
 use serde_json::{Value, json};
 
-use super::{
-    apply::{Written, ended},
-    context::Context,
-    error::Error,
-    freshness::Freshness,
-    object::key,
-    plan,
-};
+use super::{apply::written, context::Context, error::Error, freshness::Freshness, object::key, plan};
 use crate::api::{
     ClusterBackupWatch, Reason,
     condition::{self, Truth, types},
@@ -46,11 +39,7 @@ pub async fn report<A: ApiServer>(context: &Context<A>, object: &InvalidObject) 
         return Ok(());
     }
     tracing::warn!(namespace, name, error = %object.error, "cannot decode a resource; it is not polled until it is mended");
-    match ended(&context.metrics, context.api_server.replace_raw_status(&live).await)? {
-        Written::Done => Ok(()),
-        Written::Conflict => Err(Error::Conflict),
-        Written::Gone => Err(Error::Gone),
-    }
+    written(&context.metrics, context.api_server.replace_raw_status(&live).await)
 }
 
 /// Sets the conditions; returns whether that changed anything.

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use kube::{ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 
 use super::{
-    apply::{Written, apply},
+    apply::apply,
     context::{Context, View},
     error::Error,
     invalid,
@@ -130,20 +130,19 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
         let is_old = reads == 0 && (tells || !is_ours); // mark: live read
 
         // apply: the Events, then the status                                                            (writes)
-        let written = if is_old {
-            Written::Conflict
+        let applied = if is_old {
+            Err(Error::Conflict)
         } else {
-            apply(context, &view, &plan, context.clock.now()).await?
+            apply(context, &view, &plan, context.clock.now()).await
         };
-        match written {
+        match applied {
             // settle: the log, and what the watch wants from now on                                     (no I/O)
-            Written::Done => {
+            Ok(()) => {
                 settle(context, &view, &plan, delivery.as_ref(), reads > 0);
                 return Ok(());
             }
-            Written::Gone => return Err(Error::Gone),
-            Written::Conflict if reads == READS => return Err(Error::Conflict),
-            Written::Conflict => copy = Cow::Owned(refresh(context, &view).await?),
+            Err(Error::Conflict) if reads < READS => copy = Cow::Owned(refresh(context, &view).await?),
+            Err(error) => return Err(error),
         }
     }
     Err(Error::Conflict)
