@@ -87,44 +87,31 @@ pub async fn around<A: ApiServer>(
     };
     // First, so that nothing is polled for the resource from now on.
     context.poller.forget(&key_of(&object));
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    if give_up(ring, &context.api_server, &namespace, &name, object.resource_version()).await? {
+    if give_up(ring, &context.api_server, &object).await? {
+        let (namespace, name) = (object.namespace(), object.name_any());
         tracing::info!(namespace, name, ring = ring.name, "gave the watch up for another shard");
     }
     Ok(Action::await_change())
 }
 
 /// Removes both labels; false if the resource is no longer this shard's to give up.
-async fn give_up(
-    ring: &Ring,
-    api_server: &impl ApiServer,
-    namespace: &str,
-    name: &str,
-    version: Option<String>,
-) -> Result<bool, Error> {
-    if acknowledge(ring, api_server, namespace, name, version).await? {
+async fn give_up(ring: &Ring, api_server: &impl ApiServer, object: &Guarded) -> Result<bool, Error> {
+    if acknowledge(ring, api_server, object).await? {
         return Ok(true);
     }
     // Somebody has written the resource, perhaps this shard a moment ago, so one more try is made from a live read.
-    match api_server.watch(namespace, name).await? {
-        Some(live) if ring.drains(live.labels()) => {
-            let is_done = acknowledge(ring, api_server, namespace, name, live.resource_version()).await?;
-            if is_done { Ok(true) } else { Err(Error::Conflict) }
-        }
-        Some(_) | None => Ok(false),
+    let live = api_server.watch(&object.namespace().unwrap_or_default(), &object.name_any()).await?;
+    match live.filter(|live| ring.drains(live.labels())) {
+        Some(live) if !acknowledge(ring, api_server, &live).await? => Err(Error::Conflict),
+        live => Ok(live.is_some()),
     }
 }
 
-/// Removes both labels from the resource of this version; false if it has another version or is gone.
-async fn acknowledge(
-    ring: &Ring,
-    api_server: &impl ApiServer,
-    namespace: &str,
-    name: &str,
-    version: Option<String>,
-) -> Result<bool, Error> {
-    let patch = ring.acknowledgement(version.as_deref());
-    match api_server.patch_metadata(namespace, name, &patch).await {
+/// Removes both labels from this version of a resource; false if it has another version or is gone.
+async fn acknowledge(ring: &Ring, api_server: &impl ApiServer, object: &Guarded) -> Result<bool, Error> {
+    let patch = ring.acknowledgement(object.resource_version().as_deref());
+    let namespace = object.namespace().unwrap_or_default();
+    match api_server.patch_metadata(&namespace, &object.name_any(), &patch).await {
         Ok(()) => Ok(true),
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
         Err(error) => Err(error.into()),
@@ -231,10 +218,8 @@ mod tests {
         ] {
             let (api_server, asked) = api_server(answers);
             let ring = Ring::new("hub", "pod-1");
-            assert_eq!(
-                give_up(&ring, &api_server, "platform", "prod", Some("7".to_owned())).await.ok(),
-                given
-            );
+            let object = serde_json::from_value(stored("7", &drained).1).unwrap();
+            assert_eq!(give_up(&ring, &api_server, &object).await.ok(), given);
             let asked = asked.lock().unwrap();
             let sent: Vec<_> = asked.iter().filter(|(method, _)| method == Method::PATCH).collect();
             let expected: Vec<_> =

@@ -43,22 +43,6 @@ impl Backoff for StreamBackoff {
     fn reset(&mut self) {}
 }
 
-/// No backoff for the controller, because its stream has one. kube's default would also hold up the outcomes of polls:
-/// after an error of one trigger it pauses every trigger of reconciles, for up to a minute.
-pub struct NoBackoff;
-
-impl Iterator for NoBackoff {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        Some(Duration::ZERO)
-    }
-}
-
-impl Backoff for NoBackoff {
-    fn reset(&mut self) {}
-}
-
 #[cfg(test)]
 mod tests {
     use std::hash::RandomState;

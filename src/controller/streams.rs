@@ -20,11 +20,10 @@ use kube::{
 
 use super::{
     context::Context,
-    error::Error,
     object::{self, key_of, prune},
     reconcile,
     shard::{self, Ring},
-    stream_backoff::{NoBackoff, StreamBackoff},
+    stream_backoff::StreamBackoff,
 };
 use crate::api::Guarded;
 use crate::kubernetes::WATCH;
@@ -86,12 +85,12 @@ where
         let controller = async move {
             tokio::select! {
                 () = lead => {}
-                () = stand_by(&mut trigger) => return,
+                // Keeps the store filled and reconciles nothing. It ends only with the stream.
+                () = trigger.by_ref().for_each(|_| ready(())) => return,
                 () = stop.clone() => return,
             }
-            let at_log = context.clone();
+            let reconciled = context.clone();
             Controller::for_stream(trigger, store)
-                .trigger_backoff(NoBackoff)
                 .with_config(controller::Config::default().concurrency(RECONCILES))
                 .reconcile_on(woken)
                 // The stream delivered these resources while this process stood by, so nothing has reconciled them.
@@ -105,8 +104,12 @@ where
                     reconcile::on_error,
                     context,
                 )
-                .for_each(move |result| {
-                    log(&at_log, result);
+                .for_each(|result| {
+                    // A requeue came due after the resource was deleted, perhaps while the stream was interrupted and did
+                    // not tell. The other errors were logged where they arose.
+                    if let Err(controller::Error::ObjectNotFound(gone)) = result {
+                        forget(&*reconciled, &object::key(gone.namespace.as_deref(), Some(&gone.name)));
+                    }
                     ready(())
                 })
                 .await;
@@ -124,16 +127,8 @@ where
     (stores, controllers, wake)
 }
 
-/// Keeps the store filled and reconciles nothing. Ends only with the stream.
-async fn stand_by(trigger: &mut (impl Stream<Item = Result<Guarded, watcher::Error>> + Unpin)) {
-    while let Some(told) = trigger.next().await {
-        if let Err(error) = told {
-            warn_of(&error);
-        }
-    }
-}
-
-/// The stream of the resources that are to be reconciled. It also fills the store and informs the engine.
+/// The stream of the resources that are to be reconciled. It also fills the store and informs the engine. It hands out no
+/// error, because after one kube's controller pauses every trigger of reconciles, outcomes of polls too, for up to a minute.
 fn trigger(
     api: Api<Guarded>,
     namespace: Option<&str>,
@@ -150,15 +145,14 @@ fn trigger(
         config = config.labels(labels);
     }
     watcher(api, config)
+        .inspect_err(warn_of)
         .backoff(StreamBackoff::new(context.poller.clone()))
         .modify(move |watch| prune(watch, &labels))
         .reflect(writer)
         .inspect_ok(move |event| observe(&context, &store, &prefix, event))
-        .map_ok(move |event| {
-            let news = triggered(&triggers, &listed, event);
-            stream::iter(news).map(|watch| Ok(Arc::unwrap_or_clone(watch)))
-        })
-        .try_flatten()
+        .filter_map(|event| ready(event.ok()))
+        .flat_map(move |event| stream::iter(triggered(&triggers, &listed, event)))
+        .map(|watch| Ok(Arc::unwrap_or_clone(watch)))
 }
 
 /// The resources that are to be reconciled after an event of the watch stream. Those of a list are returned when the list
@@ -205,22 +199,7 @@ pub fn forget<A>(context: &Context<A>, key: &str) {
     context.memory.forget(key);
 }
 
-/// Logs the errors of the streams. Those of a reconcile were logged by [`reconcile::on_error`].
-fn log<E: std::error::Error>(
-    context: &Context<Client>,
-    result: Result<(ObjectRef<Guarded>, controller::Action), controller::Error<Error, E>>,
-) {
-    match result {
-        Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
-        // A requeue came due after the resource was deleted, perhaps while the stream was interrupted and did not tell.
-        Err(controller::Error::ObjectNotFound(gone)) => {
-            forget(context, &object::key(gone.namespace.as_deref(), Some(&gone.name)));
-        }
-        Err(error) => warn_of(&error),
-    }
-}
-
-fn warn_of(error: &impl std::error::Error) {
-    let cause = error.source().map(ToString::to_string);
+fn warn_of(error: &watcher::Error) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::warn!(%error, cause, "the watch stream of ClusterBackupWatches failed; it is restarted after a backoff");
 }
