@@ -69,9 +69,12 @@ impl Engine {
     /// The list of upgrades was read, or not.
     pub fn upgrades_listed(&mut self, id: FetchId, listed: Result<Vec<Workflow>, Fault>, now: Instant) {
         self.listing -= 1;
+        if !self.fetches.contains_key(id) {
+            return;
+        }
         let idle = self.jitter(policy::UPGRADES_IDLE);
         let interval = self.cadence(id).upgrades.unwrap_or(policy::UPGRADES_IDLE);
-        let Some(fetch) = self.fetches.get_mut(id) else { return };
+        let fetch = &mut self.fetches[id];
         let listing = &mut fetch.upgrades;
         listing.in_flight = false;
         let (wait, outcome) = match listed {

@@ -55,6 +55,7 @@ struct Sent {
 
 enum Event {
     Fetched(FetchId, Fetched),
+    Listed(FetchId, Result<Vec<Workflow>, Fault>),
     Resolved(SourceId, Resolution),
 }
 
@@ -214,7 +215,7 @@ impl Lab {
                 Effect::ListUpgrades(request) => {
                     self.listed.push(self.now);
                     let listed = (self.upgrades)(self.now);
-                    self.engine.upgrades_listed(request.id, listed, self.now);
+                    self.later(Duration::from_millis(50), Event::Listed(request.id, listed));
                 }
                 Effect::Resolve { id, source } => {
                     self.reads.push(((*source).clone(), self.now));
@@ -253,6 +254,7 @@ impl Lab {
                     Event::Fetched(id, fetched) => {
                         self.engine.fetched(id, fetched, self.now, Timestamp::UNIX_EPOCH);
                     }
+                    Event::Listed(id, listed) => self.engine.upgrades_listed(id, listed, self.now),
                     Event::Resolved(id, resolution) => self.engine.resolved(id, resolution, self.now),
                 }
             }

@@ -148,3 +148,14 @@ fn what_is_listed_is_judged_by_the_outcome_that_the_watch_has() {
     lab.request("a", "now");
     assert!(lab.engine.upgrades("a", None).is_none(), "the watch waits for an outcome");
 }
+
+#[test]
+fn a_list_that_comes_after_its_watch_is_gone_changes_nothing() {
+    let mut lab = watching(true, |_| Ok(vec![workflow("Running")]));
+    lab.run(Duration::from_millis(80));
+    assert_eq!((lab.listed.len(), lab.wakes()), (1, 1), "it is under way");
+    lab.forget("a");
+    lab.watch("b", target("cn-north-4", 1, 2), secret("a"));
+    lab.run(minutes(1));
+    assert!(lab.is_answered("b") && lab.engine.upgrades("b", None).is_none());
+}
