@@ -52,12 +52,13 @@ pub struct ClientConfig {
 
 impl Default for ClientConfig {
     fn default() -> Self {
+        let Settings { request_timeout, ca_file, proxy, user_agent } = Settings::default();
         Self {
-            request_timeout: Duration::from_secs(15),
-            ca_file: None,
-            proxy: None,
+            request_timeout,
+            ca_file,
+            proxy,
             endpoints: Endpoints::default(),
-            user_agent: concat!("cce-backup-watch/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent,
             program: Program::default(),
             tap: None,
         }

@@ -30,6 +30,17 @@ pub struct Settings {
     pub user_agent: String,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(15),
+            ca_file: None,
+            proxy: None,
+            user_agent: concat!("cce-backup-watch/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
 /// Hands out the client. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Connections {

@@ -105,16 +105,16 @@ pub struct SourceConfig {
 
 impl Default for SourceConfig {
     fn default() -> Self {
-        let client = super::client::ClientConfig::default();
+        let Settings { request_timeout, ca_file, proxy, user_agent } = Settings::default();
         Self {
             choice: OperatorCredentials::Auto,
             environment: Environment::of_process(),
-            request_timeout: client.request_timeout,
-            ca_file: None,
-            proxy: None,
+            request_timeout,
+            ca_file,
+            proxy,
             iam: GLOBAL_IAM.to_owned(),
-            user_agent: client.user_agent,
-            program: client.program,
+            user_agent,
+            program: Program::default(),
         }
     }
 }
