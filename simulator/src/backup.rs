@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{
     fault::Fault,
-    scenario::{ANY_CLUSTER, Script, Step, Timeline, made_uid},
+    scenario::{ANY_CLUSTER, Script, Step, Timeline},
     task::Task,
+    uid::made_uid,
 };
 
 /// The most started backups that a cluster lists.

@@ -23,6 +23,7 @@ mod state;
 mod steering;
 mod strike;
 pub mod task;
+mod uid;
 pub mod upgrade;
 mod upgrades;
 mod writes;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     backup::{self, StartFault},
@@ -11,6 +11,7 @@ use crate::{
     scenario::{ANY_CLUSTER, recording::Recorded},
     state::Inner,
     task::{self, Task},
+    upgrade::Workflow,
 };
 
 /// What a correctly signed request gets.
@@ -135,5 +136,47 @@ impl Inner {
         let fault = settings.fault.clone()?;
         settings.fault = fault.spent();
         Some(fault)
+    }
+
+    /// The next exchange of the scenario's recording, if it has one of this call.
+    pub(crate) fn recorded(&mut self, call: Recorded) -> Outcome {
+        let played = match call {
+            Recorded::Tasks => &mut self.played.tasks,
+            Recorded::Upgrades => &mut self.played.upgrades,
+        };
+        let next = self.scenario.recording.as_ref().and_then(|recording| recording.exchange(call, *played));
+        *played += 1;
+        next.map_or(Outcome::UnknownCluster, |kind| Outcome::Fault(kind.into(), None))
+    }
+
+    /// What a correctly signed request for the upgrades of a cluster gets.
+    pub(crate) fn upgrades_outcome(&mut self, cluster: &str) -> Outcome {
+        *self.upgrades.requests.entry(cluster.to_owned()).or_default() += 1;
+        let answer = self.upgrades_answer(cluster);
+        match (self.upgrades.strike(cluster), answer) {
+            (Some(fault), answer) => Outcome::Fault(fault, answer),
+            (None, Some(answer)) => Outcome::Answer(answer),
+            (None, None) => self.recorded(Recorded::Upgrades),
+        }
+    }
+
+    fn upgrades_answer(&self, cluster: &str) -> Option<Value> {
+        let set = &self.upgrades;
+        if let Some(answer) = set.answers.get(cluster).or_else(|| set.answers.get(ANY_CLUSTER)) {
+            return Some(answer.clone());
+        }
+        let own = set.workflows.get(cluster).or_else(|| set.workflows.get(ANY_CLUSTER));
+        let (epoch, elapsed) = (self.epoch, self.elapsed());
+        let scripted = [cluster, ANY_CLUSTER].into_iter().find_map(|key| self.scenario.upgrades.get(key));
+        let played = || {
+            let scripts = scripted.into_iter().flatten();
+            scripts.filter_map(|script| script.play(cluster, epoch, elapsed)).collect()
+        };
+        if own.is_none() && scripted.is_none() && !self.knows(cluster) {
+            return None;
+        }
+        let workflows: Vec<Workflow> = own.cloned().unwrap_or_else(played);
+        let items: Vec<_> = workflows.iter().map(|workflow| workflow.to_json(cluster)).collect();
+        Some(json!({ "kind": "List", "apiVersion": "v3", "items": items }))
     }
 }

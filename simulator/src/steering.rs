@@ -14,6 +14,7 @@ use crate::{
     scenario::{Scenario, Step},
     state::{Counts, State, now},
     task::Task,
+    upgrade::Workflow,
 };
 
 impl State {
@@ -77,6 +78,44 @@ impl State {
     /// How many correctly signed requests for a backup of a cluster there were, whatever the answers.
     pub fn start_requests(&self, cluster: &str) -> u64 {
         self.lock().starts.requests(cluster)
+    }
+
+    /// Lists these upgrades of a cluster from now on, or of all without an entry of their own (`*`).
+    pub fn set_upgrades(&self, cluster: &str, workflows: impl IntoIterator<Item = Workflow>) {
+        self.lock().upgrades.workflows.insert(cluster.to_owned(), workflows.into_iter().collect());
+    }
+
+    /// Removes the upgrades that were set, so that the scenario decides again.
+    pub fn clear_upgrades(&self, cluster: &str) {
+        self.lock().upgrades.workflows.remove(cluster);
+    }
+
+    /// Answers a list of upgrades with this JSON, whatever its shape; `None` takes it back.
+    pub fn set_upgrades_answer(&self, cluster: &str, answer: Option<Value>) {
+        let answers = &mut self.lock().upgrades.answers;
+        match answer {
+            Some(answer) => answers.insert(cluster.to_owned(), answer),
+            None => answers.remove(cluster),
+        };
+    }
+
+    /// Sets the fault that strikes correctly signed requests for the upgrades of a cluster, or of all without a fault of their
+    /// own (`*`). It strikes no other call.
+    pub fn set_upgrades_fault(&self, cluster: &str, fault: impl Into<Fault>) -> Result<(), FaultError> {
+        let fault = fault.into();
+        fault.check()?;
+        self.lock().upgrades.faults.insert(cluster.to_owned(), fault);
+        Ok(())
+    }
+
+    /// Removes a fault that [`Self::set_upgrades_fault`] has set.
+    pub fn clear_upgrades_fault(&self, cluster: &str) {
+        self.lock().upgrades.faults.remove(cluster);
+    }
+
+    /// How many correctly signed requests for the upgrades of a cluster there were, whatever the answers.
+    pub fn upgrade_requests(&self, cluster: &str) -> u64 {
+        self.lock().upgrades.requests.get(cluster).copied().unwrap_or_default()
     }
 
     /// Lists these clusters for a project from now on, in place of those of the scenario.

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{go_time::go_time, scenario::made_uid};
+use crate::{go_time::go_time, uid::made_uid};
 
 /// One workflow as it is listed. What is absent is left out of the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{ANY_CLUSTER, Scenario, Script, Step, Timeline, recording::Recording};
+use super::{ANY_CLUSTER, Scenario, ScenarioError, Script, Step, Timeline, recording::Recording};
 use crate::{cluster::Cluster, task::Item, upgrade};
 
 /// The scenario that plays when no other is given.
@@ -22,30 +22,6 @@ const MAX_UPGRADES: usize = 100;
 const MAX_ITEMS: usize = 100;
 const MAX_TEXT: usize = 10_000;
 const DEFAULT_KEEP: usize = 20;
-
-/// Why a scenario cannot be played.
-#[derive(Debug, thiserror::Error)]
-pub enum ScenarioError {
-    /// The file cannot be read.
-    #[error("cannot read the scenario {path}")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The text is no YAML of this form; the message has the line.
-    #[error("the scenario is not of the expected form: {0}")]
-    Form(String),
-    /// A value makes no sense.
-    #[error("scenario: {place}: {problem}")]
-    Value {
-        /// Such as `clusters.*.tasks[0].steps[1].after`.
-        place: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

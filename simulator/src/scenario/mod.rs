@@ -3,6 +3,7 @@
 //! Playing is pure: a [`Script`] and the time since the start give the tasks. Reading the YAML form, with all the
 //! checks, is left to [`mod@file`], and the clock to `state`.
 
+mod error;
 pub mod file;
 pub mod recording;
 #[cfg(test)]
@@ -11,12 +12,13 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 
+pub use self::error::ScenarioError;
 use self::recording::Recording;
 use crate::{
     cluster::Cluster,
     task::{Item, Task},
+    uid::made_uid,
     upgrade,
 };
 
@@ -211,13 +213,4 @@ impl Moment<'_> {
     fn made_uid(&self, cluster: &str, epoch: Timestamp) -> String {
         made_uid(&format!("{cluster}/{}/{}/{}", self.timeline, self.created, epoch))
     }
-}
-
-/// A uid in the form of a UUID; the same seed always gives the same one.
-pub(crate) fn made_uid(seed: &str) -> String {
-    let mut hex = hex::encode(&Sha256::digest(seed.as_bytes())[..16]);
-    for place in [8, 13, 18, 23] {
-        hex.insert(place, '-');
-    }
-    hex
 }

@@ -9,12 +9,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, value::Map};
 
-use super::file::ScenarioError;
-use crate::{
-    fault::{Fault, FaultKind},
-    outcome::Outcome,
-    state::Inner,
-};
+use super::error::ScenarioError;
+use crate::fault::{Fault, FaultKind};
 
 /// What is played, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,8 +31,8 @@ pub(crate) enum Recorded {
 /// How many exchanges of each call were played.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Played {
-    tasks: usize,
-    upgrades: usize,
+    pub(crate) tasks: usize,
+    pub(crate) upgrades: usize,
 }
 
 #[derive(Deserialize)]
@@ -88,25 +84,12 @@ impl Recording {
     }
 
     /// What the request with this number gets, counted from zero.
-    fn exchange(&self, call: Recorded, number: usize) -> Option<FaultKind> {
+    pub(crate) fn exchange(&self, call: Recorded, number: usize) -> Option<FaultKind> {
         let exchanges = match call {
             Recorded::Tasks => &self.tasks,
             Recorded::Upgrades => &self.upgrades,
         };
         exchanges.get(number).or(exchanges.last()).cloned()
-    }
-}
-
-impl Inner {
-    /// The next exchange of the scenario's recording, if it has one of this call.
-    pub(crate) fn recorded(&mut self, call: Recorded) -> Outcome {
-        let played = match call {
-            Recorded::Tasks => &mut self.played.tasks,
-            Recorded::Upgrades => &mut self.played.upgrades,
-        };
-        let next = self.scenario.recording.as_ref().and_then(|recording| recording.exchange(call, *played));
-        *played += 1;
-        next.map_or(Outcome::UnknownCluster, |kind| Outcome::Fault(kind.into(), None))
     }
 }
 

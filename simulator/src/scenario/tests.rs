@@ -1,6 +1,6 @@
 //! What scenarios promise: the tasks at each moment, and that nonsense is refused by place.
 
-use super::{file::ScenarioError, *};
+use super::*;
 
 const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
 
