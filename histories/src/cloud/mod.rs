@@ -21,12 +21,13 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::json;
 
 use crate::{
-    promises::upgrades::MARK,
     script::{CloudTrouble, Level},
     time,
 };
 use upgrades::Upgrades;
 
+/// What is in every message of a fault of the list of upgrades.
+pub const UPGRADES_FAULT: &str = "of the list of upgrades";
 /// How long the operator waits for an answer of the cloud.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
 /// The body of a 404 that says that there is no such cluster, and of a 429 that is of one cluster alone.
@@ -221,7 +222,9 @@ impl Cloud {
         let upgrades = &self.clusters[cluster].upgrades;
         let trouble = upgrades.troubles.first().copied().or_else(|| self.trouble(cluster, key));
         match self.refused(trouble, key) {
-            Err((after, fault)) => (after, Err(Fault { message: format!("{} {MARK}", fault.kind), ..fault })),
+            Err((after, fault)) => {
+                (after, Err(Fault { message: format!("{} {UPGRADES_FAULT}", fault.kind), ..fault }))
+            }
             Ok(()) => (self.slowness(cluster, key), Ok(upgrades.listed())),
         }
     }

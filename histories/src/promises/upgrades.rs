@@ -12,14 +12,12 @@ use cce_backup_watch::poll::WatchKey;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    cloud::{self, Cluster, Task, upgrades},
+    cloud::{self, Cluster, Task, UPGRADES_FAULT, upgrades},
     finding::{Finding, promise},
     script::{Act, Script, WatchPlan},
     time,
 };
 
-/// What is in every message of a fault of the list.
-pub const MARK: &str = "of the list of upgrades";
 /// In a status times may be whole seconds.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -33,7 +31,7 @@ pub fn written(
     for condition in status.conditions.iter().filter(|condition| condition.type_ != types::UPGRADE_PROTECTED)
     {
         promise(
-            !condition.message.contains(MARK),
+            !condition.message.contains(UPGRADES_FAULT),
             "a fault of the list of upgrades shows nowhere else",
             || format!("{key}: {condition:?}"),
         )?;
