@@ -38,7 +38,7 @@ pub fn decide(report: &Report, if_older_than: Option<Duration>, now: Timestamp) 
 
 /// The result of [`find`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum NewBackups {
     /// None is listed that could be it.
     None,
     /// This one.
@@ -50,7 +50,7 @@ pub enum Found {
 /// Looks for the backup that a request started whose answer was lost: one that was not listed `before` the request and
 /// is younger than all that were. Times are compared with each other and never with this host's clock, which may differ
 /// from the cloud's by minutes.
-pub fn find(before: &Report, after: &Report) -> Found {
+pub fn find(before: &Report, after: &Report) -> NewBackups {
     let youngest = backups(before).filter_map(born).max();
     let is_new = |task: &&TaskStatus| {
         before.task(&task.uid).is_none()
@@ -58,9 +58,9 @@ pub fn find(before: &Report, after: &Report) -> Found {
     };
     let mut found: Vec<_> = backups(after).filter(is_new).map(|task| task.uid.clone()).collect();
     match found.len() {
-        0 => Found::None,
-        1 => Found::One(found.remove(0)),
-        _ => Found::Several(found),
+        0 => NewBackups::None,
+        1 => NewBackups::One(found.remove(0)),
+        _ => NewBackups::Several(found),
     }
 }
 
@@ -117,23 +117,23 @@ mod tests {
         let untimed = |uid: &str| Task { creation_time: None, ..task(uid, "Init", 0) };
         let old = || task("old", "Success", 50);
         for (after, found) in [
-            (vec![old()], Found::None),
-            (vec![], Found::None),
-            (vec![old(), task("new", "Init", 60)], Found::One("new".into())),
-            (vec![task("new", "Failed", 60)], Found::One("new".into())),
-            (vec![old(), untimed("new")], Found::One("new".into())),
+            (vec![old()], NewBackups::None),
+            (vec![], NewBackups::None),
+            (vec![old(), task("new", "Init", 60)], NewBackups::One("new".into())),
+            (vec![task("new", "Failed", 60)], NewBackups::One("new".into())),
+            (vec![old(), untimed("new")], NewBackups::One("new".into())),
             // Created before the listed one, so not by the request: an earlier answer may have left it out.
-            (vec![old(), task("older", "Success", 40)], Found::None),
-            (vec![old(), rollback(task("new", "Running", 60))], Found::None),
+            (vec![old(), task("older", "Success", 40)], NewBackups::None),
+            (vec![old(), rollback(task("new", "Running", 60))], NewBackups::None),
             (
                 vec![old(), task("a", "Init", 60), task("b", "Init", 61)],
-                Found::Several(vec!["b".into(), "a".into()]),
+                NewBackups::Several(vec!["b".into(), "a".into()]),
             ),
         ] {
             let before = report(&mut builder(), &[old()]);
             assert_eq!(find(&before, &report(&mut builder(), &after)), found, "{after:?}");
         }
         let empty = report(&mut builder(), &[]);
-        assert_eq!(find(&empty, &report(&mut builder(), &[old()])), Found::One("old".into()));
+        assert_eq!(find(&empty, &report(&mut builder(), &[old()])), NewBackups::One("old".into()));
     }
 }

@@ -19,7 +19,7 @@ use crate::cli::{backup::BackupArgs, tasks::Mode};
 use crate::cloud::{fault::Fault, target::Target};
 use crate::commands::tasks::{
     follow::{Follow, bounded},
-    gate::{Gate, Verdict, verdict_of},
+    gate::{Gate, GateResult, verdict_of},
     poll::Poll,
     report::Report,
     show::Show,
@@ -43,7 +43,7 @@ pub async fn run(args: &BackupArgs) -> Result<u8, Error> {
         request: Request::NotSent,
     };
     let outcome = bounded(backup.steps(), Some(args.timeout)).await;
-    backup.end(outcome).map(Verdict::exit_code)
+    backup.end(outcome).map(GateResult::exit_code)
 }
 
 /// One backup, from the first look to its end.
@@ -70,17 +70,17 @@ enum Request {
 impl Backup<'_> {
     /// Everything up to the verdict. A time-out or a signal may drop this future at any point; `request` then says how
     /// far it came.
-    async fn steps(&mut self) -> Result<Verdict, Error> {
+    async fn steps(&mut self) -> Result<GateResult, Error> {
         let before = self.follow.answer().await?;
         let decision = decide(&before, self.args.if_older_than, before.clock().now);
         self.tell(&decision, &before);
         if self.args.dry_run {
-            return Ok(Verdict::Open);
+            return Ok(GateResult::Open);
         }
         let uid = match decision {
             Decision::Enough(..) => {
                 self.follow.show(before)?;
-                return Ok(Verdict::Succeeded);
+                return Ok(GateResult::Succeeded);
             }
             Decision::Follow(uid) => uid,
             Decision::Start => self.start(before).await?,
@@ -94,7 +94,7 @@ impl Backup<'_> {
     }
 
     /// Waits until the backup is listed.
-    async fn listed(&mut self, uid: &str) -> Result<Verdict, Error> {
+    async fn listed(&mut self, uid: &str) -> Result<GateResult, Error> {
         loop {
             let report = self.follow.answer().await?;
             let verdict = report.task(uid).map(verdict_of);
@@ -114,7 +114,7 @@ impl Backup<'_> {
         let would = if self.args.dry_run { "would be " } else { "" };
         self.follow.note(&match decision {
             Decision::Start => {
-                let running = before.newest_backup().filter(|task| verdict_of(task) == Verdict::Open);
+                let running = before.newest_backup().filter(|task| verdict_of(task) == GateResult::Open);
                 let besides = running.map(|task| format!(", besides {}, which is not finished", task.uid));
                 format!(
                     "a full backup of the control plane of {cluster} {would}{}{}",
@@ -135,7 +135,7 @@ impl Backup<'_> {
     }
 
     /// Writes the result, says what goes on without this process, and returns the verdict.
-    fn end(mut self, outcome: Result<Option<Verdict>, Error>) -> Result<Verdict, Error> {
+    fn end(mut self, outcome: Result<Option<GateResult>, Error>) -> Result<GateResult, Error> {
         let mode = Mode::Wait { timeout: self.args.timeout, watch: self.args.follow.watch };
         let is_signalled = matches!(outcome, Err(Error::Signalled(_))) && !self.args.dry_run;
         let is_late = matches!((&outcome, &self.request), (Ok(None), Request::Following(_)));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Backup, Request,
-    decide::{Decision, Found, decide, find},
+    decide::{Decision, NewBackups, decide, find},
 };
 use crate::cloud::{
     fault::{Fault, FaultKind},
@@ -94,16 +94,16 @@ impl Backup<'_> {
                 Err(error) => return Err(Error::Unknown { lost, found: error.to_string() }),
             };
             match find(before, &report) {
-                Found::One(uid) => {
+                NewBackups::One(uid) => {
                     self.follow.note(&format!("the backup {uid} is new since the request and is followed"));
                     return Ok(uid);
                 }
-                Found::Several(uids) => {
+                NewBackups::Several(uids) => {
                     let found = format!("more than one is new since the request ({})", uids.join(", "));
                     return Err(Error::Unknown { lost, found });
                 }
-                Found::None if look < LOOKS => tokio::time::sleep(self.args.follow.interval).await,
-                Found::None => {}
+                NewBackups::None if look < LOOKS => tokio::time::sleep(self.args.follow.interval).await,
+                NewBackups::None => {}
             }
         }
         Err(Error::Unknown { lost, found: "no new one is listed".to_owned() })

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::found::Found;
+use super::listed::ListedCluster;
 use crate::cli::{
     CredentialArgs,
     credentials::{CredentialSource, SecretName},
@@ -21,7 +21,7 @@ use crate::commands::{
 pub async fn all_answer(
     args: &DiscoverArgs,
     secret: SecretName,
-    clusters: &[(&str, &Found)],
+    clusters: &[(&str, &ListedCluster)],
 ) -> Result<bool, Error> {
     let config = client_config(&args.cloud)?;
     let key = CredentialArgs { credentials: CredentialSource::default(), secret: Some(secret.clone()) };

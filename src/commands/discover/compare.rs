@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{existing::Watch, found::Found};
+use super::{existing::Watch, listed::ListedCluster};
 use crate::cloud::target::ClusterId;
 
 /// What the cloud was asked for. Only a watch within it can be reported as one whose cluster is gone.
@@ -31,8 +31,8 @@ pub fn by_cluster(watches: &[Watch]) -> BTreeMap<&str, Vec<&Watch>> {
 
 /// Watches whose region, project or type differs from their cluster's, watches within `scope` whose cluster is no longer
 /// listed, and clusters that were not read and have no watch; one line for each, sorted. `listed` holds also the clusters that the filters leave out.
-pub fn findings(listed: &[Found], watches: &[Watch], scope: &Scope<'_>) -> Vec<String> {
-    let there: BTreeMap<&str, &Found> =
+pub fn findings(listed: &[ListedCluster], watches: &[Watch], scope: &Scope<'_>) -> Vec<String> {
+    let there: BTreeMap<&str, &ListedCluster> =
         listed.iter().map(|found| (found.cluster.uid.as_str(), found)).collect();
     let mut sorted: Vec<_> = watches.iter().collect();
     sorted.sort();
@@ -57,11 +57,13 @@ pub fn findings(listed: &[Found], watches: &[Watch], scope: &Scope<'_>) -> Vec<S
 /// Watches that are all that their cluster has, and cover it only in part or elsewhere; one line for each. They count as
 /// cover, since somebody decided so, and are said.
 pub fn in_part(
-    clusters: &[&Found],
+    clusters: &[&ListedCluster],
     watches: &BTreeMap<&str, Vec<&Watch>>,
     namespace: Option<&str>,
 ) -> Vec<String> {
-    let of = |found: &&Found| watches.get(found.cluster.uid.as_str()).map(Vec::as_slice).unwrap_or_default();
+    let of = |found: &&ListedCluster| {
+        watches.get(found.cluster.uid.as_str()).map(Vec::as_slice).unwrap_or_default()
+    };
     let alone =
         clusters.iter().map(of).filter(|watches| watches.iter().all(|w| why_in_part(w, namespace).is_some()));
     alone
@@ -86,7 +88,7 @@ fn why_in_part(watch: &Watch, namespace: Option<&str>) -> Option<String> {
     }
 }
 
-fn differs(watch: &Watch, found: &Found, scope: &Scope<'_>) -> Option<String> {
+fn differs(watch: &Watch, found: &ListedCluster, scope: &Scope<'_>) -> Option<String> {
     let cluster_type = format!("{:?}", found.cluster.cluster_type);
     let pairs = [
         ("region", watch.region.as_str(), scope.region),
@@ -112,7 +114,7 @@ fn is_asked_for(watch: &Watch, scope: &Scope<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::discover::found::tests::{PROJECT, found, id};
+    use crate::commands::discover::listed::tests::{PROJECT, found, id};
 
     fn watch(n: u32) -> Watch {
         Watch {

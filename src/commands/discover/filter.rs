@@ -1,10 +1,10 @@
 //! Decides which clusters the flags ask for. Pure.
 
-use super::found::Found;
+use super::listed::ListedCluster;
 use crate::cli::discover::DiscoverArgs;
 
 /// Whether the flags ask for this cluster.
-pub fn is_wanted(args: &DiscoverArgs, found: &Found) -> bool {
+pub fn is_wanted(args: &DiscoverArgs, found: &ListedCluster) -> bool {
     let cluster = &found.cluster;
     let has = |text: &Option<String>, wanted: &str| text.as_deref() == Some(wanted);
     args.tag.iter().all(|tag| cluster.tags.get(&tag.key) == Some(&tag.value))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::found::Found;
+use super::listed::ListedCluster;
 use crate::cli::discover::DiscoverArgs;
 use crate::cloud::{
     client::Client,
@@ -20,7 +20,7 @@ use crate::commands::{
 /// The clusters of all projects.
 pub struct Listed {
     /// Those that were read, each once, in the order of their ids.
-    pub found: Vec<Found>,
+    pub found: Vec<ListedCluster>,
     /// Those that are there and were not read, with the names that a person knows.
     pub left_out: BTreeMap<ClusterId, String>,
 }
@@ -33,7 +33,7 @@ pub async fn list(args: &DiscoverArgs, projects: &[ProjectId]) -> Result<Listed,
     let types =
         args.cluster_type.map_or(vec![ClusterType::Standard, ClusterType::Autopilot], |one| vec![one]);
 
-    let mut all: BTreeMap<ClusterId, Found> = BTreeMap::new();
+    let mut all: BTreeMap<ClusterId, ListedCluster> = BTreeMap::new();
     let mut left_out = BTreeMap::new();
     for project in projects {
         let before = all.len();
@@ -54,7 +54,7 @@ pub async fn list(args: &DiscoverArgs, projects: &[ProjectId]) -> Result<Listed,
             for cluster in clusters.clusters {
                 // Autopilot comes last, so a cluster that both products list counts as an Autopilot one.
                 if args.cluster_type.is_none_or(|wanted| wanted == cluster.cluster_type) {
-                    all.insert(cluster.uid.clone(), Found { project: project.clone(), cluster });
+                    all.insert(cluster.uid.clone(), ListedCluster { project: project.clone(), cluster });
                 }
             }
         }

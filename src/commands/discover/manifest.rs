@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{found::Found, template::Template};
+use super::{listed::ListedCluster, template::Template};
 use crate::api::{API_VERSION, DISPLAY_NAME, KIND};
 use crate::cli::{UsageError, credentials::SecretName, discover::DiscoverOutput};
 use crate::cloud::clusters::Cluster;
@@ -60,7 +60,7 @@ impl Common {
     }
 
     /// The manifest of one cluster's watch.
-    pub fn manifest(&self, name: &str, found: &Found) -> Value {
+    pub fn manifest(&self, name: &str, found: &ListedCluster) -> Value {
         let mut metadata = self.template.metadata.clone();
         metadata.insert("name".to_owned(), json!(name));
         if let Some(namespace) = &self.namespace {
@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::commands::discover::found::tests::found;
+    use crate::commands::discover::listed::tests::found;
 
     fn common() -> Common {
         Common { region: "cn-north-4".to_owned(), ..Common::default() }

@@ -17,8 +17,8 @@ mod compare;
 mod existing;
 mod files;
 mod filter;
-mod found;
 mod list;
+mod listed;
 mod manifest;
 mod name;
 mod table;
@@ -31,8 +31,8 @@ use std::time::Duration;
 use self::{
     compare::{Scope, by_cluster, findings, in_part},
     existing::Watch,
-    found::Found,
     list::{Listed, list},
+    listed::ListedCluster,
     manifest::Common,
     template::Template,
 };
@@ -75,7 +75,7 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
         None => None,
     };
     let names = name::names(&listed, &taken(watches.as_deref(), &common));
-    let by_name = |found: &&Found| names.get(&found.cluster.uid).cloned();
+    let by_name = |found: &&ListedCluster| names.get(&found.cluster.uid).cloned();
     let mut wanted: Vec<_> = listed.iter().filter(|found| filter::is_wanted(args, found)).collect();
     wanted.sort_by_key(by_name);
     if wanted.is_empty() && !listed.is_empty() {
@@ -87,7 +87,7 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
     }
 
     let by_cluster = watches.as_deref().map(by_cluster);
-    let is_watched = |found: &Found| {
+    let is_watched = |found: &ListedCluster| {
         by_cluster.as_ref().is_some_and(|watches| watches.contains_key(found.cluster.uid.as_str()))
     };
     // Without `--existing` the watches only fill columns of the table, and no cluster is left out as watched already.
@@ -111,8 +111,9 @@ async fn is_as_it_should_be(args: &DiscoverArgs) -> Result<bool, Error> {
     output::result(&text)?;
     let all_answer = match secret {
         Some(secret) => {
-            let name_of =
-                |found: &&Found| names.get(&found.cluster.uid).map(String::as_str).unwrap_or_default();
+            let name_of = |found: &&ListedCluster| {
+                names.get(&found.cluster.uid).map(String::as_str).unwrap_or_default()
+            };
             let to_try: Vec<_> = missing.iter().map(|found| (name_of(found), *found)).collect();
             check::all_answer(args, secret, &to_try).await?
         }

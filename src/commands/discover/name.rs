@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::found::Found;
+use super::listed::ListedCluster;
 use crate::cloud::target::ClusterId;
 
 /// As long as a DNS label, so that the name also fits where it is used as the value of a label.
@@ -14,7 +14,7 @@ const SHORT: usize = 8;
 ///
 /// The oldest of several clusters with one name keeps it, so that a new cluster never renames the watch of an old one.
 /// The order of `clusters` plays no part.
-pub fn names(clusters: &[Found], taken: &BTreeSet<String>) -> BTreeMap<ClusterId, String> {
+pub fn names(clusters: &[ListedCluster], taken: &BTreeSet<String>) -> BTreeMap<ClusterId, String> {
     let mut taken = taken.clone();
     let mut by_age: Vec<_> = clusters.iter().map(|found| &found.cluster).collect();
     by_age
@@ -74,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::commands::discover::found::tests::{found, id};
+    use crate::commands::discover::listed::tests::{found, id};
 
     fn none() -> BTreeSet<String> {
         BTreeSet::new()

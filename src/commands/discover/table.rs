@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::{existing::Watch, found::Found};
+use super::{existing::Watch, listed::ListedCluster};
 use crate::commands::{
     moment::Now,
     table::{NONE, columns},
 };
 
 /// The table at a moment. Without `watches` it does not say which clusters are watched.
-pub fn table(clusters: &[&Found], watches: Option<&BTreeMap<&str, Vec<&Watch>>>, now: &Now) -> String {
+pub fn table(
+    clusters: &[&ListedCluster],
+    watches: Option<&BTreeMap<&str, Vec<&Watch>>>,
+    now: &Now,
+) -> String {
     let headings = ["NAME", "ID", "TYPE", "VERSION", "PHASE", "WATCHED", "LAST SUCCESS"];
     let rows = clusters.iter().map(|found| {
         let cluster = &found.cluster;
@@ -46,7 +50,7 @@ mod tests {
 
     use super::super::compare::by_cluster;
     use super::*;
-    use crate::commands::discover::found::tests::{found, id};
+    use crate::commands::discover::listed::tests::{found, id};
 
     #[test]
     fn a_cluster_is_watched_or_not_or_nobody_knows() {

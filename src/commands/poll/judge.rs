@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Reason, condition::types};
-use crate::commands::status::verdict::{Verdict, verdict};
+use crate::commands::status::verdict::{Standing, verdict};
 use crate::commands::tasks::gate::is_within;
 use crate::commands::watch::Watch;
 
@@ -58,7 +58,7 @@ pub fn progress(watch: &Watch, request: &str) -> Progress {
 
 /// Whether an answer lets the caller through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PollResult {
     /// It is not bad; with a limit, a success is that new.
     Passed,
     /// It is bad, or no success is that new.
@@ -68,16 +68,16 @@ pub enum Outcome {
 }
 
 /// Judges an answered watch.
-pub fn outcome(watch: &Watch, newer_than: Option<Duration>, now: Timestamp) -> Outcome {
+pub fn outcome(watch: &Watch, newer_than: Option<Duration>, now: Timestamp) -> PollResult {
     if watch.condition(types::BACKUP_HEALTHY).status == "False" {
-        return Outcome::Bad;
+        return PollResult::Bad;
     }
-    let Some(limit) = newer_than else { return Outcome::Passed };
+    let Some(limit) = newer_than else { return PollResult::Passed };
     let success = watch.status.last_success.as_ref().and_then(|success| success.time);
     if success.is_some_and(|time| is_within(time, limit, now)) {
-        return Outcome::Passed;
+        return PollResult::Passed;
     }
-    if verdict(watch) == Verdict::Running { Outcome::Running } else { Outcome::Bad }
+    if verdict(watch) == Standing::Running { PollResult::Running } else { PollResult::Bad }
 }
 
 #[cfg(test)]
@@ -152,19 +152,19 @@ mod tests {
         let (good, none) = (["True", "BackupSucceeded"], ["Unknown", "NoBackup"]);
         let first = ["Unknown", "BackupRunning"];
         for (healthy, phase, success, limit, expected) in [
-            (good, "Success", Some(1), None, Outcome::Passed),
-            (none, "", None, None, Outcome::Passed),
-            (first, "Running", None, None, Outcome::Passed),
-            (["False", "BackupFailed"], "Failed", Some(9_999), None, Outcome::Bad),
-            (["False", "BackupFailed"], "Failed", Some(9_999), hour, Outcome::Bad),
-            (["False", "BackupStuck"], "Running", Some(9_999), hour, Outcome::Bad),
-            (good, "Success", Some(9_999), hour, Outcome::Passed),
-            (good, "Success", Some(6_399), hour, Outcome::Bad),
-            (good, "Success", None, hour, Outcome::Bad),
-            (none, "", None, hour, Outcome::Bad),
-            (good, "Running", Some(1), hour, Outcome::Running),
-            (good, "Running", Some(9_999), hour, Outcome::Passed),
-            (first, "Init", None, hour, Outcome::Running),
+            (good, "Success", Some(1), None, PollResult::Passed),
+            (none, "", None, None, PollResult::Passed),
+            (first, "Running", None, None, PollResult::Passed),
+            (["False", "BackupFailed"], "Failed", Some(9_999), None, PollResult::Bad),
+            (["False", "BackupFailed"], "Failed", Some(9_999), hour, PollResult::Bad),
+            (["False", "BackupStuck"], "Running", Some(9_999), hour, PollResult::Bad),
+            (good, "Success", Some(9_999), hour, PollResult::Passed),
+            (good, "Success", Some(6_399), hour, PollResult::Bad),
+            (good, "Success", None, hour, PollResult::Bad),
+            (none, "", None, hour, PollResult::Bad),
+            (good, "Running", Some(1), hour, PollResult::Running),
+            (good, "Running", Some(9_999), hour, PollResult::Passed),
+            (first, "Init", None, hour, PollResult::Running),
         ] {
             assert_eq!(
                 judged(healthy, phase, success, limit),

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use kube::Client;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use self::judge::{Outcome, Progress, outcome, progress};
+use self::judge::{PollResult, Progress, outcome, progress};
 use crate::cli::poll::PollArgs;
 use crate::commands::{
     error::{BAD, Error},
@@ -54,7 +54,7 @@ pub async fn run(args: &PollArgs) -> Result<u8, Error> {
             return Err(asking.unanswered(progress).await);
         }
         let outcome = outcome(&watch, args.newer_than, Timestamp::now());
-        if outcome == Outcome::Running && Instant::now() + AGAIN < asking.deadline {
+        if outcome == PollResult::Running && Instant::now() + AGAIN < asking.deadline {
             asking.say(format!("{}: waiting for the end of the backup that runs", asking.full_name));
             sleep(AGAIN).await;
             continue;
@@ -62,7 +62,7 @@ pub async fn run(args: &PollArgs) -> Result<u8, Error> {
         let now = Now::of_machine();
         let row = Row::of(&watch);
         result(&format!("{}\n", shown(&row.line(&now))))?;
-        if outcome == Outcome::Passed {
+        if outcome == PollResult::Passed {
             return Ok(0);
         }
         if let Some(limit) = args.newer_than {

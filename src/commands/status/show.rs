@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{
     layout::{Layout, VERDICT},
     operator::{Operator, State},
-    verdict::{Verdict, counts_as_bad, verdict, why},
+    verdict::{Standing, counts_as_bad, verdict, why},
 };
 use crate::commands::moment::Now;
 use crate::commands::output::shown;
@@ -46,7 +46,7 @@ pub struct Row {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
-    verdict: Verdict,
+    verdict: Standing,
     reason: String,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +107,7 @@ impl Row {
             format!("{}: {}", self.reason, self.message)
         };
         match (self.verdict, self.progress) {
-            (Verdict::Running, Some(progress)) => format!("{progress} %, {message}"),
+            (Standing::Running, Some(progress)) => format!("{progress} %, {message}"),
             _ => message,
         }
     }
@@ -137,7 +137,7 @@ impl Look {
         let headings = self.headings();
         let rows: Vec<_> = self.watches.iter().map(|row| self.cells(row, now)).collect();
         let layout = Layout::of(screen.size.map(|(width, _)| width), last_begins(&headings, &rows));
-        let reason = |row: &Row| layout.reason(row.why(), row.verdict == Verdict::Good);
+        let reason = |row: &Row| layout.reason(row.why(), row.verdict == Standing::Good);
         let reasons: Vec<_> = self.watches.iter().map(reason).collect();
         let fitting = self.fitting(screen, |row| layout.height(&reasons[row]));
         let colours = self.watches.iter().map(|row| row.verdict.colour());
@@ -197,8 +197,8 @@ impl Look {
     }
 
     fn summary(&self) -> String {
-        let count = |of: Verdict| self.watches.iter().filter(|row| row.verdict == of).count();
-        let counts = Verdict::all().map(|of| (count(of), of.as_str())).filter(|(count, _)| *count > 0);
+        let count = |of: Standing| self.watches.iter().filter(|row| row.verdict == of).count();
+        let counts = Standing::all().map(|of| (count(of), of.as_str())).filter(|(count, _)| *count > 0);
         let text: Vec<_> = counts.map(|(count, of)| format!("{count} {of}")).collect();
         if text.is_empty() { "none to report on".to_owned() } else { text.join(", ") }
     }
@@ -217,7 +217,7 @@ impl Look {
     fn fitting(&self, screen: Screen, lines: impl Fn(usize) -> usize) -> usize {
         let all = self.watches.len();
         let Some((_, height)) = screen.size else { return all };
-        let to_see = self.watches.iter().take_while(|row| row.verdict != Verdict::Good).count();
+        let to_see = self.watches.iter().take_while(|row| row.verdict != Standing::Good).count();
         let room = height.saturating_sub(AROUND + (0..to_see).map(&lines).sum::<usize>());
         let good = (to_see..all).scan(0, |taken, row| {
             *taken += lines(row);
@@ -227,7 +227,7 @@ impl Look {
     }
 }
 
-impl Verdict {
+impl Standing {
     fn colour(self) -> Colour {
         match self {
             Self::Blind | Self::Bad | Self::Unprotected | Self::Stale => Colour::Red,

@@ -12,7 +12,7 @@ const UPGRADE_PROTECTED: &str = "UpgradeProtected";
 /// How a watch stands: the worst first, which is the order of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum Standing {
     /// The watch does not see its cluster, so nobody knows.
     Blind,
     /// The newest backup failed or is stuck, or there is none.
@@ -32,18 +32,18 @@ pub enum Verdict {
 }
 
 /// A verdict, and when it is given.
-type Rule = (Verdict, fn(&Facts) -> bool);
+type Rule = (Standing, fn(&Facts) -> bool);
 
 /// Every verdict, in the order of the screen. The first one that holds is the verdict.
 const RULES: [Rule; 8] = [
-    (Verdict::Blind, |is| is.ready.status == "False"),
-    (Verdict::Bad, |is| is.healthy.status == "False" && is.healthy.reason != Reason::BackupStale),
-    (Verdict::Unprotected, |is| is.protected.status == "False"),
-    (Verdict::Stale, |is| is.healthy.status == "False"),
-    (Verdict::Unknown, |is| !is.suspended && is.is_unknown()),
-    (Verdict::Suspended, |is| is.suspended),
-    (Verdict::Running, |is| is.running),
-    (Verdict::Good, |_| true),
+    (Standing::Blind, |is| is.ready.status == "False"),
+    (Standing::Bad, |is| is.healthy.status == "False" && is.healthy.reason != Reason::BackupStale),
+    (Standing::Unprotected, |is| is.protected.status == "False"),
+    (Standing::Stale, |is| is.healthy.status == "False"),
+    (Standing::Unknown, |is| !is.suspended && is.is_unknown()),
+    (Standing::Suspended, |is| is.suspended),
+    (Standing::Running, |is| is.running),
+    (Standing::Good, |_| true),
 ];
 
 /// What the rules read.
@@ -75,9 +75,9 @@ impl Facts {
 }
 
 /// The verdict on a watch.
-pub fn verdict(watch: &Watch) -> Verdict {
+pub fn verdict(watch: &Watch) -> Standing {
     let facts = Facts::of(watch);
-    RULES.iter().find(|(_, holds)| holds(&facts)).map_or(Verdict::Good, |(verdict, _)| *verdict)
+    RULES.iter().find(|(_, holds)| holds(&facts)).map_or(Standing::Good, |(verdict, _)| *verdict)
 }
 
 /// Whether a watch makes `status` end with 1: only what is known to be wrong counts.
@@ -89,13 +89,13 @@ pub fn counts_as_bad(watch: &Watch) -> bool {
 pub fn why(watch: &Watch) -> (String, String) {
     let Facts { ready, healthy, protected, suspended, .. } = Facts::of(watch);
     let decisive = match verdict(watch) {
-        Verdict::Blind => ready,
-        Verdict::Unprotected => protected,
-        Verdict::Unknown if ready.status.is_empty() => {
+        Standing::Blind => ready,
+        Standing::Unprotected => protected,
+        Standing::Unknown if ready.status.is_empty() => {
             return (Reason::NotYetPolled.to_string(), "no operator has looked at this watch yet".to_owned());
         }
-        Verdict::Unknown if ready.status != "True" => ready,
-        Verdict::Suspended => {
+        Standing::Unknown if ready.status != "True" => ready,
+        Standing::Suspended => {
             let before = if healthy.reason.is_empty() { "nothing" } else { &healthy.reason };
             let message = format!("nobody polls, because spec.suspend is set; seen before: {before}");
             return (Reason::Suspended.to_string(), message);
@@ -106,7 +106,7 @@ pub fn why(watch: &Watch) -> (String, String) {
     (decisive.reason, message.trim().to_owned())
 }
 
-impl Verdict {
+impl Standing {
     /// Every verdict, in the order of the screen.
     pub fn all() -> impl Iterator<Item = Self> {
         RULES.iter().map(|(verdict, _)| *verdict)
@@ -155,38 +155,38 @@ mod tests {
         let blind = ["Ready", "False", "AuthenticationFailed", "refused"];
         let unprotected = ["UpgradeProtected", "False", "UpgradeUnprotected", "no backup"];
         for (given, more, expected, reason) in [
-            (vec![blind, healthy("Unknown", "PollFailing")], &none, Verdict::Blind, "AuthenticationFailed"),
-            (vec![blind, healthy("False", "BackupFailed")], &none, Verdict::Blind, "AuthenticationFailed"),
-            (vec![POLLED, healthy("False", "BackupFailed")], &none, Verdict::Bad, "BackupFailed"),
-            (vec![POLLED, healthy("False", "BackupStuck")], &none, Verdict::Bad, "BackupStuck"),
-            (vec![POLLED, healthy("False", "NoBackup")], &none, Verdict::Bad, "NoBackup"),
-            (vec![POLLED, GOOD, unprotected], &none, Verdict::Unprotected, "UpgradeUnprotected"),
+            (vec![blind, healthy("Unknown", "PollFailing")], &none, Standing::Blind, "AuthenticationFailed"),
+            (vec![blind, healthy("False", "BackupFailed")], &none, Standing::Blind, "AuthenticationFailed"),
+            (vec![POLLED, healthy("False", "BackupFailed")], &none, Standing::Bad, "BackupFailed"),
+            (vec![POLLED, healthy("False", "BackupStuck")], &none, Standing::Bad, "BackupStuck"),
+            (vec![POLLED, healthy("False", "NoBackup")], &none, Standing::Bad, "NoBackup"),
+            (vec![POLLED, GOOD, unprotected], &none, Standing::Unprotected, "UpgradeUnprotected"),
             (
                 vec![POLLED, healthy("False", "BackupStale"), unprotected],
                 &none,
-                Verdict::Unprotected,
+                Standing::Unprotected,
                 "UpgradeUnprotected",
             ),
-            (vec![POLLED, healthy("False", "BackupStale")], &none, Verdict::Stale, "BackupStale"),
-            (vec![POLLED, healthy("Unknown", "NoBackup")], &none, Verdict::Unknown, "NoBackup"),
-            (vec![["Ready", "Unknown", "NotYetPolled", ""]], &none, Verdict::Unknown, "NotYetPolled"),
-            (vec![], &none, Verdict::Unknown, "NotYetPolled"),
-            (vec![["Ready", "True", "Suspended", ""], GOOD], &suspended, Verdict::Suspended, "Suspended"),
-            (vec![], &suspended, Verdict::Suspended, "Suspended"),
+            (vec![POLLED, healthy("False", "BackupStale")], &none, Standing::Stale, "BackupStale"),
+            (vec![POLLED, healthy("Unknown", "NoBackup")], &none, Standing::Unknown, "NoBackup"),
+            (vec![["Ready", "Unknown", "NotYetPolled", ""]], &none, Standing::Unknown, "NotYetPolled"),
+            (vec![], &none, Standing::Unknown, "NotYetPolled"),
+            (vec![["Ready", "True", "Suspended", ""], GOOD], &suspended, Standing::Suspended, "Suspended"),
+            (vec![], &suspended, Standing::Suspended, "Suspended"),
             (
                 vec![["Ready", "True", "Suspended", ""], healthy("False", "BackupFailed")],
                 &suspended,
-                Verdict::Bad,
+                Standing::Bad,
                 "BackupFailed",
             ),
             (
                 vec![POLLED, healthy("Unknown", "BackupRunning")],
                 &json!({ "phase": "Running" }),
-                Verdict::Running,
+                Standing::Running,
                 "BackupRunning",
             ),
-            (vec![POLLED, GOOD], &json!({ "phase": "Init" }), Verdict::Running, "BackupSucceeded"),
-            (vec![POLLED, GOOD], &json!({ "phase": "Success" }), Verdict::Good, "BackupSucceeded"),
+            (vec![POLLED, GOOD], &json!({ "phase": "Init" }), Standing::Running, "BackupSucceeded"),
+            (vec![POLLED, GOOD], &json!({ "phase": "Success" }), Standing::Good, "BackupSucceeded"),
         ] {
             let watch = with(&given, more.clone());
             assert_eq!((verdict(&watch), why(&watch).0.as_str()), (expected, reason), "{given:?} {more}");
@@ -216,6 +216,6 @@ mod tests {
 
     #[test]
     fn the_rules_stand_in_the_order_of_the_screen() {
-        assert!(Verdict::all().is_sorted());
+        assert!(Standing::all().is_sorted());
     }
 }

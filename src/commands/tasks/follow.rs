@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    gate::{Gate, Verdict},
+    gate::{Gate, GateResult},
     poll::Poll,
     report::Report,
     show::{self, Show},
@@ -38,14 +38,14 @@ impl Follow {
     }
 
     /// Follows until the gate opens, the time is up, or an error ends the command; then writes the result.
-    pub async fn run(mut self, mut gate: Gate, mode: Mode, output: Output) -> Result<Verdict, Error> {
+    pub async fn run(mut self, mut gate: Gate, mode: Mode, output: Output) -> Result<GateResult, Error> {
         let timeout = timeout(mode);
         let outcome = bounded(self.until(&mut gate, timeout.is_some()), timeout).await;
         self.end(outcome, mode, output, &gate)
     }
 
     /// Polls and shows what changes; with `until_finished`, until the gate opens.
-    pub async fn until(&mut self, gate: &mut Gate, until_finished: bool) -> Result<Verdict, Error> {
+    pub async fn until(&mut self, gate: &mut Gate, until_finished: bool) -> Result<GateResult, Error> {
         loop {
             let report = self.answer().await?;
             self.show.report(&report, gate.subject(&report))?;
@@ -111,11 +111,11 @@ impl Follow {
     /// Writes the result, unless each change was written as one. An outcome of `None` means that the time was up.
     pub fn end(
         mut self,
-        outcome: Result<Option<Verdict>, Error>,
+        outcome: Result<Option<GateResult>, Error>,
         mode: Mode,
         output: Output,
         gate: &Gate,
-    ) -> Result<Verdict, Error> {
+    ) -> Result<GateResult, Error> {
         self.show.end();
         let outcome = outcome?;
         // The last state is written after a time-out too.

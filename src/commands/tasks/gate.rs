@@ -11,7 +11,7 @@ use crate::task::{FAILED, SUCCESS, born, ended};
 
 /// How a backup stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum GateResult {
     /// It succeeded.
     Succeeded,
     /// It failed.
@@ -22,7 +22,7 @@ pub enum Verdict {
     NotRecent,
 }
 
-impl Verdict {
+impl GateResult {
     /// The exit code that `--help` documents.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -33,31 +33,31 @@ impl Verdict {
 }
 
 /// The verdict on one task, whatever its age.
-pub fn verdict_of(task: &TaskStatus) -> Verdict {
+pub fn verdict_of(task: &TaskStatus) -> GateResult {
     match task.phase.as_deref() {
-        Some(SUCCESS) => Verdict::Succeeded,
-        Some(FAILED) => Verdict::Failed,
-        _ => Verdict::Open,
+        Some(SUCCESS) => GateResult::Succeeded,
+        Some(FAILED) => GateResult::Failed,
+        _ => GateResult::Open,
     }
 }
 
 /// The verdict on the newest backup, for a command that polls once. With `newer_than`, only a backup that ended within
 /// that time counts.
-pub fn verdict(report: &Report, newer_than: Option<Duration>, now: Timestamp) -> Verdict {
-    let verdict = report.newest_backup().map_or(Verdict::Open, |task| recent(task, newer_than, now));
-    if newer_than.is_some() && verdict == Verdict::Open { Verdict::NotRecent } else { verdict }
+pub fn verdict(report: &Report, newer_than: Option<Duration>, now: Timestamp) -> GateResult {
+    let verdict = report.newest_backup().map_or(GateResult::Open, |task| recent(task, newer_than, now));
+    if newer_than.is_some() && verdict == GateResult::Open { GateResult::NotRecent } else { verdict }
 }
 
 /// The verdict on a task, or `Open` if it did not end within `newer_than`. Without a readable time a failure counts and
 /// a success does not, so that the gate fails safe.
-fn recent(task: &TaskStatus, newer_than: Option<Duration>, now: Timestamp) -> Verdict {
+fn recent(task: &TaskStatus, newer_than: Option<Duration>, now: Timestamp) -> GateResult {
     let verdict = verdict_of(task);
     let Some(limit) = newer_than else { return verdict };
     let is_within = match ended(task, now) {
         Some(time) => is_within(time, limit, now),
-        None => verdict == Verdict::Failed,
+        None => verdict == GateResult::Failed,
     };
-    if is_within { verdict } else { Verdict::Open }
+    if is_within { verdict } else { GateResult::Open }
 }
 
 /// Whether `time` is at most `limit` before `now`.
@@ -105,19 +105,19 @@ impl Gate {
     ///
     /// A running backup may vanish from the list, and an older one is then the newest. That one must not end the wait:
     /// only the awaited backup or a newer one does.
-    pub fn look(&mut self, report: &Report, now: Timestamp) -> Option<Verdict> {
+    pub fn look(&mut self, report: &Report, now: Timestamp) -> Option<GateResult> {
         let subject = self.subject(report)?;
         if !self.may_follow(report, subject) {
             return None;
         }
-        if verdict_of(subject) == Verdict::Open {
+        if verdict_of(subject) == GateResult::Open {
             self.awaited = Some((subject.uid.clone(), born(subject)));
         }
         let newer_than = match self.wanted {
             Wanted::Newest(limit) => limit,
             Wanted::Task(_) => None,
         };
-        Some(recent(subject, newer_than, now)).filter(|verdict| *verdict != Verdict::Open)
+        Some(recent(subject, newer_than, now)).filter(|verdict| *verdict != GateResult::Open)
     }
 
     fn may_follow(&self, report: &Report, subject: &TaskStatus) -> bool {
@@ -157,26 +157,30 @@ mod tests {
     fn with_a_limit_only_what_ended_within_it_counts() {
         let within = Some(Duration::from_secs(10));
         let rows = [
-            (vec![], Verdict::NotRecent, None),
-            (vec![task("a", "Success", 90)], Verdict::Succeeded, Some(Verdict::Succeeded)),
-            (vec![task("a", "Success", 89)], Verdict::NotRecent, None),
-            (vec![task("a", "Success", 110)], Verdict::Succeeded, Some(Verdict::Succeeded)),
-            (vec![task("a", "Success", 1_000)], Verdict::NotRecent, None),
-            (vec![untimed("Success")], Verdict::NotRecent, None),
-            (vec![task("a", "Failed", 90)], Verdict::Failed, Some(Verdict::Failed)),
-            (vec![task("a", "Failed", 89)], Verdict::NotRecent, None),
-            (vec![untimed("Failed")], Verdict::Failed, Some(Verdict::Failed)),
-            (vec![task("a", "Running", 99)], Verdict::NotRecent, None),
-            (vec![task("a", "Success", 95), task("b", "Running", 99)], Verdict::NotRecent, None),
-            (vec![task("a", "Success", 95), task("b", "Failed", 99)], Verdict::Failed, Some(Verdict::Failed)),
-            (vec![rollback(task("a", "Success", 95))], Verdict::NotRecent, None),
+            (vec![], GateResult::NotRecent, None),
+            (vec![task("a", "Success", 90)], GateResult::Succeeded, Some(GateResult::Succeeded)),
+            (vec![task("a", "Success", 89)], GateResult::NotRecent, None),
+            (vec![task("a", "Success", 110)], GateResult::Succeeded, Some(GateResult::Succeeded)),
+            (vec![task("a", "Success", 1_000)], GateResult::NotRecent, None),
+            (vec![untimed("Success")], GateResult::NotRecent, None),
+            (vec![task("a", "Failed", 90)], GateResult::Failed, Some(GateResult::Failed)),
+            (vec![task("a", "Failed", 89)], GateResult::NotRecent, None),
+            (vec![untimed("Failed")], GateResult::Failed, Some(GateResult::Failed)),
+            (vec![task("a", "Running", 99)], GateResult::NotRecent, None),
+            (vec![task("a", "Success", 95), task("b", "Running", 99)], GateResult::NotRecent, None),
+            (
+                vec![task("a", "Success", 95), task("b", "Failed", 99)],
+                GateResult::Failed,
+                Some(GateResult::Failed),
+            ),
+            (vec![rollback(task("a", "Success", 95))], GateResult::NotRecent, None),
         ];
         for (tasks, once, waited) in rows {
             let report = report(&mut builder(), &tasks);
             assert_eq!(super::verdict(&report, within, now()), once, "{tasks:?}");
             assert_eq!(Gate::newest(within).look(&report, now()), waited, "{tasks:?}");
         }
-        assert_eq!(Verdict::NotRecent.exit_code(), 1);
+        assert_eq!(GateResult::NotRecent.exit_code(), 1);
     }
 
     #[test]
@@ -186,7 +190,7 @@ mod tests {
             (vec![task("other", "Success", 9)], None),
             (vec![task("mine", "Running", 5), task("other", "Success", 9)], None),
             (vec![task("other", "Success", 9), task("newer", "Failed", 10)], None),
-            (vec![task("mine", "Failed", 5), task("other", "Success", 9)], Some(Verdict::Failed)),
+            (vec![task("mine", "Failed", 5), task("other", "Success", 9)], Some(GateResult::Failed)),
         ] {
             assert_eq!(gate.look(&report(&mut builder, &tasks), now()), verdict, "{tasks:?}");
         }
@@ -195,16 +199,16 @@ mod tests {
     #[test]
     fn only_a_failed_backup_fails_a_single_look() {
         for (tasks, verdict, code) in [
-            (vec![], Verdict::Open, 0),
-            (vec![task("a", "Running", 1)], Verdict::Open, 0),
-            (vec![task("a", "Success", 1)], Verdict::Succeeded, 0),
-            (vec![task("a", "Failed", 1)], Verdict::Failed, 1),
-            (vec![task("a", "failed", 1)], Verdict::Open, 0),
-            (vec![task("a", "Failed", 1), task("b", "Success", 2)], Verdict::Succeeded, 0),
-            (vec![task("a", "Failed", 1), task("b", "Running", 2)], Verdict::Open, 0),
-            (vec![task("a", "Success", 1), task("b", "Failed", 2)], Verdict::Failed, 1),
-            (vec![task("a", "Success", 1), rollback(task("b", "Failed", 2))], Verdict::Succeeded, 0),
-            (vec![rollback(task("b", "Failed", 2))], Verdict::Open, 0),
+            (vec![], GateResult::Open, 0),
+            (vec![task("a", "Running", 1)], GateResult::Open, 0),
+            (vec![task("a", "Success", 1)], GateResult::Succeeded, 0),
+            (vec![task("a", "Failed", 1)], GateResult::Failed, 1),
+            (vec![task("a", "failed", 1)], GateResult::Open, 0),
+            (vec![task("a", "Failed", 1), task("b", "Success", 2)], GateResult::Succeeded, 0),
+            (vec![task("a", "Failed", 1), task("b", "Running", 2)], GateResult::Open, 0),
+            (vec![task("a", "Success", 1), task("b", "Failed", 2)], GateResult::Failed, 1),
+            (vec![task("a", "Success", 1), rollback(task("b", "Failed", 2))], GateResult::Succeeded, 0),
+            (vec![rollback(task("b", "Failed", 2))], GateResult::Open, 0),
         ] {
             let report = report(&mut builder(), &tasks);
             let found = super::verdict(&report, None, now());
@@ -219,7 +223,7 @@ mod tests {
             (vec![rollback(task("r", "Success", 9))], None),
             (vec![old(), task("new", "Running", 2)], None),
             (vec![old(), task("new", "Pause", 2)], None),
-            (vec![old(), task("new", "Success", 2)], Some(Verdict::Succeeded)),
+            (vec![old(), task("new", "Success", 2)], Some(GateResult::Succeeded)),
         ];
         let (mut builder, mut gate) = (builder(), Gate::newest(None));
         for (tasks, verdict) in looks {
@@ -236,7 +240,7 @@ mod tests {
             (vec![], None),
             (vec![old(), task("older-still-running", "Running", 2)], None),
             (vec![old()], None),
-            (vec![old(), task("next", "Failed", 6)], Some(Verdict::Failed)),
+            (vec![old(), task("next", "Failed", 6)], Some(GateResult::Failed)),
         ];
         let (mut builder, mut gate) = (builder(), Gate::newest(None));
         for (tasks, verdict) in looks {
@@ -252,6 +256,6 @@ mod tests {
             None
         );
         let both = [task("b", "Success", 1), task("a", "Success", 1)];
-        assert_eq!(gate.look(&report(&mut builder, &both), now()), Some(Verdict::Succeeded));
+        assert_eq!(gate.look(&report(&mut builder, &both), now()), Some(GateResult::Succeeded));
     }
 }

@@ -22,7 +22,7 @@ pub(crate) mod table;
 
 use self::{
     follow::Follow,
-    gate::{Gate, Verdict},
+    gate::{Gate, GateResult},
     poll::Poll,
     show::Show,
 };
@@ -40,10 +40,10 @@ pub async fn run(args: &TasksArgs) -> Result<u8, Error> {
     if let Some(recorder) = recorder {
         recorder.told()?.into_iter().for_each(note);
     }
-    verdict.map(Verdict::exit_code)
+    verdict.map(GateResult::exit_code)
 }
 
-async fn verdict(args: &TasksArgs, tap: Option<Tap>) -> Result<Verdict, Error> {
+async fn verdict(args: &TasksArgs, tap: Option<Tap>) -> Result<GateResult, Error> {
     let FollowArgs { output, interval, .. } = args.follow;
     let mode = args.mode()?;
     let (target, credential) = which(&args.cluster, &args.credential).await?;
@@ -56,7 +56,7 @@ async fn verdict(args: &TasksArgs, tap: Option<Tap>) -> Result<Verdict, Error> {
             }
             show::result(&report, output)?;
             let verdict = gate::verdict(&report, args.newer_than, report.clock().now);
-            if let (Verdict::NotRecent, Some(limit)) = (verdict, args.newer_than) {
+            if let (GateResult::NotRecent, Some(limit)) = (verdict, args.newer_than) {
                 note(format_args!("the newest backup is no success of the last {}", written(limit)));
             }
             Ok(verdict)

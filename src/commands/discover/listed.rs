@@ -4,7 +4,7 @@ use crate::cloud::{clusters::Cluster, target::ProjectId};
 
 /// A cluster and the project that lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ListedCluster {
     /// The project.
     pub project: ProjectId,
     /// The cluster.
@@ -25,8 +25,8 @@ pub mod tests {
     }
 
     /// A Standard cluster with no fields but id and name.
-    pub fn found(n: u32, name: &str) -> Found {
-        Found {
+    pub fn found(n: u32, name: &str) -> ListedCluster {
+        ListedCluster {
             project: ProjectId::parse(PROJECT).unwrap(),
             cluster: Cluster {
                 uid: id(n),
