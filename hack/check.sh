@@ -3,6 +3,9 @@
 # For scripts that check promises: check counts in $passed and $failed and conclude says how many, await waits for something that takes
 # a moment, free_port names a port for a server, in_scratch makes a folder in $scratch, and unpack_image opens an image.
 
+# shellcheck source=hack/await.sh
+source hack/await.sh
+
 passed=0 failed=0
 # Says by name what this machine cannot show, so that it is not taken for shown.
 skip() { # WHAT WHY
@@ -19,16 +22,6 @@ check() { # WHAT COMMAND...
     printf 'FAILED  %s\n' "$what"
     tail -n 40 <<<"$output" | while read -r; do printf '        %s\n' "$REPLY"; done
   fi
-}
-
-# Waits until a command succeeds, for at most SECONDS.
-await() { # SECONDS COMMAND...
-  local until=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    ((SECONDS < until)) || { printf 'gave up waiting for: %s\n' "$*" >&2; return 1; }
-    sleep 0.2
-  done
 }
 
 # A TCP port on which nothing listens. It is below the range from which the kernel takes the ports of outgoing connections.

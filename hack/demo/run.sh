@@ -14,6 +14,8 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 readonly root
 readonly namespace=backup-demo
 cd "$root"
+# shellcheck source=hack/simulator.sh
+source hack/simulator.sh
 
 say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 show() { printf '$ %s\n' "$*"; "$@"; }
@@ -51,25 +53,8 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Waits until a command succeeds, for half a minute at most.
-await() {
-  for ((try = 0; try < 150; try++)); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.2
-  done
-  echo "gave up waiting for: $*" >&2
-  return 1
-}
-
-access_key=DEMO$RANDOM$RANDOM
-secret_key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-
 say "A CCE endpoint that checks signatures, and a cluster with the resource"
-CCE_SIMULATOR_SECRET_KEY=$secret_key target/debug/cce-simulator --access-key "$access_key" \
-  --scenario hack/demo/scenario.yaml >"$work/simulator.out" 2>"$work/simulator.log" &
-children+=($!)
-await grep -q 'http://' "$work/simulator.out"
-cloud=$(grep -o 'http://[^ ]*' "$work/simulator.out" | head -n 1)
+start_simulator hack/demo/scenario.yaml DEMO
 
 kubectl get crd clusterbackupwatches.cce.backupwatch.io >/dev/null 2>&1 ||
   created+=(crd/clusterbackupwatches.cce.backupwatch.io)
@@ -82,7 +67,7 @@ say "The operator"
 target/debug/cce-backup-watch controller --watch-namespace "$namespace" --listen 127.0.0.1:0 --log-format text \
   --region-endpoint "cn-north-4=$cloud" >/dev/null 2>"$work/operator.log" &
 children+=($!)
-await grep -q started "$work/operator.log"
+await 30 grep -q started "$work/operator.log"
 echo "it reads with the key of the Secret, and can start nothing"
 
 # The commands below use the caller's own key, from the environment.

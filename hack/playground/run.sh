@@ -17,6 +17,8 @@ readonly namespace=playground
 # What the operator is built from.
 readonly sources=(src Cargo.toml Cargo.lock)
 cd "$root"
+# shellcheck source=hack/simulator.sh
+source hack/simulator.sh
 
 say() { printf 'playground: %s\n' "$*" >&2; }
 
@@ -47,25 +49,9 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Waits until a command succeeds, for half a minute at most.
-await() {
-  for ((try = 0; try < 150; try++)); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    sleep 0.2
-  done
-  say "gave up waiting for: $*"
-  return 1
-}
-
 # --- The cloud and the watches ------------------------------------------------------------------------
 
-access_key=PLAY$RANDOM$RANDOM
-secret_key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-CCE_SIMULATOR_SECRET_KEY=$secret_key target/debug/cce-simulator --access-key "$access_key" \
-  --scenario hack/playground/scenario.yaml >"$work/simulator.out" 2>"$work/simulator.log" &
-children+=($!)
-await grep -q 'http://' "$work/simulator.out"
-cloud=$(grep -o 'http://[^ ]*' "$work/simulator.out" | head -n 1)
+start_simulator hack/playground/scenario.yaml PLAY
 
 # Of the mistyped region: nothing listens on this port of this machine.
 readonly nowhere=http://127.0.0.1:1
@@ -138,7 +124,7 @@ follow() {
 if $operator; then
   touch "$work/built"
   start
-  await grep -q started "$work/operator.log"
+  await 30 grep -q started "$work/operator.log"
 fi
 
 # --- What runs in it ----------------------------------------------------------------------------------
