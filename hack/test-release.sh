@@ -213,7 +213,7 @@ can_run() { # ARCH
   run=()
   [[ $(uname -m) != "$machine" ]] || return 0
   for program in "qemu-$machine" "qemu-$machine-static"; do
-    if command -v "$program" >/dev/null; then run=("$program"); return; fi
+    if "$program" --version >/dev/null 2>&1; then run=("$program"); return; fi
   done
   return 1
 }
