@@ -28,9 +28,9 @@ test: ## Run every test
 	hack/control-plane/run.sh -- cargo test --locked --test e2e
 	hack/control-plane/run.sh -- cargo test --locked --test chart
 	hack/control-plane/run.sh --with-controller-manager -- cargo test --locked --test gates
+	hack/control-plane/run.sh -- cargo test --locked --test monitoring
 	hack/programs.sh curl jq bwrap buildah readelf
 	hack/test-chart.sh
-	hack/test-monitoring.sh
 	hack/test-playground.sh
 	hack/test-image.sh
 

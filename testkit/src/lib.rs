@@ -11,6 +11,7 @@ pub mod control_plane;
 pub mod jobs;
 pub mod operator;
 pub mod program;
+pub mod prometheus;
 pub mod rbac;
 pub mod scene;
 pub mod trial;

@@ -1,29 +1,79 @@
-//! The test runner: makes a trial of each test function, and runs the trials if there is a control plane.
+//! The test runner: makes a trial of each test, and runs the trials if there is a control plane.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use libtest_mimic::{Arguments, Trial};
+use tokio::sync::OnceCell;
 
 use super::{audit, scene::Scene};
 
-/// What a test does.
-pub type Run = Box<dyn FnOnce(Scene) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// A test: its name and what it does in a scene of its own.
+/// A test: the sentence that it shows, and what it does.
 pub struct Test {
-    /// The name of the function, which is the sentence that the test shows.
-    pub name: &'static str,
-    /// The function.
-    pub run: Run,
+    name: String,
+    run: Box<dyn FnOnce() -> Pending<()> + Send>,
 }
 
 impl Test {
-    /// One of a table of tests, which has its name from a row.
+    /// A test in a scene of its own.
     pub fn new<F: Future<Output = ()> + 'static>(
         name: String,
         run: impl FnOnce(Scene) -> F + Send + 'static,
     ) -> Self {
-        Self { name: name.leak(), run: Box::new(|scene| Box::pin(run(scene))) }
+        let scene: &'static str = name.clone().leak();
+        Self::without_scene(name, async move || {
+            let scene = Scene::new(scene).await;
+            let namespace = scene.namespace.clone();
+            run(scene).await;
+            audit::check(&namespace);
+        })
+    }
+
+    /// A test that needs no scene, or makes its own.
+    pub fn without_scene<F: Future<Output = ()> + 'static>(
+        name: String,
+        run: impl FnOnce() -> F + Send + 'static,
+    ) -> Self {
+        Self { name, run: Box::new(|| Box::pin(run())) }
+    }
+}
+
+/// Something that takes long to make and that several tests read. The first of them makes it, and when the last has ended
+/// it is dropped.
+pub struct Shared<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    made: OnceCell<T>,
+    begun: AtomicBool,
+    make: Box<dyn Fn() -> Pending<T> + Send + Sync>,
+}
+
+impl<T: Send + Sync + 'static> Shared<T> {
+    /// How it is made.
+    pub fn new<F: Future<Output = T> + 'static>(make: impl Fn() -> F + Send + Sync + 'static) -> Self {
+        let make = Box::new(move || Box::pin(make()) as Pending<T>);
+        Self(Arc::new(Inner { made: OnceCell::new(), begun: AtomicBool::new(false), make }))
+    }
+
+    /// A test that reads it.
+    pub fn test(&self, name: String, run: impl AsyncFnOnce(&T) + Send + 'static) -> Test {
+        let shared = Arc::clone(&self.0);
+        Test::without_scene(name, async move || {
+            let made = shared.made.get_or_init(|| {
+                let first = !shared.begun.swap(true, Ordering::Relaxed);
+                assert!(first, "another test failed to make what this one reads");
+                (shared.make)()
+            });
+            run(made.await).await;
+        })
     }
 }
 
@@ -31,7 +81,7 @@ impl Test {
 #[macro_export]
 macro_rules! each {
     ($($name:ident),+ $(,)?) => {
-        vec![$($crate::trial::Test { name: stringify!($name), run: Box::new(|scene| Box::pin($name(scene))) }),+]
+        vec![$($crate::trial::Test::new(stringify!($name).to_owned(), $name)),+]
     };
 }
 
@@ -45,6 +95,7 @@ macro_rules! tests {
         }
     };
 }
+
 pub use crate::{each, tests};
 
 /// Runs the tests, or lists them as ignored.
@@ -58,15 +109,10 @@ pub fn run(arguments: &Arguments, tests: Vec<Test>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let trials = tests
         .into_iter()
-        .map(|test| {
+        .map(|Test { name, run }| {
             let handle = runtime.handle().clone();
-            Trial::test(test.name, move || {
-                handle.block_on(async {
-                    let scene = Scene::new(test.name).await;
-                    let namespace = scene.namespace.clone();
-                    (test.run)(scene).await;
-                    audit::check(&namespace);
-                });
+            Trial::test(name, move || {
+                handle.block_on(run());
                 Ok(())
             })
             .with_ignored_flag(!control_plane)
