@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use kube::{Resource, ResourceExt};
 
-use super::freshness::{self, Freshness};
+use super::{
+    freshness::{self, Freshness},
+    object::key_of,
+};
 use crate::api::{ClusterBackupWatchStatus, Guarded, REQUESTED_AT};
 use crate::poll::{
     WatchKey,
@@ -57,7 +60,7 @@ impl Memory {
     /// Whether a resource that the stream delivered has to be reconciled: it has another spec, request or label than before,
     /// or a status that somebody else wrote. A status that this process wrote is no reason, or each reconcile would cause
     /// another one.
-    pub fn is_news(&self, key: WatchKey, watch: &Guarded) -> bool {
+    pub fn is_news(&self, watch: &Guarded) -> bool {
         let meta = watch.meta();
         // A resource that cannot be decoded is not polled, so nothing else would notice a change of it.
         let version = meta.resource_version.as_ref().filter(|_| watch.0.is_err());
@@ -67,14 +70,14 @@ impl Memory {
         let status =
             watch.0.as_ref().ok().map(|watch| freshness::hash(watch.status.as_ref().unwrap_or(&nothing)));
         let mut all = self.all();
-        let known = all.of(key, hash(&meta.uid));
+        let known = all.of(&key_of(watch), hash(&meta.uid));
         let differs = std::mem::replace(&mut known.trigger, trigger) != trigger;
         differs || status.is_some_and(|status| !known.freshness.is_known(status)) // mark: foreign status
     }
 
     /// What is known of the status of a watch.
     pub fn freshness<T>(&self, key: &WatchKey, uid: &str, change: impl FnOnce(&mut Freshness) -> T) -> T {
-        change(&mut self.all().of(key.clone(), hash(&Some(uid))).freshness)
+        change(&mut self.all().of(key, hash(&Some(uid))).freshness)
     }
 
     /// Forgets a watch.
@@ -169,10 +172,10 @@ impl Memory {
 
 impl Remembered {
     /// What is remembered of the watch with this uid; nothing of an earlier one of the same name.
-    fn of(&mut self, key: WatchKey, uid: u64) -> &mut Watch {
+    fn of(&mut self, key: &WatchKey, uid: u64) -> &mut Watch {
         let watch = self.watches.entry(key.clone()).or_default();
         if watch.uid != uid {
-            self.troubles.remove(&key);
+            self.troubles.remove(key);
             *watch = Watch { uid, ..Watch::default() };
         }
         watch

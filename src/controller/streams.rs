@@ -168,7 +168,7 @@ pub fn triggered<A>(
         watcher::Event::InitDone => store.state(),
         watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => Vec::new(),
     };
-    delivered.retain(|watch| context.memory.is_news(key_of(watch), watch));
+    delivered.retain(|watch| context.memory.is_news(watch));
     delivered
 }
 

@@ -3,11 +3,11 @@
 use kube::core::Status;
 use serde_json::json;
 
-use super::super::object::{key_of, prune};
+use super::super::object::prune;
 use super::*;
 
 fn is_new(memory: &Memory, watch: &Guarded) -> bool {
-    memory.is_news(key_of(watch), watch)
+    memory.is_news(watch)
 }
 
 fn watch(generation: i64) -> Guarded {

@@ -61,10 +61,10 @@ fn a_watch_that_ignores_them_has_them_listed_no_sooner_for_its_neighbour() {
 }
 
 /// An answer that lists these tasks, all of which have ended.
-fn tasks(uids: &[&str]) -> Fetched {
+fn tasks(uids: &[&str]) -> News {
     let ended = |uid: &&str| Task { uid: (*uid).into(), phase: Some("Success".into()), ..Default::default() };
     let answer = Answer { tasks: uids.iter().map(ended).collect(), ..Default::default() };
-    Ok(News::Answer(answer, 100 + uids.len() as u64))
+    News::Answer(answer, 100 + uids.len() as u64)
 }
 
 #[test]
@@ -120,20 +120,20 @@ fn the_answer_by_which_an_upgrade_is_judged_is_held_while_one_may_run() {
     let phase = runs.clone();
     lab.upgrades = Box::new(move |_| Ok(vec![workflow(if phase.get() { "Running" } else { "Success" })]));
     lab.watch_with("a", target("cn-north-4", 1, 1), secret("a"), |demand| {
-        demand.cadence.upgrades = Some(minutes(5))
+        demand.cadence.upgrades = Some(minutes(5));
     });
     let held = |lab: &Lab| lab.engine.upgrades("a", None).expect("it was listed").1.is_some();
     lab.run(minutes(1));
     assert!(!held(&lab), "the last upgrade is over");
     runs.set(true);
-    lab.cloud(|_, _| (Duration::from_millis(50), tasks(&["t"])));
+    lab.cloud(|_, _| (Duration::from_millis(50), Ok(tasks(&["t"]))));
     lab.run(minutes(30));
     assert!(held(&lab), "the watch has taken it over long ago");
     lab.cloud(|_, _| (Duration::from_millis(50), no_answer()));
     lab.run(minutes(5));
     assert!(held(&lab), "a fault says nothing of tasks");
     runs.set(false);
-    lab.cloud(|_, _| (Duration::from_millis(50), tasks(&["t", "u"])));
+    lab.cloud(|_, _| (Duration::from_millis(50), Ok(tasks(&["t", "u"]))));
     lab.run(minutes(5));
     assert!(!held(&lab));
 }
@@ -144,7 +144,7 @@ fn what_is_listed_is_judged_by_the_outcome_that_the_watch_has() {
     lab.run(minutes(1));
     assert!(lab.engine.upgrades("a", None).is_some());
     assert!(lab.engine.upgrades("a", Some(99)).is_none(), "there is another outcome by now");
-    lab.cloud(|_, _| (Duration::from_hours(1), tasks(&["t"])));
+    lab.cloud(|_, _| (Duration::from_hours(1), Ok(tasks(&["t"]))));
     lab.request("a", "now");
     assert!(lab.engine.upgrades("a", None).is_none(), "the watch waits for an outcome");
 }
