@@ -4,54 +4,58 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::Body,
     extract::{ConnectInfo, DefaultBodyLimit, Path, State as Extract},
     http::{Request, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::put,
 };
 use jiff::SignedDuration;
-use serde::Deserialize;
+use serde::{
+    Deserialize,
+    de::{IntoDeserializer, value::Error},
+};
 use serde_json::{Value, json};
 
 use super::{
-    admin_body::{Problem, Result, Shared, from_json},
-    admin_identity, admin_upgrades,
+    admin_body::{Problem, Result, Shared, act, set, set_all, set_or_clear, show, show_all},
     refusal::admin_error,
-    reply,
     wire::Peer,
 };
 use crate::{
-    backup::StartFault, cluster::Cluster, credential::Credential, fault::Fault, scenario::Scenario,
-    state::State, task::Task,
+    backup::StartFault,
+    cluster::Cluster,
+    credential::Credential,
+    fault::Fault,
+    identity::{Identity, IdentityCall, MAX_LIFETIME},
+    scenario::Scenario,
+    state::State,
+    task::Task,
+    upgrade::Workflow,
 };
 
 const MAX_BODY: usize = 64 << 20;
-const MAX_ID: usize = 128;
 const MAX_LATENCY: SignedDuration = SignedDuration::from_hours(1);
 const MAX_SKEW: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// Everything below `/admin`.
 pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new()
-        .route("/clusters/{cluster}/tasks", put(put_tasks).delete(delete_tasks))
-        .route("/clusters/{cluster}/answer", put(put_answer).delete(delete_answer))
-        .route("/clusters/{cluster}/fault", put(put_fault).delete(delete_fault))
-        .route("/clusters/{cluster}/start-fault", put(put_start_fault).delete(delete_start_fault))
-        .route("/clusters/{cluster}/start-requests", get(start_requests))
-        .route("/projects/{project}/clusters", put(put_clusters))
-        .route("/clusters/{cluster}/requests", get(cluster_requests))
-        .route("/requests", get(requests))
-        .route("/requests/reset", post(reset_requests))
-        .route("/latency", put(put_latency))
-        .route("/clock", put(put_clock))
-        .route("/write-limit", put(put_write_limit))
+        .merge(clusters())
+        .merge(identity())
+        .route(
+            "/projects/{project}/clusters",
+            set(|s, id, clusters: Vec<Cluster>| s.set_clusters(id, clusters)),
+        )
+        .route("/requests", show_all(requests))
+        .route("/requests/reset", act(State::reset_counts))
+        .route("/latency", set_all(set_latency))
+        .route("/clock", set_all(set_clock))
+        .route("/write-limit", set_all(|s, limit: WriteLimit| s.set_write_limit(limit.per_minute.into())))
         .route("/scenario", put(put_scenario))
-        .route("/scenario/restart", post(restart))
-        .route("/credentials/{access_key}", put(put_credential).delete(delete_credential))
-        .merge(admin_identity::routes())
-        .merge(admin_upgrades::admin())
+        .route("/scenario/restart", act(State::restart))
+        .route("/credentials/{access_key}", set(set_credential).delete(delete_credential))
         .fallback(|| async { admin_error(StatusCode::NOT_FOUND, "no such path; see cce-simulator --help") })
         .method_not_allowed_fallback(|| async {
             admin_error(StatusCode::METHOD_NOT_ALLOWED, "no such method here; see cce-simulator --help")
@@ -59,6 +63,52 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(only_from_here))
         .with_state(state)
+}
+
+/// What the calls about one cluster get.
+fn clusters() -> Router<Arc<State>> {
+    let tasks = set_or_clear(|s, id, tasks: Vec<Task>| s.set_tasks(id, tasks), State::clear_tasks);
+    let upgrades = set_or_clear(|s, id, list: Vec<Workflow>| s.set_upgrades(id, list), State::clear_upgrades);
+    let upgrades_answer = set_or_clear(
+        |s, id, answer| s.set_upgrades_answer(id, Some(answer)),
+        |s, id| s.set_upgrades_answer(id, None),
+    );
+    let fault = set_or_clear(|s, id, fault| s.set_fault(id, Fault::from_json(fault)?), State::clear_fault);
+    let upgrades_fault = set_or_clear(
+        |s, id, fault| s.set_upgrades_fault(id, Fault::from_json(fault)?),
+        State::clear_upgrades_fault,
+    );
+    Router::new()
+        .route("/clusters/{cluster}/tasks", tasks)
+        .route("/clusters/{cluster}/answer", set_or_clear(State::set_answer, State::clear_answer))
+        .route("/clusters/{cluster}/fault", fault)
+        .route("/clusters/{cluster}/requests", show(|s, id| json!(s.counts(id))))
+        .route("/clusters/{cluster}/start-fault", set_or_clear(set_start_fault, State::clear_start_fault))
+        .route(
+            "/clusters/{cluster}/start-requests",
+            show(|s, id| json!({ "requests": s.start_requests(id) })),
+        )
+        .route("/clusters/{cluster}/upgrades", upgrades)
+        .route("/clusters/{cluster}/upgrades-answer", upgrades_answer)
+        .route("/clusters/{cluster}/upgrades-fault", upgrades_fault)
+        .route(
+            "/clusters/{cluster}/upgrades-requests",
+            show(|s, id| json!({ "requests": s.upgrade_requests(id) })),
+        )
+}
+
+/// What IAM, pod identity and the metadata service do.
+fn identity() -> Router<Arc<State>> {
+    let fault = set_or_clear(
+        |s, name, fault| -> Result<()> { Ok(s.set_identity_fault(call(name)?, Fault::from_json(fault)?)?) },
+        |s, name| call(name).map(|call| s.clear_identity_fault(call)),
+    );
+    Router::new()
+        .route("/identity", set_all(set_identity))
+        .route("/identity/faults/{call}", fault)
+        .route("/identity/requests", show_all(|s| json!(s.lock().issuer.counts)))
+        .route("/identity/revoke", act(State::revoke_issued))
+        .route("/identity/forget-metadata-tokens", act(State::forget_metadata_tokens))
 }
 
 /// Lets only this machine use the admin API, because it can make the simulator accept any key.
@@ -78,44 +128,7 @@ fn may_steer(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
 }
 
-async fn put_tasks(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
-    let cluster = id(cluster)?;
-    let tasks: Vec<Task> = from_json(&body)?;
-    state.set_tasks(&cluster, tasks);
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn delete_tasks(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
-    state.clear_tasks(&cluster);
-    StatusCode::NO_CONTENT
-}
-
-async fn put_answer(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
-    let cluster = id(cluster)?;
-    let answer: Value = from_json(&body)?;
-    state.set_answer(&cluster, answer);
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn delete_answer(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
-    state.clear_answer(&cluster);
-    StatusCode::NO_CONTENT
-}
-
-async fn put_fault(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
-    let cluster = id(cluster)?;
-    state.set_fault(&cluster, Fault::from_json(from_json(&body)?)?)?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn delete_fault(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
-    state.clear_fault(&cluster);
-    StatusCode::NO_CONTENT
-}
-
-async fn put_start_fault(Extract(state): Shared, Path(cluster): Path<String>, body: Bytes) -> Result {
-    let cluster = id(cluster)?;
-    let mut fault: Value = from_json(&body)?;
+fn set_start_fault(state: &State, cluster: &str, mut fault: Value) -> Result<()> {
     let lost = fault.as_object_mut().and_then(|fields| fields.remove("started"));
     let fault = Fault::from_json(fault)?;
     let fault = match lost {
@@ -123,39 +136,12 @@ async fn put_start_fault(Extract(state): Shared, Path(cluster): Path<String>, bo
         Some(Value::Bool(true)) => StartFault::Lost(fault),
         Some(_) => return Err(Problem("started: must be true or false".to_owned())),
     };
-    state.set_start_fault(&cluster, fault)?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(state.set_start_fault(cluster, fault)?)
 }
 
-async fn delete_start_fault(Extract(state): Shared, Path(cluster): Path<String>) -> StatusCode {
-    state.clear_start_fault(&cluster);
-    StatusCode::NO_CONTENT
-}
-
-async fn start_requests(Extract(state): Shared, Path(cluster): Path<String>) -> Response {
-    let requests = state.start_requests(&cluster);
-    reply::json(StatusCode::OK, &json!({ "requests": requests }))
-}
-
-async fn put_clusters(Extract(state): Shared, Path(project): Path<String>, body: Bytes) -> Result {
-    let project = id(project)?;
-    let clusters: Vec<Cluster> = from_json(&body)?;
-    state.set_clusters(&project, clusters);
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn cluster_requests(Extract(state): Shared, Path(cluster): Path<String>) -> Response {
-    reply::json(StatusCode::OK, &json!(state.counts(&cluster)))
-}
-
-async fn requests(Extract(state): Shared) -> Response {
+fn requests(state: &State) -> Value {
     let (total, clusters, most) = (state.total(), state.counts_by_cluster(), state.max_concurrent());
-    reply::json(StatusCode::OK, &json!({ "total": total, "clusters": clusters, "maxConcurrent": most }))
-}
-
-async fn reset_requests(Extract(state): Shared) -> StatusCode {
-    state.reset_counts();
-    StatusCode::NO_CONTENT
+    json!({ "total": total, "clusters": clusters, "maxConcurrent": most })
 }
 
 #[derive(Deserialize)]
@@ -164,11 +150,10 @@ struct Latency {
     latency: SignedDuration,
 }
 
-async fn put_latency(Extract(state): Shared, body: Bytes) -> Result {
-    let Latency { latency } = from_json(&body)?;
+fn set_latency(state: &State, Latency { latency }: Latency) -> Result<()> {
     let latency = Duration::try_from(latency).ok().filter(|_| latency <= MAX_LATENCY);
     state.set_latency(latency.ok_or_else(|| Problem("latency: must be 0s to 1h".to_owned()))?);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -177,13 +162,12 @@ struct Clock {
     skew: SignedDuration,
 }
 
-async fn put_clock(Extract(state): Shared, body: Bytes) -> Result {
-    let Clock { skew } = from_json(&body)?;
+fn set_clock(state: &State, Clock { skew }: Clock) -> Result<()> {
     if skew.abs() > MAX_SKEW {
         return Err(Problem("skew: must be within a year".to_owned()));
     }
     state.set_clock_skew(skew);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -192,21 +176,22 @@ struct WriteLimit {
     per_minute: u16,
 }
 
-async fn put_write_limit(Extract(state): Shared, body: Bytes) -> Result {
-    let WriteLimit { per_minute } = from_json(&body)?;
-    state.set_write_limit(per_minute.into());
-    Ok(StatusCode::NO_CONTENT)
+fn set_identity(state: &State, rules: Identity) -> Result<()> {
+    if rules.lifetime <= SignedDuration::ZERO || rules.lifetime > MAX_LIFETIME {
+        return Err(Problem("lifetime: must be more than 0s and at most 24h".to_owned()));
+    }
+    state.set_identity(rules);
+    Ok(())
+}
+
+fn call(name: &str) -> Result<IdentityCall> {
+    IdentityCall::deserialize(name.into_deserializer()).map_err(|error: Error| Problem(error.to_string()))
 }
 
 async fn put_scenario(Extract(state): Shared, body: String) -> Result {
     let scenario = Scenario::from_yaml(&body).map_err(|error| Problem(error.to_string()))?;
     state.set_scenario(scenario);
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn restart(Extract(state): Shared) -> StatusCode {
-    state.restart();
-    StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]
@@ -216,14 +201,14 @@ struct CredentialBody {
     security_token: Option<String>,
 }
 
-async fn put_credential(Extract(state): Shared, Path(access_key): Path<String>, body: Bytes) -> Result {
-    let access_key = id(access_key)?;
-    let CredentialBody { secret_key, security_token } = from_json(&body)?;
+fn set_credential(state: &State, access_key: &str, body: CredentialBody) -> Result<()> {
+    let CredentialBody { secret_key, security_token } = body;
     if secret_key.is_empty() || security_token.as_deref() == Some("") {
         return Err(Problem("secretKey and securityToken must not be empty".to_owned()));
     }
+    let access_key = access_key.to_owned();
     state.add_credential(Credential { access_key, secret_key, security_token, expires_at: None });
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 async fn delete_credential(Extract(state): Shared, Path(access_key): Path<String>) -> Response {
@@ -232,10 +217,6 @@ async fn delete_credential(Extract(state): Shared, Path(access_key): Path<String
     } else {
         admin_error(StatusCode::NOT_FOUND, "no such access key")
     }
-}
-
-fn id(id: String) -> Result<String> {
-    if id.len() <= MAX_ID { Ok(id) } else { Err(Problem(format!("the id must be at most {MAX_ID} bytes"))) }
 }
 
 #[cfg(test)]

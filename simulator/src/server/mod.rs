@@ -2,8 +2,6 @@
 
 mod admin;
 mod admin_body;
-mod admin_identity;
-mod admin_upgrades;
 mod cce;
 mod clusters;
 mod fault;
