@@ -39,12 +39,14 @@ pub fn judge(input: &Input<'_>, record: &Record, ready: &Verdict) -> Option<Upgr
         let protected = Verdict { truth: Truth::Unknown, reason: ready.reason.clone(), message };
         return Some(Upgrade { status: known, protected });
     }
-    let upgrade = match input.upgrades.filter(|_| !input.spec.suspend) {
+    // Of a watch that was never answered the tasks are not known, and a verdict rests on them.
+    let is_answered = ready.truth == Truth::True && !input.spec.suspend;
+    let upgrade = match input.upgrades.filter(|_| is_answered) {
         Some(Outcome::Workflows(workflows)) => {
             let newest = upgrade::newest(workflows);
             let known = |answer| Record::merge(input.status, answer, input.spec.history_limit, input.now);
             // The status has forgotten the tasks beyond its limit. The verdict must not depend on which these are.
-            let listed = input.listed.map(known);
+            let listed = input.listed.map(known); // mark: forgotten task
             let protected = protected(newest, listed.as_ref().unwrap_or(record), input.now);
             Upgrade { status: newest.map(upgrade::status), protected }
         }
@@ -124,7 +126,7 @@ fn own_snapshot(case: &Case<'_>) -> Option<Verdict> {
         Began::Sometime => upgrade::known_begins(case.workflow, case.now).any(|began| ended > began),
         Began::NotYet => false,
     });
-    let failed = step.task_id.as_deref().is_some_and(|uid| is_not_good(case.record, uid));
+    let failed = step.task_id.as_deref().is_some_and(|uid| is_not_good(case.record, uid)); // mark: own snapshot
     (!is_late && !failed).then(|| {
         let message = format!("the step Snapshot of upgrade {} succeeded", case.workflow.uid);
         Verdict::new(Truth::True, Reason::BackupTaken, message)

@@ -228,6 +228,16 @@ fn the_task_of_its_own_backup_counts_though_the_status_has_forgotten_it() {
 }
 
 #[test]
+fn a_watch_that_was_never_answered_judges_no_upgrade() {
+    let mut watch = Watch::with(|spec| spec.upgrades = Upgrades::Watch);
+    watch.upgrades = Some(upgrade::Outcome::Workflows([workflow("w", "Running", 1_900, &[])].into()));
+    watch.listed = Some(Answer { tasks: vec![task("t", "Success", 1_910)], ..Default::default() });
+    let plan = watch.at(2_000).fault(FaultKind::CloudUnavailable);
+    assert_eq!(watch.says("UpgradeProtected"), "Unknown NotYetPolled");
+    assert_eq!((told(&plan), &watch.status.upgrade), (vec![], &None));
+}
+
+#[test]
 fn a_backup_that_is_taken_for_the_upgrade_protects_it() {
     let mut watch = Watch::of_upgrades(&[]);
     watch.upgrades(&[workflow("w", "Running", 1_990, &[named("t", step("Snapshot", "Running", 1_995))])]);
