@@ -59,6 +59,7 @@ impl Engine {
             answered: false,
         };
         self.watches.insert(key.clone(), watch);
+        self.hasten_list(fetch, now);
         let due = self.within(now, demand.spread.unwrap_or_default());
         let is_made = self.fetches[fetch].state == State::Reading && self.fetches[fetch].watches.len() == 1;
         if is_made { self.set_timer(fetch, due, now) } else { self.hasten(fetch, due, now) }
@@ -74,6 +75,7 @@ impl Engine {
             watch.pending.get_or_insert(Pending { since, requested: false, first: true });
             let fetch = watch.fetch;
             self.hasten(fetch, now, now);
+            self.hasten_list(fetch, now);
         }
     }
 
@@ -140,7 +142,7 @@ impl Engine {
         watch.pending = Some(Pending { since: now, requested, first: false });
         let fetch = watch.fetch;
         let due = if rests { now + policy::REST } else { now };
-        self.hasten(fetch, due, now);
+        self.hasten(fetch, due, now); // mark: written twice
     }
 
     /// Forgets a watch that is not to be polled any more, and its fetch if no other watch shares it.

@@ -37,9 +37,18 @@ impl Engine {
         if let Some(answer) = answer {
             listing.answer = listing.may_run().then(|| answer.clone());
         }
-        let is_due = !listing.in_flight && listing.due.is_none_or(|due| due <= now);
+        let is_due = !listing.in_flight && listing.due.is_none_or(|due| due <= now); // mark: list due
         if is_due && self.listing < self.config.concurrency.div_ceil(4) {
             self.list_upgrades(id, tenant, now);
+        }
+    }
+
+    /// A watch joined, or has another spec: while an upgrade runs it is not to wait for the interval of another one.
+    pub(super) fn hasten_list(&mut self, id: FetchId, now: Instant) {
+        let interval = self.cadence(id).upgrades.unwrap_or(policy::UPGRADES_IDLE);
+        let listing = &mut self.fetches[id].upgrades;
+        if listing.may_run() {
+            listing.due = listing.due.map(|due| due.min(now + interval.mul_f64(0.8)));
         }
     }
 

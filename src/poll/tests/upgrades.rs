@@ -159,3 +159,17 @@ fn a_list_that_comes_after_its_watch_is_gone_changes_nothing() {
     lab.run(minutes(1));
     assert!(lab.is_answered("b") && lab.engine.upgrades("b", None).is_none());
 }
+
+#[test]
+fn a_watch_that_joins_while_an_upgrade_runs_waits_for_no_longer_interval_than_its_own() {
+    let mut lab = Lab::new();
+    lab.upgrades = Box::new(|_| Ok(vec![workflow("Running")]));
+    for (name, interval) in [("a", minutes(600)), ("b", minutes(5))] {
+        lab.watch_with(name, target("cn-north-4", 1, 1), secret("a"), |demand| {
+            let upgrades = Some(interval);
+            demand.cadence = Cadence { period: interval, retry: seconds(10), running: false, upgrades };
+        });
+        lab.run(minutes(12));
+    }
+    assert!(lab.listed.len() >= 3, "{:?}", lab.listed);
+}
