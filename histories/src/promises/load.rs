@@ -30,7 +30,9 @@ pub struct Sent {
     pub key: String,
 }
 
-/// How long a key rests at least after the cloud refused it: the first backoff, less a tenth of jitter.
+/// The most requests with a refused key in [`REST`]: the trial after the wait, and one that a person asked for.
+const TRIALS: usize = 2;
+/// The shortest wait of a refused key, which is also the time between two trials of a person, less a tenth of jitter.
 const REST: Duration = Duration::from_secs(54);
 /// The window in which reconciles and requests are counted.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -50,8 +52,8 @@ pub struct Load {
     buckets: HashMap<(u64, usize), (f64, Duration)>,
     /// Until when Retry-After shuts an account for a key.
     shut: HashMap<(u64, usize, String), Duration>,
-    /// When each key was refused, and how often it was sent since.
-    refused: HashMap<(u64, String), (Duration, usize)>,
+    /// When each key that was refused was sent since, but for requests that were answered by a fault of something else.
+    refused: HashMap<(u64, String), VecDeque<Duration>>,
     /// Requests to the API server in flight: reads of Secrets, and those of reconciles.
     asking: HashMap<u64, (usize, usize)>,
     reconciles: HashMap<(u64, WatchKey), VecDeque<Duration>>,
@@ -82,11 +84,9 @@ impl Load {
             self.shut.get(&(sent.process, sent.account, sent.key.clone())).copied().unwrap_or_default();
         promise(now >= shut, "Retry-After is kept", || format!("{sent:?}, shut until {shut:?}"))?;
 
-        if let Some((refused, times)) = self.refused.get_mut(&(sent.process, sent.key.clone())) {
-            *times += 1;
-            promise(*times <= 1 || now >= *refused + REST, "a refused key rests", || {
-                format!("{sent:?}, refused at {refused:?} and sent {times} times since")
-            })?;
+        if let Some(trials) = self.refused.get_mut(&(sent.process, sent.key.clone())) {
+            let times = count(trials, REST);
+            promise(times <= TRIALS, "a refused key rests", || format!("{sent:?}, sent at {trials:?}"))?;
         }
         promise(
             !is_healthy || delay <= TIMEOUT + Duration::from_secs(2),
@@ -124,9 +124,16 @@ impl Load {
         *self.endpoints.entry((sent.process, sent.region)).or_default() -= 1;
         *self.accounts.entry((sent.process, sent.account)).or_default() -= 1;
         let key = (sent.process, sent.key.clone());
+        // A trial that was answered by a fault of something else may be followed by another.
+        if let Err(fault) = fetched
+            && fault.kind != FaultKind::AuthenticationFailed
+            && let Some(trials) = self.refused.get_mut(&key)
+        {
+            trials.pop_back();
+        }
         match fetched {
             Err(fault) if fault.kind == FaultKind::AuthenticationFailed => {
-                self.refused.insert(key, (now, 0));
+                self.refused.entry(key).or_default();
             }
             Err(fault) if fault.kind == FaultKind::Throttled => {
                 if let Some(after) = fault.retry_after {
@@ -160,23 +167,24 @@ impl Load {
 
     /// Counts a reconcile of a watch.
     pub fn reconciled(&mut self, process: u64, key: &WatchKey) -> Result<(), Box<Finding>> {
-        let times = count(self.reconciles.entry((process, key.clone())).or_default());
+        let times = count(self.reconciles.entry((process, key.clone())).or_default(), WINDOW);
         promise(times <= RECONCILES, "reconciles do not spin", || format!("{key}: {times} in 10 s"))
     }
 
     /// Counts a request to the API server about a watch.
     pub fn requested(&mut self, process: u64, key: &WatchKey) -> Result<(), Box<Finding>> {
-        let times = count(self.requests.entry((process, key.clone())).or_default());
+        let times = count(self.requests.entry((process, key.clone())).or_default(), WINDOW);
         promise(times <= REQUESTS, "requests to the API server do not storm", || {
             format!("{key}: {times} in 10 s")
         })
     }
 }
 
-fn count(times: &mut VecDeque<Duration>) -> usize {
+/// Counts one more, and returns how many there were in the last `window`.
+fn count(times: &mut VecDeque<Duration>, window: Duration) -> usize {
     let now = time::now();
     times.push_back(now);
-    while times.front().is_some_and(|first| *first + WINDOW < now) {
+    while times.front().is_some_and(|first| *first + window < now) {
         times.pop_front();
     }
     times.len()

@@ -56,7 +56,11 @@ pub fn written(
         seen,
     )?;
     let versions = status.latest_backup_time.map_or(0, cloud::version);
-    let is_good = newest.is_some_and(|newest| is_protected(newest, &cluster.versions[..=versions], SECOND));
+    // A later answer may have been read whose tasks could not be written before a fault took its place.
+    let is_good = newest.is_some_and(|newest| {
+        let mut later = versions..cluster.versions.len();
+        later.any(|last| is_protected(newest, &cluster.versions[..=last], SECOND))
+    });
     promise(
         said.status != "True" || is_over || is_good,
         "an upgrade is protected only by a Success before it",
