@@ -1,7 +1,10 @@
-//! A broken promise, and the check that makes one. No I/O.
+//! A broken promise, and the checks that make one: of what is seen, and that nothing panics. No I/O.
 
-use std::fmt;
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 use std::time::Duration;
+use std::{fmt, mem};
 
 /// A broken promise, when it was broken, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,4 +33,31 @@ pub fn promise(
         return Ok(());
     }
     Err(Box::new(Finding { promise, at: crate::time::now(), seen: seen() }))
+}
+
+thread_local! {
+    /// What the last panic of this thread says; empty when there was none.
+    static PANICKED: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Runs a history; a panic of it, such as a broken invariant, is a finding.
+pub fn catching(run: impl FnOnce() -> Result<(), Box<Finding>>) -> Result<(), Box<Finding>> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            PANICKED.set(panic.to_string());
+            before(panic);
+        }));
+    });
+    PANICKED.take();
+    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    nothing_panicked()?;
+    result.unwrap_or(Ok(()))
+}
+
+/// Checks that nothing has panicked so far: the operator catches a panic of a reconcile.
+pub fn nothing_panicked() -> Result<(), Box<Finding>> {
+    let said = PANICKED.with_borrow_mut(mem::take);
+    promise(said.is_empty(), "nothing panics", || said.replace('\n', " "))
 }

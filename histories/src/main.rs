@@ -26,7 +26,7 @@ struct Args {
     #[arg(long)]
     show: bool,
     /// With --show: only these acts, by number, as a search printed them. Without: all.
-    #[arg(long, value_delimiter = ',', requires = "show")]
+    #[arg(long, value_delimiter = ',', num_args = 0.., requires = "show")]
     acts: Option<Vec<usize>>,
 }
 

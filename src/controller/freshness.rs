@@ -23,7 +23,7 @@ impl Freshness {
     /// While a reply is lost none may, neither one from before that write nor one from after it: whatever comes next is
     /// planned from a live read.
     pub fn is_ours(&mut self, status: u64) -> bool {
-        *self.ours.get_or_insert(status) == status && self.sent.is_none()
+        *self.ours.get_or_insert(status) == status && self.sent.is_none() // mark: lost reply
     }
 
     /// A live read shows this status; returns whether this process wrote it. Then a copy with another one is old.

@@ -163,12 +163,13 @@ pub fn triggered<A>(
     store: &Store<Guarded>,
     event: watcher::Event<Guarded>,
 ) -> Vec<Arc<Guarded>> {
+    let is_listed = matches!(event, watcher::Event::InitApply(_));
     let mut delivered = match event {
-        watcher::Event::Apply(watch) => vec![Arc::new(watch)], // mark: whole list
+        watcher::Event::Apply(watch) | watcher::Event::InitApply(watch) => vec![Arc::new(watch)],
         watcher::Event::InitDone => store.state(),
-        watcher::Event::Init | watcher::Event::InitApply(_) | watcher::Event::Delete(_) => Vec::new(),
+        watcher::Event::Init | watcher::Event::Delete(_) => Vec::new(),
     };
-    delivered.retain(|watch| context.memory.is_news(watch));
+    delivered.retain(|watch| !is_listed && context.memory.is_news(watch)); // mark: whole list
     delivered
 }
 

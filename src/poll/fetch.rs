@@ -186,7 +186,7 @@ impl Fetch {
 
     /// Whether its watches are blind.
     pub fn is_blind(&self, now: Instant) -> bool {
-        self.unanswered_since.is_some_and(|since| now >= since + policy::BLIND)
+        self.unanswered_since.is_some_and(|since| now >= since + policy::BLIND) // mark: blind
     }
 
     /// The earliest moment at which a poll that nobody asked for may be sent.

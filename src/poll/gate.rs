@@ -129,7 +129,7 @@ impl Gate {
         }
         self.faults += 1;
         if self.faults >= row.faults {
-            let wait = asked.unwrap_or_else(|| row.wait.after(self.faults + 1 - row.faults));
+            let wait = asked.unwrap_or_else(|| row.wait.after(self.faults + 1 - row.faults)); // mark: gate wait
             let (fault, sent_at) = (fault.clone(), passing.sent_at);
             self.closed = Some(Closed { fault, sent_at, until: now + wait, row });
         }

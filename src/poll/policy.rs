@@ -60,7 +60,7 @@ pub const UNREAD: Row = row(1, seconds(1), seconds(15), Passage::Trial);
 /// a moment, so a refusal is believed when it is repeated.
 pub const DOUBTED: Row = row(1, seconds(5), seconds(5), Passage::Trial);
 /// Key: a 401. Huawei locks a key for minutes after five of them.
-pub const REFUSED: Row = row(1, seconds(60), seconds(600), Passage::TrialEvery(seconds(60))); // mark: refused
+pub const REFUSED: Row = row(1, seconds(60), seconds(600), Passage::TrialEvery(seconds(60)));
 /// Account: a 429 that is not of one cluster.
 pub const THROTTLED: Row =
     Row { keeps_retry_after: true, ..row(1, seconds(60), seconds(600), Passage::Waits) };
@@ -80,14 +80,14 @@ pub const OPERATOR_TTL: Duration = seconds(1);
 pub const UPGRADES_IDLE: Duration = seconds(3600);
 
 /// A watch is blind so long after the first of its polls that was due and brought no answer.
-pub const BLIND: Duration = seconds(60); // mark: blind
+pub const BLIND: Duration = seconds(60);
 /// The time over which watches that are blind by one cause say so.
 pub const BLIND_SPREAD: Duration = seconds(15);
 
 /// Requests that may be in flight with a key that no answer has proven yet.
 pub const UNPROVEN: usize = 2;
 /// Reads of credentials at a time.
-pub const READS: usize = 16; // mark: reads
+pub const READS: usize = 16;
 
 /// How much earlier than an idle poll each class of polls is served.
 pub const HEAD_START: [Duration; 4] = [seconds(0), seconds(60), seconds(90), seconds(120)];

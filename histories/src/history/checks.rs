@@ -34,8 +34,7 @@ impl History {
         }
         for (n, plan) in self.script.watches.iter().enumerate() {
             let Some(stored) = self.store.watches.get(&self.key(n)) else { continue };
-            let is_healthy =
-                self.healthy[self.script.clusters[plan.cluster]][self.script.secrets[plan.secret].1];
+            let is_healthy = self.healthy_clusters[plan.cluster][self.script.secrets[plan.secret].1];
             let ready = stored
                 .watch
                 .status

@@ -21,7 +21,7 @@ use fastrand::Rng;
 use crate::{
     api_server::{Call, Store},
     cloud::Cloud,
-    finding::{Finding, promise},
+    finding::{Finding, catching, nothing_panicked, promise},
     process::Process,
     promises::{
         load::{Load, Sent},
@@ -107,6 +107,8 @@ struct History {
     wrong: Wrong,
     /// For each account and key, whether nothing is ever wrong with it.
     healthy: Vec<Vec<bool>>,
+    /// The same for each cluster, though others of its account may have faults of their own.
+    healthy_clusters: Vec<Vec<bool>>,
     /// For each watch, since when its cluster gives it no answer.
     blind_since: Vec<Option<Duration>>,
     hasher: RandomState,
@@ -119,7 +121,7 @@ struct History {
 pub fn run(script: &Script, prints: bool) -> Ending {
     time::set(Duration::ZERO);
     let mut history = History::new(script.clone(), prints);
-    let finding = history.run().err().map(|finding| *finding);
+    let finding = catching(|| history.run()).err().map(|finding| *finding);
     let shown = history.store.watches.iter().map(|(key, stored)| {
         let tasks = stored.watch.status.iter().flat_map(|status| status.tasks.iter().flatten());
         let shown = tasks.map(|task| (task.uid.clone(), task.phase.clone(), task.progress)).collect();
@@ -142,6 +144,7 @@ impl History {
         let mut cloud = Cloud::new(&script.accounts, &script.clusters);
         cloud.keys.extend(cloud_keys.iter().cloned());
         let healthy = acts::healthy_accounts(&script);
+        let healthy_clusters = acts::healthy_clusters(&script);
         Self {
             held_keys: script.secrets.iter().map(|(_, key)| cloud_keys[*key].clone()).collect(),
             blind_since: vec![None; script.watches.len()],
@@ -159,6 +162,7 @@ impl History {
             wakes: HashMap::new(),
             wrong: Wrong::default(),
             healthy,
+            healthy_clusters,
             hasher: RandomState::new(),
             load: Load::default(),
             told: Told::default(),
@@ -257,6 +261,7 @@ impl History {
     fn step(&mut self, id: u64) -> Result<(), Box<Finding>> {
         let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
         let stepped = process.step();
+        nothing_panicked()?;
         for key in stepped.reconciled {
             self.trace.note(time::now(), format_args!("process {id} reconciles {key}"));
             self.load.reconciled(id, &key)?;

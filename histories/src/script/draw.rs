@@ -1,5 +1,7 @@
 //! Draws acts and watches at random.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 
 use super::{Act, CloudTrouble, End, Level, Script, Snapshot, UpgradeEnd, Verb, WatchPlan};
@@ -126,6 +128,31 @@ pub(super) fn upgrades(script: &mut Script) {
             };
             let act = Act::Upgrades { cluster, trouble, for_: rng.u64(1..400) };
             script.add(&mut rng, act);
+        }
+    }
+}
+
+/// Many Secrets, each with a watch, for a few scripts: more than may be read at once.
+pub(super) fn crowd(script: &mut Script) {
+    let mut rng = Rng::with_seed(script.seed ^ 0x6372_6f77_64);
+    if rng.u8(..32) > 0 {
+        return;
+    }
+    let keys = script.secrets.len();
+    for secret in keys..keys + rng.usize(10..30) {
+        script.secrets.push((secret, rng.usize(..keys)));
+        let cluster = rng.usize(..script.clusters.len());
+        script.watches.push(WatchPlan { cluster, secret, ..watch(&mut rng, 1, 1) });
+    }
+}
+
+/// Whoever restores a status does it twice within a minute, for half of all of them.
+pub(super) fn restored_again(script: &mut Script) {
+    let mut rng = Rng::with_seed(script.seed ^ 0x7477_6963_65);
+    for (at, act) in script.acts.clone() {
+        if matches!(act, Act::Restore { .. }) && rng.bool() {
+            let at = at + Duration::from_millis(rng.u64(500..60_000));
+            script.acts.extend((at < script.calm).then_some((at, act)));
         }
     }
 }

@@ -102,6 +102,8 @@ impl Script {
             script.add(&mut rng, act);
         }
         draw::upgrades(&mut script);
+        draw::crowd(&mut script);
+        draw::restored_again(&mut script);
         script.acts.sort_by_key(|(at, _)| *at);
         // Nobody is asked before the time that it named.
         let named = script.acts.iter().filter_map(|(_, act)| match act {

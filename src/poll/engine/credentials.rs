@@ -28,7 +28,7 @@ impl Engine {
 
     /// Begins the reads for which there is room.
     pub(super) fn start_reads(&mut self, now: Instant) {
-        while self.reading < policy::READS
+        while self.reading < policy::READS // mark: reads
             && let Some(id) = self.reads.pop_front()
         {
             let source = &mut self.sources[id];

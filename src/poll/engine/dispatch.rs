@@ -104,7 +104,7 @@ impl Engine {
         self.in_flight += 1;
         let tenant = &mut self.tenants[tenant_id];
         let account = &mut self.accounts[tenant.account];
-        account.bucket.take(now);
+        account.bucket.take(now); // mark: rate
         for turn in [&mut tenant.turn, &mut account.turn, &mut self.endpoints[account.endpoint].turn] {
             *turn = Turn { in_flight: turn.in_flight + 1, served: self.sent };
         }

@@ -67,7 +67,7 @@ impl Engine {
         match (fault, &level) {
             (Some(fault), Some(Concerns::Key)) => {
                 key.is_proven = false;
-                key.gate.failed(&policy::REFUSED, fault, flight.key, now);
+                key.gate.failed(&policy::REFUSED, fault, flight.key, now); // mark: refused
                 // Its Secrets are read again, in case somebody mends them.
                 let known = self.holders(hash).filter(|source| source.reread_at.is_none());
                 known.for_each(|source| source.stays_refused(now));

@@ -59,6 +59,25 @@ const UNDECODABLE: Duration = Duration::from_secs(40);
 /// For each account and key, whether it must be polled on time and may show no fault: nothing is ever wrong with it, and the
 /// only trouble of the history is that of others. A 401 counts against all, because they may share the key.
 pub fn healthy_accounts(script: &Script) -> Vec<Vec<bool>> {
+    (0..script.accounts.len()).map(|account| healthy_keys(script, account, None)).collect()
+}
+
+/// For each cluster and key, whether nothing is ever wrong with it that is not another cluster's own.
+pub fn healthy_clusters(script: &Script) -> Vec<Vec<bool>> {
+    let accounts = script.clusters.iter().enumerate();
+    accounts.map(|(cluster, account)| healthy_keys(script, *account, Some(cluster))).collect()
+}
+
+/// Whether a trouble of a cluster is its own: an HTTP status that is neither of the key nor of the account.
+fn is_own(trouble: CloudTrouble) -> bool {
+    match trouble {
+        CloudTrouble::Status(code) | CloudTrouble::StatusAfter(code, _) => code != 429,
+        CloudTrouble::Busy | CloudTrouble::Garbage => true,
+        _ => false,
+    }
+}
+
+fn healthy_keys(script: &Script, account: usize, only: Option<usize>) -> Vec<bool> {
     let others = script.acts.iter().all(|(_, act)| match act {
         Act::Cloud { trouble, .. } => {
             !matches!(trouble, CloudTrouble::Status(401) | CloudTrouble::StatusAfter(401, _))
@@ -66,21 +85,19 @@ pub fn healthy_accounts(script: &Script) -> Vec<Vec<bool>> {
         // No fault of the list of upgrades may show in a poll.
         act => !act.is_trouble() || matches!(act, Act::Empty { .. } | Act::Upgrades { .. }),
     });
-    let is_healthy = |account: usize, key: usize| {
+    let is_healthy = |key: usize| {
         script.acts.iter().all(|(_, act)| match act {
             Act::Cloud { level: Level::Endpoint(region), .. } => script.accounts[account] != *region,
             Act::Cloud { level: Level::Account(troubled), .. } => account != *troubled,
-            Act::Cloud { level: Level::Cluster(cluster), .. } => account != script.clusters[*cluster],
+            Act::Cloud { level: Level::Cluster(cluster), trouble, .. } => {
+                let is_others = only.is_some_and(|only| only != *cluster) && is_own(*trouble);
+                is_others || account != script.clusters[*cluster]
+            }
             Act::Cloud { level: Level::Key(troubled, of), .. } => (account, key) != (*troubled, *of),
             _ => true,
         })
     };
-    let of = |account| {
-        (0..script.secrets.len())
-            .map(|key| others && script.rate.0 > 1.0 && is_healthy(account, key))
-            .collect()
-    };
-    (0..script.accounts.len()).map(of).collect()
+    (0..script.secrets.len()).map(|key| others && script.rate.0 > 1.0 && is_healthy(key)).collect()
 }
 
 impl History {
