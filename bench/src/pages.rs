@@ -1,19 +1,19 @@
-//! Tests of the parts of the documentation that are generated from `bench/record.json`: they fail if a part is not what
+//! Tests of the parts of the documentation that are generated from the records: they fail if a part is not what
 //! the record says, and write it if `UPDATE` is set, as `make generate` does.
 
 use std::{fs, path::PathBuf};
 
 use crate::{report::Report, scale, table};
 
-const BEGIN: &str = "<!-- From bench/record.json, by `make generate`. -->\n";
+const BEGIN: &str = "<!-- From the record in bench/, by `make generate`. -->\n";
 const END: &str = "<!-- The end of what is generated. -->\n";
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
 }
 
-fn record() -> Report {
-    serde_json::from_str(&fs::read_to_string(path("bench/record.json")).unwrap()).unwrap()
+fn record(name: &str) -> Report {
+    serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap()
 }
 
 /// The page with another text between its two marker comments.
@@ -38,12 +38,12 @@ fn check(name: &str, text: &str) {
 
 #[test]
 fn the_benchmarks_have_the_figures_of_the_record() {
-    check("docs/benchmarks.md", &table::tables(&record()));
+    check("docs/benchmarks.md", &table::tables(&record("bench/record.json")));
 }
 
 #[test]
 fn the_page_about_scale_has_the_lines_through_the_record() {
-    check("docs/scale.md", &scale::table(&record().builds[0]).unwrap());
+    check("docs/scale.md", &scale::table(&record("bench/record-10000.json").builds[0]).unwrap());
 }
 
 #[test]

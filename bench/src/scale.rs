@@ -87,9 +87,7 @@ fn rows(build: &Build) -> Result<Vec<Row>> {
         ),
         of("resources in etcd, MiB", Unit::Mebibytes, Box::new(move |watches| watches * resource)),
         line("startSeconds")?,
-        line("startRequests")?,
         line("restartReadySeconds")?,
-        line("restartRequests")?,
         line("scrapeBytes")?,
         line("scrapeSeconds")?,
         line("series")?,
@@ -105,14 +103,7 @@ mod tests {
         let mut build = Build::default();
         for watches in [100, 1000, 10_000] {
             let n = count(watches);
-            let linear = [
-                "startSeconds",
-                "startRequests",
-                "restartReadySeconds",
-                "restartRequests",
-                "scrapeSeconds",
-                "series",
-            ];
+            let linear = ["startSeconds", "restartReadySeconds", "scrapeSeconds", "series"];
             let mut sample: Sample = linear.into_iter().map(|key| (key, 2.0 * n)).collect();
             sample.extend(
                 ["memoryBytes", "peakMemoryBytes", "scrapeBytes"].map(|key| (key, n * f64::from(1 << 20))),
