@@ -24,20 +24,21 @@ install: ## Build the command line and install it into ~/.local/bin, also as `ku
 
 .PHONY: test
 test: ## Run every test
+# With --workspace throughout, so that no dependency is built a second time with other features.
 	cargo test --workspace --locked
-	hack/control-plane/run.sh -- cargo test --locked --test e2e
-	hack/control-plane/run.sh -- cargo test --locked --test chart
-	hack/control-plane/run.sh --with-controller-manager -- cargo test --locked --test gates
-	hack/control-plane/run.sh -- cargo test --locked --test monitoring
+	hack/control-plane/run.sh -- cargo test --locked --workspace --test e2e
+	hack/control-plane/run.sh -- cargo test --locked --workspace --test chart
+	hack/control-plane/run.sh --with-controller-manager -- cargo test --locked --workspace --test gates
+	hack/control-plane/run.sh -- cargo test --locked --workspace --test monitoring
 	hack/programs.sh curl jq bwrap buildah readelf
-	hack/test-chart.sh
+	CBW_BIN_DIR=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug hack/test-chart.sh
 	hack/test-playground.sh
 	hack/test-image.sh
 
 .PHONY: test-versions
 test-versions: ## Run the end-to-end tests on every version of Kubernetes that is pinned
 	for version in $(VERSIONS); do \
-	  hack/control-plane/run.sh --kubernetes $$version -- cargo test --locked --test e2e || exit; \
+	  hack/control-plane/run.sh --kubernetes $$version -- cargo test --locked --workspace --test e2e || exit; \
 	done
 
 .PHONY: test-helm
