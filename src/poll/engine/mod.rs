@@ -133,7 +133,11 @@ impl Engine {
             self.timers.pop_first();
             match timer {
                 Timer::Poll(id) => self.advance(id, now),
-                Timer::Blind(id) => self.say_blind(id, now),
+                Timer::Blind(id) => {
+                    // What a token lets pass that has come since is sent first: only then is it known what the others wait for.
+                    self.dispatch(now);
+                    self.say_blind(id, now);
+                }
             }
         }
         self.dispatch(now);

@@ -165,6 +165,22 @@ fn a_watch_never_polled_goes_before_idle_ones_of_a_saturated_account() {
 }
 
 #[test]
+fn a_watch_that_waits_for_the_rate_of_its_account_is_late_and_not_blind_after_a_pause_of_the_machine() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 1.0, burst: 1 });
+    for n in 0..200 {
+        lab.watch(&format!("prod/{n}"), target(REGION, 1, n), secret("prod"));
+    }
+    lab.run(minutes(2));
+    for _ in 0..20 {
+        // Meanwhile a token has come, and a minute of several watches is over.
+        lab.now += seconds(3);
+        lab.run(seconds(1));
+        let blind: Vec<_> = lab.watches.keys().filter(|name| lab.blind(name).is_some()).collect();
+        assert!(blind.is_empty(), "{blind:?}");
+    }
+}
+
+#[test]
 fn no_endpoint_gets_more_than_a_quarter_of_the_requests_in_flight_and_no_account_more_than_an_eighth() {
     let mut lab = Lab::with(|config| config.concurrency = 32);
     // The keys are proven first, so that only the shares bound the requests in flight.
