@@ -134,7 +134,7 @@ pub(super) fn upgrades(script: &mut Script) {
 
 /// Many Secrets, each with a watch, for a few scripts: more than may be read at once.
 pub(super) fn crowd(script: &mut Script) {
-    let mut rng = Rng::with_seed(script.seed ^ 0x6372_6f77_64);
+    let mut rng = Rng::with_seed(script.seed ^ 0x0063_726f_7764);
     if rng.u8(..32) > 0 {
         return;
     }
@@ -148,7 +148,7 @@ pub(super) fn crowd(script: &mut Script) {
 
 /// Whoever restores a status does it twice within a minute, for half of all of them.
 pub(super) fn restored_again(script: &mut Script) {
-    let mut rng = Rng::with_seed(script.seed ^ 0x7477_6963_65);
+    let mut rng = Rng::with_seed(script.seed ^ 0x0074_7769_6365);
     for (at, act) in script.acts.clone() {
         if matches!(act, Act::Restore { .. }) && rng.bool() {
             let at = at + Duration::from_millis(rng.u64(500..60_000));
