@@ -15,5 +15,7 @@ start_simulator() { # SCENARIO KEY_PREFIX
     --scenario "$1" >"$work/simulator.out" 2>"$work/simulator.log" &
   children+=($!)
   await 30 grep -q 'http://' "$work/simulator.out"
+  # For the script that reads this one.
+  # shellcheck disable=SC2034
   cloud=$(grep -o 'http://[^ ]*' "$work/simulator.out" | head -n 1)
 }
