@@ -97,7 +97,9 @@ fn healthy_keys(script: &Script, account: usize, only: Option<usize>) -> Vec<boo
             _ => true,
         })
     };
-    (0..script.secrets.len()).map(|key| others && script.rate.0 > 1.0 && is_healthy(key)).collect()
+    // With the shortest activeInterval of all, two seconds, this many watches stay below the account's own rate.
+    let has_room = script.rate.0 > 1.0 && script.watches.len() < 10;
+    (0..script.secrets.len()).map(|key| others && has_room && is_healthy(key)).collect()
 }
 
 impl History {
