@@ -98,8 +98,10 @@ macro_rules! tests {
 
 pub use crate::{each, tests};
 
-/// Runs the tests, or lists them as ignored.
-pub fn run(arguments: &Arguments, tests: Vec<Test>) {
+/// Runs the tests, so many side by side unless the command line says otherwise, or lists them as ignored.
+pub fn run(side_by_side: usize, tests: impl IntoIterator<Item = Vec<Test>>) {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(side_by_side);
     let control_plane = std::env::var_os("CBW_AUDIT_LOG").is_some();
     if !control_plane {
         println!("\nno control plane, so nothing is run here: use `make test`, or hack/control-plane/run.sh");
@@ -109,6 +111,7 @@ pub fn run(arguments: &Arguments, tests: Vec<Test>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let trials = tests
         .into_iter()
+        .flatten()
         .map(|Test { name, run }| {
             let handle = runtime.handle().clone();
             Trial::test(name, move || {
@@ -118,5 +121,5 @@ pub fn run(arguments: &Arguments, tests: Vec<Test>) {
             .with_ignored_flag(!control_plane)
         })
         .collect();
-    libtest_mimic::run(arguments, trials).exit();
+    libtest_mimic::run(&arguments, trials).exit();
 }

@@ -9,14 +9,11 @@ mod permissions;
 mod rendered;
 
 use cbw_testkit::trial;
-use libtest_mimic::Arguments;
 
 /// How many tests run side by side: two of them have a control plane of their own.
 const CONCURRENT_TESTS: usize = 4;
 
 fn main() {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(CONCURRENT_TESTS);
     let tests = [lifecycle::tests(), permissions::tests(), rendered::tests()];
-    trial::run(&arguments, tests.into_iter().flatten().collect());
+    trial::run(CONCURRENT_TESTS, tests);
 }

@@ -43,14 +43,11 @@ mod upgrades;
 mod verdicts;
 
 use cbw_testkit::trial;
-use libtest_mimic::Arguments;
 
 /// How many tests run side by side. They wait for timers most of the time, so there may be more than there are cores.
 const CONCURRENT_TESTS: usize = 12;
 
 fn main() {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(CONCURRENT_TESTS);
     // The longest tests start first, so that none of them runs alone at the end.
     let tests = [
         own_identity::tests(),
@@ -87,5 +84,5 @@ fn main() {
         kubectl::tests(),
         definition::tests(),
     ];
-    trial::run(&arguments, tests.into_iter().flatten().collect());
+    trial::run(CONCURRENT_TESTS, tests);
 }

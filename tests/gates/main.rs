@@ -15,14 +15,11 @@ mod schedule;
 mod without_an_answer;
 
 use cbw_testkit::trial;
-use libtest_mimic::Arguments;
 
 /// How many tests run side by side. They wait for controllers and backups most of the time.
 const CONCURRENT_TESTS: usize = 8;
 
 fn main() {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(CONCURRENT_TESTS);
     let tests = [
         job_files::tests(),
         schedule::tests(),
@@ -31,5 +28,5 @@ fn main() {
         clusters::tests(),
         pipelines::tests(),
     ];
-    trial::run(&arguments, tests.into_iter().flatten().collect());
+    trial::run(CONCURRENT_TESTS, tests);
 }

@@ -16,17 +16,14 @@ mod stage;
 mod states;
 
 use cbw_testkit::trial;
-use libtest_mimic::Arguments;
 
 /// How many tests run side by side. They wait for Prometheus most of the time.
 const CONCURRENT_TESTS: usize = 16;
 
 fn main() {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(CONCURRENT_TESTS);
     let stages = stage::Stages::new();
     let tests = [alerts::tests(&stages), dashboard::tests(&stages), notifications::tests()];
     // What the tests that are run do not hold is not kept.
     drop(stages);
-    trial::run(&arguments, tests.into_iter().flatten().collect());
+    trial::run(CONCURRENT_TESTS, tests);
 }
