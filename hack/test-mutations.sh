@@ -38,11 +38,12 @@ while IFS=$'\t' read -r trouble mark old new; do
     perl -pi -e 's/\Q$ENV{OLD}\E/$ENV{NEW}/ if m{// mark: \Q$ENV{MARK}\E$}' -- "$file"
 done <"$table"
 
-# What the copy and the repository need from the registry is built once for both; the binary is the copy's until the next build.
-CARGO_TARGET_DIR=target \
+# With a target directory of its own: cargo tells packages of a workspace apart by their path in it, so in a shared one it takes
+# what was built of the copy for what was built of the repository.
+CARGO_TARGET_DIR=$copy/target \
   cargo build --quiet --locked --profile histories --manifest-path "$sources/Cargo.toml" --package cbw-histories 2>"$copy/build.log" ||
   { grep -A 12 '^error' "$copy/build.log" >&2; exit 1; }
-mv target/histories/cbw-histories "$search"
+mv "$copy/target/histories/cbw-histories" "$search"
 
 if ! said=$("$search" --histories 1000); then
   printf 'without any fault a promise is broken: %s\n' "$said" >&2

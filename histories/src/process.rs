@@ -127,8 +127,8 @@ impl Process {
     }
 
     /// Takes an event of the watch stream: updates the store, and queues a reconcile if the change is one to reconcile
-    /// for.
-    pub fn tell(&mut self, mut event: watcher::Event<Guarded>) {
+    /// for. Returns the resources of which it does.
+    pub fn tell(&mut self, mut event: watcher::Event<Guarded>) -> Vec<WatchKey> {
         if let watcher::Event::Apply(watch)
         | watcher::Event::InitApply(watch)
         | watcher::Event::Delete(watch) = &mut event
@@ -137,9 +137,12 @@ impl Process {
         }
         self.writer.apply_watcher_event(&event);
         streams::observe(&*self.context, &self.store, "", &event);
-        for watch in streams::triggered(&self.context, &self.store, event) {
-            self.wake(object::key_of(&watch), time::now());
+        let triggered = streams::triggered(&self.context, &self.store, event);
+        let keys: Vec<_> = triggered.iter().map(|watch| object::key_of(watch)).collect();
+        for key in &keys {
+            self.wake(key.clone(), time::now());
         }
+        keys
     }
 
     fn wake(&mut self, key: WatchKey, at: Duration) {

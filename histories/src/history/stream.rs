@@ -55,7 +55,9 @@ impl History {
             };
             self.trace.note(now, format_args!("process {id} hears of {key} as of {version}"));
             let Some(process) = self.processes.get_mut(&id) else { return };
-            process.tell(event);
+            for key in process.tell(event) {
+                self.load.told(id, &key);
+            }
             process.position = Some(version);
         }
     }
