@@ -118,13 +118,13 @@ impl Gate {
                 closed.until = closed.until.max(now + asked.unwrap_or_default());
                 return;
             }
-            // A person's request lengthens no wait.
-            if passing.requested && now < closed.until {
+            if closed.row != row {
+                // Another trouble than before: it closes the gate as the first of its kind.
+                self.faults = row.faults - 1;
+            } else if passing.requested && now < closed.until {
+                // A person's request lengthens no wait.
                 (closed.fault, closed.sent_at) = (fault.clone(), passing.sent_at);
                 return;
-            }
-            if closed.row != row {
-                self.faults = row.faults - 1;
             }
         }
         self.faults += 1;
@@ -234,6 +234,21 @@ mod tests {
         let mut gate = Gate::default();
         gate.failed(&REFUSED, &fault(Some(3600)), sent(now, false, false), now);
         assert_eq!(gate.closed().unwrap().until - now, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn what_a_person_meets_behind_a_closed_gate_counts_if_it_is_another_trouble() {
+        let (mut gate, start) = (Gate::default(), Instant::now());
+        for _ in 0..UNREACHABLE.faults + 9 {
+            gate.failed(&UNREACHABLE, &fault(None), sent(start, true, false), start);
+        }
+        let asked = sent(start + SECOND, true, true);
+        gate.sent(asked);
+        gate.ended(asked);
+        gate.failed(&THROTTLED, &fault(Some(3600)), asked, start + SECOND);
+        assert!(gate.is_closed_by(&THROTTLED));
+        assert_eq!(gate.closed().unwrap().until, start + SECOND + Duration::from_secs(3600));
+        assert_eq!(gate.admits(true, start + 2 * SECOND), Admission::Closed);
     }
 
     #[test]
