@@ -104,6 +104,11 @@ impl Bucket {
         self.tokens(now) >= 1.0
     }
 
+    /// Whether a token may be taken before it is there, so that what comes next waits for two.
+    pub fn may_owe(&self, now: Instant) -> bool {
+        self.tokens(now) >= 0.0
+    }
+
     /// Whether it is full.
     pub fn is_full(&self, now: Instant) -> bool {
         self.tokens(now) >= f64::from(self.limit.burst)

@@ -14,6 +14,8 @@ use crate::upgrade;
 pub struct Listing {
     /// When the list is due again; at the next poll where there is none.
     pub due: Option<Instant>,
+    /// Since when it has been due at a poll, and was not asked for.
+    pub waits_since: Option<Instant>,
     /// Whether a request is under way.
     pub in_flight: bool,
     /// How many tries in a row have failed.

@@ -78,6 +78,8 @@ pub const OPERATOR_TTL: Duration = seconds(1);
 
 /// How often the upgrades are listed while none is under way, and at least while the list cannot be read.
 pub const UPGRADES_IDLE: Duration = seconds(3600);
+/// How long a list of upgrades that is due lets polls go first.
+pub const UPGRADES_WAIT: Duration = seconds(60);
 
 /// A watch is blind so long after the first of its polls that was due and brought no answer.
 pub const BLIND: Duration = seconds(60);

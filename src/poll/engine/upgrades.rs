@@ -1,7 +1,8 @@
 //! The list of upgrades of a fetch, for the watches that want it. It rides along with the polls of tasks: an answer to one
 //! shows that every gate is open, and whether a task appeared or ended. So it needs no gate, no queue and no timer of its own,
-//! and it goes behind every poll: it is asked for only where nobody of the account waits and a token is left. The cost is
-//! that it is read at a poll, and never between two.
+//! and it goes behind every poll: it is asked for where nobody of the account waits and a token is left. An account that
+//! never has one to spare must not keep an upgrade unseen, so a list that has waited for a minute goes before the next poll.
+//! The cost is that it is read at a poll, and never between two.
 //!
 //! No fault of it moves a gate or touches the outcome of a poll. It has a backoff of its own.
 
@@ -38,8 +39,10 @@ impl Engine {
             listing.answer = listing.may_run().then(|| answer.clone());
         }
         let is_due = !listing.in_flight && listing.due.is_none_or(|due| due <= now); // mark: list due
-        if is_due && self.listing < self.config.concurrency.div_ceil(4) {
-            self.list_upgrades(id, tenant, now);
+        if is_due {
+            let waits_since = *listing.waits_since.get_or_insert(now);
+            let is_late = now >= waits_since + policy::UPGRADES_WAIT;
+            self.list_upgrades(id, tenant, is_late, now);
         }
     }
 
@@ -52,18 +55,20 @@ impl Engine {
         }
     }
 
-    fn list_upgrades(&mut self, id: FetchId, tenant: TenantId, now: Instant) {
+    fn list_upgrades(&mut self, id: FetchId, tenant: TenantId, is_late: bool, now: Instant) {
         let account = &mut self.accounts[self.tenants[tenant].account];
         let credential = self.sources[self.fetches[id].source].credential.as_ref();
         let Some((credential, _)) = credential else { return };
-        if !account.waiting.is_empty() || !account.bucket.has_token(now) {
+        let has_room = account.waiting.is_empty() && account.bucket.has_token(now);
+        let may_go = has_room || is_late && account.bucket.may_owe(now);
+        if !may_go || self.listing >= self.config.concurrency.div_ceil(4) {
             return;
         }
         account.bucket.take(now);
         self.sent += 1;
         self.listing += 1;
         let fetch = &mut self.fetches[id];
-        fetch.upgrades.in_flight = true;
+        (fetch.upgrades.in_flight, fetch.upgrades.waits_since) = (true, None);
         let request = Request {
             id,
             target: fetch.target.clone(),

@@ -173,3 +173,19 @@ fn a_watch_that_joins_while_an_upgrade_runs_waits_for_no_longer_interval_than_it
     }
     assert!(lab.listed.len() >= 3, "{:?}", lab.listed);
 }
+
+#[test]
+fn an_account_that_never_has_a_token_to_spare_lists_them_all_the_same() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 1.0, burst: 1 });
+    for n in 0..20 {
+        lab.watch_with(&format!("w{n}"), target("cn-north-4", 1, n), secret("a"), |demand| {
+            let (period, upgrades) = (seconds(10), Some(seconds(10)));
+            demand.cadence = Cadence { period, retry: period, running: false, upgrades };
+        });
+    }
+    lab.run(minutes(5));
+    assert!(lab.listed.len() >= 20, "{} lists for 20 clusters", lab.listed.len());
+    let (polls, lists) = (lab.sent.len(), lab.listed.len());
+    assert!(polls + lists <= 302, "at the rate of the account: {polls} and {lists} in 300 s");
+    assert!(polls > lists, "polls go first: {polls} and {lists}");
+}
