@@ -94,8 +94,10 @@ impl Reply {
         for value in self.headers.values_mut() {
             let mut bytes = value.as_bytes().to_vec();
             redact(&mut bytes);
-            // This cannot fail, because asterisks are valid in a header.
-            *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static(""));
+            if bytes != value.as_bytes() {
+                // This cannot fail, because asterisks are valid in a header.
+                *value = HeaderValue::from_bytes(&bytes).unwrap_or(HeaderValue::from_static(""));
+            }
         }
     }
 }

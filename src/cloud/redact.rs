@@ -3,6 +3,8 @@
 //! This happens before the answer is decoded. Decoding turns `\/` and `\u002b` back into the `/` and `+` of a token, so
 //! a search for the plain value alone would miss it here, and it would be shown later.
 
+use memchr::memchr3;
+
 /// The most backslashes before one character: enough for a JSON string within a string within a string. Without a
 /// limit, the time to search an answer of nothing but backslashes would grow with the square of its length.
 const MAX_ESCAPES: usize = 7;
@@ -10,15 +12,17 @@ const MAX_ESCAPES: usize = 7;
 /// Overwrites `value` with asterisks wherever it stands in `bytes`: as it is, with characters escaped as in a JSON
 /// string (once, or in a string within a string), or percent-encoded. A body that was JSON stays JSON.
 pub(super) fn overwrite(bytes: &mut [u8], value: &[u8]) {
+    let Some(first) = value.first() else { return };
     let mut at = 0;
-    while at < bytes.len() {
-        match spelled(&bytes[at..], value) {
-            Some(length) => {
-                bytes[at..at + length].fill(b'*');
-                at += length;
-            }
-            None => at += 1,
+    // Each answer is looked through, and hardly one has anything to overwrite: so only where a spelling may begin.
+    while let Some(before) = memchr3(*first, b'\\', b'%', &bytes[at..]) {
+        at += before;
+        let length = spelled(&bytes[at..], value);
+        let end = at + length.unwrap_or(1);
+        if length.is_some() {
+            bytes[at..end].fill(b'*');
         }
+        at = end;
     }
 }
 
