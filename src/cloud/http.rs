@@ -135,7 +135,7 @@ impl Bodies {
     /// Like [`exchange`], for a success of at most `max` bytes.
     pub async fn exchange(&self, request: RequestBuilder, whom: &str, max: usize) -> Result<Reply, Fault> {
         let mut response = request.send().await.map_err(|error| unavailable(&error, whom))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let mut place = None;
         let body = self.read(&mut response, whom, max, &mut place).await;
         Ok(Reply { status, headers, body, place })

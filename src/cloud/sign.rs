@@ -3,6 +3,7 @@
 //! Pure: the same request, credential and time always give the same headers. The tests compare them with headers made
 //! by Huawei's own signer. `super::request` builds the request, which must hold exactly the bytes that were signed.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -82,8 +83,8 @@ fn canonical(request: &Request<'_>, headers: &[(String, &str)], names: &str) -> 
     text
 }
 
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
+fn encode(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, RESERVED).into()
 }
 
 fn hash(bytes: &[u8]) -> String {
