@@ -108,30 +108,36 @@ impl Gate {
         self.closed.take().is_some()
     }
 
-    /// A request failed in a way that concerns this gate. Where its row keeps a `Retry-After`, that is the wait, whatever came
-    /// before.
+    /// A request failed in a way that concerns this gate. Of two waits the one that ends later stays, with the row that it is
+    /// of; a `Retry-After` is a wait, where the row keeps it, whoever met it.
     pub fn failed(&mut self, row: &'static Row, fault: &Arc<Fault>, passing: Passing, now: Instant) {
-        let asked = fault.retry_after.filter(|_| row.keeps_retry_after); // mark: retry-after
-        if let Some(closed) = &mut self.closed {
-            // Requests that were in flight when the gate closed are the same occurrence.
-            if !passing.is_trial {
-                closed.until = closed.until.max(now + asked.unwrap_or_default());
-                return;
-            }
-            if closed.row != row {
-                // Another trouble than before: it closes the gate as the first of its kind.
-                self.faults = row.faults - 1;
-            } else if passing.requested && now < closed.until {
-                // A person's request lengthens no wait.
-                (closed.fault, closed.sent_at) = (fault.clone(), passing.sent_at);
-                return;
-            }
+        let (counts, is_same) = self.closed.as_ref().map_or((true, true), |closed| {
+            let is_same = closed.row == row;
+            // Requests that were in flight when the gate closed are the same occurrence, and a person's request lengthens no
+            // wait.
+            let lengthens = !(is_same && passing.requested && now < closed.until);
+            (passing.is_trial && lengthens, is_same)
+        });
+        // Another trouble than before closes the gate as the first of its kind.
+        let faults = if is_same { self.faults + u32::from(counts) } else { row.faults };
+        if faults < row.faults {
+            self.faults = faults;
+            return;
         }
-        self.faults += 1;
-        if self.faults >= row.faults {
-            let wait = asked.unwrap_or_else(|| row.wait.after(self.faults + 1 - row.faults)); // mark: gate wait
-            let (fault, sent_at) = (fault.clone(), passing.sent_at);
-            self.closed = Some(Closed { fault, sent_at, until: now + wait, row });
+        let asked = fault.retry_after.filter(|_| row.keeps_retry_after); // mark: retry-after
+        let own = || row.wait.after(faults + 1 - row.faults); // mark: gate wait
+        let wait = asked.or_else(|| counts.then(own));
+        let (fault, sent_at) = (fault.clone(), passing.sent_at);
+        match &mut self.closed {
+            Some(closed) if wait.is_none_or(|wait| now + wait < closed.until) => {
+                if passing.is_trial {
+                    (closed.fault, closed.sent_at) = (fault, sent_at);
+                }
+            }
+            closed => {
+                self.faults = faults;
+                *closed = Some(Closed { fault, sent_at, until: now + wait.unwrap_or_default(), row });
+            }
         }
     }
 
@@ -249,6 +255,26 @@ mod tests {
         assert!(gate.is_closed_by(&THROTTLED));
         assert_eq!(gate.closed().unwrap().until, start + SECOND + Duration::from_secs(3600));
         assert_eq!(gate.admits(true, start + 2 * SECOND), Admission::Closed);
+    }
+
+    #[test]
+    fn a_retry_after_is_kept_whatever_else_closed_the_gate() {
+        let (mut gate, now) = (Gate::default(), Instant::now());
+        for _ in 0..UNREACHABLE.faults {
+            gate.failed(&UNREACHABLE, &fault(None), sent(now, false, false), now);
+        }
+        let asked = sent(now + SECOND / 2, true, true);
+        gate.sent(asked);
+        // It was in flight when the gate closed.
+        gate.failed(&THROTTLED, &fault(Some(100)), sent(now, false, false), now + SECOND);
+        gate.ended(asked);
+        gate.failed(&UNREACHABLE, &fault(None), asked, now + 2 * SECOND);
+        assert_eq!(gate.closed().unwrap().until, now + 101 * SECOND);
+        // A shorter one, and one without, shorten nothing.
+        gate.failed(&THROTTLED, &fault(Some(3)), sent(now, false, false), now + 3 * SECOND);
+        gate.failed(&THROTTLED, &fault(None), sent(now, false, false), now + 3 * SECOND);
+        assert_eq!(gate.closed().unwrap().until, now + 101 * SECOND);
+        assert_eq!(gate.admits(true, now + 4 * SECOND), Admission::Closed, "nor for a person");
     }
 
     #[test]

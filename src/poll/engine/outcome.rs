@@ -117,17 +117,17 @@ impl Engine {
         let fetch = &mut self.fetches[id];
         let (kind, asked) = (fault.kind, fault.retry_after);
         let is_own = matches!(concerns(fault), Concerns::Fetch { .. });
-        let rests = flight.account.requested && fetch.rests_until > now;
+        // What the cloud asks for is waited at the least, jitter or not.
+        let least = now + asked.filter(|_| is_own).unwrap_or_default();
         let mut rests_until = fetch.rests_until;
         // A person's request lengthens no wait. A fault of a gate is waited out at that gate.
-        if !rests {
+        if !flight.account.requested || rests_until <= now {
             fetch.failures += u32::from(is_own);
             let wait =
                 if is_own { asked.unwrap_or_else(|| retry.after(fetch.failures)) } else { retry.after(1) };
-            // Jitter must not shorten the wait that the cloud asked for.
-            let least = asked.filter(|_| is_own).unwrap_or_default();
-            rests_until = now + self.jitter(wait).max(least);
+            rests_until = now + self.jitter(wait);
         }
+        let rests_until = rests_until.max(least);
         let fetch = &mut self.fetches[id];
         fetch.rests_until = rests_until;
         if kind == FaultKind::ClusterNotFound && fetch.look == Look::Unknown {

@@ -103,6 +103,20 @@ fn a_person_passes_a_retry_after_of_one_cluster_and_not_of_the_key() {
 }
 
 #[test]
+fn a_retry_after_is_kept_though_a_person_met_it_in_the_middle_of_a_backoff() {
+    let mut lab = healthy(|_, _| (seconds(0), coded(FaultKind::CloudUnavailable, 500, "", None)));
+    lab.run(minutes(6));
+    lab.cloud(|_, _| (seconds(0), coded(FaultKind::CloudUnavailable, 503, "", Some(minutes(60)))));
+    lab.request("prod/0", "now");
+    lab.run(seconds(5));
+    let since = lab.now;
+    lab.run(minutes(50));
+    assert_eq!(lab.requests(since, |_| true), 0);
+    lab.run(minutes(12));
+    assert_eq!(lab.requests(since, |_| true), 1);
+}
+
+#[test]
 fn a_watch_whose_gate_somebody_else_closed_is_blind_by_the_same_clock() {
     let mut lab = healthy(|_, _| (Duration::from_millis(50), answer(1)));
     lab.watch_with("prod/other", target("r", 1, 1), secret("prod"), |demand| {
