@@ -4,6 +4,7 @@ mod access;
 mod api_server;
 pub mod fence;
 pub mod lease;
+pub mod pace;
 pub mod refusal;
 
 use std::sync::Arc;
@@ -38,9 +39,15 @@ pub async fn client() -> Result<Client, AccessError> {
 /// A client for watches. It closes a connection on which nothing arrives, even an idle one that waits for its next
 /// request. So nothing else uses this client: another request could be sent just when its connection is closed.
 pub async fn streams() -> Result<Client, AccessError> {
-    let mut config = config().await?;
+    Ok(pace::paced(Client::try_from(for_streams(config().await?))?))
+}
+
+/// The configuration for a client of watches. It does not retry by itself: after some minutes of 503 the next retry of kube's
+/// client would be more than a minute away, and the stream has a backoff of its own.
+pub fn for_streams(mut config: Config) -> Config {
     config.read_timeout = Some(SILENCE);
-    Ok(Client::try_from(config)?)
+    config.default_retry = false;
+    config
 }
 
 /// The clients of a process that works only while it holds a Lease.
