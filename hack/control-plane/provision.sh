@@ -17,6 +17,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly here
 readonly cache="${CBW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cce-backup-watch}/control-plane"
 readonly tell_every=15           # seconds between two signs of life
+readonly prebuilt_index=raw.githubusercontent.com   # where setup-envtest reads what there is
 readonly prebuilt_answer=20      # seconds that the index of prebuilt archives has to answer
 readonly prebuilt_download=300   # seconds that a download may take, once the index has answered
 readonly prebuilt='etcd kube-apiserver kubectl'
@@ -24,6 +25,10 @@ readonly prebuilt='etcd kube-apiserver kubectl'
 # Flags of every build. The repository's own state must not get into the binaries, so that one cache
 # serves every commit; hence no VCS stamp and no work tree paths.
 readonly build_flags=(-trimpath -buildvcs=false)
+# What makes a build cheaper and no program another one, so that it is no part of a name in the cache. The linker leaves the
+# tables of a debugger out, so the compiler need not make them. Most of what is Kubernetes' own is generated code that runs once
+# or never, and is not worth inlining.
+readonly cheaper=(-gcflags=all=-dwarf=false '-gcflags=k8s.io/...=-dwarf=false -l')
 
 say() { printf 'control-plane: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -198,19 +203,28 @@ attend() { # WHAT LOG COMMAND...
   return "$status"
 }
 
-build() { # TOOL
-  local name=$1 began=$SECONDS
-  command -v go >/dev/null || die "$name is neither on PATH nor in $cache, and building it needs Go: install the version that ${module_dir[$name]}/go.mod names, or newer"
-  say "building $name ${pinned[$name]} from Go modules"
+# Builds tools that differ only in their package by one command: the processors that have nothing to do while one is linked compile
+# the next.
+build() { # TOOL...
+  local name first=$1 names=$* output=$scratch/built packages=() began=$SECONDS
+  command -v go >/dev/null || die "${names// /, }: neither on PATH nor in $cache, and a build needs Go: install the version that ${module_dir[$first]}/go.mod names, or newer"
+  for name; do packages+=("${package[$name]}"); done
+  # One program gets its name. Several go into a directory, where each has the name of its package.
+  (($# == 1)) || output+=/
+  say "building $(for name; do printf '%s %s ' "$name" "${pinned[$name]}"; done)from Go modules"
   # -v makes the compiler name each package it finishes, which shows the progress.
-  if ! attend "building $name" "$scratch/$name.log" \
-    env -C "$here/${module_dir[$name]}" -u GOOS -u GOARCH CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=readonly \
-    go build -v "${build_flags[@]}" -tags "${tags[$name]-}" -ldflags "$(linker_flags "$name")" -o "$scratch/$name" "${package[$name]}"; then
-    tail -n 30 -- "$scratch/$name.log" >&2
-    die "building $name failed"
+  if ! attend "building $names" "$scratch/$first.log" \
+    env -C "$here/${module_dir[$first]}" -u GOOS -u GOARCH CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=readonly \
+    go build -v "${build_flags[@]}" "${cheaper[@]}" -tags "${tags[$first]-}" -ldflags "$(linker_flags "$first")" -o "$output" "${packages[@]}"; then
+    tail -n 30 -- "$scratch/$first.log" >&2
+    die "building $names failed"
   fi
-  keep "$name" "$scratch/$name"
-  say "  built $name in $(elapsed $((SECONDS - began)))"
+  if (($# == 1)); then
+    keep "$first" "$output"
+  else
+    for name; do keep "$name" "$output${package[$name]##*/}"; done
+  fi
+  say "  built $names in $(elapsed $((SECONDS - began)))"
 }
 
 # Moves a finished program into the cache. The scratch directory is on the same file system, so this is a
@@ -225,6 +239,11 @@ keep() { # TOOL PATH
 # are then built.
 fetch_prebuilt() { # TOOL...
   local name directory minor version setup
+  # Where their index cannot be reached, not even setup-envtest is built.
+  if [[ -z ${HTTPS_PROXY-}${https_proxy-} ]] && ! timeout "$prebuilt_answer" bash -c ": </dev/tcp/$prebuilt_index/443" 2>/dev/null; then
+    say "prebuilt archives of Kubernetes cannot be reached from here"
+    return 0
+  fi
   if [[ -z ${found[setup-envtest]-} ]]; then build setup-envtest; fi
   setup=${found[setup-envtest]}
   IFS=. read -r _ minor _ <<<"${pinned[kube-apiserver]}"
@@ -276,8 +295,20 @@ provide_missing() { # TOOL...
     [[ " $prebuilt " != *" $name "* ]] || wanted_prebuilt+=("$name")
   done
   ((${#wanted_prebuilt[@]} == 0)) || fetch_prebuilt "${wanted_prebuilt[@]}"
-  for name in "${missing[@]}"; do
-    [[ -n ${found[$name]-} ]] || build "$name"
+  build_missing "${missing[@]}"
+}
+
+# One build for all that differ only in their package.
+build_missing() { # TOOL...
+  local name other alike
+  for name; do
+    [[ -z ${found[$name]-} ]] || continue
+    alike=()
+    for other; do
+      [[ -n ${found[$other]-} || ${module_dir[$other]} != "${module_dir[$name]}" || ${tags[$other]-} != "${tags[$name]-}" ||
+        $(linker_flags "$other") != "$(linker_flags "$name")" ]] || alike+=("$other")
+    done
+    build "${alike[@]}"
   done
 }
 
