@@ -2,7 +2,7 @@
 #
 # Runs a command against a Kubernetes control plane of its own: etcd and kube-apiserver.
 #
-#   run.sh [--kubernetes MINOR] [--state-dir DIR] [--with-controller-manager] [--address ADDRESS] -- COMMAND [ARGUMENT...]
+#   run.sh [--kubernetes MINOR] [--state-dir DIR] [--with-controller-manager] [--without-helm] [--address ADDRESS] -- COMMAND [ARGUMENT...]
 #
 # COMMAND finds the control plane through KUBECONFIG (a user in system:masters), the server's audit log, one
 # JSON object a line, at $CBW_AUDIT_LOG, and kubectl, helm and the servers on PATH. When it ends, everything
@@ -28,6 +28,7 @@ state=''
 # A run inside of a run has the version of the outer one.
 kubernetes=${CBW_KUBERNETES-}
 controller_manager=false
+helm=true
 address=''
 while (($# > 0)); do
   case $1 in
@@ -36,6 +37,7 @@ while (($# > 0)); do
     --state-dir) (($# > 1)) || usage; state=$2; shift 2 ;;
     --state-dir=*) state=${1#*=}; shift ;;
     --with-controller-manager) controller_manager=true; shift ;;
+    --without-helm) helm=false; shift ;;
     --address) (($# > 1)) || usage; address=$2; shift 2 ;;
     --) shift; break ;;
     *) usage ;;
@@ -342,7 +344,8 @@ EOF
 
 # --- The run -------------------------------------------------------------------------------------------
 
-tools=(etcd kube-apiserver kubectl helm)
+tools=(etcd kube-apiserver kubectl)
+! $helm || tools+=(helm)
 ! $controller_manager || tools+=(kube-controller-manager)
 attend "$here/provision.sh" ${kubernetes:+--kubernetes "$kubernetes"} "${tools[@]}" </dev/null >"$state/binaries" || fail "there are no programs to run"
 bin=$(<"$state/binaries")

@@ -21,11 +21,20 @@ say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 show() { printf '$ %s\n' "$*"; "$@"; }
 
 if [[ ${1:-} != inside ]]; then
-  cargo build --quiet --package cce-backup-watch --package cce-simulator --bins
+  # With --workspace, so that the tests find these dependencies built.
+  build=(cargo build --quiet --workspace --bin cce-backup-watch --bin cce-simulator)
   if [[ ${CLUSTER:-} == current ]]; then
+    "${build[@]}"
     exec "${BASH_SOURCE[0]}" inside
   fi
-  exec hack/control-plane/run.sh -- "${BASH_SOURCE[0]}" inside
+  # The first time both take minutes, and each leaves a processor idle at times.
+  hack/control-plane/provision.sh etcd kube-apiserver kubectl >/dev/null &
+  servers=$!
+  trap 'kill "$servers" 2>/dev/null || true' EXIT
+  "${build[@]}"
+  wait "$servers"
+  trap - EXIT
+  exec hack/control-plane/run.sh --without-helm -- "${BASH_SOURCE[0]}" inside
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/cce-demo.XXXXXX")
