@@ -167,7 +167,7 @@ if [[ -z $archive ]]; then
 fi
 archive=$(readlink -f -- "$archive")
 if [[ -z ${CBW_BIN_DIR-} ]]; then
-  cargo build --locked --quiet --package cce-simulator || exit 2
+  cargo build --locked --quiet --workspace --bin cce-simulator || exit 2
   CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
 fi
 export CBW_BIN_DIR

@@ -55,7 +55,7 @@ archive=${1-}
 [[ -n $archive ]] || archive=$(hack/image.sh) || die 'there is no image'
 archive=$(readlink -f -- "$archive")
 if [[ -z ${CBW_BIN_DIR-} ]]; then
-  cargo build --locked --quiet --package cce-simulator || exit 2
+  cargo build --locked --quiet --workspace --bin cce-simulator || exit 2
   CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
 fi
 NODE_BIN=$(hack/control-plane/provision.sh kubelet kube-scheduler kube-proxy containerd containerd-shim-runc-v2 ctr ptp host-local) ||

@@ -26,7 +26,7 @@ if [[ ${1-} != --inside ]]; then
   bin=$(hack/control-plane/provision.sh etcd kube-apiserver kubectl helm-3 helm-4 cosign oras registry) || exit 2
   hack/programs.sh skopeo jq || exit 2
   if (($# > 0)) && [[ -z ${CBW_BIN_DIR-} ]]; then
-    cargo build --locked --quiet --package cce-simulator || exit 2
+    cargo build --locked --quiet --workspace --bin cce-simulator || exit 2
     CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
     export CBW_BIN_DIR
   fi

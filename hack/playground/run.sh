@@ -23,7 +23,8 @@ source hack/simulator.sh
 say() { printf 'playground: %s\n' "$*" >&2; }
 
 if [[ ${1:-} != inside ]]; then
-  cargo build --quiet --package cce-backup-watch --package cce-simulator --bins
+  # With --workspace, so that no dependency is built a second time with other features than the tests'.
+  cargo build --quiet --workspace --bin cce-backup-watch --bin cce-simulator
   exec hack/control-plane/run.sh -- "${BASH_SOURCE[0]}" inside "$@"
 fi
 shift
@@ -111,7 +112,7 @@ follow() {
     fi
     touch "$work/built"
     say "a source has changed"
-    if cargo build --quiet --package cce-backup-watch --bins; then
+    if cargo build --quiet --workspace --bin cce-backup-watch; then
       stop
       start
       say "the operator is started again, as process $(<"$work/operator.pid")"
