@@ -6,7 +6,8 @@
 #   image.sh --context [ARCH]    only the binary and the context of the Dockerfile; prints its path
 #
 # ARCH is amd64 or arm64, and this machine's without it. The other one, such as arm64 for the nodes with Kunpeng processors, is cross-built
-# where rustup has its target and gcc its cross compiler; CBW_BINARY names a binary to package instead, whichever it is for.
+# where rustup has its target and gcc its cross compiler; CBW_BINARY names a binary to package instead, whichever it is for, and
+# CBW_PROFILE a profile of Cargo.toml other than release.
 #
 # The binary is linked statically and carries the list of its dependencies (cargo-auditable), which scanners read as its SBOM.
 # The image is made by buildah; or by docker buildx, where a daemon is running. Where there is neither the script ends with 3.
@@ -15,7 +16,11 @@ set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 readonly limit=$((25 * 1024 * 1024))
 readonly target=${CARGO_TARGET_DIR:-target}
-readonly context=$target/image/context
+readonly profile=${CBW_PROFILE:-release}
+# What is no release cannot be taken for one.
+if [[ $profile == release ]]; then images=$target/image; else images=$target/image/$profile; fi
+readonly images
+readonly context=$images/context
 # The authorities of the package ca-certificates, and not the machine's bundle, to which somebody may have added others.
 readonly authorities=/usr/share/ca-certificates/mozilla
 
@@ -69,8 +74,8 @@ if [[ -z ${CBW_BINARY-} ]]; then
     export "CARGO_TARGET_${cargo_triple^^}_LINKER=$compiler" "CC_$cargo_triple=$compiler"
   fi
   RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static" \
-    hack/cargo-tool.sh cargo-auditable auditable build --locked --release --package cce-backup-watch --target "$triple" >&2
-  CBW_BINARY=$target/$triple/release/cce-backup-watch
+    hack/cargo-tool.sh cargo-auditable auditable build --locked --profile "$profile" --package cce-backup-watch --target "$triple" >&2
+  CBW_BINARY=$target/$triple/$profile/cce-backup-watch
 fi
 # What the binary is for says the binary. Named after this machine, a foreign one would end on every node with "exec format error".
 kind=$(LC_ALL=C readelf --file-header -- "$CBW_BINARY" | sed -n 's/^ *Machine: *//p')
@@ -108,7 +113,7 @@ fi
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 # The time of the commit, so that the same commit always makes the same image.
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-archive=$target/image/cce-backup-watch-$version-$arch.oci.tar
+archive=$images/cce-backup-watch-$version-$arch.oci.tar
 # The name that the chart uses, so that an image that was imported on a node is found without a tag of its own.
 reference=$(awk '/^image:/ { image = 1 } image && $1 == "registry:" { registry = $2 } image && $1 == "repository:" { print registry "/" $2; exit }' \
   charts/cce-backup-watch/values.yaml):$version
