@@ -109,16 +109,17 @@ outside() {
 
   section 'What is shipped, read by the libraries of those who read it'
   # One line for each test, because each test is a promise of its own.
-  local line
+  local line whole=1
   while read -r line; do
     case $line in
+      '=== ended with '*) whole=${line##* } ;;
       '--- PASS: '*) passed=$((passed + 1)); printf 'ok      %s\n' "${line#--- PASS: }" ;;
       '--- FAIL: '*) failed=$((failed + 1)); printf 'FAILED  %s\n' "${line#--- FAIL: }" ;;
       '=== '* | PASS | FAIL | '' ) ;;
       *) printf '        %s\n' "$line" ;;
     esac
-  done < <(cd hack/checks && go test -count=1 -v ./... 2>&1 | grep -v '^ *--- PASS: .*/')
-  check 'those tests as a whole' env -C hack/checks go test ./...
+  done < <(cd hack/checks && go test -count=1 -v ./... 2>&1 | grep -v '^ *--- PASS: .*/'; echo "=== ended with ${PIPESTATUS[0]}")
+  check 'those tests as a whole' test "$whole" = 0
 
   section 'Workflows and scripts'
   check 'the workflows are sound' actionlint -no-color
