@@ -22,18 +22,71 @@ install: ## Build the command line and install it into ~/.local/bin, also as `ku
 	cargo install --locked --quiet --path . --root $(PREFIX) --no-track --force
 	ln --symbolic --force cce-backup-watch $(PREFIX)/bin/kubectl-cbw
 
+# What `make test` runs. Much of it waits for timers and much is compiled, so parts of it run side by side.
+parts := e2e image monitoring unit gates chart templates playground
+JOBS ?= 3
+
 .PHONY: test
-test: ## Run every test
-# With --workspace throughout, so that no dependency is built a second time with other features.
-	cargo test --workspace --locked
-	hack/control-plane/run.sh -- cargo test --locked --workspace --test e2e
-	hack/control-plane/run.sh -- cargo test --locked --workspace --test chart
-	hack/control-plane/run.sh --with-controller-manager -- cargo test --locked --workspace --test gates
-	hack/control-plane/run.sh -- cargo test --locked --workspace --test monitoring
+test: ## Run every test (JOBS=3 of its parts side by side; one alone: make test-e2e)
 	hack/programs.sh curl jq bwrap buildah readelf
-	CBW_BIN_DIR=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug hack/test-chart.sh
-	hack/test-playground.sh
-	hack/test-image.sh
+	@echo 'side by side, and each is printed when it has ended: $(parts)'
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target $(parts:%=test-%)
+
+# The jobs of make are its parts, and no limit for what they start.
+ifneq ($(MAKELEVEL),0)
+unexport MAKEFLAGS
+# A change of a source is part of it, after which the binary that others run is built again.
+test-playground: $(patsubst %,test-%,$(filter-out playground image,$(parts)))
+endif
+# Each part says at its end what it took: the time, and that of the processors.
+TIMEFORMAT = $@: %0lR, of which processors %0lU and in the system %0lS
+export TIMEFORMAT
+debug := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
+
+# With --workspace throughout, so that no dependency is built a second time with other features.
+.PHONY: test-build
+test-build:
+	time cargo test --workspace --locked --no-run
+
+.PHONY: test-tools
+test-tools:
+	time hack/control-plane/provision.sh etcd kube-apiserver kubectl helm kube-controller-manager \
+	  promtool prometheus amtool actionlint helm-docs helm-unittest
+
+.PHONY: $(parts:%=test-%)
+$(parts:%=test-%): test-build test-tools
+
+# The tests without a control plane
+test-unit:
+	time cargo test --workspace --locked
+
+# The end-to-end tests on a real API server
+test-e2e:
+	time hack/control-plane/run.sh -- cargo test --locked --workspace --test e2e
+
+# The chart on a real API server
+test-chart:
+	time hack/control-plane/run.sh -- cargo test --locked --workspace --test chart
+
+# Whatever lets an upgrade begin, with a Job controller
+test-gates:
+	time hack/control-plane/run.sh --with-controller-manager -- cargo test --locked --workspace --test gates
+
+# Alerts and dashboard, with a Prometheus
+test-monitoring:
+	time hack/control-plane/run.sh -- cargo test --locked --workspace --test monitoring
+
+# What is installed, as text: the chart's templates, rules, workflows, scripts
+test-templates:
+	time CBW_BIN_DIR=$(debug) hack/test-chart.sh
+
+# What "make run" promises
+test-playground:
+	time hack/test-playground.sh
+
+# The image, of a binary that was built faster than the released one, which the nightly run tries
+test-image:
+	time CBW_PROFILE=image-test CBW_BIN_DIR=$(debug) hack/test-image.sh
 
 .PHONY: test-versions
 test-versions: ## Run the end-to-end tests on every version of Kubernetes that is pinned
