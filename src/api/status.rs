@@ -47,7 +47,7 @@ pub struct ClusterBackupWatchStatus {
 
     /// The newest upgrade of the cluster; absent when there is none, or when spec.upgrades is Ignore.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub upgrade: Option<UpgradeStatus>,
+    pub upgrade: Option<Box<UpgradeStatus>>,
 
     /// The value of the annotation cce.backupwatch.io/requestedAt that was handled last.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -76,8 +76,8 @@ pub struct Fetch {
     pub number: u64,
     /// When the cloud last answered, by the wall clock.
     pub answered: Option<jiff::Timestamp>,
-    /// The upgrades of the cluster.
-    pub upgrades: Listing,
+    /// The upgrades of the cluster, where a watch wants them: few do.
+    pub upgrades: Option<Box<Listing>>,
     /// Whether a cluster that is not found is there as the other type.
     pub look: Look,
 }
@@ -181,7 +181,7 @@ impl Fetch {
             outcome: None,
             number: 0,
             answered: None,
-            upgrades: Listing::default(),
+            upgrades: None,
             look: Look::Unknown,
         }
     }

@@ -44,7 +44,7 @@ pub fn written(
     promise(watch.spec.upgrades == Upgrades::Watch, "upgrades show where they are watched", || {
         format!("{key}: {said:?}")
     })?;
-    let newest = cluster.upgrades.newest(upgrades::version(status.upgrade.as_ref()));
+    let newest = cluster.upgrades.newest(upgrades::version(status.upgrade.as_deref()));
     let seen = || format!("{key}: {said:?}, {newest:?}");
     let reason = said.reason.as_str();
     let is_over = newest.is_none_or(upgrades::is_over);

@@ -22,7 +22,7 @@ const FRESH: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upgrade {
     /// The newest workflow, if there is one.
-    pub status: Option<UpgradeStatus>,
+    pub status: Option<Box<UpgradeStatus>>,
     /// The condition `UpgradeProtected`.
     pub protected: Verdict,
 }
@@ -48,7 +48,7 @@ pub fn judge(input: &Input<'_>, record: &Record, ready: &Verdict) -> Option<Upgr
             // The status has forgotten the tasks beyond its limit. The verdict must not depend on which these are.
             let listed = input.listed.map(known); // mark: forgotten task
             let protected = protected(newest, listed.as_ref().unwrap_or(record), input.now);
-            Upgrade { status: newest.map(upgrade::status), protected }
+            Upgrade { status: newest.map(|newest| upgrade::status(newest).into()), protected }
         }
         Some(Outcome::Fault(fault)) => {
             let message = format!("the list of upgrades cannot be read: {}", fault.message);
@@ -224,7 +224,7 @@ pub fn events(input: &Input<'_>, new: Option<&Upgrade>) -> Vec<Event> {
     let was_unprotected = known.is_some()
         && condition::find(&input.status.conditions, types::UPGRADE_PROTECTED)
             .is_some_and(|old| old.reason == unprotected);
-    let had = |is: fn(&UpgradeStatus) -> bool| known.is_some_and(is);
+    let had = |is: fn(&UpgradeStatus) -> bool| known.is_some_and(|known| is(known));
     let version = upgrade.to_version.as_deref().unwrap_or("another version");
     let failed = format!("the upgrade needs a person: {}", said(upgrade));
 

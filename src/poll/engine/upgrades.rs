@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::Engine;
 use crate::cloud::{Answer, fault::Fault, upgrades::Workflow};
-use crate::poll::{Effect, FetchId, Request, TenantId, fetch::Listing, policy};
+use crate::poll::{Effect, FetchId, Request, TenantId, policy};
 use crate::upgrade::{self, Outcome};
 
 impl Engine {
@@ -25,11 +25,11 @@ impl Engine {
         now: Instant,
     ) {
         if self.cadence(id).upgrades.is_none() {
-            self.fetches[id].upgrades = Listing::default();
+            self.fetches[id].upgrades = None;
             return;
         }
         let tasks = answer.map(|answer| self.config.hasher.hash_one(ends(answer)));
-        let listing = &mut self.fetches[id].upgrades;
+        let listing = self.fetches[id].upgrades.get_or_insert_default();
         if tasks.is_some() && listing.tasks != tasks {
             listing.tasks = tasks;
             // After a fault the backoff lasts all the same.
@@ -49,8 +49,7 @@ impl Engine {
     /// A watch joined, or has another spec: while an upgrade runs it is not to wait for the interval of another one.
     pub(super) fn hasten_list(&mut self, id: FetchId, now: Instant) {
         let interval = self.cadence(id).upgrades.unwrap_or(policy::UPGRADES_IDLE);
-        let listing = &mut self.fetches[id].upgrades;
-        if listing.may_run() {
+        if let Some(listing) = self.fetches[id].upgrades.as_mut().filter(|listing| listing.may_run()) {
             listing.due = listing.due.map(|due| due.min(now + interval.mul_f64(0.8)));
         }
     }
@@ -68,7 +67,8 @@ impl Engine {
         self.sent += 1;
         self.listing += 1;
         let fetch = &mut self.fetches[id];
-        (fetch.upgrades.in_flight, fetch.upgrades.waits_since) = (true, None);
+        let listing = fetch.upgrades.get_or_insert_default();
+        (listing.in_flight, listing.waits_since) = (true, None);
         let request = Request {
             id,
             target: fetch.target.clone(),
@@ -89,7 +89,7 @@ impl Engine {
         let idle = self.jitter(policy::UPGRADES_IDLE);
         let interval = self.cadence(id).upgrades.unwrap_or(policy::UPGRADES_IDLE);
         let fetch = &mut self.fetches[id];
-        let listing = &mut fetch.upgrades;
+        let Some(listing) = &mut fetch.upgrades else { return };
         listing.in_flight = false;
         let (wait, outcome) = match listed {
             Ok(workflows) => {
@@ -122,7 +122,7 @@ impl Engine {
         let watch = self.watches.get(key).filter(|watch| watch.pending.is_none())?;
         watch.cadence.upgrades?;
         let fetch = &self.fetches[watch.fetch];
-        let listing = &fetch.upgrades;
+        let listing = fetch.upgrades.as_ref()?;
         (delivered.unwrap_or(watch.taken) == fetch.number).then_some(())?;
         Some((listing.outcome.clone()?, listing.answer.clone()))
     }
