@@ -110,15 +110,8 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
             _ => known.confirms(status),
         });
         let is_foreign = !is_ours && reads > 0; // mark: void outcome
-        if is_foreign {
-            // Somebody else wrote the status, perhaps from a later answer than ours. So our outcome is void, and the cloud
-            // is asked anew, whose answer replaces what was written.
-            let now = context.clock.instant();
-            let rests = context.memory.freshness(&key, view.uid, |known| known.adopts(status, now));
-            if is_polled {
-                context.poller.ask_anew(&key, rests);
-                return Ok(());
-            }
+        if is_foreign && void_outcome(context, &view, is_polled) {
+            return Ok(());
         }
 
         // plan: what the outcome means for the resource                                                (pure)
@@ -146,6 +139,17 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
         }
     }
     Err(Error::Conflict)
+}
+
+/// Somebody else wrote the status, perhaps from a later answer than ours. So our outcome is void, and the cloud is asked anew,
+/// whose answer replaces what was written. Returns whether it is: the fault of a spec that cannot be polled stays true.
+fn void_outcome<A>(context: &Context<A>, view: &View<'_>, is_polled: bool) -> bool {
+    let (key, status, now) = (view.key(), view.status_hash(), context.clock.instant());
+    let rests = context.memory.freshness(&key, view.uid, |known| known.adopts(status, now));
+    if is_polled {
+        context.poller.ask_anew(&key, rests);
+    }
+    is_polled
 }
 
 /// What the watch wants is registered with the engine, which hands out the outcome that the watch has not taken over yet;

@@ -17,13 +17,13 @@
 //! resource is left to [`crate::controller`].
 
 pub mod account;
+mod credential_source;
 pub mod driver;
 pub mod engine;
 mod fetch;
 mod gate;
 pub mod policy;
 mod queue;
-mod source;
 #[cfg(test)]
 mod tests;
 pub mod world;

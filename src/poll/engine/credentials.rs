@@ -6,10 +6,10 @@ use super::Engine;
 use crate::poll::{
     Effect, Resolution, SourceId,
     account::Key,
+    credential_source::{Reading, SourceState},
     fetch::{GateId, State},
     gate::Passing,
     policy,
-    source::{Reading, SourceState},
 };
 
 impl Engine {

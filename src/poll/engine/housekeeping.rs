@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use super::{Engine, Snapshot, Timer};
 use crate::poll::{
     EndpointId, WatchKey,
+    credential_source::{Reading, SourceState},
     fetch::State,
     policy::{SWEEP, UNREACHABLE},
-    source::{Reading, SourceState},
 };
 
 impl Engine {

@@ -24,9 +24,9 @@ use slotmap::SlotMap;
 use super::{
     AccountId, Cadence, Effect, EndpointId, FetchId, Source, SourceId, TenantId, WatchKey,
     account::{Account, Endpoint, Key, Limit, Tenant},
+    credential_source::SourceState,
     fetch::{Fetch, Pending, State, Watch},
     policy,
-    source::SourceState,
 };
 use crate::cloud::{
     region::Endpoints,

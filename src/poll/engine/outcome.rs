@@ -14,9 +14,9 @@ use crate::cloud::{
 };
 use crate::poll::{
     Fetched, Outcome, WatchKey,
+    credential_source::SourceState,
     fetch::{Flight, GateId, Pending, State},
     policy::{self, Wait},
-    source::SourceState,
 };
 
 impl Engine {

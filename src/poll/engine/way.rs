@@ -10,11 +10,11 @@ use crate::cloud::target::Target;
 use crate::poll::{
     AccountId, Source, SourceId, TenantId,
     account::{Account, Bucket, Endpoint, Tenant, Turn},
+    credential_source::SourceState,
     fetch::{Fetch, GateId, State},
     gate::{Admission, Gate},
     policy,
     queue::{Class, Place},
-    source::SourceState,
 };
 
 impl Engine {
