@@ -62,7 +62,7 @@ fn paths(mut text: &str, from: &Names, found: &mut Vec<Names>) -> usize {
 #[test]
 fn no_files_import_in_a_circle() {
     let mut circles = Vec::new();
-    for root in ["src", "simulator/src", "bench/src", "histories/src"] {
+    for root in ["src", "simulator/src", "bench/src", "histories/src", "testkit/src"] {
         let mut files = Vec::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(root), &Names::new(), &mut files);
         let modules: BTreeSet<Names> =

@@ -14,5 +14,6 @@ pub mod program;
 pub mod prometheus;
 pub mod rbac;
 pub mod scene;
+pub mod setup;
 pub mod trial;
 pub mod wait;

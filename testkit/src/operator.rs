@@ -20,6 +20,13 @@ use super::{
 /// The counter of reconciles that failed to read from the API server or to write to it.
 pub const FAILED_RECONCILES: &str = r#"reconcile_total{result="error"}"#;
 
+impl Scene {
+    /// Starts the operator.
+    pub async fn operator(&self) -> Operator {
+        Operator::start(self, &[]).await
+    }
+}
+
 /// A running operator.
 pub struct Operator {
     server: Server,

@@ -1,18 +1,21 @@
 //! The HTTP side of the proxy: names and counts each request, then answers it as its fault says, or forwards it.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, Method, Request, StatusCode, Uri, header},
+    http::{HeaderMap, Method, Request, Uri, header},
     response::{IntoResponse, Response},
 };
 use futures::{Stream, stream};
-use serde_json::{Value, json};
 
-use super::{Effect, Http, Recorded, watches};
+use super::{
+    Effect, Http, Recorded,
+    answers::{break_off, refuse},
+    watches,
+};
 
 /// The largest body that is forwarded, far above what the operator sends or a list holds in these tests.
 const MAX_BODY: usize = 8 << 20;
@@ -89,36 +92,6 @@ fn kind(method: &Method, uri: &Uri) -> String {
         (other, _) => other,
     };
     format!("{verb} {resource}")
-}
-
-/// The response of an API server that refuses a request with this status code.
-fn refuse(code: u16) -> Response {
-    let status = StatusCode::from_u16(code).unwrap();
-    (status, [(header::CONTENT_TYPE, "application/json")], failure(code).to_string()).into_response()
-}
-
-/// The `Status` object of a refusal with this status code.
-pub(super) fn failure(code: u16) -> Value {
-    let reason = match code {
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        409 => "Conflict",
-        410 => "Expired",
-        422 => "Invalid",
-        429 => "TooManyRequests",
-        504 => "Timeout",
-        _ => "InternalError",
-    };
-    json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": "refused by the test", "reason": reason, "code": code,
-    })
-}
-
-/// A response whose body breaks off at once, which closes the connection.
-fn break_off() -> Response {
-    let broken = stream::once(async { Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionAborted)) });
-    Response::builder().header(header::CONTENT_LENGTH, 1).body(Body::from_stream(broken)).unwrap()
 }
 
 async fn forward(http: &Arc<Http>, request: Request<Body>, is_watch: bool) -> Response {

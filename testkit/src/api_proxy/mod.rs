@@ -6,6 +6,7 @@
 //! watches alone, can serve a list from an older moment, and can stop in the middle of a list. A request is named by verb and resource, as in `audit`: `create events`,
 //! `update clusterbackupwatches/status`, `watch clusterbackupwatches`.
 
+mod answers;
 mod forward;
 mod transport;
 mod watches;

@@ -5,7 +5,7 @@ use futures::{Stream, stream};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::forward::failure;
+use super::answers::failure;
 
 /// What happens to watches.
 #[derive(Clone, Copy, Default)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use cbw_testkit::{
     control_plane::ControlPlane,
     operator::Operator,
-    scene::{Scene, define},
+    scene::Scene,
+    setup::define,
     trial::tests,
     wait::{LIMIT, meanwhile, until},
 };
