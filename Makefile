@@ -78,7 +78,7 @@ test-monitoring:
 
 # What is installed, as text: the chart's templates, rules, workflows, scripts
 test-templates:
-	time CBW_BIN_DIR=$(debug) hack/test-chart.sh
+	time hack/test-chart.sh
 
 # What "make run" promises
 test-playground:

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fs};
 
 use serde_json::Value;
 
-use super::{cluster::Cluster, scene::Scene};
+use super::{
+    cluster::Cluster,
+    scene::{ACCOUNT, Scene},
+};
 
 /// Every kind of request that an operator without a Lease may make. A status is written with either of two verbs.
 pub const ALLOWED: [&str; 7] = [
@@ -80,8 +83,20 @@ pub fn check(namespace: &str) {
     assert!(unexpected.is_empty(), "the operator may ask for nothing but {ALLOWED:?}: {unexpected:?}");
 }
 
+/// The requests of a service account, and those of them that the API server forbade, each as its line in the audit log.
+pub fn forbidden(cluster: &Cluster, account: &str) -> (usize, Vec<Value>) {
+    let mut requests = of_account(cluster, account);
+    let all = requests.len();
+    requests.retain(|line| line["annotations"]["authorization.k8s.io/decision"] == "forbid");
+    (all, requests)
+}
+
 fn lines(cluster: &Cluster, namespace: &str) -> Vec<Value> {
-    let user = format!("system:serviceaccount:{namespace}:operator");
+    of_account(cluster, &format!("{namespace}:{ACCOUNT}"))
+}
+
+fn of_account(cluster: &Cluster, account: &str) -> Vec<Value> {
+    let user = format!("system:serviceaccount:{account}");
     let text = fs::read_to_string(&cluster.audit_log).unwrap();
     // The last line may still be being written.
     let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n') && line.contains(&user));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     api_proxy::ApiProxy,
     program::{self, Server, folder},
-    scene::{REGION, Scene},
+    scene::{ACCOUNT, REGION, Scene},
     wait::{LIMIT, until},
 };
 
@@ -50,7 +50,26 @@ impl Operator {
         Self::launch(None, scene, flags, variables).await
     }
 
+    /// The same as the pod of a release does: with these arguments and no others, and with a token of this service account in the
+    /// scene's namespace.
+    pub async fn start_as(account: &str, scene: &Scene, arguments: &[String]) -> Self {
+        let mut command = Command::new(program::operator());
+        command.args(arguments);
+        Self::run(command, None, scene, account).await
+    }
+
     async fn launch(server: Option<&str>, scene: &Scene, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program::operator());
+        command
+            .args(["controller", "--watch-namespace", &scene.namespace, "--listen", "127.0.0.1:0"])
+            .args(["--region-endpoint", &format!("{REGION}={}", scene.cloud.url())])
+            .args(flags)
+            .env("CBW_LOG_FILTER", "info,cce_backup_watch=debug")
+            .envs(variables.iter().copied());
+        Self::run(command, server, scene, ACCOUNT).await
+    }
+
+    async fn run(mut command: Command, server: Option<&str>, scene: &Scene, account: &str) -> Self {
         let folder = folder();
         // A sentence may have a colon, which separates files in KUBECONFIG.
         let test = scene.test.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
@@ -60,16 +79,8 @@ impl Operator {
         // Taken at once, because another may start beside it.
         File::create(&log).unwrap();
         let kubeconfig = log.with_extension("kubeconfig");
-        fs::write(&kubeconfig, kubeconfig_of(scene, server).await).unwrap();
-
-        let mut command = Command::new(program::operator());
-        command
-            .args(["controller", "--watch-namespace", &scene.namespace, "--listen", "127.0.0.1:0"])
-            .args(["--region-endpoint", &format!("{REGION}={}", scene.cloud.url())])
-            .args(flags)
-            .env("CBW_LOG_FILTER", "info,cce_backup_watch=debug")
-            .envs(variables.iter().copied())
-            .env("KUBECONFIG", kubeconfig);
+        fs::write(&kubeconfig, kubeconfig_of(scene, server, account).await).unwrap();
+        command.env("KUBECONFIG", kubeconfig);
         let mut operator = Self { server: Server::start(command, log), url: String::new() };
         operator.started(0).await;
         operator
@@ -197,8 +208,8 @@ impl Operator {
     }
 }
 
-/// A kubeconfig with a token of the scene's service account.
-async fn kubeconfig_of(scene: &Scene, server: Option<&str>) -> String {
+/// A kubeconfig with a token of a service account of the scene's namespace.
+async fn kubeconfig_of(scene: &Scene, server: Option<&str>, account: &str) -> String {
     let ours = Kubeconfig::read_from(&scene.cluster.kubeconfig).unwrap();
     let cluster = ours.clusters[0].cluster.as_ref().unwrap();
     json!({
@@ -207,7 +218,7 @@ async fn kubeconfig_of(scene: &Scene, server: Option<&str>) -> String {
         "clusters": [{ "name": "e2e", "cluster": {
             "server": server.or(cluster.server.as_deref()), "certificate-authority-data": cluster.certificate_authority_data,
         } }],
-        "users": [{ "name": "e2e", "user": { "token": scene.token().await } }],
+        "users": [{ "name": "e2e", "user": { "token": scene.token(account).await } }],
     })
     .to_string()
 }

@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    scene::Scene,
+    scene::{ACCOUNT, Scene},
     wait::{LIMIT, until},
 };
 
@@ -41,7 +41,7 @@ pub async fn grant_to(scene: &Scene, operator: &str, role: &str) {
     let binding: RoleBinding = serde_json::from_value(json!({
         "metadata": { "name": format!("{role}-{operator}") },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
-        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": operator }],
+        "subjects": [{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": operator }],
     }))
     .unwrap();
     scene.api().create(&PostParams::default(), &binding).await.unwrap();
@@ -69,7 +69,7 @@ pub async fn take(scene: &Scene, resource: &str) {
     let binding: RoleBinding = serde_json::from_value(json!({
         "metadata": { "name": REST },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": REST },
-        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": scene.namespace }],
+        "subjects": [{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": scene.namespace }],
     }))
     .unwrap();
     scene.api().create(&PostParams::default(), &role).await.unwrap();

@@ -36,6 +36,8 @@ pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 pub const ACCESS_KEY: &str = "TESTACCESSKEY0000000";
 /// Its secret key.
 pub const SECRET_KEY: &str = "canary-secret-key-0123456789abcdefghijkl";
+/// The operator's service account.
+pub const ACCOUNT: &str = "operator";
 /// The activeInterval of a watch unless the test says otherwise: the shortest that the schema allows.
 pub const ACTIVE: Duration = Duration::from_secs(2);
 
@@ -70,12 +72,11 @@ impl Scene {
         self.api::<Secret>().patch(name, &params, &Patch::Apply(&secret)).await.unwrap();
     }
 
-    /// A new token of the operator's service account.
-    pub async fn token(&self) -> String {
+    /// A new token of a service account of the namespace.
+    pub async fn token(&self, account: &str) -> String {
         let accounts = self.api::<ServiceAccount>();
         let request = TokenRequest::default();
-        let token =
-            accounts.create_token_request("operator", &PostParams::default(), &request).await.unwrap();
+        let token = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
         token.status.unwrap().token
     }
 

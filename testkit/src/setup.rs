@@ -18,7 +18,7 @@ use crate::{
     cluster::Cluster,
     control_plane::ControlPlane,
     program, rbac,
-    scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene},
+    scene::{ACCESS_KEY, ACCOUNT, CLUSTER, SECRET_KEY, Scene},
 };
 
 impl Scene {
@@ -47,7 +47,7 @@ impl Scene {
         let create = PostParams::default();
         let namespace: Namespace = serde_json::from_value(named(&scene.namespace)).unwrap();
         Api::all(scene.client.clone()).create(&create, &namespace).await.unwrap();
-        let account: ServiceAccount = serde_json::from_value(named("operator")).unwrap();
+        let account: ServiceAccount = serde_json::from_value(named(ACCOUNT)).unwrap();
         scene.api().create(&create, &account).await.unwrap();
         rbac::grant(&scene, rbac::READS).await;
         rbac::grant(&scene, rbac::STATUS).await;

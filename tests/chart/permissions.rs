@@ -8,7 +8,7 @@ use cbw_testkit::{
     trial::{Test, each},
 };
 
-use crate::helm::{CHART, helm, shared_surroundings};
+use crate::{helm::shared_surroundings, release::Release};
 
 /// The rules of the operator where it watches: exactly these, besides what every account may do.
 const EVERYWHERE: &str = "\
@@ -17,8 +17,7 @@ clusterbackupwatches.cce.backupwatch.io/status [] [] [update]
 events.events.k8s.io [] [] [create]
 secrets [] [] [get]";
 
-/// A way to install the chart, and what the operator may or may not do then. HOME is the namespace of the release and the
-/// name of its objects, SHOP a namespace of watches.
+/// A way to install the chart, and what the operator may or may not do then.
 const WAYS: [(&str, &[&str], &str); 4] = [
     (
         "the operator of a whole cluster",
@@ -110,57 +109,28 @@ pub fn tests() -> Vec<Test> {
     ];
     let ways = WAYS.map(|(name, values, questions)| {
         Test::new(format!("what {name} may do"), async move |scene| {
-            let release = Release::install(scene, values).await;
+            let release = install(scene, values).await;
             release.may(&release.account(), questions);
         })
     });
     ways.into_iter().chain(rest).collect()
 }
 
-/// A release in the scene's namespace, whose objects have the namespace's name, and the namespace of a tenant beside it.
-struct Release {
-    scene: Scene,
-    shop: String,
+/// A release on the control plane that all tests share.
+async fn install(scene: Scene, values: &[&str]) -> Release {
+    shared_surroundings(&scene.cluster);
+    Release::install(scene, values).await
 }
 
 impl Release {
-    async fn install(scene: Scene, values: &[&str]) -> Self {
-        shared_surroundings(&scene.cluster);
-        let shop = scene.neighbour().await.namespace;
-        let release = Self { scene, shop };
-        let home = &release.scene.namespace;
-        let override_name = format!("fullnameOverride={home}");
-        let values: Vec<_> = values.iter().map(|value| release.filled(value)).collect();
-        let mut arguments =
-            vec!["install", home, CHART, "--set", "crds.enabled=false", "--set", &override_name];
-        arguments.extend(values.iter().flat_map(|value| ["--set", value]));
-        helm(&release.scene.cluster, home, &arguments).unwrap();
-        release
-    }
-
-    fn account(&self) -> String {
-        format!("{0}:{0}", self.scene.namespace)
-    }
-
-    fn filled(&self, text: &str) -> String {
-        text.replace("SHOP", &self.shop).replace("HOME", &self.scene.namespace)
-    }
-
-    fn kubectl(&self, namespace: &str, arguments: &[&str]) -> String {
-        // "can-i" fails where the answer is no.
-        self.scene.cluster.kubectl(namespace, arguments, "").unwrap_or_else(|no| no)
-    }
-
     /// Asks whether an account may do something: each line has the answer and the words of the question.
     fn may(&self, account: &str, questions: &str) {
-        let account = format!("--as=system:serviceaccount:{account}");
         let mut wrong = Vec::new();
         for question in self.filled(questions).lines() {
-            let mut words: Vec<_> = question.split_whitespace().collect();
-            let expected = words.remove(0);
-            let answer =
-                self.kubectl("default", &[&["auth", "can-i", account.as_str()], &words[..]].concat());
-            if !answer.lines().any(|line| line == expected || line.starts_with(&format!("{expected} "))) {
+            let words: Vec<_> = question.split_whitespace().collect();
+            let (expected, words) = words.split_first().unwrap();
+            let answer = self.can_i(account, "default", words);
+            if !answer.lines().any(|line| line == *expected || line.starts_with(&format!("{expected} "))) {
                 wrong.push(format!("{question}: {answer}"));
             }
         }
@@ -170,8 +140,7 @@ impl Release {
     /// Checks that an account may do exactly this in a namespace besides what every account may do.
     fn may_exactly(&self, account: &str, namespace: &str, rules: &str) {
         let listed = |account: &str| -> BTreeSet<String> {
-            let account = format!("--as=system:serviceaccount:{account}");
-            let list = self.kubectl(namespace, &["auth", "can-i", "--list", "--no-headers", &account]);
+            let list = self.can_i(account, namespace, &["--list", "--no-headers"]);
             list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
         };
         let all = listed("nobody:nobody");
@@ -181,31 +150,32 @@ impl Release {
 }
 
 async fn the_operator_of_a_whole_cluster_has_these_rules_and_no_others(scene: Scene) {
-    let release = Release::install(scene, &[]).await;
-    for namespace in [&release.shop, &release.scene.namespace] {
+    let release = install(scene, &[]).await;
+    for namespace in [&release.shop.namespace, &release.scene.namespace] {
         release.may_exactly(&release.account(), namespace, EVERYWHERE);
     }
 }
 
 async fn the_operator_of_listed_namespaces_has_none_elsewhere(scene: Scene) {
-    let release = Release::install(scene, &["watch.namespaces={SHOP}"]).await;
-    release.may_exactly(&release.account(), &release.shop, EVERYWHERE);
+    let release = install(scene, &["watch.namespaces={SHOP}"]).await;
+    release.may_exactly(&release.account(), &release.shop.namespace, EVERYWHERE);
     for namespace in ["default", "kube-system", &release.scene.namespace] {
         release.may_exactly(&release.account(), namespace, "");
     }
 }
 
 async fn the_sharder_may_move_watches_and_read_no_secret(scene: Scene) {
-    let release = Release::install(scene, &["sharding.enabled=true", "replicaCount=2"]).await;
+    let release = install(scene, &["sharding.enabled=true", "replicaCount=2"]).await;
     release.may("sharding-system:sharder", SHARDER);
 }
 
 /// The controller that aggregates roles by their labels does not run here, so the roles themselves are read.
 async fn people_who_may_view_may_not_write(scene: Scene) {
-    let release = Release::install(scene, &[]).await;
+    let release = install(scene, &[]).await;
     let verbs = |role: &str| {
         let role = format!("{}-{role}", release.scene.namespace);
-        release.kubectl("default", &["get", "clusterrole", &role, "--output=jsonpath={.rules[*].verbs[*]}"])
+        let arguments = ["get", "clusterrole", &role, "--output=jsonpath={.rules[*].verbs[*]}"];
+        release.scene.cluster.kubectl("default", &arguments, "").unwrap()
     };
     let (view, edit) = (verbs("view"), verbs("edit"));
     assert!(view.split(' ').any(|verb| verb == "list"), "{view}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cbw_testkit::{
     api_proxy::{ApiProxy, Effect},
     control_plane::ControlPlane,
-    scene::{Scene, watch},
+    scene::{ACCOUNT, Scene, watch},
     trial::tests,
     wait::{LIMIT, until},
 };
@@ -29,7 +29,7 @@ tests![
 
 /// A client with the operator's token, through the proxy.
 async fn through(proxy: &ApiProxy, scene: &Scene) -> Client {
-    let token = scene.token().await;
+    let token = scene.token(ACCOUNT).await;
     let mut config = kube::Config::new(proxy.server.parse().unwrap());
     config.default_namespace.clone_from(&scene.namespace);
     config.auth_info.token = Some(token.into());
