@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,14 +160,14 @@ func TestQueriesNameOnlyMetricsAndLabelsThatTheOperatorExports(t *testing.T) {
 			used[name] = true
 			known = append(known, labels...)
 			for _, match := range label.FindAllStringSubmatch(match[2], -1) {
-				if !contains(labels, match[1]) && !contains(always, match[1]) {
+				if !slices.Contains(labels, match[1]) && !slices.Contains(always, match[1]) {
 					t.Errorf("%s: %s has no label %s", place, name, match[1])
 				}
 			}
 		}
 		for _, match := range grouping.FindAllStringSubmatch(query, -1) {
 			for _, name := range strings.FieldsFunc(match[1], func(r rune) bool { return r == ',' || r == ' ' }) {
-				if !contains(known, name) {
+				if !slices.Contains(known, name) {
 					t.Errorf("%s: no metric of it has the label %s", place, name)
 				}
 			}
@@ -230,15 +231,6 @@ func TestLinksOfTheDashboardLeadToRunbooks(t *testing.T) {
 	if found < 10 {
 		t.Errorf("only %d links", found)
 	}
-}
-
-func contains(list []string, wanted string) bool {
-	for _, item := range list {
-		if item == wanted {
-			return true
-		}
-	}
-	return false
 }
 
 func TestEveryAlertHasItsPageAndEveryPageItsAlert(t *testing.T) {
