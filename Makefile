@@ -5,6 +5,8 @@ export KEEP CLUSTER
 # The oldest Kubernetes that the chart installs on, and newer ones up to the newest.
 VERSIONS ?= 1.31 1.33 1.36 1.37
 comma := ,
+# Where cargo puts what it builds.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help
 help: ## Say what there is
@@ -41,7 +43,7 @@ endif
 # Each part says at its end what it took: the time, and that of the processors.
 TIMEFORMAT = $@: %0lR, of which processors %0lU and in the system %0lS
 export TIMEFORMAT
-debug := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
+debug := $(abspath $(TARGET))/debug
 
 # With --workspace throughout, so that no dependency is built a second time with other features.
 .PHONY: test-build
@@ -113,7 +115,7 @@ test-node: ## Run the chart's pod on a real kubelet and containerd, where the ma
 .PHONY: simulate
 simulate: ## Search made-up histories for a broken promise (HISTORIES=100000, SEED=1, MINUTES=no limit)
 	cargo build --quiet --locked --profile histories --package cbw-histories
-	target/histories/cbw-histories --histories $(or $(HISTORIES),100000) --seed $(or $(SEED),1) $(if $(MINUTES),--minutes $(MINUTES))
+	$(TARGET)/histories/cbw-histories --histories $(or $(HISTORIES),100000) --seed $(or $(SEED),1) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: test-mutations
 test-mutations: ## Put known faults back one by one; a search of histories must find each (MINUTES=3 for each)
@@ -138,7 +140,7 @@ generate: ## Write what is generated: crds/, config/, pages of docs/, parts of t
 .PHONY: bench
 bench: ## Measure what the operator costs (FULL=1 to 10,000 watches, N=100,1000 RUNS=3, OPERATOR=cmd, AGAINST=cmd, JSON=1)
 	cargo build --release --locked --package cce-backup-watch --package cbw-bench
-	hack/control-plane/run.sh -- target/release/cbw-bench costs \
+	hack/control-plane/run.sh -- $(TARGET)/release/cbw-bench costs \
 	  $(if $(N),--watches $(N),$(if $(FULL),--watches 100$(comma)1000$(comma)5000$(comma)10000)) $(if $(FULL),--one-account 10000) $(if $(RUNS),--runs $(RUNS)) \
 	  $(if $(OPERATOR),--operator "$(OPERATOR)") $(if $(AGAINST),--against "$(AGAINST)") $(if $(JSON),--json) \
 	  $(if $(RECORD),--write-record $(RECORD),$(if $(wildcard bench/record.json),--record bench/record.json))
@@ -146,7 +148,7 @@ bench: ## Measure what the operator costs (FULL=1 to 10,000 watches, N=100,1000 
 .PHONY: soak
 soak: ## Keep 500 watches under churn for MINUTES=20: memory, files, threads and series stay the same (OPERATOR=cmd)
 	cargo build --release --locked --package cce-backup-watch --package cbw-bench
-	hack/control-plane/run.sh -- target/release/cbw-bench soak $(if $(MINUTES),--minutes $(MINUTES)) \
+	hack/control-plane/run.sh -- $(TARGET)/release/cbw-bench soak $(if $(MINUTES),--minutes $(MINUTES)) \
 	  $(if $(OPERATOR),--operator "$(OPERATOR)")
 
 .PHONY: image

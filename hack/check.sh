@@ -1,10 +1,15 @@
 # shellcheck shell=bash
 #
 # For scripts that check promises: check counts in $passed and $failed and conclude says how many, await waits for something that takes
-# a moment, free_port names a port for a server, in_scratch makes a folder in $scratch, and unpack_image opens an image.
+# a moment, free_port names a port for a server, in_scratch makes a folder in $scratch, unpack_image opens an image, and build_binaries
+# has cargo build.
 
 # shellcheck source=hack/await.sh
 source hack/await.sh
+# shellcheck source=hack/build.sh
+source hack/build.sh
+# shellcheck source=hack/port.sh
+source hack/port.sh
 
 passed=0 failed=0
 # Says by name what this machine cannot show, so that it is not taken for shown.
@@ -22,14 +27,6 @@ check() { # WHAT COMMAND...
     printf 'FAILED  %s\n' "$what"
     tail -n 40 <<<"$output" | while read -r; do printf '        %s\n' "$REPLY"; done
   fi
-}
-
-# A TCP port on which nothing listens. It is below the range from which the kernel takes the ports of outgoing connections.
-free_port() {
-  local port
-  while port=$((20000 + RANDOM % 10000)); do
-    (exec 9<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
-  done
 }
 
 # A folder for the script's files. With it go, when the script ends, the processes in $children.

@@ -15,7 +15,8 @@ set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 readonly limit=$((25 * 1024 * 1024))
-readonly target=${CARGO_TARGET_DIR:-target}
+# shellcheck source=hack/build.sh
+source hack/build.sh
 readonly profile=${CBW_PROFILE:-release}
 # What is no release cannot be taken for one.
 if [[ $profile == release ]]; then images=$target/image; else images=$target/image/$profile; fi

@@ -1,17 +1,19 @@
 # shellcheck shell=bash
 #
 # For scripts that play a cloud on this machine. They have $work, a folder of their own, and $children, the processes that
-# they end.
+# they end, and have built the simulator with build_binaries.
 
 # shellcheck source=hack/await.sh
 source hack/await.sh
+# shellcheck source=hack/build.sh
+source hack/build.sh
 
 # Starts the simulator with a new pair of keys, and sets $access_key, $secret_key, and $cloud, its URL.
 start_simulator() { # SCENARIO KEY_PREFIX
   access_key=$2$RANDOM$RANDOM
   secret_key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
   # shellcheck disable=SC2154
-  CCE_SIMULATOR_SECRET_KEY=$secret_key target/debug/cce-simulator --access-key "$access_key" \
+  CCE_SIMULATOR_SECRET_KEY=$secret_key "$CBW_BIN_DIR/cce-simulator" --access-key "$access_key" \
     --scenario "$1" >"$work/simulator.out" 2>"$work/simulator.log" &
   children+=($!)
   await 30 grep -q 'http://' "$work/simulator.out"

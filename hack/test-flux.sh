@@ -28,11 +28,7 @@ for tool in curl jq git go; do
   command -v "$tool" >/dev/null || cannot "$tool is not on PATH"
 done
 if [[ ${1-} != --inside ]]; then
-  if [[ -z ${CBW_BIN_DIR-} ]]; then
-    cargo build --locked --quiet --workspace || exit 2
-    CBW_BIN_DIR=${CARGO_TARGET_DIR:-$root/target}/debug
-  fi
-  export CBW_BIN_DIR
+  build_binaries cce-backup-watch cce-simulator || exit 2
   bin=$(hack/control-plane/provision.sh etcd kube-apiserver kube-controller-manager kubectl helm kustomize-controller helm-controller registry) ||
     cannot 'its programs could not be built'
   PATH=$bin:$PATH exec hack/control-plane/run.sh --with-controller-manager -- "$root/hack/test-flux.sh" --inside

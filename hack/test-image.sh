@@ -166,11 +166,7 @@ if [[ -z $archive ]]; then
   }
 fi
 archive=$(readlink -f -- "$archive")
-if [[ -z ${CBW_BIN_DIR-} ]]; then
-  cargo build --locked --quiet --workspace --bin cce-simulator || exit 2
-  CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
-fi
-export CBW_BIN_DIR
+build_binaries cce-simulator || exit 2
 hack/control-plane/run.sh -- "$self" --inside "$archive" "$scratch/counts"
 read -r passed failed <"$scratch/counts" || { printf 'FAILED  the checks on a control plane did not end\n'; failed=1; }
 conclude

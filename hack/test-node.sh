@@ -54,10 +54,7 @@ remove_stale_cgroups
 archive=${1-}
 [[ -n $archive ]] || archive=$(hack/image.sh) || die 'there is no image'
 archive=$(readlink -f -- "$archive")
-if [[ -z ${CBW_BIN_DIR-} ]]; then
-  cargo build --locked --quiet --workspace --bin cce-simulator || exit 2
-  CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
-fi
+build_binaries cce-simulator || exit 2
 NODE_BIN=$(hack/control-plane/provision.sh kubelet kube-scheduler kube-proxy containerd containerd-shim-runc-v2 ctr ptp host-local) ||
   die 'the programs of the node are missing'
 
@@ -79,13 +76,13 @@ make_pause "$scratch/pause.tar" || die 'the image pause could not be made'
 
 # --- The run -------------------------------------------------------------------------------------------
 
-NODE_STATE=$(readlink -m -- "${CARGO_TARGET_DIR:-target}/node")
+NODE_STATE=$(readlink -m -- "$target/node")
 rm -rf -- "$NODE_STATE"
 mkdir -p -- "$NODE_STATE"
 # An address that is reserved for documentation, so that no machine has it.
 NODE_ADDRESS=192.0.2.1
 NODE_CGROUP=$cgroup_prefix$$
-export CBW_BIN_DIR NODE_ADDRESS NODE_BIN NODE_CGROUP NODE_PAUSE NODE_STATE
+export NODE_ADDRESS NODE_BIN NODE_CGROUP NODE_PAUSE NODE_STATE
 
 make_cgroup || die 'this machine cannot run a node: its cgroup could not be made'
 # The first process of the namespaces dies with unshare, and unshare dies with this script, even if it is killed and no trap runs.

@@ -21,15 +21,15 @@ readonly root chart=charts/cce-backup-watch
 
 # shellcheck source=hack/check.sh
 source hack/check.sh
+# shellcheck source=hack/release/authority.sh
+source hack/release/authority.sh
+# shellcheck source=hack/release/binaries.sh
+source hack/release/binaries.sh
 
 if [[ ${1-} != --inside ]]; then
   bin=$(hack/control-plane/provision.sh etcd kube-apiserver kubectl helm-3 helm-4 cosign oras registry) || exit 2
   hack/programs.sh skopeo jq || exit 2
-  if (($# > 0)) && [[ -z ${CBW_BIN_DIR-} ]]; then
-    cargo build --locked --quiet --workspace --bin cce-simulator || exit 2
-    CBW_BIN_DIR=$(readlink -f -- "${CARGO_TARGET_DIR:-target}/debug")
-    export CBW_BIN_DIR
-  fi
+  (($# == 0)) || build_binaries cce-simulator || exit 2
   PATH=$bin:$PATH exec hack/control-plane/run.sh -- "$root/hack/test-release.sh" --inside "$@"
 fi
 shift
@@ -100,41 +100,6 @@ files_are_made() {
 }
 digest() { oras resolve --plain-http "$origin/$1"; }
 
-# --- An authority --------------------------------------------------------------------------------------
-
-# Gives the certificate that Fulcio would give the release workflow: its address as the subject, and who vouches for it.
-authority_certifies() { # SUBJECT ISSUER NAME
-  cat >"$scratch/$3.cnf" <<END
-[leaf]
-keyUsage = critical, digitalSignature
-extendedKeyUsage = codeSigning
-subjectAltName = critical, URI:$1
-1.3.6.1.4.1.57264.1.8 = ASN1:UTF8String:$2
-END
-  openssl ecparam -name prime256v1 -genkey -noout -out "$scratch/$3.ec" &&
-    openssl req -new -key "$scratch/$3.ec" -subj / -out "$scratch/$3.csr" &&
-    openssl x509 -req -in "$scratch/$3.csr" -CA "$scratch/ca.crt" -CAkey "$scratch/ca.key" -days 1 -out "$scratch/$3.crt" \
-      -extfile "$scratch/$3.cnf" -extensions leaf &&
-    openssl pkcs8 -topk8 -nocrypt -in "$scratch/$3.ec" -out "$scratch/$3.pem" &&
-    cosign import-key-pair --key "$scratch/$3.pem" --output-key-prefix "$scratch/$3" --yes
-}
-authority_is_made() {
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj '/O=made up/CN=authority' -keyout "$scratch/ca.key" \
-    -out "$scratch/ca.crt" -addext 'keyUsage = critical, keyCertSign' -addext 'basicConstraints = critical, CA:TRUE' &&
-    cosign trusted-root create --fulcio "url=https://authority.invalid,certificate-chain=$scratch/ca.crt" --out "$scratch/trusted-root.json" &&
-    cosign signing-config create --out "$scratch/signing-config.json"
-}
-signing() { # NAME COMMAND...
-  "${@:2}" --yes --key "$scratch/$1.key" --certificate "$scratch/$1.crt" --signing-config "$scratch/signing-config.json" \
-    --trusted-root "$scratch/trusted-root.json"
-}
-signs() { # NAME REPOSITORY:TAG
-  signing "$1" cosign sign --allow-http-registry "$origin/${2%:*}@$(digest "$2")"
-}
-signs_file() { # NAME
-  (cd "$scratch/dist" && signing "$1" cosign sign-blob --bundle checksums.txt.sigstore.json checksums.txt)
-}
-
 # --- The page ------------------------------------------------------------------------------------------
 
 # The commands of a section of docs/verify.md that begin with these words, with the lines that they continue on, for what is released here.
@@ -202,59 +167,6 @@ verifies_at() { # REFERENCE
 origin_is_away() { kill "${children[0]}"; }
 runs_the_image_of_the_mirror() {
   [[ $(kubectl get deployment cce-backup-watch --namespace cce-backup-watch --output jsonpath='{.spec.template.spec.containers[0].image}') == "$mirror/$image:$version" ]]
-}
-
-# --- What was released is run --------------------------------------------------------------------------
-
-# What runs a binary of an architecture on this machine, as the array $run; fails where nothing does.
-can_run() { # ARCH
-  local machine program
-  case $1 in amd64) machine=x86_64 ;; arm64) machine=aarch64 ;; esac
-  run=()
-  [[ $(uname -m) != "$machine" ]] || return 0
-  for program in "qemu-$machine" "qemu-$machine-static"; do
-    if "$program" --version >/dev/null 2>&1; then run=("$program"); return; fi
-  done
-  return 1
-}
-is_pulled() { # ARCH
-  skopeo copy --src-tls-verify=false --override-os linux --override-arch "$1" "docker://$mirror/$image:$version" "oci-archive:$scratch/$1.tar" &&
-    unpack_image "$scratch/$1.tar" "$scratch/pulled-$1"
-}
-archive_has_the_same() { # ARCH
-  mkdir "$scratch/unpacked-$1" && tar --extract --file "$scratch/dist/cce-backup-watch-$version-linux-$1.tar.gz" --directory "$scratch/unpacked-$1" &&
-    cmp "$scratch/unpacked-$1/cce-backup-watch" "$scratch/pulled-$1/root/cce-backup-watch" && cmp "$scratch/unpacked-$1/LICENSE" LICENSE
-}
-runs() { # ARCH ARGUMENT...
-  can_run "$1" && "${run[@]}" "$scratch/unpacked-$1/cce-backup-watch" "${@:2}"
-}
-says_its_version() { [[ $(runs "$1" --version) == "cce-backup-watch $version" ]]; } # ARCH
-prints_its_crd() { runs "$1" crd | diff - "$scratch/dist/clusterbackupwatches.yaml"; } # ARCH
-simulator_starts() {
-  [[ -z ${cloud-} ]] || return 0
-  "$CBW_BIN_DIR/cce-simulator" --access-key AK --secret-key SK >"$scratch/simulator" 2>"$scratch/simulator.log" </dev/null &
-  children+=($!)
-  await 30 grep -q http:// "$scratch/simulator" && cloud=$(grep -o 'http://[^ ]*' "$scratch/simulator" | head -n 1)
-}
-polls_as() { # SECRET-KEY ARCH
-  HUAWEICLOUD_SDK_AK=AK HUAWEICLOUD_SDK_SK=$1 runs "$2" tasks --region cn-north-4 --region-endpoint "cn-north-4=$cloud" \
-    --project-id 0123456789abcdef0123456789abcdef --cluster-id 11111111-2222-3333-4444-555555555555
-}
-a_wrong_key_is_refused() { # ARCH
-  polls_as WRONG "$1"
-  [[ $? == 3 ]]
-}
-the_binary_works() { # ARCH
-  check "$1: the image of the mirror is pulled" is_pulled "$1"
-  check '  and the archive has the same binary' archive_has_the_same "$1"
-  if ! can_run "$1"; then
-    skip "  it runs on $1" "this machine is $(uname -m) and has no qemu-user"
-    return
-  fi
-  check '  it says its version' says_its_version "$1"
-  check '  it prints the CRD of the release' prints_its_crd "$1"
-  check '  it polls a cloud' polls_as SK "$1"
-  check '  and knows a wrong key' a_wrong_key_is_refused "$1"
 }
 
 registry_starts "$port" && registry_starts "$mirror_port" || exit 2

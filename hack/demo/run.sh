@@ -21,8 +21,7 @@ say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 show() { printf '$ %s\n' "$*"; "$@"; }
 
 if [[ ${1:-} != inside ]]; then
-  # With --workspace, so that the tests find these dependencies built.
-  build=(cargo build --quiet --workspace --bin cce-backup-watch --bin cce-simulator)
+  build=(build_binaries cce-backup-watch cce-simulator)
   if [[ ${CLUSTER:-} == current ]]; then
     "${build[@]}"
     exec "${BASH_SOURCE[0]}" inside
@@ -73,7 +72,7 @@ kubectl --namespace "$namespace" create secret generic huawei \
   --from-literal=accessKey="$access_key" --from-literal=secretKey="$secret_key"
 
 say "The operator"
-target/debug/cce-backup-watch controller --watch-namespace "$namespace" --listen 127.0.0.1:0 --log-format text \
+"$CBW_BIN_DIR/cce-backup-watch" controller --watch-namespace "$namespace" --listen 127.0.0.1:0 --log-format text \
   --region-endpoint "cn-north-4=$cloud" >/dev/null 2>"$work/operator.log" &
 children+=($!)
 await 30 grep -q started "$work/operator.log"
@@ -82,7 +81,7 @@ echo "it reads with the key of the Secret, and can start nothing"
 # The commands below use the caller's own key, from the environment.
 export HUAWEICLOUD_SDK_AK=$access_key HUAWEICLOUD_SDK_SK=$secret_key
 export CBW_REGION=cn-north-4 CBW_PROJECT_ID=0123456789abcdef0123456789abcdef CBW_REGION_ENDPOINT="cn-north-4=$cloud"
-PATH=$root/target/debug:$PATH
+PATH=$CBW_BIN_DIR:$PATH
 
 say "The list of clusters becomes watches"
 printf '$ cce-backup-watch discover --template hack/demo/common.yaml | kubectl apply --filename -\n'
@@ -128,7 +127,7 @@ Everything is running. In another terminal:
   kubectl explain clusterbackupwatch.status
   export CBW_REGION=$CBW_REGION CBW_PROJECT_ID=$CBW_PROJECT_ID CBW_REGION_ENDPOINT=$CBW_REGION_ENDPOINT
   export CBW_CLUSTER_ID=$CBW_CLUSTER_ID CBW_SECRET=$namespace/huawei
-  target/debug/cce-backup-watch backup                   # another backup
+  $CBW_BIN_DIR/cce-backup-watch backup    # another backup
 
 Ctrl-C ends it all.
 END

@@ -23,8 +23,7 @@ source hack/simulator.sh
 say() { printf 'playground: %s\n' "$*" >&2; }
 
 if [[ ${1:-} != inside ]]; then
-  # With --workspace, so that no dependency is built a second time with other features than the tests'.
-  cargo build --quiet --workspace --bin cce-backup-watch --bin cce-simulator
+  build_binaries cce-backup-watch cce-simulator
   exec hack/control-plane/run.sh -- "${BASH_SOURCE[0]}" inside "$@"
 fi
 shift
@@ -69,8 +68,8 @@ admin() { # PATH BODY
 admin /admin/clusters/00000009-0000-4000-8000-000000000000/fault '{"status": 503, "code": "CCE.01503000", "message": "maintenance"}'
 
 mkdir "$work/bin"
-ln -s "$root"/target/debug/{cce-backup-watch,cce-simulator} "$work/bin"
-ln -s "$root/target/debug/cce-backup-watch" "$work/bin/kubectl-cbw"
+ln -s "$CBW_BIN_DIR"/{cce-backup-watch,cce-simulator} "$work/bin"
+ln -s "$CBW_BIN_DIR/cce-backup-watch" "$work/bin/kubectl-cbw"
 export PATH=$work/bin:$PATH PLAYGROUND=$work CBW_REGION_ENDPOINT="cn-north-4=$cloud,cn-nroth-4=$nowhere"
 
 quietly() { "$@" >/dev/null; }
@@ -86,7 +85,7 @@ quietly kubectl apply --filename hack/playground/watches.yaml
 
 start() {
   # The file is replaced by the next build, so a copy of it runs.
-  cp target/debug/cce-backup-watch "$work/operator"
+  cp "$CBW_BIN_DIR/cce-backup-watch" "$work/operator"
   "$work/operator" controller --listen 127.0.0.1:0 --log-format text \
     --leader-elect --lease-namespace "$namespace" 2>>"$work/operator.log" &
   printf '%s\n' "$!" >"$work/operator.pid"
