@@ -24,7 +24,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{cluster::Cluster, wait::LIMIT};
+use super::{
+    cluster::Cluster,
+    wait::{LIMIT, until},
+};
 
 /// The cluster that a watch names unless the test says otherwise.
 pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
@@ -126,6 +129,13 @@ impl Scene {
             return watch.unwrap().and_then(|watch| watch.status).unwrap();
         }
         panic!("{name} does not show within {limit:?}: {what}\n{:#?}", self.status(name).await)
+    }
+
+    /// Waits until the cloud has had so many more requests for a cluster, and returns how long that took.
+    pub async fn polled(&self, cluster: &str, times: u64) -> Duration {
+        let (begun, before) = (Instant::now(), self.cloud.requests(cluster));
+        let enough = async || (self.cloud.requests(cluster) >= before + times).then(|| begun.elapsed());
+        until(&format!("{times} more requests for {cluster}"), 2 * LIMIT, enough).await
     }
 
     /// Waits until every watch in the namespace has this Ready condition, such as `False Throttled`.

@@ -98,7 +98,6 @@ async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Sce
     scene.watch("prod", json!({})).await;
     reaches(&scene, STEPS[0]).await;
     for (index, step) in STEPS.into_iter().enumerate().skip(1) {
-        let polls = scene.cloud.requests(CLUSTER);
         let events = scene.reasons("prod").await;
         let before = scene.status("prod").await;
         scene.task(step.0, step.1);
@@ -112,7 +111,7 @@ async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Sce
                 .await;
             }
             // Kill in the middle of the poll.
-            2 => until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await,
+            2 => drop(scene.polled(CLUSTER, 1).await),
             // Kill before the poll.
             _ => {}
         }

@@ -49,8 +49,7 @@ async fn a_region_is_asked_at_its_own_endpoint_and_nowhere_else(scene: Scene) {
         assert_eq!(status.tasks.unwrap()[0].uid, uid);
     }
     assert_eq!(other.requests(CLUSTER), 1);
-    let again = async || (scene.cloud.requests(CLUSTER) >= 3).then_some(());
-    until("further polls of a running backup", LIMIT, again).await;
+    scene.polled(CLUSTER, 2).await;
     assert_eq!(other.requests(CLUSTER), 1);
 }
 

@@ -81,8 +81,7 @@ async fn ends_without_a_server(scene: &Scene, flags: &[&str]) {
     proxy.block();
     scene.task("Running", 11);
     // The answer to this poll is never written.
-    let polls = scene.cloud.requests(CLUSTER);
-    until("a poll", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await;
+    scene.polled(CLUSTER, 1).await;
     assert_eq!(operator.get("/livez").await.0, 200);
     operator.signal("TERM");
     assert_eq!(operator.ended(END).await.code(), Some(0));

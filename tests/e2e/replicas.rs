@@ -169,8 +169,7 @@ async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up(scene: Scene) 
     scene.task("Running", 30);
     until("a poll", LIMIT, async || (leader.metric_sum("polls_in_flight").await > 0.0).then_some(())).await;
     leader.signal("STOP");
-    let polls = scene.cloud.requests(CLUSTER);
-    until("the answer", LIMIT, async || (scene.cloud.requests(CLUSTER) > polls).then_some(())).await;
+    scene.polled(CLUSTER, 1).await;
     scene.cloud.set_latency(Duration::ZERO);
     let written = |kind| proxy.requests(kind);
     let before = (written("create events"), written("update clusterbackupwatches/status"));

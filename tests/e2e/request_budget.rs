@@ -1,16 +1,16 @@
 //! The request budget of polling: one request to the cloud for each cluster and interval, and none to the API server
 //! while nothing changes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cbw_testkit::{
     audit,
     operator::Operator,
     scene::{ACCESS_KEY, ACTIVE, CLUSTER, SECRET_KEY, Scene, ready},
     trial::tests,
-    wait::{LIMIT, until},
 };
 use cce_simulator::Task;
+use futures::future;
 use serde_json::json;
 
 tests![
@@ -30,14 +30,8 @@ fn intervals(count: u32, interval: Duration) -> Duration {
 
 /// Waits until the cloud has had `times` more requests for each of these clusters, and returns how long that took.
 async fn polled(scene: &Scene, clusters: &[&str], times: u64) -> Duration {
-    let begun = Instant::now();
-    let before: Vec<_> = clusters.iter().map(|cluster| scene.cloud.requests(cluster)).collect();
-    until(&format!("{times} polls"), 2 * LIMIT, async || {
-        let mut counts = clusters.iter().zip(&before);
-        counts.all(|(cluster, before)| scene.cloud.requests(cluster) >= before + times).then_some(())
-    })
-    .await;
-    begun.elapsed()
+    let waits = clusters.iter().map(|cluster| scene.polled(cluster, times));
+    future::join_all(waits).await.into_iter().max().unwrap()
 }
 
 async fn thirty_watches_of_one_cluster_cost_one_request_an_interval(scene: Scene) {

@@ -39,9 +39,8 @@ async fn a_restored_status_that_is_stalled_is_healed_by_the_next_poll_and_not_wr
         .await;
     assert_eq!(ready(&healed), "True Polled");
     let writes = || audit::status_writes(&audit::requests(&scene));
-    let (written, polls) = (writes(), scene.cloud.requests(CLUSTER));
-    until("five more polls", LIMIT, async || (scene.cloud.requests(CLUSTER) >= polls + 5).then_some(()))
-        .await;
+    let written = writes();
+    scene.polled(CLUSTER, 5).await;
     assert_eq!(writes(), written, "nothing is left to be written");
     assert_eq!(scene.status("prod").await, healed);
 }

@@ -7,7 +7,7 @@ use cbw_testkit::{
     trial::tests,
     wait::{LIMIT, until},
 };
-use cce_backup_watch::api::{ClusterBackupWatchStatus, UpgradeStatus};
+use cce_backup_watch::api::UpgradeStatus;
 use cce_simulator::{Fault, Scenario, Task, Workflow, WorkflowStep};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -92,6 +92,13 @@ async fn reaches(scene: &Scene, name: &str, step: &str, verdict: &str) {
     assert_eq!(ready(&status.await), "True Polled", "{name}: an upgrade never touches the watch");
 }
 
+/// Waits until the list of upgrades is asked for once more.
+async fn asked_again(scene: &Scene, cluster: &str) {
+    let before = scene.cloud.upgrade_requests(cluster);
+    let again = async || (scene.cloud.upgrade_requests(cluster) > before).then_some(());
+    until("the list is asked for again", LIMIT, again).await;
+}
+
 async fn upgrades_are_judged_and_told_from_their_first_step_to_their_end(scene: Scene) {
     let operator = scene.operator().await;
     // The one without a backup has one that is too old for it. The verdict on backups alone would be content.
@@ -155,9 +162,7 @@ async fn an_unprotected_upgrade_is_told_once_whatever_becomes_of_the_operator(sc
     scene.shows("prod", "the fault", |status| says(status, PROTECTED) == "Unknown CloudUnavailable").await;
     scene.cloud.clear_upgrades_fault(CLUSTER);
     reaches(&scene, "prod", "Running Cluster Running", "False UpgradeUnprotected").await;
-    let lists = scene.cloud.upgrade_requests(CLUSTER);
-    let again = async || (scene.cloud.upgrade_requests(CLUSTER) > lists).then_some(());
-    until("the list is read again", LIMIT, again).await;
+    asked_again(&scene, CLUSTER).await;
     assert_eq!(told(&scene, "prod").await, once(&["UpgradeStarted", "UpgradeUnprotected"]));
 
     // A backup that is taken now comes too late for an upgrade that has begun.
@@ -199,9 +204,7 @@ async fn a_list_of_upgrades_that_cannot_be_read_costs_this_condition_alone(scene
     }
     // Faults that come again change nothing else either.
     for (name, digit, verdict, _) in cases {
-        let lists = scene.cloud.upgrade_requests(&cluster(digit));
-        let again = async || (scene.cloud.upgrade_requests(&cluster(digit)) > lists).then_some(());
-        until("the list is tried again", LIMIT, again).await;
+        asked_again(&scene, &cluster(digit)).await;
         let status = scene.status(name).await;
         assert_eq!(ready(&status), "True Polled", "{name}");
         assert_eq!(healthy(&status), "True BackupSucceeded", "{name}");
@@ -210,11 +213,9 @@ async fn a_list_of_upgrades_that_cannot_be_read_costs_this_condition_alone(scene
         assert_eq!(scene.events(name).await, [], "{name}");
         assert_eq!(protected(&operator, &scene, name, "Unknown").await, Some(1.0), "{name}");
     }
-    for digit in ['a', 'b'] {
+    for (name, digit, ..) in cases {
         scene.cloud.clear_upgrades_fault(&cluster(digit));
-    }
-    scene.cloud.set_upgrades_answer(&cluster('c'), None);
-    for (name, ..) in cases {
+        scene.cloud.set_upgrades_answer(&cluster(digit), None);
         scene.shows(name, "no upgrade", |status| says(status, PROTECTED) == "True NoUpgrade").await;
     }
 }
@@ -222,14 +223,9 @@ async fn a_list_of_upgrades_that_cannot_be_read_costs_this_condition_alone(scene
 async fn upgrades_are_asked_for_where_they_are_watched_and_seldom(scene: Scene) {
     scene.task("Running", 40);
     let operator = scene.operator().await;
-    let polled = async |times: u64| {
-        let before = scene.cloud.requests(CLUSTER);
-        let enough = async || (scene.cloud.requests(CLUSTER) >= before + times).then_some(());
-        until("polls", LIMIT, enough).await;
-    };
     scene.watch("prod", json!({ "upgrades": "Ignore" })).await;
     scene.shows("prod", "40 %", |status| status.progress == Some(40)).await;
-    polled(5).await;
+    scene.polled(CLUSTER, 5).await;
     assert_eq!(scene.cloud.upgrade_requests(CLUSTER), 0, "nobody wants to know");
     assert_eq!(says(&scene.status("prod").await, PROTECTED), "");
     assert_eq!(protected(&operator, &scene, "prod", "True").await, None);
@@ -245,26 +241,24 @@ async fn upgrades_are_asked_for_where_they_are_watched_and_seldom(scene: Scene) 
         scene.task("Running", progress);
         scene.shows("prod", "progress", |status| status.progress == Some(progress)).await;
     }
-    polled(2).await;
+    scene.polled(CLUSTER, 2).await;
     assert_eq!(scene.cloud.upgrade_requests(CLUSTER), 1, "one in the hour, for both watches");
 
     scene.task("Success", 100);
     let again = async || (scene.cloud.upgrade_requests(CLUSTER) == 2).then_some(());
     until("the list is read when a backup ends", LIMIT, again).await;
-    polled(2).await;
+    scene.polled(CLUSTER, 2).await;
     assert_eq!(scene.cloud.upgrade_requests(CLUSTER), 2);
 
     scene.cloud.set_upgrades(CLUSTER, [workflow("Running", "Cluster", "Running")]);
     let ignored = async |name: &str| {
         scene.change(name, json!({ "spec": { "upgrades": "Ignore" } })).await;
-        let shows_none = |status: &ClusterBackupWatchStatus| {
-            says(status, PROTECTED).is_empty() && status.upgrade.is_none()
-        };
-        scene.shows(name, "nothing of upgrades", shows_none).await;
+        let status = scene.shows(name, "no verdict", |status| says(status, PROTECTED).is_empty()).await;
+        assert_eq!(status.upgrade, None, "{name}");
     };
     ignored("prod").await;
     ignored("other").await;
-    polled(2).await;
+    scene.polled(CLUSTER, 2).await;
     assert_eq!(scene.cloud.upgrade_requests(CLUSTER), 2);
     assert_eq!(protected(&operator, &scene, "prod", "True").await, None);
     assert_eq!(told(&scene, "prod").await, []);

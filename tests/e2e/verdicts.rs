@@ -5,7 +5,6 @@ use std::time::Duration;
 use cbw_testkit::{
     scene::{CLUSTER, Scene, healthy, message, ready, says},
     trial::tests,
-    wait::{LIMIT, until},
 };
 use cce_simulator::{Item, Task};
 use jiff::{SignedDuration, Timestamp};
@@ -93,10 +92,9 @@ async fn a_suspended_watch_is_not_polled_until_it_is_resumed(scene: Scene) {
     scene.change("prod", json!({ "spec": { "suspend": true } })).await;
     let status = scene.shows("prod", "Suspended", |status| ready(status) == "True Suspended").await;
     assert_eq!((healthy(&status), status.observed_generation), (healthy(&before), Some(2)));
-    let (polls, others) = (scene.cloud.requests(CLUSTER), scene.cloud.requests(other));
+    let polls = scene.cloud.requests(CLUSTER);
     scene.task("Success", 100);
-    let goes_on = async || (scene.cloud.requests(other) >= others + 3).then_some(());
-    until("the other watch is polled three times", LIMIT, goes_on).await;
+    scene.polled(other, 3).await;
     assert_eq!(scene.cloud.requests(CLUSTER), polls);
     assert_eq!(scene.status("prod").await, status);
 
