@@ -1,16 +1,14 @@
 //! Access to a control plane, by client and by kubectl: to the one that all tests share, or to one of a test's own.
 
-use std::{
-    fmt::Write as _,
-    io::Write as _,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{path::PathBuf, process::Command};
 
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use serde_json::json;
+
+use super::program;
 
 /// A control plane.
 #[derive(Clone)]
@@ -41,22 +39,25 @@ impl Cluster {
 
     /// Runs kubectl with an input, and returns its stdout; on failure its stdout followed by its stderr.
     pub fn kubectl(&self, namespace: &str, arguments: &[&str], input: &str) -> Result<String, String> {
-        let mut child = Command::new("kubectl")
-            .args(["--namespace", namespace])
-            .args(arguments)
-            .env("KUBECONFIG", &self.kubeconfig)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("kubectl is on PATH");
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let mut printed = String::from_utf8(output.stdout).unwrap();
-        if output.status.success() {
-            return Ok(printed);
-        }
-        write!(printed, "{}", String::from_utf8_lossy(&output.stderr)).unwrap();
-        Err(printed)
+        let mut kubectl = Command::new("kubectl");
+        kubectl.args(["--namespace", namespace]).args(arguments).env("KUBECONFIG", &self.kubeconfig);
+        let ran = program::run_with(&mut kubectl, input);
+        if ran.code == Some(0) { Ok(ran.stdout) } else { Err(ran.printed()) }
+    }
+
+    /// The kubeconfig of whoever has this token, at the URL of the API server or at another one.
+    pub fn kubeconfig_of(&self, token: &str, server: Option<&str>, namespace: &str) -> String {
+        let ours = Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        let cluster = ours.clusters[0].cluster.as_ref().unwrap();
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
+            "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e", "namespace": namespace } }],
+            "clusters": [{ "name": "e2e", "cluster": {
+                "server": server.or(cluster.server.as_deref()),
+                "certificate-authority-data": cluster.certificate_authority_data,
+            } }],
+            "users": [{ "name": "e2e", "user": { "token": token } }],
+        })
+        .to_string()
     }
 }

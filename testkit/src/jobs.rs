@@ -19,7 +19,7 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    program,
+    program::{self, Ran},
     scene::{ACCESS_KEY, CLUSTER, REGION, SECRET_KEY, Scene},
     wait::{LIMIT, until},
 };
@@ -51,12 +51,12 @@ pub fn create(scene: &Scene, manifest: &str) -> String {
     scene.cluster.kubectl(&scene.namespace, &arguments, &ours).unwrap()
 }
 
-/// Runs the pod that the Job controller makes of a Job, and returns the exit code of its container and what it printed.
-pub async fn run_pod(scene: &Scene, job: &str) -> (i32, String) {
+/// Runs the pod that the Job controller makes of a Job, to the end of its container.
+pub async fn run_pod(scene: &Scene, job: &str) -> Ran {
     let pod = pending_pod(scene, job).await;
-    let ended = program::run(&mut container(scene, &pod).await);
-    report(scene, &pod, ended.0).await;
-    ended
+    let ran = program::run(&mut container(scene, &pod).await);
+    report(scene, &pod, ran.code.unwrap_or(KILLED)).await;
+    ran
 }
 
 /// Runs the pod of a Job, and kills its container as soon as it has asked for a backup, as when its node goes away.

@@ -7,8 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::config::Kubeconfig;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     api_proxy::ApiProxy,
@@ -79,7 +78,8 @@ impl Operator {
         // Taken at once, because another may start beside it.
         File::create(&log).unwrap();
         let kubeconfig = log.with_extension("kubeconfig");
-        fs::write(&kubeconfig, kubeconfig_of(scene, server, account).await).unwrap();
+        let token = scene.token(account).await;
+        fs::write(&kubeconfig, scene.cluster.kubeconfig_of(&token, server, &scene.namespace)).unwrap();
         command.env("KUBECONFIG", kubeconfig);
         let mut operator = Self { server: Server::start(command, log), url: String::new() };
         operator.started(0).await;
@@ -206,19 +206,4 @@ impl Operator {
         })
         .await;
     }
-}
-
-/// A kubeconfig with a token of a service account of the scene's namespace.
-async fn kubeconfig_of(scene: &Scene, server: Option<&str>, account: &str) -> String {
-    let ours = Kubeconfig::read_from(&scene.cluster.kubeconfig).unwrap();
-    let cluster = ours.clusters[0].cluster.as_ref().unwrap();
-    json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
-        "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e" } }],
-        "clusters": [{ "name": "e2e", "cluster": {
-            "server": server.or(cluster.server.as_deref()), "certificate-authority-data": cluster.certificate_authority_data,
-        } }],
-        "users": [{ "name": "e2e", "user": { "token": scene.token(account).await } }],
-    })
-    .to_string()
 }

@@ -75,9 +75,9 @@ async fn new_cloud() -> Arc<Simulator> {
 /// Applies the CustomResourceDefinition that the binary prints, and the roles of the operator, and waits until the
 /// definition is served.
 pub fn define(cluster: &Cluster) {
-    let (code, crd) = program::run(Command::new(program::operator()).arg("crd"));
-    assert_eq!(code, 0, "{crd}");
-    for objects in [crd.as_str(), rbac::ROLES] {
+    let crd = program::run(Command::new(program::operator()).arg("crd"));
+    crd.ended(0, "");
+    for objects in [crd.stdout.as_str(), rbac::ROLES] {
         cluster.kubectl("default", &["apply", "--server-side", "--filename", "-"], objects).unwrap();
     }
     let name = "customresourcedefinitions/clusterbackupwatches.cce.backupwatch.io";

@@ -31,8 +31,8 @@ pub const SKIPPED_WHERE_MISSING: [&str; 6] = [
 pub fn helm(cluster: &Cluster, namespace: &str, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new("helm");
     command.current_dir(ROOT).env("KUBECONFIG", &cluster.kubeconfig);
-    let (code, printed) = program::run(command.args(arguments).args(["--namespace", namespace]));
-    if code == 0 { Ok(printed) } else { Err(printed) }
+    let ran = program::run(command.args(arguments).args(["--namespace", namespace]));
+    if ran.code == Some(0) { Ok(ran.printed()) } else { Err(ran.printed()) }
 }
 
 /// Renders the chart.

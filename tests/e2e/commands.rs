@@ -10,7 +10,7 @@ use std::{
 
 use cbw_testkit::{
     operator::Operator,
-    program::{self, folder},
+    program::{self, Ran, folder},
     rbac,
     scene::{ACCESS_KEY, CLUSTER, PROJECT, REGION, SECRET_KEY, Scene, healthy, kubectl, ready},
     trial::tests,
@@ -36,37 +36,15 @@ tests![
 /// A cluster that the cloud does not know.
 const OTHER: &str = "99999999-2222-3333-4444-555555555555";
 
-/// What became of a command.
-#[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ran {
-    /// Checks the exit code and that the message has these words.
-    fn ended(&self, code: i32, words: &str) {
-        let said = format!("{}{}", self.stdout, self.stderr);
-        assert!(self.code == Some(code) && said.contains(words), "not {code} with {words:?}: {self:#?}");
-    }
-}
-
 fn command(kubeconfig: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program::operator());
     command.args(arguments).stdin(Stdio::null()).env("KUBECONFIG", kubeconfig).env("TZ", "UTC");
     command
 }
 
-fn ran(command: &mut Command) -> Ran {
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-}
-
 /// Runs a command with all rights.
 fn run(scene: &Scene, arguments: &[&str]) -> Ran {
-    ran(&mut command(&scene.cluster.kubeconfig, arguments))
+    program::run(&mut command(&scene.cluster.kubeconfig, arguments))
 }
 
 fn status(scene: &Scene, arguments: &[&str]) -> Ran {
@@ -95,19 +73,9 @@ async fn person(scene: &Scene, verbs: &[&str]) -> PathBuf {
     })
     .await;
     let token = kubectl(&scene.namespace, &["create", "token", "person"], "").unwrap();
-    let all: kube::config::Kubeconfig =
-        kube::config::Kubeconfig::read_from(&scene.cluster.kubeconfig).unwrap();
-    let cluster = all.clusters[0].cluster.as_ref().unwrap();
-    let kubeconfig = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
-        "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "e2e", "namespace": scene.namespace } }],
-        "clusters": [{ "name": "e2e", "cluster": {
-            "server": cluster.server, "certificate-authority-data": cluster.certificate_authority_data,
-        } }],
-        "users": [{ "name": "e2e", "user": { "token": token.trim() } }],
-    });
     let path = folder().join(format!("{}-person.kubeconfig", scene.test));
-    fs::write(&path, kubeconfig.to_string()).unwrap();
+    let kubeconfig = scene.cluster.kubeconfig_of(token.trim(), None, &scene.namespace);
+    fs::write(&path, kubeconfig).unwrap();
     path
 }
 
@@ -168,7 +136,7 @@ async fn status_without_a_lease_asks_the_deployment_and_else_cannot_tell(scene: 
     // Whoever may list watches alone sees them, and is told what else is missing.
     scene.watch("prod", json!({})).await;
     let person = person(&scene, &["list"]).await;
-    let seen = ran(&mut command(&person, &["status"]));
+    let seen = program::run(&mut command(&person, &["status"]));
     seen.ended(0, "cannot tell: the user may list neither its Leases nor its Deployments");
     assert!(seen.stdout.contains(&format!("{}/prod", scene.namespace)), "{seen:#?}");
 }
@@ -179,7 +147,7 @@ async fn a_thousand_watches_are_shown_by_one_list(scene: Scene) {
         (0..1_000).map(|n| async move { scene_ref.watch(&format!("watch-{n:04}"), json!({})).await });
     stream::iter(creates).buffer_unordered(32).collect::<Vec<_>>().await;
     let person = person(&scene, &["list"]).await;
-    let seen = ran(&mut command(&person, &["status"]));
+    let seen = program::run(&mut command(&person, &["status"]));
     seen.ended(0, "1000 watches at");
     assert_eq!(seen.stdout.matches("no operator has looked at this watch yet").count(), 1_000);
     let user = format!("system:serviceaccount:{}:person", scene.namespace);
@@ -218,7 +186,8 @@ async fn poll_gives_the_verdict_of_that_very_poll(scene: Scene) {
     scene.shows("prod", "a success", |status| healthy(status) == "True BackupSucceeded").await;
     // No more rights than the documentation names.
     let person = person(&scene, &["get", "patch"]).await;
-    let polled = |arguments: &[&str]| ran(&mut command(&person, &[&["poll", "prod"], arguments].concat()));
+    let polled =
+        |arguments: &[&str]| program::run(&mut command(&person, &[&["poll", "prod"], arguments].concat()));
     polled(&[]).ended(0, "/prod: good: BackupSucceeded");
     polled(&["--newer-than", "1h"]).ended(0, "/prod: good: BackupSucceeded");
     // The operator would look again in a day.
@@ -229,8 +198,8 @@ async fn poll_gives_the_verdict_of_that_very_poll(scene: Scene) {
         .watch("none", json!({ "clusterID": "22222222-2222-3333-4444-555555555555", "interval": "24h" }))
         .await;
     scene.cloud.set_tasks("22222222-2222-3333-4444-555555555555", []);
-    ran(&mut command(&person, &["poll", "none"])).ended(0, "/none: unknown: NoBackup");
-    ran(&mut command(&person, &["poll", "none", "--newer-than", "1h"]))
+    program::run(&mut command(&person, &["poll", "none"])).ended(0, "/none: unknown: NoBackup");
+    program::run(&mut command(&person, &["poll", "none", "--newer-than", "1h"]))
         .ended(1, "no backup succeeded within the last 1h");
 }
 
@@ -255,9 +224,7 @@ async fn poll_waits_for_the_end_of_a_backup_that_runs(scene: Scene) {
     })
     .await;
     scene.task("Success", 100);
-    let output = waiting.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("/prod: good: BackupSucceeded"), "{output:?}");
+    Ran::from(waiting.wait_with_output().unwrap()).ended(0, "/prod: good: BackupSucceeded");
 }
 
 async fn tasks_and_backup_take_the_name_of_a_watch(scene: Scene) {
@@ -272,7 +239,7 @@ async fn tasks_and_backup_take_the_name_of_a_watch(scene: Scene) {
     assert_eq!((&report["clusterID"], &report["region"]), (&json!(CLUSTER), &json!(REGION)));
     // A watch that is named outranks what a shell has exported.
     let mut exported = command(&scene.cluster.kubeconfig, &[&["tasks", &watch], &cloud[..]].concat());
-    ran(exported.env("CBW_REGION", "eu-west-0").env("CBW_CLUSTER_ID", OTHER)).ended(0, "backup-1");
+    program::run(exported.env("CBW_REGION", "eu-west-0").env("CBW_CLUSTER_ID", OTHER)).ended(0, "backup-1");
     run(&scene, &[&["backup", &watch, "--dry-run"], &cloud[..]].concat())
         .ended(0, &format!("cluster {CLUSTER}"));
     let nowhere = format!("{}/nowhere", scene.namespace);
@@ -289,7 +256,7 @@ async fn discover_tries_the_key_that_the_watches_will_use(scene: Scene) {
         let flags = ["--region-endpoint", &endpoint, "--secret-name", secret, "--check"];
         let mut command =
             command(&scene.cluster.kubeconfig, &[&["discover"], &place[..], &flags[..]].concat());
-        ran(command.env("HUAWEICLOUD_SDK_AK", ACCESS_KEY).env("HUAWEICLOUD_SDK_SK", SECRET_KEY))
+        program::run(command.env("HUAWEICLOUD_SDK_AK", ACCESS_KEY).env("HUAWEICLOUD_SDK_SK", SECRET_KEY))
     };
     let right = check("huawei");
     right.ended(1, "gone would be blind (ClusterNotFound)");

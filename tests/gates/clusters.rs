@@ -1,7 +1,7 @@
 //! Watches from the list of clusters: `discover | kubectl apply`.
 
 use cbw_testkit::{
-    program,
+    program::{self, Ran},
     scene::{Scene, healthy},
     trial::tests,
 };
@@ -26,8 +26,8 @@ fn cluster(scene: &Scene, number: usize, name: &str) -> Cluster {
     Cluster::new(uid, name)
 }
 
-/// Runs `discover` with more arguments: its exit code, and what it printed on both streams.
-fn discover(scene: &Scene, arguments: &[&str]) -> (i32, String) {
+/// Runs `discover` with more arguments.
+fn discover(scene: &Scene, arguments: &[&str]) -> Ran {
     let mut command = in_pipeline(scene, &binary());
     command
         .env_remove("CBW_CLUSTER_ID")
@@ -39,14 +39,15 @@ fn discover(scene: &Scene, arguments: &[&str]) -> (i32, String) {
 }
 
 fn applies(scene: &Scene) {
-    let (code, manifests) = discover(scene, &[]);
-    assert_eq!(code, 0, "{manifests}");
+    let discovered = discover(scene, &[]);
+    discovered.ended(0, "");
     let arguments = ["apply", "--server-side", "--validate=strict", "--filename=-"];
-    scene.cluster.kubectl(&scene.namespace, &arguments, &manifests).unwrap();
+    scene.cluster.kubectl(&scene.namespace, &arguments, &discovered.stdout).unwrap();
 }
 
 fn nothing_is_missing(scene: &Scene) {
-    assert_eq!(discover(scene, &["--existing", "cluster"]), (0, String::new()));
+    let ran = discover(scene, &["--existing", "cluster"]);
+    assert_eq!((ran.code, ran.printed()), (Some(0), String::new()));
 }
 
 async fn what_discover_prints_can_be_applied_and_is_watched(scene: Scene) {
@@ -65,9 +66,8 @@ async fn a_cluster_that_is_gone_is_named(scene: Scene) {
     scene.cloud.set_clusters(&project(&scene), [prod.clone(), staging]);
     applies(&scene);
     scene.cloud.set_clusters(&project(&scene), [prod]);
-    let (code, said) = discover(&scene, &["--existing", "cluster"]);
     let names = format!("the watch {}/staging names the cluster", scene.namespace);
-    assert!(code != 0 && said.contains(&names), "{code}: {said}");
+    discover(&scene, &["--existing", "cluster"]).ended(1, &names);
 }
 
 async fn whatever_clusters_are_called_the_api_server_takes_their_watches(scene: Scene) {

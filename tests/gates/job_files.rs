@@ -113,12 +113,12 @@ async fn gate(scene: &Scene, manifest: &str, backups: Backups, pod: Pod, end: &s
         Pod::Waits => {}
         Pod::Killed => {
             jobs::run_pod_until_it_starts_a_backup(scene, &job).await;
-            let (code, said) = jobs::run_pod(scene, &job).await;
-            assert!(code == 0 && said.contains("Running"), "it does not follow the backup: {said}");
+            // It follows the backup.
+            jobs::run_pod(scene, &job).await.ended(0, "Running");
         }
         Pod::Runs(_) | Pod::Answered(_) => {
-            let (code, said) = jobs::run_pod(scene, &job).await;
-            assert_eq!(code == 0, end == "Complete", "{said}");
+            let ran = jobs::run_pod(scene, &job).await;
+            assert_eq!(ran.code == Some(0), end == "Complete", "{ran:#?}");
         }
     }
     assert_eq!(jobs::end(scene, &job).await, end);

@@ -53,6 +53,5 @@ pub fn plugin(scene: &Scene, kubeconfig: &Path) -> Command {
 pub fn polls(scene: &Scene, timeout: &str, code: i32, words: &str) {
     let watch = format!("{}/prod", scene.namespace);
     let arguments = ["poll", &watch, "--newer-than", "2h", "--timeout", timeout];
-    let (ended, said) = program::run(plugin(scene, &scene.cluster.kubeconfig).args(arguments));
-    assert!(ended == code && said.contains(words), "not {code} with {words:?} but {ended}: {said}");
+    program::run(plugin(scene, &scene.cluster.kubeconfig).args(arguments)).ended(code, words);
 }

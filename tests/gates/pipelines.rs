@@ -36,14 +36,13 @@ pub fn tests() -> Vec<Test> {
         let name = format!("{name}, {state:?}, then {phase}: exit code {code}, {started} started");
         Test::new(name, async move |scene| {
             lists(&scene, state, phase, 2);
-            let (ended, said) = program::run(&mut command(&scene));
-            assert_eq!((ended, scene.cloud.start_requests(CLUSTER)), (code, started), "{said}");
+            program::run(&mut command(&scene)).ended(code, "");
+            assert_eq!(scene.cloud.start_requests(CLUSTER), started);
         })
     });
     let sound = Test::new("the GitHub workflow is sound".into(), async |_| {
         let file = Path::new(ROOT).join("docs/gates/github.yaml");
-        let (code, said) = program::run(Command::new(program::tool("actionlint")).arg("-no-color").arg(file));
-        assert_eq!(code, 0, "{said}");
+        program::run(Command::new(program::tool("actionlint")).arg("-no-color").arg(file)).ended(0, "");
     });
     cases.chain([sound]).collect()
 }

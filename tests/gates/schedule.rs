@@ -39,10 +39,10 @@ async fn schedule(scene: &Scene) {
         .args(["template", "watch", "charts/cce-backup-watch", "--namespace", &scene.namespace])
         .args(["--show-only", "templates/scheduled-backup.yaml", "--values"])
         .arg(file);
-    let (code, rendered) = program::run(&mut helm);
-    assert_eq!(code, 0, "{rendered}");
+    let rendered = program::run(&mut helm);
+    rendered.ended(0, "");
     let arguments = ["apply", "--server-side", "--validate=strict", "--filename=-"];
-    scene.cluster.kubectl(&scene.namespace, &arguments, &rendered).unwrap();
+    scene.cluster.kubectl(&scene.namespace, &arguments, &rendered.stdout).unwrap();
 }
 
 /// A run of the `CronJob`: how it ends, and how many backups were asked for until then.

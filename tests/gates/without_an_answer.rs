@@ -58,8 +58,8 @@ async fn what_is_no_name_or_duration_is_bad_usage(scene: Scene) {
     ];
     for usage in usages {
         let words: Vec<_> = usage.split_whitespace().collect();
-        let (code, said) = program::run(plugin(&scene, Path::new("/dev/null")).arg("poll").args(words));
-        assert_eq!(code, 2, "{usage}: {said}");
+        let ran = program::run(plugin(&scene, Path::new("/dev/null")).arg("poll").args(words));
+        assert_eq!(ran.code, Some(2), "{usage}: {ran:#?}");
     }
 }
 
@@ -72,9 +72,8 @@ async fn an_api_server_that_never_answers_ends_it(scene: Scene) {
     let text = text.replace(line, &format!("{ours}https://{}", silent.local_addr().unwrap()));
     let kubeconfig = folder().join("silent.kubeconfig");
     fs::write(&kubeconfig, text).unwrap();
-    let (code, said) =
-        program::run(plugin(&scene, &kubeconfig).args(["poll", "shop/prod", "--timeout", "5s"]));
-    assert_eq!(code, 3, "{said}");
+    let arguments = ["poll", "shop/prod", "--timeout", "5s"];
+    program::run(plugin(&scene, &kubeconfig).args(arguments)).ended(3, "");
 }
 
 /// An operator, and a watch whose backup is fresh and which the gate lets through.

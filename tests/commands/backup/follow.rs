@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn one_request_starts_a_backup_that_is_followed_to_its_verdict() {
     for (phase, code) in [("Success", 0), ("Failed", 1)] {
-        let cloud = Cloud::with([ended("old", "Success", YOUNG)]).await;
+        let cloud = Cloud::with_tasks([ended("old", "Success", YOUNG)]).await;
         cloud.ends(3, phase);
         let ran = run(&mut cloud.backup(&[]));
         assert_eq!((ran.code, cloud.posts()), (Some(code), 1), "{ran:?}");
@@ -31,7 +31,7 @@ async fn one_request_starts_a_backup_that_is_followed_to_its_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_result_is_that_of_tasks_in_every_form() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(1, "Success");
     let json = run(&mut cloud.backup(&["--output", "json"]));
     let report: Value = serde_json::from_str(&json.stdout).unwrap();
@@ -49,7 +49,7 @@ async fn the_result_is_that_of_tasks_in_every_form() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_backup_that_ends_first_is_not_taken_for_it() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(NEVER, "Success");
     let mut command = start(&mut cloud.backup(&[]));
     command.says(" Running 0%");
@@ -69,7 +69,7 @@ async fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
         (vec![ended("a", "Success", YOUNG)], &["--if-older-than", "2h"], "within the last 2h"),
         (vec![ended("a", "Success", OLD)], &["--if-older-than", "2h"], "would be started"),
     ] {
-        let cloud = Cloud::with(tasks).await;
+        let cloud = Cloud::with_tasks(tasks).await;
         let ran = run(cloud.backup(flags).arg("--dry-run"));
         assert_eq!((ran.code, ran.stdout.as_str(), cloud.posts()), (Some(0), "", 0), "{ran:?}");
         assert!(ran.stderr.contains(said) && ran.stderr.lines().count() == 1, "{said}: {}", ran.stderr);
@@ -78,7 +78,7 @@ async fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_waiting_it_ends_as_soon_as_the_backup_is_listed() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(NEVER, "Success");
     // At first the list does not know the new backup.
     cloud.simulator.set_answer(CLUSTER, serde_json::json!({"kind": "List", "items": []}));
@@ -93,7 +93,7 @@ async fn without_waiting_it_ends_as_soon_as_the_backup_is_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_the_following_and_not_the_backup() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(NEVER, "Success");
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         cloud.simulator.restart();
@@ -111,7 +111,7 @@ async fn a_signal_ends_the_following_and_not_the_backup() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_runs_out_with_124_and_the_backup_goes_on() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(NEVER, "Success");
     let mut command = on_cluster("backup", &cloud.tls.url(), &["--interval", "1s", "--timeout", "2s"]);
     let ran = run(command.args(["--ca-file", cloud.tls.ca_file()]));
@@ -122,7 +122,7 @@ async fn the_time_runs_out_with_124_and_the_backup_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_terminal_there_is_a_bar_and_the_table_at_the_end() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(4, "Success");
     let ran = run(&mut on_terminal(&cloud.backup(&[])));
     assert_eq!((ran.code, cloud.posts()), (Some(0), 1), "{ran:?}");
@@ -133,7 +133,7 @@ async fn on_a_terminal_there_is_a_bar_and_the_table_at_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_fault_before_and_after_the_request_is_asked_past() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(1, "Success");
     cloud.simulator.set_fault(CLUSTER, cce_simulator::Fault::status(503).times(1)).unwrap();
     let ran = run(&mut cloud.backup(&[]));
@@ -159,7 +159,7 @@ fn flags_that_do_not_fit_together_end_with_2() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_output_holds_a_key() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(1, "Success");
     for log in ["trace", "warn"] {
         let ran = run(cloud.backup(&["--log-filter", log]).env("HUAWEICLOUD_SDK_SK", SECRET_KEY));

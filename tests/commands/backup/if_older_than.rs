@@ -6,7 +6,7 @@ const LIMIT: [&str; 2] = ["--if-older-than", "2h"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_young_success_is_enough() {
-    let cloud = Cloud::with([ended("young", "Success", YOUNG)]).await;
+    let cloud = Cloud::with_tasks([ended("young", "Success", YOUNG)]).await;
     let ran = run(&mut cloud.backup(&LIMIT));
     assert_eq!((ran.code, cloud.posts(), cloud.simulator.requests(CLUSTER)), (Some(0), 0, 1), "{ran:?}");
     assert!(ran.stderr.contains("none is started: the backup young of "), "{}", ran.stderr);
@@ -16,7 +16,7 @@ async fn a_young_success_is_enough() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_success_or_a_failure_is_not() {
     for task in [ended("a", "Success", OLD), ended("a", "Failed", YOUNG)] {
-        let cloud = Cloud::with([task]).await;
+        let cloud = Cloud::with_tasks([task]).await;
         cloud.ends(1, "Success");
         let ran = run(&mut cloud.backup(&LIMIT));
         assert_eq!((ran.code, cloud.posts()), (Some(0), 1), "{ran:?}");
@@ -27,7 +27,7 @@ async fn an_old_success_or_a_failure_is_not() {
 async fn a_running_backup_is_followed() {
     for (phase, code) in [("Success", 0), ("Failed", 1)] {
         let running = || Task::new("mine", "Running").progress(40);
-        let cloud = Cloud::with([running()]).await;
+        let cloud = Cloud::with_tasks([running()]).await;
         let mut command = start(&mut cloud.backup(&LIMIT));
         command.says(" mine Running 40%");
         cloud.simulator.set_tasks(CLUSTER, [Task::new("mine", phase)]);
@@ -38,7 +38,7 @@ async fn a_running_backup_is_followed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_and_run_again_it_adopts_the_backup_it_had_started() {
-    let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+    let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
     cloud.ends(NEVER, "Success");
     // Killed while the answer to the request is awaited: the backup runs and nobody knows its uid.
     let lost = cce_simulator::StartFault::Lost(cce_simulator::FaultKind::Hang {}.into());
@@ -66,7 +66,7 @@ async fn killed_and_run_again_it_adopts_the_backup_it_had_started() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_start_at_once_end_with_one_backup() {
-    let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+    let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
     cloud.ends(2, "Success");
     // Both look before either asks.
     cloud.simulator.set_latency(Duration::from_millis(500));
@@ -83,13 +83,13 @@ async fn two_that_start_at_once_end_with_one_backup() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_age_is_measured_by_the_clouds_clock_and_a_difference_is_said() {
     // This host is ten minutes ahead: by its clock the backup ended 13 minutes ago, by the cloud's three.
-    let cloud = Cloud::with([ended("a", "Success", SignedDuration::from_mins(13))]).await;
+    let cloud = Cloud::with_tasks([ended("a", "Success", SignedDuration::from_mins(13))]).await;
     cloud.simulator.set_clock_skew(SignedDuration::from_mins(-10));
     let ran = run(&mut cloud.backup(&["--if-older-than", "8m"]));
     assert_eq!((ran.code, cloud.posts()), (Some(0), 0), "{ran:?}");
     assert!(ran.stderr.contains("the clock of this host is 10 min ahead of the cloud's"), "{}", ran.stderr);
     // It is ten minutes behind: by its clock the backup ended a moment ago, by the cloud's ten minutes.
-    let cloud = Cloud::with([ended("a", "Success", SignedDuration::ZERO)]).await;
+    let cloud = Cloud::with_tasks([ended("a", "Success", SignedDuration::ZERO)]).await;
     cloud.ends(1, "Success");
     cloud.simulator.set_clock_skew(SignedDuration::from_mins(10));
     let ran = run(&mut cloud.backup(&["--if-older-than", "8m"]));

@@ -20,7 +20,7 @@ async fn whatever_becomes_of_the_answer_the_started_backup_is_adopted() {
         Fault::body(200, "{}"),
         Fault::body(200, "<html>"),
     ] {
-        let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+        let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
         cloud.ends(2, "Success");
         cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(fault.clone())).unwrap();
         let command = start(&mut cloud.backup(&["--request-timeout", "1s"]));
@@ -37,7 +37,7 @@ async fn whatever_becomes_of_the_answer_the_started_backup_is_adopted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_is_listed_late_is_still_found() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.ends(3, "Success");
     cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(Fault::status(502))).unwrap();
     cloud.simulator.set_answer(CLUSTER, json!({"kind": "List", "items": []}));
@@ -57,7 +57,7 @@ async fn what_cannot_be_told_ends_with_3_and_no_second_request() {
         cloud.simulator.set_start_fault(CLUSTER, fault).unwrap();
     };
     // Nothing new is listed.
-    let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+    let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
     lost(&cloud);
     let ran = run(&mut cloud.backup(&[]));
     assert_eq!((ran.code, ran.stdout.as_str(), cloud.posts()), (Some(3), "", 1), "{ran:?}");
@@ -69,7 +69,7 @@ async fn what_cannot_be_told_ends_with_3_and_no_second_request() {
     );
 
     // More than one is new.
-    let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+    let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
     cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
     let command = start(&mut cloud.backup(&["--request-timeout", "3s"]));
     until("the request", || cloud.posts() == 1).await;
@@ -79,7 +79,7 @@ async fn what_cannot_be_told_ends_with_3_and_no_second_request() {
     assert!(ran.stderr.contains("more than one is new since the request ("), "{}", ran.stderr);
 
     // Nobody can be asked any more.
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
     let command = start(&mut cloud.backup(&["--request-timeout", "3s"]));
     until("the request", || cloud.posts() == 1).await;
@@ -89,7 +89,7 @@ async fn what_cannot_be_told_ends_with_3_and_no_second_request() {
     assert!(ran.stderr.contains("and the access key or its signature was refused"), "{}", ran.stderr);
 
     // The time is up while the answer is awaited.
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
     let mut command = on_cluster("backup", &cloud.tls.url(), &["--timeout", "2s"]);
     let ran = run(command.args(["--ca-file", cloud.tls.ca_file()]));
@@ -99,7 +99,7 @@ async fn what_cannot_be_told_ends_with_3_and_no_second_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_while_the_answer_is_awaited_it_says_that_nothing_is_known() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
     let mut command = start(&mut cloud.backup(&[]));
     until("the request", || cloud.posts() == 1).await;

@@ -6,23 +6,16 @@ mod if_older_than;
 mod lost;
 mod refused;
 
-use crate::command::{tls::Tls, *};
+use crate::command::*;
 use cce_simulator::scenario::Step;
 use jiff::SignedDuration;
 
-/// A simulator behind TLS.
-struct Cloud {
-    simulator: Simulator,
-    tls: Tls,
-}
-
 impl Cloud {
     /// It knows the cluster, which lists these tasks.
-    async fn with(tasks: impl IntoIterator<Item = Task>) -> Self {
-        let simulator = simulator().await;
-        simulator.set_tasks(CLUSTER, tasks);
-        let tls = Tls::start(&simulator).await;
-        Self { simulator, tls }
+    async fn with_tasks(tasks: impl IntoIterator<Item = Task>) -> Self {
+        let cloud = Self::start().await;
+        cloud.simulator.set_tasks(CLUSTER, tasks);
+        cloud
     }
 
     /// `backup` with these flags, looking once a second.

@@ -25,7 +25,7 @@ async fn a_refusal_names_its_cause_code_and_request() {
         (Fault::error(404, "APIGW.0101", "no"), "does not offer this API (HTTP 404, APIGW.0101, request 0"),
         (Fault::error(401, "APIGW.0301", "no"), "signature was refused (HTTP 401, APIGW.0301, request 0"),
     ] {
-        let cloud = Cloud::with([]).await;
+        let cloud = Cloud::with_tasks([]).await;
         cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(fault.clone())).unwrap();
         let ran = run(&mut cloud.backup(&[]));
         assert_eq!((ran.code, ran.stdout.as_str(), cloud.posts()), (Some(3), "", 1), "{fault:?}: {ran:?}");
@@ -53,7 +53,7 @@ fn busy() -> Vec<Fault> {
 async fn where_one_runs_already_that_one_is_followed() {
     let refusals = busy().into_iter().map(Some).chain([None]);
     for fault in refusals {
-        let cloud = Cloud::with([Task::new("theirs", "Running").progress(40)]).await;
+        let cloud = Cloud::with_tasks([Task::new("theirs", "Running").progress(40)]).await;
         if let Some(fault) = fault.clone() {
             cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(fault)).unwrap();
         }
@@ -75,7 +75,7 @@ async fn a_refusal_that_passes_is_asked_past_after_its_retry_after() {
     let throttled = ["APIGW.0308", "CCE.02429001"].map(|code| Fault::error(429, code, "slow down"));
     let mut started = Vec::new();
     for fault in busy().into_iter().chain(throttled) {
-        let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+        let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
         cloud.ends(1, "Success");
         let passing = fault.clone().header("Retry-After", "1").times(2);
         cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(passing)).unwrap();
@@ -93,7 +93,7 @@ async fn a_refusal_that_passes_is_asked_past_after_its_retry_after() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_does_not_pass_in_time_is_what_is_said_in_the_end() {
     for fault in [Fault::error(429, "APIGW.0308", "slow down"), Fault::error(409, "CCE.01409001", "busy")] {
-        let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+        let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
         cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(fault.clone())).unwrap();
         let mut command = on_cluster("backup", &cloud.tls.url(), &["--interval", "1s", "--timeout", "2s"]);
         let ran = run(command.args(["--ca-file", cloud.tls.ca_file()]));
@@ -107,7 +107,7 @@ async fn a_refusal_that_does_not_pass_in_time_is_what_is_said_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gate_that_waited_takes_the_success_of_another() {
-    let cloud = Cloud::with([ended("old", "Success", OLD)]).await;
+    let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
     let fault = Fault::error(429, "APIGW.0308", "slow down").header("Retry-After", "2");
     cloud.simulator.set_start_fault(CLUSTER, StartFault::Refused(fault)).unwrap();
     let mut command = start(&mut cloud.backup(&["--if-older-than", "2h"]));
@@ -120,7 +120,7 @@ async fn a_gate_that_waited_takes_the_success_of_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_where_even_a_look_is_refused() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     let ran = run(cloud.backup(&[]).env("HUAWEICLOUD_SDK_SK", "another"));
     assert_eq!((ran.code, cloud.posts()), (Some(3), 0), "{ran:?}");
     let ran = run(cloud.backup(&["--cluster-type", "Autopilot"]).env_remove("HUAWEICLOUD_SDK_AK"));
@@ -129,7 +129,7 @@ async fn nothing_is_sent_where_even_a_look_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_nobody_vouches_for_gets_no_request() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_tasks([]).await;
     let mut command = on_cluster("backup", &cloud.tls.url(), &["--interval", "1s", "--timeout", "2s"]);
     let ran = run(&mut command);
     assert_eq!((ran.code, cloud.posts(), cloud.simulator.total().accepted), (Some(124), 0, 0), "{ran:?}");

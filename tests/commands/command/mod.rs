@@ -1,14 +1,14 @@
-//! The command as a user runs it: the binary, its environment, and the simulator that it asks. Each test binary of a
-//! command includes this file and uses its own part of it.
-#![allow(dead_code)]
+//! The command as a user runs it: the binary, its environment, a folder of its own, and the simulator that it asks.
 
 pub mod tls;
 
 use std::fs::File;
 use std::io::{self, Read};
-pub use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+pub use std::process::{Child, Command, Stdio};
 pub use std::time::{Duration, Instant};
 
+pub use cbw_testkit::program::{Ran, run, run_with};
 use cce_simulator::Config;
 pub use cce_simulator::{Simulator, Task};
 pub use jiff::Timestamp;
@@ -19,24 +19,52 @@ pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
 pub const ACCESS_KEY: &str = "CANARYACCESSKEY00001";
 pub const SECRET_KEY: &str = "canary/secret+key=for0tests0000000000001";
 
-/// What a run left behind.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-}
-
 /// A simulator that knows the key of [`tasks`].
 pub async fn simulator() -> Simulator {
     Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await.unwrap()
+}
+
+/// A simulator behind TLS.
+pub struct Cloud {
+    pub simulator: Simulator,
+    pub tls: tls::Tls,
+}
+
+impl Cloud {
+    pub async fn start() -> Self {
+        let simulator = simulator().await;
+        let tls = tls::Tls::start(&simulator).await;
+        Self { simulator, tls }
+    }
+}
+
+/// A folder of one test.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("cbw-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left behind it would harm nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The program with an environment of its own.
@@ -58,10 +86,6 @@ pub fn on_cluster(name: &str, url: &str, flags: &[&str]) -> Command {
     command.arg("--region-endpoint").arg(format!("cn-north-4={url}"));
     command.args(flags).env("HUAWEICLOUD_SDK_AK", ACCESS_KEY).env("HUAWEICLOUD_SDK_SK", SECRET_KEY);
     command
-}
-
-pub fn run(command: &mut Command) -> Ran {
-    command.output().unwrap().into()
 }
 
 /// The program while it runs; ended with the test.

@@ -1,27 +1,19 @@
 //! `--existing`: what is missing, what differs, and what is no longer there.
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
 use super::*;
-
-/// The command with this on standard input.
-fn with_input(command: &mut Command, input: &str) -> Ran {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().into()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_printed_and_kept_is_missing_no_more() {
     let (cloud, folder) =
-        (Cloud::with([cluster(1, "a"), cluster(2, "b").autopilot()]).await, Folder::new("kept"));
+        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b").autopilot()]).await, Folder::new("kept"));
     let all = run(&mut cloud.discover(&["--namespace", "n"]));
     for (name, flags) in [("sub/watches.yaml", &[][..]), ("watches.json", &["--output", "json"])] {
         let text = run(cloud.discover(flags).args(["--namespace", "n"])).stdout;
         let file = folder.write(name, &text);
         for existing in [folder.path(), "-"] {
-            let ran = with_input(&mut cloud.discover(&["--existing", existing]), &text);
+            let ran = run_with(&mut cloud.discover(&["--existing", existing]), &text);
             assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""), "{existing}");
         }
         std::fs::remove_file(file).unwrap();
@@ -38,22 +30,22 @@ async fn what_was_printed_and_kept_is_missing_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_watch_takes_no_name_that_is_there() {
-    let cloud = Cloud::with([cluster(1, "prod")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "prod")]).await;
     let first = run(&mut cloud.discover(&["--namespace", "n"])).stdout;
     cloud.simulator.set_clusters(PROJECT, [cluster(1, "renamed"), cluster(2, "prod")]);
     for (namespace, name) in [("n", "prod-00000002"), ("m", "prod")] {
-        let ran = with_input(&mut cloud.discover(&["--existing", "-", "--namespace", namespace]), &first);
+        let ran = run_with(&mut cloud.discover(&["--existing", "-", "--namespace", namespace]), &first);
         assert_eq!((ran.code, names(&ran.stdout)), (Some(1), vec![name.to_owned()]), "{ran:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_is_named_and_never_deleted() {
-    let cloud = Cloud::with([cluster(1, "a"), cluster(2, "b")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await;
     let all = run(&mut cloud.discover(&[])).stdout;
     cloud.simulator.set_clusters(PROJECT, [cluster(1, "a")]);
     for filter in [&[][..], &["--name", "a"]] {
-        let ran = with_input(cloud.discover(&["--existing", "-"]).args(filter), &all);
+        let ran = run_with(cloud.discover(&["--existing", "-"]).args(filter), &all);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
         assert_eq!(
             ran.stderr,
@@ -69,16 +61,16 @@ async fn what_is_gone_is_named_and_never_deleted() {
         (&[], &format!("{all}---\n{}", elsewhere.replace("-2222-", "-9999-")), 0),
         (&[], &elsewhere, 1),
     ] {
-        let ran = with_input(cloud.discover(&["--existing", "-"]).args(flags), input);
+        let ran = run_with(cloud.discover(&["--existing", "-"]).args(flags), input);
         assert_eq!(ran.code, Some(code), "{flags:?}: {ran:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_of_the_wrong_product_differs() {
-    let cloud = Cloud::with([cluster(1, "a")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "a")]).await;
     let input = run(&mut cloud.discover(&[])).stdout.replace("Standard", "Autopilot");
-    let ran = with_input(&mut cloud.discover(&["--existing", "-"]), &input);
+    let ran = run_with(&mut cloud.discover(&["--existing", "-"]), &input);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
     let said =
         format!("the watch a of the cluster {} differs: clusterType is Standard, not Autopilot\n", id(1));
@@ -87,34 +79,34 @@ async fn a_watch_of_the_wrong_product_differs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_project_is_an_error_unless_it_may_be_empty() {
-    let cloud = Cloud::with([cluster(1, "a")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "a")]).await;
     let all = run(&mut cloud.discover(&[])).stdout;
     cloud.simulator.set_clusters(PROJECT, []);
-    let ran = with_input(&mut cloud.discover(&["--existing", "-"]), &all);
+    let ran = run_with(&mut cloud.discover(&["--existing", "-"]), &all);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
     assert!(
         ran.stderr.contains(&format!("error: the project {PROJECT} lists no clusters: check region")),
         "{}",
         ran.stderr
     );
-    let ran = with_input(&mut cloud.discover(&["--existing", "-", "--allow-empty"]), &all);
+    let ran = run_with(&mut cloud.discover(&["--existing", "-", "--allow-empty"]), &all);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let ran = with_input(&mut cloud.discover(&["--existing", "-", "--allow-empty"]), "");
+    let ran = run_with(&mut cloud.discover(&["--existing", "-", "--allow-empty"]), "");
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn filters_that_match_nothing_are_an_error_unless_that_may_be() {
-    let cloud = Cloud::with([cluster(1, "prod")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "prod")]).await;
     let all = run(&mut cloud.discover(&[])).stdout;
     for filter in [["--name", "prdo*"], ["--phase", "Avialable"], ["--tag", "env=prod"]] {
         for input in [all.as_str(), ""] {
-            let ran = with_input(cloud.discover(&["--existing", "-"]).args(filter), input);
+            let ran = run_with(cloud.discover(&["--existing", "-"]).args(filter), input);
             assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{filter:?}: {ran:?}");
             let said =
                 "error: none of the 1 clusters matches the filters: check --name, --phase and --tag, or say ";
             assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
-            let ran = with_input(cloud.discover(&["--existing", "-", "--allow-empty"]).args(filter), input);
+            let ran = run_with(cloud.discover(&["--existing", "-", "--allow-empty"]).args(filter), input);
             assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{filter:?}: {ran:?}");
             assert_eq!(ran.stderr, "none of the 1 clusters matches the filters\n");
         }
@@ -126,7 +118,7 @@ async fn filters_that_match_nothing_are_an_error_unless_that_may_be() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_that_cannot_be_read_are_no_missing_ones() {
-    let (cloud, folder) = (Cloud::with([cluster(1, "a")]).await, Folder::new("unreadable"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("unreadable"));
     folder.write("chart/templates/other.yaml", "{{ if .Values.x }}\nkind: ConfigMap\n");
     folder.write("notes.txt", "kind: ClusterBackupWatch: [");
     folder.write(".git/x.yaml", "kind: ClusterBackupWatch: [");

@@ -7,7 +7,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_answer_of_either_product_ends_with_3_and_prints_nothing() {
-    let cloud = Cloud::with([cluster(1, "a"), cluster(2, "b").autopilot()]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "a"), cluster(2, "b").autopilot()]).await;
     for product in [Product::Standard, Product::Autopilot] {
         for (fault, said) in [
             (Fault::status(503), "(HTTP 503, request "),
@@ -39,7 +39,7 @@ async fn a_failed_answer_of_either_product_ends_with_3_and_prints_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_above_the_limit_of_other_answers_is_read() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_clusters([]).await;
     cloud
         .simulator
         .set_clusters_fault(Product::Autopilot, PROJECT, FaultKind::Huge { bytes: 8 << 20 })
@@ -54,7 +54,7 @@ async fn a_list_above_the_limit_of_other_answers_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_cluster_without_an_id_spoils_the_list() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_clusters([]).await;
     let listed = json!({"items": [{"metadata": {"uid": id(1)}}, {"metadata": {"name": "b"}}]});
     cloud.simulator.set_clusters_answer(Product::Standard, PROJECT, listed);
     let ran = run(&mut cloud.discover(&[]));
@@ -64,7 +64,7 @@ async fn one_cluster_without_an_id_spoils_the_list() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_really_lists_none_says_so_and_prints_nothing() {
-    let cloud = Cloud::with([]).await;
+    let cloud = Cloud::with_clusters([]).await;
     for output in ["yaml", "json", "table"] {
         let ran = run(&mut cloud.discover(&["--output", output]));
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
@@ -113,7 +113,7 @@ fn an_empty_variable_is_no_filter_that_can_be_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_output_holds_a_key() {
-    let cloud = Cloud::with([cluster(1, ACCESS_KEY)]).await;
+    let cloud = Cloud::with_clusters([cluster(1, ACCESS_KEY)]).await;
     let echo = Fault::body(
         403,
         format!("{{\"errorCode\":\"CCE.1\",\"errorMessage\":\"{SECRET_KEY} {ACCESS_KEY}\"}}"),

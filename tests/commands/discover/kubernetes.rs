@@ -78,7 +78,7 @@ fn watch(n: u32, name: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_of_what_is_watched_is_read() {
-    let cloud = Cloud::with([cluster(1, "a"), cluster(2, "b"), cluster(3, "c")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "a"), cluster(2, "b"), cluster(3, "c")]).await;
     let kubernetes = Kubernetes::start("pages").await;
     kubernetes
         .answers(StatusCode::OK, &[json!([watch(1, "one")]), json!([watch(2, "two"), watch(9, "nine")])]);
@@ -92,7 +92,8 @@ async fn every_page_of_what_is_watched_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_gives_no_answer_is_no_empty_one() {
-    let (cloud, kubernetes) = (Cloud::with([cluster(1, "a")]).await, Kubernetes::start("broken").await);
+    let (cloud, kubernetes) =
+        (Cloud::with_clusters([cluster(1, "a")]).await, Kubernetes::start("broken").await);
     kubernetes.answers(StatusCode::NOT_FOUND, &[]);
     let ran = run(&mut kubernetes.discover(&cloud, &["--existing", "cluster"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
@@ -109,7 +110,7 @@ async fn a_cluster_that_gives_no_answer_is_no_empty_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_says_what_is_watched_if_a_cluster_is_at_hand() {
     let (cloud, kubernetes) =
-        (Cloud::with([cluster(1, "a"), cluster(2, "b")]).await, Kubernetes::start("table").await);
+        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Kubernetes::start("table").await);
     kubernetes.answers(StatusCode::OK, &[json!([watch(1, "one")])]);
     let ran = run(&mut kubernetes.discover(&cloud, &["--output", "table"]));
     let lines: Vec<_> = ran.stdout.lines().skip(1).collect();
@@ -131,7 +132,7 @@ async fn the_table_says_what_is_watched_if_a_cluster_is_at_hand() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_kubeconfig_is_said_once_and_shows_nothing_of_itself() {
-    let (cloud, folder) = (Cloud::with([cluster(1, "a")]).await, Folder::new("kubeconfig"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("kubeconfig"));
     let config = |cluster: &str, user: &str| {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
@@ -161,7 +162,8 @@ async fn a_broken_kubeconfig_is_said_once_and_shows_nothing_of_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_of_the_environment_is_not_for_the_api_server_and_never_told() {
-    let (cloud, kubernetes) = (Cloud::with([cluster(1, "a")]).await, Kubernetes::start("proxy").await);
+    let (cloud, kubernetes) =
+        (Cloud::with_clusters([cluster(1, "a")]).await, Kubernetes::start("proxy").await);
     kubernetes.answers(StatusCode::OK, &[json!([watch(1, "one")])]);
     for proxy in [
         "http://user:CANARY@127.0.0.1:1",

@@ -12,7 +12,7 @@ async fn each_cluster_of_both_products_becomes_a_watch() {
         cluster(1, "prod").alias("生产").tag("env", "prod"),
         cluster(3, "Prod"),
     ];
-    let cloud = Cloud::with(clusters).await;
+    let cloud = Cloud::with_clusters(clusters).await;
     let ran = run(&mut cloud.discover(&["--namespace", "platform", "--secret-name", "huawei"]));
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
     let expected = "\
@@ -41,7 +41,7 @@ spec:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn watches_without_a_secret_are_not_printed_without_a_word() {
-    let (cloud, folder) = (Cloud::with([cluster(1, "测试集群")]).await, Folder::new("no-secret"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "测试集群")]).await, Folder::new("no-secret"));
     let template = |name: &str, spec: &str| {
         let text =
             format!("apiVersion: cce.backupwatch.io/v1alpha1\nkind: ClusterBackupWatch\nspec: {spec}\n");
@@ -71,7 +71,7 @@ async fn watches_without_a_secret_are_not_printed_without_a_word() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_clusters_in_any_order_give_the_same_bytes() {
     let clusters = || (1..40).map(|n| cluster(n, &format!("c-{}", n % 7))).collect::<Vec<_>>();
-    let cloud = Cloud::with(clusters()).await;
+    let cloud = Cloud::with_clusters(clusters()).await;
     for output in ["yaml", "json", "table"] {
         cloud.simulator.set_clusters(PROJECT, clusters());
         let first = run(&mut cloud.discover(&["--output", output]));
@@ -86,7 +86,7 @@ async fn the_same_clusters_in_any_order_give_the_same_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn json_is_a_list_of_the_same_watches() {
-    let cloud = Cloud::with([cluster(1, "a"), cluster(2, "b")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await;
     let yaml = run(&mut cloud.discover(&[]));
     let list: Value = serde_json::from_str(&run(&mut cloud.discover(&["-o", "json"])).stdout).unwrap();
     assert_eq!((&list["kind"], &list["apiVersion"]), (&json!("List"), &json!("v1")));
@@ -95,7 +95,7 @@ async fn json_is_a_list_of_the_same_watches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_template_gives_what_all_have_in_common() {
-    let (cloud, folder) = (Cloud::with([cluster(1, "prod")]).await, Folder::new("template"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "prod")]).await, Folder::new("template"));
     let template = folder.write(
         "common.yaml",
         "apiVersion: cce.backupwatch.io/v1alpha1\nkind: ClusterBackupWatch\n\
@@ -130,7 +130,7 @@ async fn filters_choose_by_tag_name_and_phase() {
         cluster(2, "prod-us").tag("env", "prod").phase("Hibernation"),
         cluster(3, "test-eu").tag("env", "test").tag("team", "a"),
     ];
-    let cloud = Cloud::with(clusters).await;
+    let cloud = Cloud::with_clusters(clusters).await;
     for (flags, wanted) in [
         (&["--tag", "env=prod"][..], &["prod-eu", "prod-us"][..]),
         (&["--tag", "env=prod", "--tag", "team=a"], &["prod-eu"]),
@@ -154,7 +154,7 @@ async fn filters_choose_by_tag_name_and_phase() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_projects_are_one_list_and_each_watch_has_its_own() {
-    let cloud = Cloud::with([cluster(1, "prod")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "prod")]).await;
     cloud.simulator.set_clusters(OTHER_PROJECT, [cluster(2, "prod"), cluster(3, "test")]);
     let ran = run(&mut cloud.discover(&["--project-id", OTHER_PROJECT]));
     assert_eq!(names(&ran.stdout), ["prod", "prod-00000002", "test"], "{ran:?}");
@@ -164,7 +164,7 @@ async fn several_projects_are_one_list_and_each_watch_has_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_wanted_product_is_asked_for() {
-    let cloud = Cloud::with([cluster(1, "a"), cluster(2, "b").autopilot()]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "a"), cluster(2, "b").autopilot()]).await;
     for (flags, requests, wanted) in [
         (&[][..], 2, &["a", "b"][..]),
         (&["--cluster-type", "Standard"], 1, &["a"]),
@@ -187,7 +187,7 @@ async fn only_the_wanted_product_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_for_people() {
-    let cloud = Cloud::with([cluster(1, "prod"), cluster(2, "test").phase("Hibernation")]).await;
+    let cloud = Cloud::with_clusters([cluster(1, "prod"), cluster(2, "test").phase("Hibernation")]).await;
     let ran = run(&mut cloud.discover(&["--output", "table"]));
     let expected = "\
 NAME  ID                                    TYPE      VERSION  PHASE        WATCHED  LAST SUCCESS

@@ -6,27 +6,18 @@ mod hostile;
 mod kubernetes;
 mod manifests;
 
-use std::path::PathBuf;
-
-use crate::command::{tls::Tls, *};
+use crate::command::*;
 use cce_simulator::Cluster;
 use serde_json::Value;
 
 const OTHER_PROJECT: &str = "ffffffffffffffffffffffffffffffff";
 
-/// A simulator behind TLS.
-struct Cloud {
-    simulator: Simulator,
-    tls: Tls,
-}
-
 impl Cloud {
     /// The project lists these clusters.
-    async fn with(clusters: impl IntoIterator<Item = Cluster>) -> Self {
-        let simulator = simulator().await;
-        simulator.set_clusters(PROJECT, clusters);
-        let tls = Tls::start(&simulator).await;
-        Self { simulator, tls }
+    async fn with_clusters(clusters: impl IntoIterator<Item = Cluster>) -> Self {
+        let cloud = Self::start().await;
+        cloud.simulator.set_clusters(PROJECT, clusters);
+        cloud
     }
 
     fn discover(&self, flags: &[&str]) -> Command {
@@ -58,33 +49,4 @@ fn names(yaml: &str) -> Vec<String> {
     let names =
         documents(yaml).into_iter().map(|document| document["metadata"]["name"].as_str().unwrap().to_owned());
     names.collect()
-}
-
-/// A folder of one test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("cbw-discover-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left behind it would harm nobody.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -1,20 +1,8 @@
 //! Completions, the man page, and the name that kubectl calls the program by.
 
-use std::io::Write;
-use std::path::PathBuf;
-
 use super::*;
 
-/// A folder of this test alone.
-struct Folder(PathBuf);
-
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("cbw-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
     /// The program under another name in it.
     fn program(&self, name: &str) -> Command {
         let link = self.0.join(name);
@@ -23,21 +11,6 @@ impl Folder {
         command.env_clear();
         command
     }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left behind it would harm nobody.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Runs a command that reads this.
-fn with_input(command: &mut Command, input: &str) -> Ran {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().into()
 }
 
 #[test]
@@ -66,7 +39,7 @@ fn the_completions_of_each_shell_know_the_commands_and_flags() {
 #[test]
 fn bash_takes_the_completions_and_completes_with_them() {
     let script = run(program().args(["completion", "bash"])).stdout;
-    let parsed = with_input(Command::new("bash").arg("-n"), &script);
+    let parsed = run_with(Command::new("bash").arg("-n"), &script);
     assert_eq!((parsed.code, parsed.stderr.as_str()), (Some(0), ""));
     for (words, completed) in [
         ("cce-backup-watch ta", "tasks"),
@@ -89,7 +62,7 @@ fn bash_takes_the_completions_and_completes_with_them() {
             echo "${{COMPREPLY[@]}}"
             "#
         );
-        let answer = with_input(&mut Command::new("bash"), &format!("{script}\n{ask}"));
+        let answer = run_with(&mut Command::new("bash"), &format!("{script}\n{ask}"));
         assert_eq!((answer.stdout.trim(), answer.stderr.as_str()), (completed, ""), "{words}");
     }
 }
@@ -117,7 +90,7 @@ fn every_command_has_a_man_page_that_groff_renders() {
             continue;
         }
         let rendered =
-            with_input(Command::new("groff").args(["-man", "-Tutf8", "-ww", "-P-cbou"]), &ran.stdout);
+            run_with(Command::new("groff").args(["-man", "-Tutf8", "-ww", "-P-cbou"]), &ran.stdout);
         assert_eq!((rendered.code, rendered.stderr.as_str()), (Some(0), ""), "{page:?}");
         // groff breaks lines, and writes a dash where one was meant.
         let text = rendered.stdout.replace('‐', "-");
