@@ -1,7 +1,7 @@
 //! What the tests on a real API server share: the control plane, the cloud, the operator and its pods, Prometheus, and
 //! ways to disturb what happens between them, to wait for it and to count it.
 //!
-//! `tests/e2e`, `tests/gates`, `tests/chart` and `tests/monitoring` stand on it. Each test gets a [`scene::Scene`]; [`trial::run`] runs
+//! `tests/e2e`, `tests/gates`, `tests/chart`, `tests/monitoring` and `bench` stand on it. Each test gets a [`scene::Scene`]; [`trial::run`] runs
 //! them side by side. The cases of the testkit itself are in `tests/e2e/testkit_works.rs`.
 
 pub mod api_proxy;
@@ -15,5 +15,6 @@ pub mod prometheus;
 pub mod rbac;
 pub mod scene;
 pub mod setup;
+pub mod tls;
 pub mod trial;
 pub mod wait;

@@ -13,7 +13,7 @@ use cce_backup_watch::api::{
 };
 use cce_simulator::{Simulator, Task};
 use k8s_openapi::api::{
-    authentication::v1::TokenRequest,
+    authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::{Secret, ServiceAccount},
     events::v1::Event,
 };
@@ -75,10 +75,11 @@ impl Scene {
         self.api::<Secret>().patch(name, &params, &Patch::Apply(&secret)).await.unwrap();
     }
 
-    /// A new token of a service account of the namespace.
+    /// A new token of a service account of the namespace. By default it ends after an hour, before a bench of all sizes does.
     pub async fn token(&self, account: &str) -> String {
         let accounts = self.api::<ServiceAccount>();
-        let request = TokenRequest::default();
+        let spec = TokenRequestSpec { expiration_seconds: Some(24 * 3600), ..TokenRequestSpec::default() };
+        let request = TokenRequest { spec, ..TokenRequest::default() };
         let token = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
         token.status.unwrap().token
     }

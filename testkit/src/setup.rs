@@ -28,19 +28,17 @@ impl Scene {
         static DEFINED: OnceLock<()> = OnceLock::new();
         let cluster = Cluster::shared();
         DEFINED.get_or_init(|| define(&cluster));
-        Self::on_defined(cluster, test, new_cloud().await).await
+        Self::of(cluster, test, namespace(), new_cloud().await).await
     }
 
     /// The same on a control plane of the test's own, which gets the definition first.
     pub async fn on(control_plane: &ControlPlane, test: &'static str) -> Self {
         define(&control_plane.cluster);
-        Self::on_defined(control_plane.cluster.clone(), test, new_cloud().await).await
+        Self::of(control_plane.cluster.clone(), test, namespace(), new_cloud().await).await
     }
 
-    async fn on_defined(cluster: Cluster, test: &'static str, cloud: Arc<Simulator>) -> Self {
-        static SCENES: AtomicUsize = AtomicUsize::new(1);
-        // All names are of one length, so that none is the beginning of another.
-        let namespace = format!("scene-{:04}", SCENES.fetch_add(1, Ordering::Relaxed));
+    /// The same on a control plane that has the definition and the roles, with a namespace and a cloud of one's own.
+    pub async fn of(cluster: Cluster, test: &'static str, namespace: String, cloud: Arc<Simulator>) -> Self {
         let client = cluster.client().await;
         let scene = Self { test, cluster, namespace, client, cloud };
         let named = |name: &str| json!({ "metadata": { "name": name } });
@@ -57,12 +55,18 @@ impl Scene {
 
     /// A namespace beside this one, with the same cloud, in which the operator of this scene may work as well.
     pub async fn neighbour(&self) -> Self {
-        let neighbour = Self::on_defined(self.cluster.clone(), self.test, self.cloud.clone()).await;
+        let neighbour = Self::of(self.cluster.clone(), self.test, namespace(), self.cloud.clone()).await;
         for role in [rbac::READS, rbac::STATUS] {
             rbac::grant_to(&neighbour, &self.namespace, role).await;
         }
         neighbour
     }
+}
+
+/// The name of a new namespace. All are of one length, so that none is the beginning of another.
+fn namespace() -> String {
+    static SCENES: AtomicUsize = AtomicUsize::new(1);
+    format!("scene-{:04}", SCENES.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A cloud that knows the cluster, without tasks.
@@ -72,13 +76,18 @@ async fn new_cloud() -> Arc<Simulator> {
     Arc::new(cloud)
 }
 
-/// Applies the CustomResourceDefinition that the binary prints, and the roles of the operator, and waits until the
-/// definition is served.
+/// Applies the CustomResourceDefinition that the binary prints.
 pub fn define(cluster: &Cluster) {
     let crd = program::run(Command::new(program::operator()).arg("crd"));
     crd.ended(0, "");
-    for objects in [crd.stdout.as_str(), rbac::ROLES] {
-        cluster.kubectl("default", &["apply", "--server-side", "--filename", "-"], objects).unwrap();
+    define_as(cluster, &crd.stdout);
+}
+
+/// Applies a CustomResourceDefinition, unless it is empty, and the roles of the operator, and waits until the definition is served.
+pub fn define_as(cluster: &Cluster, crd: &str) {
+    for objects in [crd, rbac::ROLES].into_iter().filter(|objects| !objects.is_empty()) {
+        let apply = ["apply", "--server-side", "--force-conflicts", "--filename", "-"];
+        cluster.kubectl("default", &apply, objects).unwrap();
     }
     let name = "customresourcedefinitions/clusterbackupwatches.cce.backupwatch.io";
     cluster.kubectl("default", &["wait", "--for=condition=Established", "--timeout=30s", name], "").unwrap();

@@ -1,7 +1,5 @@
 //! The command as a user runs it: the binary, its environment, a folder of its own, and the simulator that it asks.
 
-pub mod tls;
-
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -9,6 +7,7 @@ pub use std::process::{Child, Command, Stdio};
 pub use std::time::{Duration, Instant};
 
 pub use cbw_testkit::program::{Ran, run, run_with};
+pub use cbw_testkit::tls::Tls;
 use cce_simulator::Config;
 pub use cce_simulator::{Simulator, Task};
 pub use jiff::Timestamp;
@@ -27,13 +26,13 @@ pub async fn simulator() -> Simulator {
 /// A simulator behind TLS.
 pub struct Cloud {
     pub simulator: Simulator,
-    pub tls: tls::Tls,
+    pub tls: Tls,
 }
 
 impl Cloud {
     pub async fn start() -> Self {
         let simulator = simulator().await;
-        let tls = tls::Tls::start(&simulator).await;
+        let tls = Tls::start(&simulator).await;
         Self { simulator, tls }
     }
 }

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cce_simulator::Simulator;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, rustls};
-
-use super::Simulator;
 
 /// Takes the TLS off and passes everything on; what the simulator breaks off, breaks off here too.
 pub struct Tls {
@@ -22,6 +21,7 @@ pub struct Tls {
 static FILES: AtomicU64 = AtomicU64::new(0);
 
 impl Tls {
+    /// Starts it, and writes the certificate of its authority into a file.
     pub async fn start(simulator: &Simulator) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([]).unwrap();
@@ -51,8 +51,10 @@ impl Tls {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
                     // A client that refuses the certificate, or a connection that breaks, is what a test causes.
+                    stream.set_nodelay(true).ok()?;
                     let mut outside = acceptor.accept(stream).await.ok()?;
                     let mut inside = TcpStream::connect(behind).await.ok()?;
+                    inside.set_nodelay(true).ok()?;
                     tokio::io::copy_bidirectional(&mut outside, &mut inside).await.ok()
                 });
             }
@@ -60,6 +62,7 @@ impl Tls {
         Self { address, ca, server }
     }
 
+    /// The URL that takes the place of the simulator's own.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }
