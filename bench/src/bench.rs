@@ -1,57 +1,90 @@
-//! What every scenario runs on: the cloud, the API server, the watches, and the machine below them.
+//! What every scenario runs on: a scene of the testkit, whose cloud is slow and behind TLS, and the machine below.
 
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{
-    Result,
-    api_server::ApiServer,
-    cloud::Cloud,
-    kernel::Process,
-    report::Sample,
-    statistics::count,
-    watches::{Shape, Watches},
+use cbw_testkit::{
+    audit::Log,
+    cluster::Cluster,
+    program::folder,
+    scene::{ACCESS_KEY, ACCOUNT, SECRET_KEY, Scene},
+    setup::define_as,
+    tls::Tls,
 };
+use cce_simulator::{Config, Simulator, Task};
+use jiff::{Timestamp, ToSpan};
+
+use crate::{Result, process::Process};
 
 /// A bench.
 pub struct Bench {
-    /// The cloud.
-    pub cloud: Cloud,
-    /// The API server.
-    pub api_server: ApiServer,
-    /// The watches.
-    pub watches: Watches,
+    /// The namespace of the watches, and the cloud.
+    pub scene: Scene,
+    /// The endpoint of the cloud.
+    pub tls: Tls,
+    /// The kubeconfig of the operators that are measured, which may do everything.
+    pub kubeconfig: PathBuf,
+    /// The API server and etcd.
+    pub servers: [Process; 2],
+    audit: Log,
+    /// The time from which the times of finished backups are counted back. It is fixed, so that a list that is set
+    /// again is the same.
+    epoch: Timestamp,
 }
 
 impl Bench {
-    /// Starts the cloud and prepares the API server; there are no watches yet.
-    pub async fn new(latency: Duration, shape: Shape) -> Result<Self> {
-        let cloud = Cloud::start(latency).await?;
-        let api_server = ApiServer::prepare().await?;
-        let watches = Watches::new(&api_server, shape);
-        Ok(Self { cloud, api_server, watches })
+    /// Installs a definition, unless it is empty, and starts a cloud that takes so long for each answer; there are no watches yet.
+    pub async fn new(crd: &str, latency: Duration) -> Result<Self> {
+        let cluster = Cluster::shared();
+        define_as(&cluster, crd);
+        let cloud = Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await?;
+        cloud.set_latency(latency);
+        let tls = Tls::start(&cloud).await;
+        // The same name each time, because every series has it: bytes of a scrape are compared with a record.
+        let scene = Scene::of(cluster, "bench", "bench".to_owned(), Arc::new(cloud)).await;
+        // Another operator may need other rights than this one, and each works in all namespaces.
+        let account = format!("--serviceaccount={}:{ACCOUNT}", scene.namespace);
+        let admin = ["create", "clusterrolebinding", "bench", "--clusterrole=cluster-admin", &account];
+        scene.cluster.kubectl("default", &admin, "")?;
+        let kubeconfig = folder().join("bench.kubeconfig");
+        let token = scene.token(ACCOUNT).await;
+        fs::write(&kubeconfig, scene.cluster.kubeconfig_of(&token, None, &scene.namespace))?;
+        let server = |name: &str| Process::of_file(&scene.cluster.audit_log.with_file_name(name));
+        let servers = [server("kube-apiserver.pid")?, server("etcd.pid")?];
+        let audit = Log::open(&scene.cluster, &scene.namespace);
+        Ok(Self { scene, tls, kubeconfig, servers, audit, epoch: Timestamp::now() })
     }
 
     /// The CPU time of the API server and etcd so far, in seconds.
     pub fn servers_cpu(&self) -> Result<f64> {
-        Ok(self.api_server.process.cpu_seconds()? + self.api_server.etcd.cpu_seconds()?)
+        Ok(self.servers[0].cpu_seconds()? + self.servers[1].cpu_seconds()?)
     }
 
-    /// Adds the peak memory of each part so far to a sample. The parts may have peaked at different times, so the sum
-    /// is an upper bound.
-    pub fn peaks(&self, operator: Process, sample: &mut Sample) -> Result<()> {
-        let parts = [
-            ("etcdPeakBytes", self.api_server.etcd),
-            ("apiServerPeakBytes", self.api_server.process),
-            ("cloudPeakBytes", Process::own()),
-        ];
-        let mut everything = operator.status()?.peak;
-        for (key, process) in parts {
-            let peak = process.status()?.peak;
-            sample.insert(key, count(peak));
-            everything += peak;
-        }
-        sample.insert("everythingPeakBytes", count(everything));
-        Ok(())
+    /// How many requests the operators have made of the API server since the last call.
+    pub fn new_requests(&mut self) -> usize {
+        self.audit.count_new()
+    }
+
+    /// How many polls the cloud has seen since its counts were reset.
+    pub fn polls(&self) -> u64 {
+        let total = self.scene.cloud.total();
+        total.accepted + total.refused
+    }
+
+    /// How many clusters were polled since the counts were reset.
+    pub fn polled_clusters(&self) -> usize {
+        self.scene.cloud.counts_by_cluster().len()
+    }
+
+    /// Lists so many finished backups for a cluster, one a day, after one that began just now if there is one. Another
+    /// generation gives them other ids, so that they are new to an operator.
+    pub fn set_backups(&self, cluster: &str, generation: usize, newest: Option<Task>, finished: usize) {
+        let mut end = self.epoch;
+        let finished = (1..=finished).map(|number| {
+            end -= 24.hours();
+            let task = Task::new(format!("{cluster}-{generation}-{number}"), "Success").progress(100);
+            task.created(end - 3.minutes()).updated(end).completed(end)
+        });
+        self.scene.cloud.set_tasks(cluster, newest.into_iter().chain(finished));
     }
 }
 

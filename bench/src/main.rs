@@ -1,155 +1,161 @@
 //! `make bench` and `make soak`: measure what a running operator costs, on a real API server and against a simulated cloud.
 //!
-//! It runs inside of `hack/control-plane/run.sh`. `docs/benchmarks.md` describes the method and has the results.
+//! It runs inside of `hack/control-plane/run.sh`, on the testkit. `docs/benchmarks.md` describes the method and has the results.
 
-mod account;
-mod api_server;
-mod audit;
 mod bench;
 mod check;
-mod cli;
-mod cloud;
-mod command;
 mod costs;
-mod exposition;
+mod crowd;
 mod figures;
-mod kernel;
-mod made_up;
+mod metrics;
 mod operator;
 #[cfg(test)]
 mod pages;
+mod process;
 mod report;
+#[cfg(test)]
 mod scale;
 mod soak;
-mod statistics;
 mod table;
 mod watches;
 
-use std::{error::Error, fs, path::Path, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, error::Error, fs, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::Parser;
+use cbw_testkit::setup::define_as;
+use clap::{Args, Parser};
 
 use self::{
     bench::Bench,
-    cli::{Arguments, Builds, Output, Scenario, Sizes},
-    command::Command,
-    costs::Load,
     report::{Build, Report},
+    watches::Watches,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-#[tokio::main]
-async fn main() -> Result<ExitCode> {
-    let arguments = Arguments::parse();
-    // The one TLS provider of the process. It can be installed only once, which is here.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    match arguments.scenario {
-        Scenario::Costs { sizes, load, builds, output } => {
-            let record = output.record()?;
-            let report = measure(&sizes, &load.into(), &builds).await?;
-            finish(&report, record.as_ref(), &output)
-        }
-        Scenario::Scale { record } => {
-            let record = read_record(&record)?;
-            print!("{}", scale::table(record.builds.first().ok_or("the record has no build")?)?);
-            Ok(ExitCode::SUCCESS)
-        }
-        Scenario::Soak { minutes, watches, operator } => {
-            let holds =
-                soak::run(&operator, usize::try_from(watches)?, Duration::from_secs(60 * minutes)).await?;
-            Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-    }
+/// Measures what a running operator costs.
+#[derive(Parser)]
+#[command(version)]
+enum Scenario {
+    /// A start, a restart, unchanged polls, scrapes and backups at several numbers of watches.
+    Costs(Costs),
+    /// Hundreds of watches under churn: what the operator holds must stay the same.
+    Soak {
+        /// How long, in minutes; there are two cycles at least.
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        minutes: u64,
+        /// The operator: a program and its first arguments.
+        #[arg(long, default_value = "target/release/cce-backup-watch", value_name = "CMD")]
+        operator: String,
+    },
 }
 
-async fn measure(sizes: &Sizes, load: &Load, builds: &Builds) -> Result<Report> {
-    let machine = bench::machine()?;
-    let (commands, mut measured) = builds.all().await?;
-    let mut bench = Bench::new(builds.latency(), load.shape(0)).await?;
-    for size in sizes.ascending() {
-        for run in 1..=sizes.runs {
+#[derive(Args)]
+struct Costs {
+    /// How many watches there are, one number for each size; what is measured without a watch comes besides.
+    #[arg(long, default_value = "100,1000", value_name = "N", value_delimiter = ',')]
+    watches: Vec<usize>,
+    /// How often each size is measured.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    runs: usize,
+    /// In the end, start once with so many watches in one account, at the default rate and interval: the rate of the account, 5 a
+    /// second, says how long that takes.
+    #[arg(long, value_name = "N")]
+    one_account: Option<usize>,
+    /// The operator: a program and its first arguments.
+    #[arg(long, default_value = "target/release/cce-backup-watch", value_name = "CMD")]
+    operator: String,
+    /// An older build or another operator, measured in turn with the first; may be given more than once. It is started with the
+    /// same flags as the operator, and with KUBECONFIG.
+    #[arg(long, value_name = "CMD")]
+    against: Vec<String>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// A report in JSON to compare with: bytes, requests and series, which hardly depend on the machine.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Write the report into this file.
+    #[arg(long, value_name = "FILE")]
+    write_record: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let scenario = Scenario::parse();
+    if std::env::var_os("CBW_AUDIT_LOG").is_none() {
+        return Err("there is no control plane: use `make bench`, or hack/control-plane/run.sh".into());
+    }
+    // The one TLS provider of the process. It can be installed only once, which is here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let holds = match scenario {
+        Scenario::Costs(costs) => costs.run().await?,
+        Scenario::Soak { minutes, operator } => soak::run(&operator, Duration::from_mins(minutes)).await?,
+    };
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Costs {
+    /// Measures, prints the report and writes it if asked to, and returns whether every bound holds.
+    async fn run(&self) -> Result<bool> {
+        // Read before anything is measured.
+        let record = self.record.as_ref().map(fs::read_to_string).transpose()?;
+        let record: Option<Report> = record.map(|text| serde_json::from_str(&text)).transpose()?;
+        let report = self.measure().await?;
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        print!("{}", if self.json { json.clone() } else { table::tables(&report) });
+        if let Some(path) = &self.write_record {
+            fs::write(path, json)?;
+        }
+        let (build, others) = report.builds.split_first().ok_or("nothing was measured")?;
+        let mut holds = check::judge("growth and memory", &check::bounds(build));
+        if let Some(record) = record {
+            let record = record.builds.first().ok_or("the record has no build")?;
+            let title = "compared with the record, without what depends on the machine";
+            holds &= check::judge(title, &check::compare(build, record, false));
+        }
+        for other in others {
+            let title = format!("compared with `{}` in this run", other.command);
+            holds &= check::judge(&title, &check::compare(build, other, true));
+        }
+        Ok(holds)
+    }
+
+    async fn measure(&self) -> Result<Report> {
+        let machine = bench::machine()?;
+        let mut builds = Vec::new();
+        for command in std::iter::once(&self.operator).chain(&self.against) {
+            let version =
+                operator::print(command, "--version")?.lines().next().unwrap_or_default().to_owned();
+            builds.push(Build { command: command.clone(), version, ..Build::default() });
+        }
+        let mut bench = Bench::new(&operator::print(&self.operator, "crd")?, costs::LATENCY).await?;
+        let mut watches = Watches::new(&bench.scene);
+        // From none to the most: watches are only ever added.
+        let sizes: BTreeSet<_> = self.watches.iter().copied().chain([0]).collect();
+        let (runs, mut turns) = (1..=self.runs, Vec::new());
+        for size in sizes {
+            turns.extend(runs.clone().map(|run| (size, costs::shape(size), format!("run {run}"))));
+        }
+        turns.extend(self.one_account.map(|size| (size, costs::ONE_ACCOUNT, "in one account".to_owned())));
+        for (size, shape, what) in turns {
             // The builds take turns, so that a machine that becomes slower does so for all of them.
-            for (command, build) in commands.iter().zip(&mut measured) {
-                eprintln!("bench: {size} watches, run {run} of {}, `{command}`", sizes.runs);
-                bench.api_server.define(command).await?;
+            for build in &mut builds {
+                let command = &build.command;
+                eprintln!("bench: {size} watches, {what}, `{command}`");
+                define_as(&bench.scene.cluster, &operator::print(command, "crd")?);
                 let sample = if size == 0 {
                     costs::idle(&bench, command).await?
                 } else {
-                    bench.watches.renew(&bench.cloud, size, load.shape(size)).await?;
-                    costs::with_watches(&mut bench, command, load).await?
+                    watches.renew(&bench, size, shape).await?;
+                    if shape.accounts == costs::ONE_ACCOUNT.accounts {
+                        costs::one_account(&bench, &watches, command).await?
+                    } else {
+                        costs::with_watches(&mut bench, &watches, command).await?
+                    }
                 };
                 build.add(size, sample);
             }
         }
-    }
-    if let Some(watches) = sizes.one_account {
-        for (command, build) in commands.iter().zip(&mut measured) {
-            eprintln!("bench: {watches} watches in one account, `{command}`");
-            bench.api_server.define(command).await?;
-            bench.watches.renew(&bench.cloud, watches, account::shape()).await?;
-            build.add(watches, account::measure(&mut bench, command).await?);
-        }
-    }
-    Ok(Report { machine, builds: measured })
-}
-
-/// Prints the report, judges it, and writes it into a record if asked to.
-fn finish(report: &Report, record: Option<&Report>, output: &Output) -> Result<ExitCode> {
-    if output.json {
-        println!("{}", serde_json::to_string_pretty(report)?);
-    } else {
-        print!("{}", table::tables(report));
-    }
-    let [build, others @ ..] = report.builds.as_slice() else { return Err("nothing was measured".into()) };
-    let mut judgements = vec![check::judge("growth and memory", &check::bounds(build))];
-    if let Some(record) = record {
-        let record = record.builds.first().ok_or("the record has no build")?;
-        let title = "compared with the record, without what depends on the machine";
-        judgements.push(check::judge(title, &check::with_record(build, record)));
-    }
-    for other in others {
-        let title = format!("compared with `{}` in this run", other.command);
-        judgements.push(check::judge(&title, &check::side_by_side(build, other)));
-    }
-    for (text, _) in &judgements {
-        eprint!("{text}");
-    }
-    let all_hold = judgements.iter().all(|(_, holds)| *holds);
-    if let Some(path) = &output.write_record {
-        let mut new = Report { machine: report.machine.clone(), builds: vec![build.clone()] };
-        if path.exists() {
-            new = new.merged_into(read_record(path)?);
-        }
-        fs::write(path, serde_json::to_string_pretty(&new)? + "\n")?;
-    }
-    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn read_record(path: &Path) -> Result<Report> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?)
-}
-
-impl Output {
-    /// The record to compare with, read before anything is measured.
-    fn record(&self) -> Result<Option<Report>> {
-        self.record.as_deref().map(read_record).transpose()
-    }
-}
-
-impl Builds {
-    fn latency(&self) -> Duration {
-        Duration::from_millis(self.latency)
-    }
-
-    /// The operator and those that it is compared with, as commands and as builds of which nothing is measured yet.
-    async fn all(&self) -> Result<(Vec<Command>, Vec<Build>)> {
-        let commands: Vec<_> = std::iter::once(&self.operator).chain(&self.against).cloned().collect();
-        let mut builds = Vec::new();
-        for command in &commands {
-            builds.push(Build::new(command.to_string(), command.version().await?));
-        }
-        Ok((commands, builds))
+        Ok(Report { machine, builds })
     }
 }

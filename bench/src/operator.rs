@@ -1,22 +1,17 @@
 //! The operator as a process: this build, an older one, or another operator that takes the same flags.
 
 use std::{
-    fs::{self, File},
-    path::PathBuf,
-    process::Stdio,
+    process::Command,
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpStream, process::Child};
-
-use crate::{
-    Result,
-    api_server::ApiServer,
-    cloud::Cloud,
-    command::Command,
-    kernel::Process,
-    made_up::{REGION, folder},
+use cbw_testkit::{
+    program::{Server, folder},
+    scene::REGION,
 };
+use reqwest::StatusCode;
+
+use crate::{Result, bench::Bench, process::Process};
 
 /// How long the operator may take to start or to end.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -28,58 +23,46 @@ pub const LIFTED: [&str; 4] = ["--account-rate", "100000", "--account-burst", "1
 
 /// A running operator.
 pub struct Operator {
-    child: Child,
+    server: Server,
     /// The process, to read what the kernel accounts for.
     pub process: Process,
     url: String,
     client: reqwest::Client,
-    log: PathBuf,
 }
 
 impl Operator {
     /// Starts an operator with the flags that every operator gets and some more, and waits until it serves HTTP.
-    pub async fn start(
-        command: &Command,
-        cloud: &Cloud,
-        api_server: &ApiServer,
-        flags: &[&str],
-    ) -> Result<Self> {
-        let log = folder()?.join("operator.log");
+    pub async fn start(command: &str, bench: &Bench, flags: &[&str]) -> Result<Self> {
         // Another process could take this port before the operator does; then the start fails and says so.
         let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut child = command
-            .with(&["controller", "--listen", &address.to_string()])
-            .arg("--ca-file")
-            .arg(&cloud.ca_file)
-            .args(["--region-endpoint", &format!("{REGION}={}", cloud.url)])
+        let mut program = program(command);
+        program
+            .args(["controller", "--listen", &address.to_string(), "--ca-file", bench.tls.ca_file()])
+            .args(["--region-endpoint", &format!("{REGION}={}", bench.tls.url())])
             .args(flags)
-            .env("KUBECONFIG", &api_server.kubeconfig)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .kill_on_drop(true)
-            .spawn()?;
-        let process = Process(child.id().ok_or("the operator ended at once")?);
-        let begun = Instant::now();
-        while TcpStream::connect(address).await.is_err() {
-            if child.try_wait()?.is_some() || begun.elapsed() > LIMIT {
-                return Err(format!("`{command}` does not serve {address}; its log:\n{}", tail(&log)?).into());
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+            .env("KUBECONFIG", &bench.kubeconfig);
+        let server = Server::start(program, folder().join("bench.log"));
+        let (process, url) = (Process(server.pid()), format!("http://{address}"));
         let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { child, process, url: format!("http://{address}"), client, log })
+        let mut operator = Self { server, process, url, client };
+        operator.answers("serve HTTP", |_| true).await?;
+        Ok(operator)
     }
 
     /// Waits until `/readyz` says that the caches are filled.
-    pub async fn ready(&self) -> Result<()> {
-        let ready = async {
-            while !self.get("readyz").await?.status().is_success() {
-                tokio::time::sleep(LOOK).await;
+    pub async fn ready(&mut self) -> Result<()> {
+        self.answers("become ready", |code| code.is_success()).await
+    }
+
+    async fn answers(&mut self, what: &str, wanted: impl Fn(StatusCode) -> bool) -> Result<()> {
+        let begun = Instant::now();
+        while !self.get("readyz").await.is_ok_and(|answer| wanted(answer.status())) {
+            if self.server.exit().is_some() || begun.elapsed() > LIMIT {
+                return Err(format!("the operator does not {what}; its log:\n{}", self.log()).into());
             }
-            Ok(())
-        };
-        tokio::time::timeout(LIMIT, ready).await.map_err(|_| "the operator does not become ready")?
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// Whether `/livez` says that the process works.
@@ -88,10 +71,9 @@ impl Operator {
     }
 
     /// Ends the process by SIGTERM, and waits for its end.
-    pub async fn stop(mut self) -> Result<()> {
-        tokio::process::Command::new("kill").arg(self.process.0.to_string()).status().await?;
-        tokio::time::timeout(LIMIT, self.child.wait()).await??;
-        Ok(())
+    pub async fn stop(mut self) {
+        self.server.signal("TERM");
+        self.server.ended(LIMIT).await;
     }
 
     /// Its metrics; empty where it has none.
@@ -101,18 +83,29 @@ impl Operator {
     }
 
     /// What it has logged so far.
-    pub fn log(&self) -> Result<String> {
-        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
+    pub fn log(&self) -> String {
+        self.server.text()
     }
 
-    async fn get(&self, path: &str) -> Result<reqwest::Response> {
-        Ok(self.client.get(format!("{}/{path}", self.url)).send().await?)
+    async fn get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        self.client.get(format!("{}/{path}", self.url)).send().await
     }
 }
 
-/// The end of a log.
-fn tail(log: &std::path::Path) -> Result<String> {
-    let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
-    let lines: Vec<_> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
+/// What an operator prints about its definition or its version; nothing where it fails to.
+pub fn print(command: &str, argument: &str) -> Result<String> {
+    let printed = program(command).arg(argument).output().map_err(|error| format!("{command}: {error}"))?;
+    if !printed.status.success() {
+        eprintln!("bench: `{command} {argument}` prints nothing to go by");
+        return Ok(String::new());
+    }
+    Ok(String::from_utf8(printed.stdout)?)
+}
+
+/// A command, which is a program and its first arguments, as a program that is not started yet.
+fn program(command: &str) -> Command {
+    let mut words = command.split_whitespace();
+    let mut program = Command::new(words.next().unwrap_or_default());
+    program.args(words);
+    program
 }

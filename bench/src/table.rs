@@ -1,90 +1,48 @@
-//! Prints a report as Markdown tables: one for each build, and one of the ratios if there are several builds. Pure.
-
-use std::fmt::Write as _;
+//! Prints a report as Markdown tables, one for each build. Pure.
 
 use crate::{
-    figures::{self, Figure, Unit},
-    report::{Build, Point, Report},
+    figures::{ALL, number},
+    report::{Build, Report, count, growth, line, median, range},
 };
 
-/// The tables.
+/// The machine, and a table for each build.
 pub fn tables(report: &Report) -> String {
-    let mut text = format!("{}\n", report.machine);
-    for build in &report.builds {
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(text, "\n`{}`: {}\n\n{}", build.command, build.version, of_build(build));
-    }
-    if let [judged, others @ ..] = report.builds.as_slice() {
-        for other in others {
-            let _ = write!(
-                text,
-                "\n`{}` divided by `{}`\n\n{}",
-                judged.command,
-                other.command,
-                ratios(judged, other)
-            );
-        }
-    }
-    text
+    let table = |build: &Build| format!("\n`{}`: {}\n\n{}", build.command, build.version, of_build(build));
+    format!("{}\n{}", report.machine, report.builds.iter().map(table).collect::<String>())
 }
 
-/// One build: a line for each figure, a column for each number of watches, the slope and the growth.
+/// A Markdown table: names on the left, numbers on the right.
+pub fn markdown(head: Vec<String>, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let rule = format!("|---{}|\n", "|---:".repeat(head.len() - 1));
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    line(head) + &rule + &rows.into_iter().map(line).collect::<String>()
+}
+
+/// The head of a table with a column for each number of watches.
+pub fn head(first: &str, sizes: impl IntoIterator<Item = usize>) -> Vec<String> {
+    let sizes = sizes.into_iter().map(|size| format!("{} watches", number(count(size))));
+    std::iter::once(first.to_owned()).chain(sizes).collect()
+}
+
+/// One build: a line for each figure with the median, the range where the runs differ in what is shown, the slope and the
+/// growth.
 fn of_build(build: &Build) -> String {
-    let sizes = build.sizes();
-    let mut table = head(&sizes, &["each 1,000 more", "growth"]);
-    for figure in &figures::ALL {
-        let Some(series) = build.figures.get(figure.key) else { continue };
-        let _ = write!(table, "| {}{} |", figure.name, figure.unit.suffix());
-        for size in &sizes {
-            let _ = write!(
-                table,
-                " {} |",
-                build.point(figure, *size).map_or(String::new(), |point| cell(figure, point))
-            );
-        }
-        let slope = series.slope.map(|slope| figure.unit.show(slope * 1000.0));
-        let growth = series.growth.map(|power| format!("n^{power:.2}"));
-        let _ = writeln!(table, " {} | {} |", slope.unwrap_or_default(), growth.unwrap_or_default());
-    }
-    table
-}
-
-/// The median, and the range where the runs differ in what is shown.
-fn cell(figure: &Figure, point: &Point) -> String {
-    let (smallest, largest) = point.range();
-    let (smallest, largest) = (figure.unit.show(smallest), figure.unit.show(largest));
-    let median = figure.unit.show(point.median);
-    if smallest == largest { median } else { format!("{median} ({smallest}–{largest})") }
-}
-
-fn ratios(judged: &Build, other: &Build) -> String {
-    let sizes = judged.sizes();
-    let mut table = head(&sizes, &[]);
-    for figure in &figures::ALL {
-        let ratio = |size: &usize| {
-            let (judged, other) = (judged.point(figure, *size)?, other.point(figure, *size)?);
-            (other.median > 0.0).then(|| Unit::Count.show(judged.median / other.median))
+    let mut head = head("figure", build.sizes());
+    head.extend(["each 1,000 more".to_owned(), "growth".to_owned()]);
+    let rows = ALL.iter().filter_map(|figure| {
+        let series = build.figures.get(figure.key)?;
+        let cell = |values: &Vec<f64>| {
+            let ((smallest, largest), median) = (range(values), figure.show(median(values)));
+            let (smallest, largest) = (figure.show(smallest), figure.show(largest));
+            if smallest == largest { median } else { format!("{median} ({smallest}–{largest})") }
         };
-        let cells: Vec<_> = sizes.iter().map(|size| ratio(size).unwrap_or_default()).collect();
-        if cells.iter().any(|cell| !cell.is_empty()) {
-            let _ = writeln!(table, "| {} | {} |", figure.name, cells.join(" | "));
-        }
-    }
-    table
-}
-
-fn head(sizes: &[usize], more: &[&str]) -> String {
-    let mut head = String::from("| figure |");
-    let mut rule = String::from("|---|");
-    for size in sizes {
-        let _ = write!(head, " {} watches |", Unit::Count.show(crate::statistics::count(*size)));
-        rule.push_str("---:|");
-    }
-    for column in more {
-        let _ = write!(head, " {column} |");
-        rule.push_str("---:|");
-    }
-    format!("{head}\n{rule}\n")
+        let mut row = vec![figure.name.to_owned()];
+        row.extend(build.sizes().iter().map(|size| series.get(size).map(cell).unwrap_or_default()));
+        row.push(line(series).map(|(slope, _)| figure.show(slope * 1000.0)).unwrap_or_default());
+        row.push(growth(series, 1).map(|power| format!("n^{power:.2}")).unwrap_or_default());
+        Some(row)
+    });
+    markdown(head, rows)
 }
 
 #[cfg(test)]
@@ -92,17 +50,14 @@ mod tests {
     use super::*;
     use crate::report::Sample;
 
-    fn build(command: &str, factor: f64) -> Build {
-        let mut build = Build::new(command.to_owned(), "cce-backup-watch 0.1.0".to_owned());
-        for (watches, seconds) in [(100, 1.0), (1000, 10.0), (1000, 12.0), (1000, 10.0)] {
-            build.add(watches, Sample::from([("startSeconds", seconds * factor)]));
-        }
-        build
-    }
-
     #[test]
     fn a_figure_is_a_line_with_median_range_slope_and_growth() {
-        let report = Report { machine: "2 cores".to_owned(), builds: vec![build("new", 1.0)] };
+        let (command, version) = ("new".to_owned(), "cce-backup-watch 0.1.0".to_owned());
+        let mut build = Build { command, version, ..Build::default() };
+        for (watches, seconds) in [(100, 1.65), (1000, 16.5), (1000, 17.6), (1000, 16.5)] {
+            build.add(watches, Sample::from([("startSeconds", seconds)]));
+        }
+        let report = Report { machine: "2 cores".to_owned(), builds: vec![build] };
         let expected = "\
 2 cores
 
@@ -110,16 +65,8 @@ mod tests {
 
 | figure | 100 watches | 1,000 watches | each 1,000 more | growth |
 |---|---:|---:|---:|---:|
-| start: until all have a phase, s | 1.00 | 10.0 (10.0–12.0) | 10.0 | n^1.00 |
+| start: until all have a phase, s | 1.65 | 16.5 (16.5–17.6) | 16.5 | n^1.00 |
 ";
         assert_eq!(tables(&report), expected);
-    }
-
-    #[test]
-    fn two_builds_are_compared_by_ratio() {
-        let builds = vec![build("new", 1.0), build("old", 2.0)];
-        let text = tables(&Report { machine: String::new(), builds });
-        assert!(text.contains("`new` divided by `old`"), "{text}");
-        assert!(text.ends_with("| start: until all have a phase | 0.50 | 0.50 |\n"), "{text}");
     }
 }

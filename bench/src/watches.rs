@@ -2,9 +2,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use cbw_testkit::scene::{self, Scene};
+use cce_simulator::Task;
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
     core::PartialObjectMeta,
     runtime::{WatchStreamExt, watcher},
@@ -12,20 +14,17 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::{
-    Result,
-    api_server::{ApiServer, NAMESPACE, SECRET},
-    cloud::Cloud,
-    made_up::REGION,
-};
+use crate::{Result, bench::Bench, crowd::Crowd};
 
 /// How many requests are made at a time.
-pub const AT_A_TIME: usize = 16;
+const AT_A_TIME: usize = 16;
 /// The finished backups of each cluster.
 const FINISHED: usize = 3;
+/// How many clusters have a backup when backups are measured.
+const BACKUPS: usize = 50;
 
 /// What all watches of a run have in common.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy)]
 pub struct Shape {
     /// Over how many accounts the watches are spread.
     pub accounts: usize,
@@ -33,85 +32,55 @@ pub struct Shape {
     pub interval: u64,
 }
 
-impl Shape {
-    fn spec(&self, n: usize) -> Value {
-        json!({
-            "region": REGION,
-            "projectID": format!("{:032x}", n % self.accounts),
-            "clusterID": cluster(n),
-            "credentials": { "secretRef": { "name": SECRET } },
-            "interval": format!("{}s", self.interval),
-            // This has no effect while no backup runs.
-            "activeInterval": "2s",
-        })
-    }
-}
-
 /// The watches that exist, each of a cluster of its own.
 pub struct Watches {
-    /// The interface to read and write the watches.
-    pub api: Api<DynamicObject>,
-    /// The interface to read only the metadata of the watches.
+    api: Api<DynamicObject>,
     metadata: Api<PartialObjectMeta<DynamicObject>>,
-    resource: ApiResource,
-    count: usize,
-    shape: Shape,
+    /// How many there are.
+    pub count: usize,
+    /// What they have in common.
+    pub shape: Shape,
     generation: usize,
 }
 
 impl Watches {
     /// No watches yet.
-    pub fn new(api_server: &ApiServer, shape: Shape) -> Self {
-        let (api, resource) = api(api_server);
-        let metadata = Api::namespaced_with(api_server.client.clone(), NAMESPACE, &resource);
-        Self { api, metadata, resource, count: 0, shape, generation: 0 }
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.count
+    pub fn new(scene: &Scene) -> Self {
+        let (api, resource) = api(scene);
+        let metadata = Api::namespaced_with(scene.client.clone(), &scene.namespace, &resource);
+        Self { api, metadata, count: 0, shape: Shape { accounts: 0, interval: 0 }, generation: 0 }
     }
 
     /// Makes sure that there are so many watches of this shape, none of which was ever polled. Their clusters get new
     /// backups, so that an operator has the same to write each time.
-    pub async fn renew(&mut self, cloud: &Cloud, count: usize, shape: Shape) -> Result<()> {
+    pub async fn renew(&mut self, bench: &Bench, count: usize, shape: Shape) -> Result<()> {
         self.generation += 1;
         if self.shape.accounts != shape.accounts {
-            self.delete().await?;
-        }
-        let (create, merge) = (PostParams::default(), PatchParams::default());
-        let is_changed = self.shape != shape;
-        let renew = async |n: usize| -> Result<()> {
-            cloud.set_finished(&cluster(n), self.generation, FINISHED);
-            if n >= self.count {
-                let watch =
-                    DynamicObject::new(&name(n), &self.resource).data(json!({ "spec": shape.spec(n) }));
-                self.api.create(&create, &watch).await?;
-                return Ok(());
-            }
-            if is_changed {
-                let interval = json!({ "spec": { "interval": shape.spec(n)["interval"] } });
-                self.api.patch(&name(n), &merge, &Patch::Merge(interval)).await?;
-            }
-            self.api.patch_status(&name(n), &merge, &Patch::Merge(json!({ "status": null }))).await?;
-            Ok(())
-        };
-        stream::iter((0..count.max(self.count)).map(renew))
-            .buffer_unordered(AT_A_TIME)
-            .try_collect::<()>()
+            // The account of a watch is immutable.
+            at_a_time(0..self.count, async |n| {
+                self.api.delete(&name(n), &DeleteParams::default()).await?;
+                Ok(())
+            })
             .await?;
+            self.count = 0;
+        }
+        let merge = PatchParams::default();
+        at_a_time(0..count.max(self.count), async |n| {
+            bench.set_backups(&cluster(n), self.generation, None, FINISHED);
+            let account = format!("{:032x}", n % shape.accounts);
+            let interval = format!("{}s", shape.interval);
+            if n >= self.count {
+                // The activeInterval has no effect while no backup runs.
+                create(&self.api, n, &json!({ "projectID": account, "interval": interval })).await?;
+            } else {
+                let spec = json!({ "spec": { "interval": interval } });
+                self.api.patch(&name(n), &merge, &Patch::Merge(spec)).await?;
+                self.api.patch_status(&name(n), &merge, &Patch::Merge(json!({ "status": null }))).await?;
+            }
+            Ok(())
+        })
+        .await?;
         (self.count, self.shape) = (count.max(self.count), shape);
-        Ok(())
-    }
-
-    /// Deletes all watches. The account of a watch is immutable, so another number of accounts needs other watches.
-    async fn delete(&mut self) -> Result<()> {
-        let gone = (0..self.count).map(async |n| {
-            self.api.delete(&name(n), &DeleteParams::default()).await?;
-            Result::Ok(())
-        });
-        stream::iter(gone).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
-        self.count = 0;
         Ok(())
     }
 
@@ -138,54 +107,57 @@ impl Watches {
 
     /// Runs a backup of the first clusters in three steps, and waits after each until every watch has seen it. Returns
     /// the number of those clusters.
-    pub async fn run_backups(&self, cloud: &Cloud) -> Result<usize> {
-        const CLUSTERS: usize = 50;
-        let clusters = self.count.min(CLUSTERS);
+    pub async fn run_backups(&self, bench: &Bench) -> Result<usize> {
+        let clusters = self.count.min(BACKUPS);
+        let names: HashSet<_> = (0..clusters).map(name).collect();
+        let (api, resource) = api(&bench.scene);
+        let crowd = Crowd::new(api, resource);
         for (phase, progress) in [("Running", 10), ("Running", 60), ("Success", 100)] {
             for n in 0..clusters {
-                let task = cce_simulator::Task::new(format!("{}-{}-new", cluster(n), self.generation), phase);
-                cloud.set_backup(&cluster(n), self.generation, FINISHED, task.progress(progress));
+                let id = format!("{}-{}-new", cluster(n), self.generation);
+                let task = Task::new(id, phase).progress(progress);
+                bench.set_backups(&cluster(n), self.generation, Some(task), FINISHED);
             }
-            let seen = (0..clusters).map(|n| {
-                let limit = Duration::from_secs(30 + 2 * self.shape.interval);
-                self.has(n, limit, move |watch| {
-                    watch["status"]["phase"] == phase && watch["status"]["progress"] == progress
-                })
-            });
-            futures::future::try_join_all(seen).await?;
+            let seen = |watch: &DynamicObject| {
+                let status = &watch.data["status"];
+                !names.contains(&watch.name_any())
+                    || (status["phase"] == phase && status["progress"] == progress)
+            };
+            crowd.until("every backup is seen", self.count, seen).await?;
         }
         Ok(clusters)
     }
-
-    /// Waits until a watch is as wanted.
-    async fn has(&self, n: usize, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<()> {
-        let mut changes = watcher::watch_object(self.api.clone(), &name(n)).boxed();
-        let seen = async {
-            while let Some(watch) = changes.try_next().await? {
-                if watch.is_some_and(|watch| wanted(&watch.data)) {
-                    return Ok(());
-                }
-            }
-            Err("the watch ended".into())
-        };
-        tokio::time::timeout(limit, seen)
-            .await
-            .map_err(|_| format!("{} does not show its backup", name(n)))?
-    }
 }
 
-/// The interface to the watches of the benchmark's namespace.
-pub fn api(api_server: &ApiServer) -> (Api<DynamicObject>, ApiResource) {
+/// The interface to the watches of a scene, whatever fields a build gives them.
+pub fn api(scene: &Scene) -> (Api<DynamicObject>, ApiResource) {
     let kind = GroupVersionKind::gvk("cce.backupwatch.io", "v1alpha1", "ClusterBackupWatch");
     let resource = ApiResource::from_gvk_with_plural(&kind, "clusterbackupwatches");
-    (Api::namespaced_with(api_server.client.clone(), NAMESPACE, &resource), resource)
+    (Api::namespaced_with(scene.client.clone(), &scene.namespace, &resource), resource)
 }
 
-fn name(n: usize) -> String {
+/// Creates the watch of a cluster, with these changes to the usual spec.
+pub async fn create(api: &Api<DynamicObject>, n: usize, changes: &Value) -> Result<()> {
+    let mut watch = scene::watch(&name(n), changes);
+    watch["spec"]["clusterID"] = cluster(n).into();
+    api.create(&PostParams::default(), &serde_json::from_value(watch)?).await?;
+    Ok(())
+}
+
+/// Does something for each of some numbers, a few at a time.
+pub async fn at_a_time(
+    numbers: impl IntoIterator<Item = usize>,
+    act: impl AsyncFn(usize) -> Result<()>,
+) -> Result<()> {
+    stream::iter(numbers).map(|n| act(n)).buffer_unordered(AT_A_TIME).try_collect().await
+}
+
+/// The name of a watch.
+pub fn name(n: usize) -> String {
     format!("watch-{n}")
 }
 
-/// The id of a cluster.
+/// The id of its cluster.
 pub fn cluster(n: usize) -> String {
     format!("{n:08x}-2222-3333-4444-555555555555")
 }

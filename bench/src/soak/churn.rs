@@ -6,21 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cce_simulator::{Credential, Fault, FaultKind, Task};
-use futures::{StreamExt, TryStreamExt, stream};
+use cbw_testkit::scene::SECRET_KEY;
+use cce_simulator::{Credential, Fault, FaultKind, Simulator, Task};
 use kube::{
-    ResourceExt,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
+    Api, ResourceExt,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
-use super::crowd::{self, Crowd, condition};
 use crate::{
     Result,
-    api_server::ApiServer,
-    cloud::Cloud,
-    made_up::REGION,
-    watches::{AT_A_TIME, cluster},
+    bench::Bench,
+    crowd::{self, Crowd},
+    watches::{self, at_a_time},
 };
 
 /// The accounts; each has a Secret of its own.
@@ -33,14 +31,13 @@ const STRUCK: usize = 3;
 const PART: usize = 10;
 /// How many Secrets are rotated in a cycle.
 const ROTATED: usize = 2;
-/// How long one step of a cycle may take, far above what it needs.
-const LIMIT: Duration = Duration::from_mins(4);
 
 /// The watches of a soak, and how often each thing was done.
 pub struct Churn<'a> {
-    cloud: &'a Cloud,
-    api_server: &'a ApiServer,
-    crowd: &'a Crowd,
+    bench: &'a Bench,
+    cloud: &'a Simulator,
+    api: Api<DynamicObject>,
+    crowd: Crowd,
     /// The number of the watch at each place; a place keeps its account.
     places: Vec<usize>,
     /// The number of the next watch.
@@ -51,50 +48,31 @@ pub struct Churn<'a> {
     rotations: [usize; ACCOUNTS],
 }
 
-/// How long the steps of a cycle took, from its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Pace {
-    /// Until every watch of a struck cluster showed the fault.
-    pub shown: Duration,
-    /// Until every watch was well again.
-    pub well: Duration,
-}
-
 impl<'a> Churn<'a> {
     /// The churn of so many watches, none of which exists yet.
-    pub fn new(cloud: &'a Cloud, api_server: &'a ApiServer, crowd: &'a Crowd, watches: usize) -> Self {
-        Self {
-            cloud,
-            api_server,
-            crowd,
-            places: (0..watches).collect(),
-            next: watches,
-            cycle: 0,
-            strength: 1,
-            rotations: [0; ACCOUNTS],
-        }
+    pub fn new(bench: &'a Bench, watches: usize) -> Self {
+        let (api, resource) = watches::api(&bench.scene);
+        let (crowd, places) = (Crowd::new(api.clone(), resource), (0..watches).collect());
+        let (cloud, rotations) = (&bench.scene.cloud, [0; ACCOUNTS]);
+        Self { bench, cloud, api, crowd, places, next: watches, cycle: 0, strength: 1, rotations }
     }
 
     /// Creates the Secrets and the watches.
     pub async fn create(&self) -> Result<()> {
         for account in 0..ACCOUNTS {
-            self.set_key(account).await?;
+            self.set_key(account).await;
         }
-        self.at_a_time(0..self.places.len(), async |place| self.create_watch(place).await).await
+        at_a_time(0..self.places.len(), async |place| self.create_watch(place).await).await
     }
 
     /// Waits until every watch is well.
     pub async fn all_are_well(&self) -> Result<()> {
-        let is_well = |watch: &DynamicObject| {
-            condition(watch, "Ready") == "True"
-                && matches!(crowd::phase(watch), Some("Success" | "Failed"))
-                && crowd::is_observed(watch)
-        };
-        self.crowd.until("every watch is well", LIMIT, self.places.len(), is_well).await
+        self.crowd.until("every watch is well", self.places.len(), crowd::is_well).await
     }
 
-    /// Runs one cycle on `strength` times the usual number of watches, and returns when every watch is well again.
-    pub async fn cycle(&mut self, strength: usize) -> Result<Pace> {
+    /// Runs one cycle on `strength` times the usual number of watches. Returns how long it took until every watch of a struck
+    /// cluster showed the fault, and until every watch was well again.
+    pub async fn cycle(&mut self, strength: usize) -> Result<(Duration, Duration)> {
         self.cycle += 1;
         self.strength = strength;
         let begun = Instant::now();
@@ -102,17 +80,23 @@ impl<'a> Churn<'a> {
         self.edit().await?;
         self.rotate().await?;
         let struck = self.strike()?;
-        self.start_backups();
-        self.show_trouble(&struck).await?;
+        self.part(5).for_each(|place| self.set_backup(place, "Running", 10));
+        let names: BTreeSet<_> = struck.iter().map(|place| self.name(*place)).collect();
+        let shown =
+            |watch: &DynamicObject| !names.contains(&watch.name_any()) || crowd::ready(watch) == "False";
+        self.crowd.until("every fault is shown", self.places.len(), shown).await?;
         let shown = begun.elapsed();
-        self.end_backups();
+        // Two of three backups succeed.
+        self.part(5).for_each(|place| {
+            self.set_backup(place, if place % 3 == 0 { "Failed" } else { "Success" }, 100);
+        });
         for place in &struck {
-            self.cloud.simulator.clear_fault(&self.cluster(*place));
+            self.cloud.clear_fault(&self.cluster(*place));
         }
         // A request for a poll, as a person makes it after mending something, so that no backoff has to be waited for.
         self.ask("mended", struck.iter().copied()).await?;
         self.all_are_well().await?;
-        Ok(Pace { shown, well: begun.elapsed() })
+        Ok((shown, begun.elapsed()))
     }
 
     /// The places of a part of the watches; each cycle takes another part.
@@ -124,9 +108,9 @@ impl<'a> Churn<'a> {
 
     async fn replace(&mut self) -> Result<()> {
         let replaced: Vec<_> = self.part(0).collect();
-        self.at_a_time(replaced.iter().copied(), async |place| {
-            self.crowd.api.delete(&self.name(place), &DeleteParams::default()).await?;
-            self.cloud.simulator.clear_tasks(&self.cluster(place));
+        at_a_time(replaced.iter().copied(), async |place| {
+            self.api.delete(&self.name(place), &DeleteParams::default()).await?;
+            self.cloud.clear_tasks(&self.cluster(place));
             Ok(())
         })
         .await?;
@@ -134,13 +118,13 @@ impl<'a> Churn<'a> {
             self.places[*place] = self.next;
             self.next += 1;
         }
-        self.at_a_time(replaced.into_iter(), async |place| self.create_watch(place).await).await
+        at_a_time(replaced, async |place| self.create_watch(place).await).await
     }
 
     async fn edit(&self) -> Result<()> {
         let (interval, limit) = (format!("{}s", 10 + self.cycle % 2), format!("{}h", 26 + self.cycle % 5));
         let edit = json!({ "spec": { "interval": interval, "maxAge": limit } });
-        self.at_a_time(self.part(3), async |place| self.patch(place, &edit).await).await
+        at_a_time(self.part(3), async |place| self.patch(place, &edit).await).await
     }
 
     /// Gives some accounts another key and ends the old one before the operator can read the new one, which is the
@@ -150,17 +134,18 @@ impl<'a> Churn<'a> {
             let account = (self.cycle * ROTATED + n) % ACCOUNTS;
             let old = access_key(account, self.rotations[account]);
             self.rotations[account] += 1;
-            self.set_key(account).await?;
-            self.cloud.simulator.remove_credential(&old);
+            self.set_key(account).await;
+            self.cloud.remove_credential(&old);
             self.ask("rotated", (account..self.places.len()).step_by(ACCOUNTS)).await?;
         }
         Ok(())
     }
 
-    async fn set_key(&self, account: usize) -> Result<()> {
-        let (key, secret) = (access_key(account, self.rotations[account]), "soak-secret-key");
-        self.cloud.simulator.add_credential(Credential::new(&key, secret));
-        self.api_server.set_secret(&secret_name(account), &key, secret).await
+    async fn set_key(&self, account: usize) {
+        let key = access_key(account, self.rotations[account]);
+        self.cloud.add_credential(Credential::new(&key, SECRET_KEY));
+        let values = json!({ "accessKey": key, "secretKey": SECRET_KEY });
+        self.bench.scene.secret(&secret_name(account), values).await;
     }
 
     /// Strikes some clusters with each kind of fault, and returns their places.
@@ -172,83 +157,49 @@ impl<'a> Churn<'a> {
                 // The step shares no factor with the number of accounts, nor with 500 watches, so that the faults are
                 // spread over them.
                 let place = (self.cycle * 7 + (number * times + n) * 11) % self.places.len();
-                self.cloud.simulator.set_fault(&self.cluster(place), fault.clone())?;
+                self.cloud.set_fault(&self.cluster(place), fault.clone())?;
                 struck.insert(place);
             }
         }
         Ok(struck)
     }
 
-    /// Waits until each watch of a struck cluster shows that it cannot be polled.
-    async fn show_trouble(&self, struck: &BTreeSet<usize>) -> Result<()> {
-        let names: BTreeSet<_> = struck.iter().map(|place| self.name(*place)).collect();
-        let shown = |watch: &DynamicObject| {
-            !names.contains(&watch.name_any()) || condition(watch, "Ready") == "False"
-        };
-        self.crowd.until("every fault is shown", LIMIT, self.places.len(), shown).await
-    }
-
-    fn start_backups(&self) {
-        self.part(5).for_each(|place| self.set_backup(place, "Running", 10));
-    }
-
-    /// Ends the backups of the cycle: two of three succeed.
-    fn end_backups(&self) {
-        for place in self.part(5) {
-            let phase = if place % 3 == 0 { "Failed" } else { "Success" };
-            self.set_backup(place, phase, 100);
-        }
-    }
-
     fn set_backup(&self, place: usize, phase: &str, progress: u8) {
         let cluster = self.cluster(place);
         let task = Task::new(format!("{cluster}-cycle-{}", self.cycle), phase).progress(progress);
-        self.cloud.set_backup(&cluster, 0, FINISHED - 1, task);
+        self.bench.set_backups(&cluster, 0, Some(task), FINISHED - 1);
     }
 
     /// Asks for a poll now. The reason becomes part of the annotation, so that two requests of a cycle differ.
     async fn ask(&self, reason: &str, places: impl Iterator<Item = usize>) -> Result<()> {
         let asked = format!("cycle {}, {reason}", self.cycle);
         let request = json!({ "metadata": { "annotations": { "cce.backupwatch.io/requestedAt": asked } } });
-        self.at_a_time(places, async |place| self.patch(place, &request).await).await
+        at_a_time(places, async |place| self.patch(place, &request).await).await
     }
 
     async fn create_watch(&self, place: usize) -> Result<()> {
         let account = place % ACCOUNTS;
-        self.cloud.set_finished(&self.cluster(place), 0, FINISHED);
-        let watch = DynamicObject::new(&self.name(place), &self.crowd.resource).data(json!({ "spec": {
-            "region": REGION,
+        self.bench.set_backups(&self.cluster(place), 0, None, FINISHED);
+        let spec = json!({
             "projectID": format!("{account:032x}"),
-            "clusterID": self.cluster(place),
             "credentials": { "secretRef": { "name": secret_name(account) } },
-            "interval": "10s",
-            "activeInterval": "2s",
             "maxAge": "26h",
             "historyLimit": FINISHED,
-        } }));
-        self.crowd.api.create(&PostParams::default(), &watch).await?;
-        Ok(())
+        });
+        watches::create(&self.api, self.places[place], &spec).await
     }
 
     async fn patch(&self, place: usize, patch: &Value) -> Result<()> {
-        self.crowd.api.patch(&self.name(place), &PatchParams::default(), &Patch::Merge(patch)).await?;
+        self.api.patch(&self.name(place), &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(())
     }
 
-    async fn at_a_time(
-        &self,
-        places: impl Iterator<Item = usize>,
-        act: impl AsyncFn(usize) -> Result<()>,
-    ) -> Result<()> {
-        stream::iter(places.map(|place| act(place))).buffer_unordered(AT_A_TIME).try_collect::<()>().await
-    }
-
     fn name(&self, place: usize) -> String {
-        format!("watch-{}", self.places[place])
+        watches::name(self.places[place])
     }
 
     fn cluster(&self, place: usize) -> String {
-        cluster(self.places[place])
+        watches::cluster(self.places[place])
     }
 }
 

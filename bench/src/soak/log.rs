@@ -6,34 +6,17 @@ use serde_json::Value;
 
 use crate::check::Finding;
 
-/// A line that the churn explains: its message, its reason or else its error, and the cause.
-type Explanation = (&'static str, &'static str, &'static str);
+const POLL: &str = "poll failed";
 
-/// Every line that the churn explains.
-const EXPLAINED: [Explanation; 8] = [
-    (
-        "poll failed",
-        "AuthenticationFailed",
-        "the key was rotated, and its old one ended before the operator read the new one",
-    ),
-    ("poll failed", "PermissionDenied", "the cloud answers 403 for some clusters"),
-    ("poll failed", "ClusterNotFound", "the cloud answers 404 for some clusters"),
-    ("poll failed", "RequestRejected", "the cloud answers 400 for some clusters"),
-    (
-        "poll failed",
-        "Throttled",
-        "the cloud answers 429 for some clusters, which is for all of their account",
-    ),
-    (
-        "poll failed",
-        "CloudUnavailable",
-        "the cloud answers 500 and 503, resets connections or does not answer",
-    ),
-    (
-        "poll failed",
-        "InvalidResponse",
-        "the cloud sends pages, redirects, garbage, and too much of everything",
-    ),
+/// Every line that the churn explains: its message, its reason or else its error, and the cause.
+const EXPLAINED: [(&str, &str, &str); 8] = [
+    (POLL, "AuthenticationFailed", "a key was rotated, and ended before the operator read the new one"),
+    (POLL, "PermissionDenied", "the cloud answers 403 for some clusters"),
+    (POLL, "ClusterNotFound", "the cloud answers 404 for some clusters"),
+    (POLL, "RequestRejected", "the cloud answers 400 for some clusters"),
+    (POLL, "Throttled", "the cloud answers 429 for some clusters, which is for all of their account"),
+    (POLL, "CloudUnavailable", "the cloud answers 500 and 503, resets connections or does not answer"),
+    (POLL, "InvalidResponse", "the cloud sends pages, redirects, garbage, and too much of everything"),
     (
         "cannot reconcile; it is tried again, ever more rarely",
         "the resource was changed by somebody else at the same time",

@@ -15,4 +15,4 @@ mod wait;
 mod watch;
 mod watch_name;
 
-use crate::command::{tls::Tls, *};
+use crate::command::*;

@@ -1,19 +1,19 @@
-//! Bounds on memory, files, threads and series after the last cycle, compared with those after the first. Pure.
+//! What the operator holds: memory, files, threads and series after a cycle, and the bounds on those after the last cycle,
+//! compared with those after the first.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt};
 
-use super::churn::Pace;
-use crate::{check::Finding, figures::Unit};
+use crate::{Result, check::Finding, metrics, operator::Operator};
 
 /// The largest ratio of memory that passes.
 const MEMORY: f64 = 1.1;
 /// How many more sockets there may be: connections come and go with the polls of the moment, up to an endpoint's share of
 /// `--concurrency`.
-const SOCKETS: u64 = 16;
-
+const SOCKETS: usize = 16;
 /// How many series of the process may be new: a counter of a rare result, such as a conflict, exists only once that has
 /// happened.
 const NEW_SERIES: usize = 10;
+const MIB: f64 = 1024.0 * 1024.0;
 
 /// The head of the table of the cycles.
 pub const HEAD: &str = "\
@@ -21,70 +21,68 @@ pub const HEAD: &str = "\
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
 
 /// What the operator holds after a cycle.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub struct Reading {
-    /// The peak of resident memory within the cycle, in bytes. A leak raises it as much as the memory at the end, which
+    /// The peak of resident memory within the cycle, in MiB. A leak raises it as much as the memory at the end, which
     /// is less steady: it depends on whether the allocator has just given back the buffers of a scrape.
-    pub peak: f64,
-    /// Resident memory at the end of the cycle, in bytes.
-    pub memory: f64,
-    /// Open sockets.
-    pub sockets: u64,
+    peak: f64,
+    /// Resident memory at the end of the cycle, in MiB.
+    memory: f64,
+    sockets: usize,
     /// Other open files.
-    pub files: u64,
+    files: usize,
     /// Threads, which are the kernel's tasks.
-    pub threads: u64,
+    threads: usize,
     /// The number of series of `/metrics` that belong to a watch.
-    pub series: usize,
+    series: usize,
     /// The other series, which belong to the process.
-    pub own_series: BTreeSet<String>,
+    own_series: BTreeSet<String>,
 }
 
 impl Reading {
-    /// A row of the table.
-    pub fn row(&self, cycle: usize, elapsed: Duration, pace: Pace) -> String {
+    /// What an operator holds now.
+    pub async fn of(operator: &Operator) -> Result<Self> {
+        let process = operator.process;
+        let (sockets, files) = process.files()?;
+        let metrics = operator.metrics().await?;
+        let own_series = metrics::own_series(&metrics);
+        let series = metrics::series(&metrics).count() - own_series.len();
+        let (peak, memory, threads) = (process.peak()? / MIB, process.memory()? / MIB, process.threads()?);
+        Ok(Self { peak, memory, sockets, files, threads, series, own_series })
+    }
+}
+
+impl fmt::Display for Reading {
+    /// The cells of the table.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { peak, memory, sockets, files, threads, series, own_series } = self;
-        let own_series = own_series.len();
-        let [peak, memory] = [peak, memory].map(|bytes| Unit::Mebibytes.show(*bytes));
-        let [shown, well, end] = [pace.shown, pace.well, elapsed].map(|time| time.as_secs());
-        format!(
-            "| {cycle} | {shown} | {well} | {end} | {peak} | {memory} | {sockets} | {files} | {threads} | {series} | {own_series} |"
-        )
+        let others = own_series.len();
+        write!(f, "{peak:.1} | {memory:.1} | {sockets} | {files} | {threads} | {series} | {others}")
     }
 }
 
 /// Compares the last reading with the first.
 pub fn judge(first: &Reading, last: &Reading) -> Vec<Finding> {
-    let peak = |reading: &Reading| Unit::Mebibytes.show(reading.peak);
-    let same = |what: &str, first: u64, last: u64| Finding {
-        text: format!("{what}: {first} after the first cycle, {last} after the last; the same"),
-        holds: first == last,
+    let finding = |holds, what: &str, then: String, now: String, bound: &str| Finding {
+        holds,
+        text: format!("{what}: {then} after the first cycle, {now} after the last; {bound}"),
     };
-    let series = |reading: &Reading| u64::try_from(reading.series).unwrap_or(u64::MAX);
+    let same = |what: &str, then: usize, now: usize| {
+        finding(then == now, what, then.to_string(), now.to_string(), "the same")
+    };
+    let [then, now] = [first, last].map(|reading| format!("{:.1} MiB", reading.peak));
+    let small = last.peak <= first.peak * MEMORY;
+    let few = last.sockets <= first.sockets + SOCKETS;
+    let [sockets, more] = [first, last].map(|reading| reading.sockets.to_string());
     let new: Vec<_> = last.own_series.difference(&first.own_series).map(String::as_str).collect();
+    let text = format!("other series: {} new ones; at most {NEW_SERIES}: {}", new.len(), new.join(" "));
     vec![
-        Finding {
-            text: format!(
-                "memory: {} MiB at the peak of the first cycle, {} at that of the last; at most a tenth more",
-                peak(first),
-                peak(last)
-            ),
-            holds: last.peak <= first.peak * MEMORY,
-        },
-        Finding {
-            text: format!(
-                "sockets: {} after the first cycle, {} after the last; at most {SOCKETS} more",
-                first.sockets, last.sockets
-            ),
-            holds: last.sockets <= first.sockets + SOCKETS,
-        },
+        finding(small, "peak memory", then, now, "at most a tenth more"),
+        finding(few, "sockets", sockets, more, &format!("at most {SOCKETS} more")),
         same("other open files", first.files, last.files),
         same("threads", first.threads, last.threads),
-        same("series of watches", series(first), series(last)),
-        Finding {
-            text: format!("other series: {} new ones; at most {NEW_SERIES}: {}", new.len(), new.join(" ")),
-            holds: new.len() <= NEW_SERIES,
-        },
+        same("series of watches", first.series, last.series),
+        Finding { holds: new.len() <= NEW_SERIES, text },
     ]
 }
 
@@ -110,15 +108,12 @@ mod tests {
         assert!(broken(|_| {}).is_empty());
         assert!(broken(|last| (last.peak, last.sockets) = (109.0, 26)).is_empty());
         assert!(broken(|last| (last.peak, last.sockets) = (50.0, 1)).is_empty(), "less is well");
-        assert!(
-            broken(|last| _ = last.own_series.insert("writes_total{result=\"conflict\"}".to_owned()))
-                .is_empty()
-        );
+        assert!(broken(|last| last.own_series.extend(["writes_total{}".to_owned()])).is_empty());
     }
 
     #[test]
     fn each_leak_is_named() {
-        assert_eq!(broken(|last| last.peak = 111.0), ["memory"]);
+        assert_eq!(broken(|last| last.peak = 111.0), ["peak memory"]);
         assert_eq!(broken(|last| last.sockets = 27), ["sockets"]);
         assert_eq!(broken(|last| last.files = 13), ["other open files"]);
         assert_eq!(broken(|last| last.threads = 5), ["threads"]);
