@@ -27,7 +27,7 @@ impl History {
         let mut result = match code {
             _ if self.wrong.down > 0 => Err(no_answer()),
             Some(code) => Err(refusal(code)),
-            None => self.carry_out(&request)?,
+            None => self.carry_out(process, &request)?,
         };
         let mut wait = self.latency();
         let is_lost = self.wrong.loses.contains(&verb);
@@ -56,7 +56,7 @@ impl History {
         Ok(())
     }
 
-    fn carry_out(&mut self, request: &Request) -> Result<Result<Reply, Error>, Box<Finding>> {
+    fn carry_out(&mut self, process: u64, request: &Request) -> Result<Result<Reply, Error>, Box<Finding>> {
         let now = time::now();
         match request {
             Request::Post(event) => {
@@ -72,9 +72,10 @@ impl History {
                     let note = event.note.as_deref().unwrap_or_default();
                     self.trace.note(now, format_args!("{key} Event {reason}: {note}"));
                     self.told.created(&key, event, cluster)?;
-                    // While two processes lead, one may write between what the other reads and what it tells.
-                    let leads_alone =
-                        !self.script.acts.iter().any(|(_, act)| matches!(act, Act::Second { .. }));
+                    // While two processes lead, one may write between what the other reads and what it tells; and what a
+                    // killed one has sent may arrive after its successor has written.
+                    let leads_alone = self.processes.contains_key(&process)
+                        && !self.script.acts.iter().any(|(_, act)| matches!(act, Act::Second { .. }));
                     if leads_alone && let Some(stored) = self.store.watches.get(&key) {
                         self.told.phase_changed(&key, event, &stored.watch)?;
                     }

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{Engine, FetchId, Timer};
-use crate::poll::{fetch::State, policy};
+use crate::poll::{Outcome, fetch::State, policy};
 
 impl Engine {
     pub(super) fn set_blind_timer(&mut self, id: FetchId, now: Instant) {
@@ -16,16 +16,16 @@ impl Engine {
 
     /// A minute has passed since the first poll that was due and brought no answer.
     pub(super) fn say_blind(&mut self, id: FetchId, now: Instant) {
-        let fetch = &mut self.fetches[id];
-        fetch.blind_at = None;
+        self.fetches[id].blind_at = None;
+        let fetch = &self.fetches[id];
         let waits = match fetch.state {
             // The end of the request says it.
             State::InFlight(_) => return,
             State::Queued(_) => true,
             _ => false,
         };
-        let account = fetch.account;
-        if waits && self.lacks_only_a_token(account, now) {
+        let has_failed = matches!(fetch.outcome, Some(Outcome::Fault { .. }));
+        if waits && !has_failed && self.lacks_only_a_token(fetch.account, now) {
             // The account's own rate is no fault: the poll is late.
             self.set_blind_timer(id, now);
             return;

@@ -11,7 +11,7 @@ use crate::poll::{
     AccountId, Source, SourceId, TenantId,
     account::{Account, Bucket, Endpoint, Tenant, Turn},
     credential_source::SourceState,
-    fetch::{Fetch, GateId, State},
+    fetch::{Fetch, GateId, Pending, State},
     gate::{Admission, Gate},
     policy,
     queue::{Class, Place},
@@ -127,8 +127,10 @@ impl Engine {
         else {
             return;
         };
-        // A person's request that the gate will let pass waits for the end of the trial that is under way.
-        self.take_over(id, &closed.fault, |pending| protects || pending.since <= closed.sent_at, now);
+        // Only a person is asked anew for: that request, if the gate will let it pass, waits for the end of the trial that is
+        // under way. Whoever else waits is told; a watch that joins would hear nothing until the next trial.
+        let answers = |pending: &Pending| !pending.requested || protects || pending.since <= closed.sent_at;
+        self.take_over(id, &closed.fault, answers, now);
         let mut due = if now < closed.until { closed.until } else { now + policy::TRIAL_CHECK };
         if matches!(gate, GateId::Key(_)) {
             due = self.sources[self.fetches[id].source].reread_at.map_or(due, |at| due.min(at));

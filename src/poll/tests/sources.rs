@@ -88,6 +88,16 @@ fn a_refusal_by_an_api_server_is_believed_when_it_repeats_it() {
 }
 
 #[test]
+fn a_watch_that_joins_one_whose_secret_is_missing_is_told_at_once() {
+    let (mut lab, state) = lab(seconds(10));
+    state.replace("missing");
+    lab.run(minutes(20));
+    lab.watch("prod/new", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(2));
+    assert_eq!(lab.blind("prod/new"), Some(FaultKind::SecretNotFound));
+}
+
+#[test]
 fn an_api_server_that_gives_no_answer_blinds_a_watch_a_minute_after_its_first_poll_without_a_credential() {
     let (mut lab, state) = lab(seconds(10));
     lab.run(minutes(4));

@@ -181,6 +181,22 @@ fn a_watch_that_waits_for_the_rate_of_its_account_is_late_and_not_blind_after_a_
 }
 
 #[test]
+fn a_watch_whose_poll_has_failed_is_blind_though_the_next_one_waits_for_the_rate_of_its_account() {
+    let mut lab = Lab::with(|config| config.limit = Limit { rate: 0.5, burst: 1 });
+    lab.cloud(|_, _| (Duration::from_millis(50), Err(fault(FaultKind::CloudUnavailable, Some(503)))));
+    for n in 0..25 {
+        lab.watch_with(&format!("prod/{n}"), target(REGION, 1, n), secret("prod"), |demand| {
+            let retry = seconds(3);
+            demand.cadence = Cadence { period: retry, retry, running: false, upgrades: None };
+        });
+    }
+    // The last of them is polled after 50 s.
+    lab.run(seconds(60 + 15 + 1));
+    let unaware: Vec<_> = lab.watches.keys().filter(|name| lab.blind(name).is_none()).collect();
+    assert!(unaware.is_empty(), "{unaware:?}");
+}
+
+#[test]
 fn no_endpoint_gets_more_than_a_quarter_of_the_requests_in_flight_and_no_account_more_than_an_eighth() {
     let mut lab = Lab::with(|config| config.concurrency = 32);
     // The keys are proven first, so that only the shares bound the requests in flight.
