@@ -20,10 +20,8 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::json;
 
-use crate::{
-    script::{CloudTrouble, Level},
-    time,
-};
+use crate::script::{CloudTrouble, Level};
+use crate::time;
 use upgrades::Upgrades;
 
 /// What is in every message of a fault of the list of upgrades.
