@@ -26,10 +26,10 @@ install: ## Build the command line and install it into ~/.local/bin, also as `ku
 
 # What `make test` runs. Much of it waits for timers and much is compiled, so parts of it run side by side.
 parts := e2e image monitoring unit gates chart templates playground
-JOBS ?= 3
+JOBS ?= 2
 
 .PHONY: test
-test: ## Run every test (JOBS=3 of its parts side by side; one alone: make test-e2e)
+test: ## Run every test (JOBS=2 of its parts side by side; one alone: make test-e2e)
 	hack/programs.sh curl jq bwrap buildah readelf
 	@echo 'side by side, and each is printed when it has ended: $(parts)'
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target $(parts:%=test-%)

@@ -164,12 +164,12 @@ async fn poll_says_who_did_not_answer(scene: Scene) {
     poll(&scene, &[]).ended(3, &format!("there is no watch {}/prod", scene.namespace));
     scene.task("Success", 100);
     scene.watch("prod", json!({ "interval": "24h" })).await;
-    poll(&scene, &["--timeout", "2s"]).ended(3, "no operator answered within 2s");
+    poll(&scene, &["--timeout", "8s"]).ended(3, "no operator answered within 8s");
 
     let _operator = scene.operator().await;
     scene.shows("prod", "a success", |status| healthy(status) == "True BackupSucceeded").await;
     scene.cloud.set_fault(CLUSTER, Fault::status(503)).unwrap();
-    poll(&scene, &["--timeout", "4s"]).ended(3, "the cloud did not answer within 4s: CloudUnavailable");
+    poll(&scene, &["--timeout", "15s"]).ended(3, "the cloud did not answer within 15s: CloudUnavailable");
     scene.cloud.set_fault(CLUSTER, Fault::status(403)).unwrap();
     poll(&scene, &["--timeout", "40s"]).ended(3, "the watch does not see its cluster: PermissionDenied");
     scene.cloud.clear_fault(CLUSTER);
