@@ -4,8 +4,8 @@ mod access;
 mod api_server;
 pub mod fence;
 pub mod lease;
-pub mod pace;
 pub mod refusal;
+pub mod watches;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub async fn client() -> Result<Client, AccessError> {
 /// A client for watches. It closes a connection on which nothing arrives, even an idle one that waits for its next
 /// request. So nothing else uses this client: another request could be sent just when its connection is closed.
 pub async fn streams() -> Result<Client, AccessError> {
-    Ok(pace::paced(Client::try_from(for_streams(config().await?))?))
+    Ok(watches::tamed(Client::try_from(for_streams(config().await?))?))
 }
 
 /// The configuration for a client of watches. It does not retry by itself: after some minutes of 503 the next retry of kube's

@@ -253,7 +253,7 @@ mod tests {
         gate.ended(asked);
         gate.failed(&THROTTLED, &fault(Some(3600)), asked, start + SECOND);
         assert!(gate.is_closed_by(&THROTTLED));
-        assert_eq!(gate.closed().unwrap().until, start + SECOND + Duration::from_secs(3600));
+        assert_eq!(gate.closed().unwrap().until, start + SECOND + Duration::from_hours(1));
         assert_eq!(gate.admits(true, start + 2 * SECOND), Admission::Closed);
     }
 

@@ -15,7 +15,7 @@ use cbw_histories::time;
 use cce_backup_watch::clock::Clock;
 use cce_backup_watch::cloud::region::Endpoints;
 use cce_backup_watch::controller::{context::Context, memory::Memory, object::key_of, streams};
-use cce_backup_watch::kubernetes::{self, pace, refusal};
+use cce_backup_watch::kubernetes::{self, refusal, watches};
 use cce_backup_watch::poll::{
     Fetched, Request, Resolution, Source, WatchKey,
     account::Limit,
@@ -26,7 +26,7 @@ use cce_backup_watch::poll::{
 use cce_backup_watch::serve::metrics::Metrics;
 use fastrand::Rng;
 use futures::future;
-use kube::{Client, ResourceExt};
+use kube::{Client, ResourceExt, runtime::reflector};
 use tokio::time::{Instant, sleep};
 
 use crate::acts::{Act, CLUSTERS, carry_out, create, plan};
@@ -177,7 +177,7 @@ fn operator(seed: u64, api: &Arc<Mutex<Api>>, cloud: &Arc<Mutex<Cloud>>) -> stre
         metrics: Metrics::default(),
         clock,
     });
-    let (watching, _) = refusal::observed(pace::paced(client(api, kubernetes::for_streams)));
+    let (watching, _) = refusal::observed(watches::tamed(client(api, kubernetes::for_streams)));
     let scope = streams::Scope { client: watching, namespaces: Vec::new(), labels: None, ring: None };
     let (stores, controllers, wake) = streams::run(&context, &scope, &future::ready(()), &future::pending());
     for controller in controllers {
@@ -197,13 +197,16 @@ async fn check(
     stores: &streams::Stores,
 ) -> Result<(), String> {
     sleep((calm + CAUGHT_UP).saturating_sub(now())).await;
-    let held = stores.iter().flat_map(|store| store.state());
-    let held: BTreeMap<_, _> = held.map(|watch| (key_of(&watch), watch.resource_version())).collect();
+    let cached = stores.iter().flat_map(reflector::Store::state);
+    let held: BTreeMap<_, _> = cached.map(|watch| (key_of(&watch), watch.resource_version())).collect();
     {
         let api = api.lock().expect("one thread");
-        let stored = api.store.watches.iter();
-        let is_there: BTreeMap<_, _> =
-            stored.map(|(key, stored)| (key.clone(), stored.watch.resource_version())).collect();
+        let is_there: BTreeMap<_, _> = api
+            .store
+            .watches
+            .iter()
+            .map(|(key, stored)| (key.clone(), stored.watch.resource_version()))
+            .collect();
         // A write of this moment may still be on its way.
         let just_now = now().saturating_sub(Duration::from_secs(1));
         let is_new =
@@ -222,8 +225,10 @@ async fn check(
     let (api, cloud) = (api.lock().expect("one thread"), cloud.lock().expect("one thread"));
     time::set(now());
     let mut often = api.watches.windows(OFTEN.0);
-    if let Some(begun) = often.find(|begun| begun[OFTEN.0 - 1] < begun[0] + OFTEN.1) {
-        return Err(format!("{} watches are begun from {:?} on", OFTEN.0, begun[0]));
+    if let Some(begun) =
+        often.find(|begun| begun.last() < begun.first().map(|first| *first + OFTEN.1).as_ref())
+    {
+        return Err(format!("{} watches are begun from {:?} on", OFTEN.0, begun.first()));
     }
     if let Some(late) = api.store.log.iter().find(|change| change.at > calm + CAUGHT_UP + WRITTEN) {
         return Err(format!("something is written when all is well: {} at {:?}", late.key, late.at));

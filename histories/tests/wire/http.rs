@@ -109,10 +109,12 @@ fn full(code: u16, body: String) -> Answer {
     respond(code, stream::iter([part(body)]).boxed())
 }
 
+#[allow(clippy::unnecessary_wraps)] // the type of a body's answer
 fn respond(code: u16, parts: BoxStream<'static, Part>) -> Answer {
     Ok(Response::builder().status(code).body(StreamBody::new(parts)).expect("a response"))
 }
 
+#[allow(clippy::unnecessary_wraps)] // the type of a body's part
 fn part(text: String) -> Part {
     Ok(Frame::data(text.into()))
 }

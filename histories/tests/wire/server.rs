@@ -1,7 +1,7 @@
 //! The API server's answers as JSON: what is stored and which writes are refused is that of the histories; here are the pages
 //! of a list, the lines of a watch, and single objects. How they get to the client is left to [`crate::http`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -131,11 +131,12 @@ impl Api {
                     return failure(400);
                 };
                 let name = event.metadata.name.clone().unwrap_or_default();
-                if self.store.events.contains_key(&name) {
-                    Err(already_exists())
-                } else {
-                    self.store.events.insert(name, (now(), event.clone()));
-                    return (201, json!(event));
+                match self.store.events.entry(name) {
+                    Entry::Occupied(_) => Err(already_exists()),
+                    Entry::Vacant(place) => {
+                        place.insert((now(), event.clone()));
+                        return (201, json!(event));
+                    }
                 }
             }
             _ => return failure(405),
