@@ -175,10 +175,7 @@ impl Load {
     /// Counts a reconcile of a watch.
     pub fn reconciled(&mut self, process: u64, key: &WatchKey) -> Result<(), Box<Finding>> {
         let of = (process, key.clone());
-        let told = self
-            .told
-            .get(&of)
-            .map_or(0, |told| told.iter().filter(|at| **at + WINDOW >= time::now()).count());
+        let told = self.told.get_mut(&of).map_or(0, |told| recent(told, WINDOW));
         let times = count(self.reconciles.entry(of).or_default(), WINDOW);
         promise(times <= RECONCILES + told, "reconciles do not spin", || {
             format!("{key}: {times} in 10 s, {told} of them for changes")
@@ -196,8 +193,13 @@ impl Load {
 
 /// Counts one more, and returns how many there were in the last `window`.
 fn count(times: &mut VecDeque<Duration>, window: Duration) -> usize {
+    times.push_back(time::now());
+    recent(times, window)
+}
+
+/// How many there were in the last `window`; older ones are forgotten.
+fn recent(times: &mut VecDeque<Duration>, window: Duration) -> usize {
     let now = time::now();
-    times.push_back(now);
     while times.front().is_some_and(|first| *first + window < now) {
         times.pop_front();
     }

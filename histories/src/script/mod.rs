@@ -6,7 +6,12 @@ mod draw;
 
 use std::time::Duration;
 
+use cce_backup_watch::api::ClusterBackupWatch;
 use fastrand::Rng;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+
+use crate::time;
 
 pub use act::{Act, CloudTrouble, End, Level, Snapshot, UpgradeEnd, Verb};
 use draw::{backup, watch};
@@ -33,6 +38,40 @@ pub struct WatchPlan {
 }
 
 impl WatchPlan {
+    /// The resource, created now, whose cluster is in this region and account.
+    ///
+    /// # Panics
+    ///
+    /// If the metadata are none.
+    pub fn resource(
+        &self,
+        metadata: &Value,
+        region: usize,
+        account: usize,
+        now: Duration,
+    ) -> ClusterBackupWatch {
+        let mut watch: ClusterBackupWatch = serde_json::from_value(json!({
+            "apiVersion": "cce.backupwatch.io/v1alpha1",
+            "kind": "ClusterBackupWatch",
+            "metadata": metadata,
+            "spec": {
+                "region": format!("r-{region}"),
+                "projectID": format!("{account:032x}"),
+                "clusterID": format!("{:08x}-0000-0000-0000-000000000000", self.cluster),
+                "credentials": { "secretRef": { "name": "huawei" } },
+                "interval": format!("{}s", self.interval),
+                "activeInterval": format!("{}s", self.active),
+                "stuckAfter": format!("{}s", self.stuck_after),
+                "historyLimit": self.limit,
+                "upgrades": if self.upgrades { "Watch" } else { "Ignore" },
+            },
+        }))
+        .expect("a good watch");
+        watch.spec.max_age = self.max_age.map(|seconds| Duration::from_secs(seconds).into());
+        watch.metadata.creation_timestamp = Some(Time(time::wall(now)));
+        watch
+    }
+
     /// Whether it is polled again soon after the trouble has ended. One with a long interval need not have been polled by the
     /// end, and may hear of news at any time.
     pub fn is_polled_soon(&self) -> bool {

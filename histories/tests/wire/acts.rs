@@ -5,11 +5,9 @@ use std::time::Duration;
 use cbw_histories::api_server::Stored;
 use cbw_histories::cloud::{Cloud, Task};
 use cbw_histories::script::WatchPlan;
-use cbw_histories::time;
-use cce_backup_watch::api::{ClusterBackupWatch, REQUESTED_AT};
+use cce_backup_watch::api::REQUESTED_AT;
 use cce_backup_watch::poll::WatchKey;
 use fastrand::Rng;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -51,27 +49,12 @@ fn key(n: usize) -> WatchKey {
 
 pub fn create(api: &mut Api, n: usize, plan: &WatchPlan, rng: &mut Rng) {
     let version = api.store.version + 1;
-    let mut watch: ClusterBackupWatch = serde_json::from_value(json!({
-        "apiVersion": "cce.backupwatch.io/v1alpha1",
-        "kind": "ClusterBackupWatch",
-        "metadata": {
-            "name": format!("w{n}"), "namespace": "ns", "generation": 1, "uid": format!("uid-{version}"),
-            // Large enough that an answer does not fit into a pipe.
-            "annotations": { "note": "x".repeat(rng.usize(..8_000)) },
-        },
-        "spec": {
-            "region": "r-0",
-            "projectID": format!("{:032x}", 0),
-            "clusterID": format!("{:08x}-0000-0000-0000-000000000000", plan.cluster),
-            "credentials": { "secretRef": { "name": "huawei" } },
-            "interval": format!("{}s", plan.interval),
-            "activeInterval": format!("{}s", plan.active),
-            "stuckAfter": format!("{}s", plan.stuck_after),
-            "historyLimit": plan.limit,
-        },
-    }))
-    .expect("a good watch");
-    watch.metadata.creation_timestamp = Some(Time(time::wall(now())));
+    let metadata = json!({
+        "name": format!("w{n}"), "namespace": "ns", "generation": 1, "uid": format!("uid-{version}"),
+        // Large enough that an answer does not fit into a pipe.
+        "annotations": { "note": "x".repeat(rng.usize(..8_000)) },
+    });
+    let watch = plan.resource(&metadata, 0, 0, now());
     api.change(|store| store.write(&key(n), Some(Stored { watch, is_undecodable: false }), now()));
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use cce_backup_watch::api::REQUESTED_AT;
 use cce_backup_watch::api::condition::{self, types};
-use cce_backup_watch::api::{ClusterBackupWatch, REQUESTED_AT};
 use cce_backup_watch::poll::WatchKey;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -92,28 +92,12 @@ impl History {
     pub(in crate::history) fn create(&mut self, n: usize) {
         let (now, key, plan) = (time::now(), self.key(n), self.script.watches[n].clone());
         self.store.version += 1;
-        let mut watch: ClusterBackupWatch = serde_json::from_value(json!({
-            "apiVersion": "cce.backupwatch.io/v1alpha1",
-            "kind": "ClusterBackupWatch",
-            "metadata": {
-                "name": format!("w{n}"), "namespace": format!("ns{}", plan.secret), "generation": 1,
-                "uid": format!("uid-{}", self.store.version),
-            },
-            "spec": {
-                "region": format!("r-{}", self.script.accounts[self.script.clusters[plan.cluster]]),
-                "projectID": format!("{:032x}", self.script.clusters[plan.cluster]),
-                "clusterID": format!("{:08x}-0000-0000-0000-000000000000", plan.cluster),
-                "credentials": { "secretRef": { "name": "huawei" } },
-                "interval": format!("{}s", plan.interval),
-                "activeInterval": format!("{}s", plan.active),
-                "stuckAfter": format!("{}s", plan.stuck_after),
-                "historyLimit": plan.limit,
-                "upgrades": if plan.upgrades { "Watch" } else { "Ignore" },
-            },
-        }))
-        .expect("a good watch");
-        watch.spec.max_age = plan.max_age.map(|seconds| Duration::from_secs(seconds).into());
-        watch.metadata.creation_timestamp = Some(Time(time::wall(now)));
+        let metadata = json!({
+            "name": format!("w{n}"), "namespace": format!("ns{}", plan.secret), "generation": 1,
+            "uid": format!("uid-{}", self.store.version),
+        });
+        let account = self.script.clusters[plan.cluster];
+        let watch = plan.resource(&metadata, self.script.accounts[account], account, now);
         self.wrong.created.insert(n, now);
         self.store.write(&key, Some(Stored { watch, is_undecodable: false }), now);
         self.told_stream();
