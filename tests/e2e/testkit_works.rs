@@ -125,7 +125,16 @@ async fn the_proxy_serves_an_older_list_and_ends_watches_as_too_old(scene: Scene
     let Some(Ok(WatchEvent::Error(error))) = last else { panic!("it does not say that it ends: {last:?}") };
     assert_eq!((error.code, error.reason.as_str()), (410, "Expired"));
     assert!(next().await.is_none());
-    assert!(watches.watch(&WatchParams::default(), "0").await.is_ok(), "a new one works");
+
+    // One that expires between two watches ends the next one, and only that.
+    proxy.expire_watches();
+    let first = async || {
+        let mut events = watches.watch(&WatchParams::default(), "0").await.unwrap().boxed();
+        timeout(LIMIT, events.next()).await.unwrap()
+    };
+    let next = first().await;
+    assert!(matches!(&next, Some(Ok(WatchEvent::Error(error))) if error.code == 410), "{next:?}");
+    assert!(matches!(first().await, Some(Ok(WatchEvent::Added(_)))), "a new one works");
 }
 
 async fn a_control_plane_of_a_tests_own_keeps_its_data_over_the_end_of_its_servers(scene: Scene) {

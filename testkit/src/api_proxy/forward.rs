@@ -104,7 +104,7 @@ async fn forward(http: &Arc<Http>, request: Request<Body>, is_watch: bool) -> Re
     let Ok(mut answer) = upstream.headers(headers).body(body).send().await else { return break_off() };
     let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
     let body = if is_watch {
-        Body::from_stream(watches::carry(answer, http.watches.subscribe()))
+        Body::from_stream(watches::carry(answer, http.clone(), parts.uri.path().to_owned()))
     } else {
         Body::from_stream(chunks(answer))
     };

@@ -52,6 +52,8 @@ struct State {
     /// The last list that the API server answered with, and whether lists are answered with it.
     list: Option<Recorded>,
     replays: bool,
+    /// Of each path, how many expirations its watches have told.
+    expired: BTreeMap<String, u32>,
 }
 
 /// An answer of the API server.
@@ -144,8 +146,8 @@ impl ApiProxy {
         self.http.watches.send_modify(|watches| watches.silent = false);
     }
 
-    /// Ends every open watch with a 410, as an API server does that has compacted the resourceVersion that the watch
-    /// resumes from.
+    /// Ends every open watch with a 410, or the next one where none is open, as an API server does that has compacted the
+    /// resourceVersion that the watch resumes from.
     pub fn expire_watches(&self) {
         self.http.watches.send_modify(|watches| watches.expired += 1);
     }
