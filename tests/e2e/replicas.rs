@@ -164,10 +164,14 @@ async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up(scene: Scene) 
     let leader = Operator::start_through(&proxy, &scene, &flags(&scene)).await;
     let (mut leader, standby) = with_standby(&scene, leader).await;
 
-    // The leader is frozen while an answer is on its way that would make an Event: 25 % was reached.
-    scene.cloud.set_latency(Duration::from_secs(2));
+    // The leader is frozen while an answer is on its way that would make an Event: 25 % was reached. It is one that takes
+    // long: a poll from before has been answered.
+    scene.cloud.set_latency(Duration::from_secs(5));
+    scene.polled(CLUSTER, 1).await;
+    let polls = async |any| (any == (leader.metric_sum("polls_in_flight").await > 0.0)).then_some(());
+    until("no poll", LIMIT, async || polls(false).await).await;
     scene.task("Running", 30);
-    until("a poll", LIMIT, async || (leader.metric_sum("polls_in_flight").await > 0.0).then_some(())).await;
+    until("a poll", LIMIT, async || polls(true).await).await;
     leader.signal("STOP");
     scene.polled(CLUSTER, 1).await;
     scene.cloud.set_latency(Duration::ZERO);
