@@ -28,6 +28,9 @@ pub fn prune(watch: &mut Guarded, labels: &[String]) {
         value.shrink_to_fit();
     }
     let meta = watch.meta_mut();
+    // A map that was emptied keeps its memory.
+    meta.labels.take_if(|labels| labels.is_empty());
+    meta.annotations.take_if(|annotations| annotations.is_empty());
     *meta = ObjectMeta {
         managed_fields: None,
         owner_references: None,
@@ -74,5 +77,8 @@ mod tests {
         prune(&mut watch, &[]);
         assert!(watch.managed_fields().is_empty());
         assert_eq!(watch.annotations().keys().collect::<Vec<_>>(), ["cce.backupwatch.io/requestedAt"]);
+        watch.annotations_mut().clear();
+        prune(&mut watch, &[]);
+        assert_eq!((&watch.meta().labels, &watch.meta().annotations), (&None, &None));
     }
 }
