@@ -229,3 +229,23 @@ fn the_failed_backup_of_an_upgrade_is_pushed_out_of_the_status_by_a_later_one() 
     script.watches.iter_mut().for_each(|watch| (watch.limit, watch.upgrades, watch.secret) = (1, true, 0));
     script_holds(&script);
 }
+
+#[test]
+fn a_request_is_seen_in_the_very_moment_in_which_a_poll_is_sent() {
+    let backup =
+        Act::Backup { cluster: 0, steps: 3, step: 22, end: End::Never, rollback: true, pauses: true };
+    // What happened during the freeze is seen at its end, at once.
+    let mut script = script(&[]);
+    script.accounts = vec![1];
+    script.acts =
+        [(230_254, backup), (435_097, Act::Freeze { for_: 10 }), (441_123, Act::Request { watch: 0 })]
+            .map(|(at, act)| (Duration::from_millis(at), act))
+            .to_vec();
+    (script.seed, script.calm, script.end) = (2_231_835, Duration::from_secs(716), Duration::from_secs(1616));
+    script.secrets.truncate(1);
+    script.watches.truncate(1);
+    let watch = &mut script.watches[0];
+    (watch.interval, watch.active, watch.max_age) = (15_674, 10, Some(300));
+    (watch.stuck_after, watch.upgrades) = (120, true);
+    script_holds(&script);
+}

@@ -10,7 +10,7 @@ use crate::poll::{
     EndpointId, WatchKey,
     credential_source::{Reading, SourceState},
     fetch::State,
-    policy::{SWEEP, UNREACHABLE},
+    policy::{REST, SWEEP, UNREACHABLE},
 };
 
 impl Engine {
@@ -87,6 +87,11 @@ impl Engine {
                 State::Idle(due) => {
                     assert!(due > now, "a fetch that is due has begun its way");
                     assert!(self.timers.contains(&(due, Timer::Poll(of))), "an idle fetch has its timer");
+                    let is_urgent = self.pending(of).any(|pending| pending.requested || pending.first);
+                    assert!(
+                        !is_urgent || fetch.blocked.is_some() || due <= fetch.rests_until.max(now + REST),
+                        "a person waits for a poll that comes soon"
+                    );
                 }
                 State::Reading => {
                     let reading = self.sources[fetch.source].reading;

@@ -136,7 +136,7 @@ impl Engine {
         let looks = fetch.look == Look::Next;
         let fault = self.explained(id, fault);
         self.take_over(id, &fault, |pending| pending.since <= sent_at || !pending.requested, now);
-        let due = if looks || self.wants_more(id, sent_at) { now } else { rests_until };
+        let due = if looks || self.is_awaited(id) { now } else { rests_until };
         self.set_timer(id, due, now);
     }
 
@@ -236,9 +236,10 @@ impl Engine {
         }
     }
 
-    /// Whether a watch waits for another request than the one that was sent at `sent_at`.
-    fn wants_more(&self, id: FetchId, sent_at: Instant) -> bool {
-        self.pending(id).any(|pending| pending.first || pending.since > sent_at)
+    /// Whether a watch still waits, after all was delivered. It may be one that began to wait in the very moment in which the
+    /// request was sent: an answer that is unchanged is delivered to nobody.
+    fn is_awaited(&self, id: FetchId) -> bool {
+        self.pending(id).next().is_some() // mark: awaited
     }
 
     /// Sets the timer for the next poll after an answer.
@@ -249,7 +250,7 @@ impl Engine {
         let judge = |key: &WatchKey| self.watches.get(key)?.judge_at.filter(|at| *at > sent_at);
         let judge_at = self.fetches[id].watches.iter().filter_map(judge).min();
         let mut due = sent_at + self.jitter(period);
-        if self.wants_more(id, sent_at) {
+        if self.is_awaited(id) {
             due = now;
         }
         due = judge_at.map_or(due, |at| due.min(at));

@@ -228,6 +228,21 @@ fn a_request_of_a_person_outlives_the_outcome_that_is_discarded_meanwhile() {
 }
 
 #[test]
+fn a_request_of_the_very_moment_in_which_a_poll_is_sent_is_answered() {
+    let mut lab = Lab::new();
+    lab.watch("prod/0", target("r", 1, 0), secret("prod"));
+    lab.run(seconds(5));
+    // A poll is sent, which asks for what has changed, and only then is the request seen.
+    lab.now = lab.engine.deadline(lab.now).unwrap();
+    lab.turn();
+    lab.request("prod/0", "now");
+    assert_eq!((lab.sent.len(), lab.sent[1].at), (2, lab.now));
+    lab.run(seconds(5));
+    let handled: Vec<_> = lab.watches["prod/0"].handled.iter().map(|(request, _)| request.as_str()).collect();
+    assert_eq!(handled, ["now"]);
+}
+
+#[test]
 fn a_watch_whose_write_met_a_newer_resource_takes_over_only_what_is_fetched_from_then_on() {
     let mut lab = Lab::new();
     lab.watch("prod/0", target("r", 1, 0), secret("prod"));
