@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 /// busy.
 pub const LIMIT: Duration = Duration::from_mins(2);
 
+/// By when something must be there that is promised at once, or within seconds. A busy machine may take that long for a write;
+/// what waits for a timer of the operator instead, or for its next due poll, takes longer.
+pub const SOON: Duration = Duration::from_secs(15);
+
 /// Calls a function again and again until it returns something. Fails after the limit.
 pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();

@@ -1,14 +1,12 @@
 //! Somebody else writes to the same resources, by right or by mistake: no write is lost, and none stops the operator.
 
-use std::time::Duration;
-
 use cbw_testkit::{
     api_proxy::ApiProxy,
     audit,
     operator::Operator,
-    scene::{ACTIVE, CLUSTER, Scene, kubectl, ready, says},
+    scene::{CLUSTER, Scene, kubectl, ready, says},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, SOON, until},
 };
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -31,9 +29,7 @@ async fn a_stale_status_write_is_refused_and_tried_again(scene: Scene) {
     proxy.silence_watches();
     scene.change("prod", json!({ "metadata": { "labels": { "changed": "by-somebody" } } })).await;
     scene.task("Running", 60);
-    scene
-        .shows_within(ACTIVE + Duration::from_secs(4), "prod", "60 %", |status| status.progress == Some(60))
-        .await;
+    scene.shows_within(SOON, "prod", "60 %", |status| status.progress == Some(60)).await;
     // The audit log is written a little later than the answers. The operator may also read live before its first write
     // after a start, and then there is no conflict.
     let written = async || {

@@ -1,10 +1,9 @@
 //! The annotation that asks for a poll now.
 
-use std::time::Duration;
-
 use cbw_testkit::{
     scene::{CLUSTER, Scene, ready},
     trial::tests,
+    wait::SOON,
 };
 use cce_backup_watch::api::{ClusterBackupWatchStatus, condition::types};
 use cce_simulator::Fault;
@@ -15,9 +14,6 @@ tests![
     a_request_whose_poll_fails_is_echoed,
     a_request_waits_for_the_end_of_a_suspension,
 ];
-
-/// How soon a request must be answered. The promise is "at once", without a figure.
-const SOON: Duration = Duration::from_secs(5);
 
 fn echoes(value: &str) -> impl Fn(&ClusterBackupWatchStatus) -> bool {
     move |status| status.last_handled_reconcile_at.as_deref() == Some(value)

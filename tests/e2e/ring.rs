@@ -174,7 +174,7 @@ async fn a_shard_that_was_killed_is_back_at_once(scene: Scene) {
     first.kill();
     first.restart().await;
     // Sooner than the 15 s for which the Lease of the killed process is valid.
-    first.leads(Duration::from_secs(8)).await;
+    first.leads(Duration::from_secs(12)).await;
     let after = sharder::available(&scene, "shard-a").await.spec.unwrap();
     assert!(after.acquire_time > before.acquire_time);
     assert_eq!(after.lease_transitions, before.lease_transitions, "its holder is the same");

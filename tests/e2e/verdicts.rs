@@ -1,10 +1,9 @@
 //! The verdicts on a backup, as time passes by the real clock.
 
-use std::time::Duration;
-
 use cbw_testkit::{
     scene::{CLUSTER, Scene, healthy, message, ready, says},
     trial::tests,
+    wait::SOON,
 };
 use cce_simulator::{Item, Task};
 use jiff::{SignedDuration, Timestamp};
@@ -100,11 +99,7 @@ async fn a_suspended_watch_is_not_polled_until_it_is_resumed(scene: Scene) {
 
     scene.change("prod", json!({ "spec": { "suspend": false } })).await;
     let what = "the success, at once";
-    scene
-        .shows_within(Duration::from_secs(5), "prod", what, |status| {
-            healthy(status) == "True BackupSucceeded"
-        })
-        .await;
+    scene.shows_within(SOON, "prod", what, |status| healthy(status) == "True BackupSucceeded").await;
     assert_eq!(
         scene.reasons("prod").await,
         [("BackupStarted".into(), 1), ("BackupSucceeded".into(), 1)].into()
