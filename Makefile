@@ -24,8 +24,9 @@ install: ## Build the command line and install it into ~/.local/bin, also as `ku
 	cargo install --locked --quiet --path . --root $(PREFIX) --no-track --force
 	ln --symbolic --force cce-backup-watch $(PREFIX)/bin/kubectl-cbw
 
-# What `make test` runs. Much of it waits for timers and much is compiled, so parts of it run side by side.
-parts := e2e image monitoring unit gates chart templates playground
+# What `make test` runs, side by side, because much of it waits for timers. The longest is first, beside others that wait: beside a
+# compiler or the search of histories, which take all processors, its limits of time would be short.
+parts := e2e monitoring gates chart templates unit image playground
 JOBS ?= 2
 
 .PHONY: test
