@@ -164,7 +164,7 @@ async fn poll_says_who_did_not_answer(scene: Scene) {
     poll(&scene, &[]).ended(3, &format!("there is no watch {}/prod", scene.namespace));
     scene.task("Success", 100);
     scene.watch("prod", json!({ "interval": "24h" })).await;
-    poll(&scene, &["--timeout", "8s"]).ended(3, "no operator answered within 8s");
+    poll(&scene, &["--timeout", "20s"]).ended(3, "no operator answered within 20s");
 
     let _operator = scene.operator().await;
     scene.shows("prod", "a success", |status| healthy(status) == "True BackupSucceeded").await;
