@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub const TIMEOUT: &str = "3s";
 /// How long a status may take to report a fault. A passing fault is reported 60 to 90 s after the first poll that brought
 /// no answer, and a throttled key that was tried again rests for two minutes; the rest is for a busy machine.
-const TOLD: Duration = Duration::from_secs(240);
+const TOLD: Duration = Duration::from_mins(4);
 
 /// What the gateway says of a wrong clock, with the code of a wrong key.
 const EXPIRED: &str = "Incorrect IAM authentication information: signature expired, \
