@@ -154,7 +154,7 @@ async fn resources_that_can_be_neither_listed_nor_watched_hold_up_nothing_that_t
     }
     twins.lives().await;
     let tries = twins.proxy.struck(LIST) + twins.proxy.struck(WATCH);
-    // From then on one comes in 5 s at most, half of the longest backoff.
+    // After those at most one comes in each 5 s, half of the longest backoff.
     let more = usize::try_from(begun.elapsed().as_secs() / 5).unwrap();
     assert!(
         tries <= MANY + 2 + more,
