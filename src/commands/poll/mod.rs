@@ -9,6 +9,8 @@
 //! A verdict on record proves nothing about now: it stays as it was when the operator is gone.
 
 pub mod judge;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -32,48 +34,25 @@ use crate::kubernetes;
 
 /// The time between two looks at the watch. The first answers come within a second.
 const LOOK: Duration = Duration::from_millis(500);
-/// With `--newer-than`: the time between two requests while a backup runs. An operator that ends in the meantime is noticed by the next.
+/// With `--newer-than`: the time between two requests while a backup runs, and what the last one has at least for its answer. An
+/// operator that ends in the meantime is noticed by the next.
 const AGAIN: Duration = Duration::from_secs(20);
+/// From when on silence of the API server is told, and no longer what was seen before it.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &PollArgs) -> Result<u8, Error> {
     let client = kubernetes::client().await.map_err(Error::Access)?;
-    let namespace = args.watch.namespace(args.namespace.as_deref(), client.default_namespace()).to_owned();
-    let mut asking = Asking {
-        full_name: format!("{namespace}/{}", args.watch.name),
-        client,
-        namespace,
-        name: args.watch.name.clone(),
-        deadline: Instant::now() + args.timeout,
-        timeout: args.timeout,
-        said: None,
-    };
-    loop {
-        let (watch, progress) = asking.asked().await?;
-        if progress != Progress::Answered {
-            return Err(asking.unanswered(progress).await);
-        }
-        let outcome = outcome(&watch, args.newer_than, Timestamp::now());
-        if outcome == PollResult::Running && Instant::now() + AGAIN < asking.deadline {
-            asking.say(format!("{}: waiting for the end of the backup that runs", asking.full_name));
-            sleep(AGAIN).await;
-            continue;
-        }
-        let now = Now::of_machine();
-        let row = Row::of(&watch);
-        result(&format!("{}\n", shown(&row.line(&now))))?;
-        if outcome == PollResult::Passed {
-            return Ok(0);
-        }
-        if let Some(limit) = args.newer_than {
-            note(format_args!(
-                "{}: no backup succeeded within the last {}",
-                asking.full_name,
-                written(limit)
-            ));
-        }
-        return Ok(BAD);
+    let (watch, outcome) = Asking::new(args, client).outcome(args.newer_than).await?;
+    let row = Row::of(&watch);
+    result(&format!("{}\n", shown(&row.line(&Now::of_machine()))))?;
+    if outcome == PollResult::Passed {
+        return Ok(0);
     }
+    if let Some(limit) = args.newer_than {
+        note(format_args!("{}: no backup succeeded within the last {}", watch.full_name(), written(limit)));
+    }
+    Ok(BAD)
 }
 
 /// One watch that is asked about.
@@ -90,6 +69,36 @@ struct Asking {
 }
 
 impl Asking {
+    fn new(args: &PollArgs, client: Client) -> Self {
+        let namespace =
+            args.watch.namespace(args.namespace.as_deref(), client.default_namespace()).to_owned();
+        Self {
+            full_name: format!("{namespace}/{}", args.watch.name),
+            client,
+            namespace,
+            name: args.watch.name.clone(),
+            deadline: Instant::now() + args.timeout,
+            timeout: args.timeout,
+            said: None,
+        }
+    }
+
+    /// Asks until the watch is answered and, with a limit, no backup runs any more that may become a success within it.
+    async fn outcome(&mut self, newer_than: Option<Duration>) -> Result<(Watch, PollResult), Error> {
+        loop {
+            let (watch, progress) = self.asked().await?;
+            if progress != Progress::Answered {
+                return Err(self.unanswered(progress).await);
+            }
+            let outcome = outcome(&watch, newer_than, Timestamp::now());
+            if outcome != PollResult::Running || Instant::now() + 2 * AGAIN >= self.deadline {
+                return Ok((watch, outcome));
+            }
+            self.say(format!("{}: waiting for the end of the backup that runs", self.full_name));
+            sleep(AGAIN).await;
+        }
+    }
+
     /// Asks for a poll, and waits until it is answered, cannot be answered, or the time is up.
     async fn asked(&mut self) -> Result<(Watch, Progress), Error> {
         let request = Timestamp::now().to_string();
@@ -100,17 +109,26 @@ impl Asking {
         }
         let patched = watch::request_poll(&self.client, &self.namespace, &self.name, &request);
         self.within(patched).await?.map_err(|source| self.failed("ask for a poll of", source))?;
+        let mut seen = (watch, Progress::NotTaken);
         loop {
-            let watch = self.look().await?;
-            let progress = progress(&watch, &request);
-            let is_final = matches!(progress, Progress::Answered | Progress::Fault(_) | Progress::Suspended);
+            let is_final = matches!(seen.1, Progress::Answered | Progress::Fault(_) | Progress::Suspended);
             if is_final || Instant::now() + LOOK >= self.deadline {
-                return Ok((watch, progress));
+                return Ok(seen);
             }
-            if let Progress::NoAnswer(why) = &progress {
+            if let Progress::NoAnswer(why) = &seen.1 {
                 self.say(format!("{}: the cloud has not answered yet: {why}", self.full_name));
             }
             sleep(LOOK).await;
+            let begun = Instant::now();
+            seen = match self.look().await {
+                Ok(watch) => {
+                    let progress = progress(&watch, &request);
+                    (watch, progress)
+                }
+                // The end of the time cut this look short, so the one before is told.
+                Err(Error::NotAnswered { .. }) if begun.elapsed() < SILENCE => return Ok(seen),
+                Err(error) => return Err(error),
+            };
         }
     }
 
