@@ -249,3 +249,13 @@ fn a_request_is_seen_in_the_very_moment_in_which_a_poll_is_sent() {
     (watch.stuck_after, watch.upgrades) = (120, true);
     script_holds(&script);
 }
+
+#[test]
+fn a_retry_after_that_ends_before_the_wait_of_an_account_without_answers_holds_for_every_person() {
+    let hangs = Act::Cloud { level: Level::Endpoint(0), trouble: CloudTrouble::Hang, for_: 300 };
+    let throttled =
+        Act::Cloud { level: Level::Account(0), trouble: CloudTrouble::Throttle(Some(15)), for_: 120 };
+    let mut acts = vec![(100, hangs), (401, throttled)];
+    acts.extend((402..440).step_by(3).map(|at| (at, Act::Request { watch: 0 })));
+    holds(&acts);
+}

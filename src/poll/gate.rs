@@ -50,6 +50,8 @@ pub struct Gate {
     trial: bool,
     /// When a person's request last passed while the gate was closed.
     passed: Option<Instant>,
+    /// Until when no person passes either, as a fault asked for whose row says so. Another trouble may have closed the gate for longer.
+    shut_until: Option<Instant>,
 }
 
 impl Gate {
@@ -64,18 +66,20 @@ impl Gate {
             None => Admission::Open,
             Some(_) if self.trial => Admission::Closed,
             Some(closed) if now >= closed.until => Admission::Trial,
-            Some(closed) if requested && self.lets_pass(closed.row.request, now) => Admission::Trial,
+            Some(closed) if requested && self.lets_pass(closed.row, now) => Admission::Trial,
             Some(_) => Admission::Closed,
         }
     }
 
     /// Whether a person's request is answered with the fault, because what protects others holds it back.
     pub fn protects(&self, now: Instant) -> bool {
-        self.closed.as_ref().is_some_and(|closed| !self.lets_pass(closed.row.request, now))
+        self.closed.as_ref().is_some_and(|closed| !self.lets_pass(closed.row, now))
     }
 
-    fn lets_pass(&self, passage: Passage, now: Instant) -> bool {
-        match passage {
+    fn lets_pass(&self, row: &Row, now: Instant) -> bool {
+        let is_shut = self.shut_until.is_some_and(|until| now < until); // mark: shut
+        match row.request {
+            _ if is_shut => false,
             Passage::Trial => true,
             Passage::TrialEvery(time) => self.passed.is_none_or(|passed| now >= passed + time),
             Passage::Waits => false,
@@ -104,12 +108,13 @@ impl Gate {
             return false;
         }
         self.faults = 0;
-        self.passed = None;
+        (self.passed, self.shut_until) = (None, None);
         self.closed.take().is_some()
     }
 
     /// A request failed in a way that concerns this gate. Of two waits the one that ends later stays, with the row that it is
-    /// of; a `Retry-After` is a wait, where the row keeps it, whoever met it.
+    /// of, and a person waits for the end of either, if its row says so; a `Retry-After` is a wait, where the row keeps it,
+    /// whoever met it.
     pub fn failed(&mut self, row: &'static Row, fault: &Arc<Fault>, passing: Passing, now: Instant) {
         let (counts, is_same) = self.closed.as_ref().map_or((true, true), |closed| {
             let is_same = closed.row == row;
@@ -127,6 +132,9 @@ impl Gate {
         let asked = fault.retry_after.filter(|_| row.keeps_retry_after); // mark: retry-after
         let own = || row.wait.after(faults + 1 - row.faults); // mark: gate wait
         let wait = asked.or_else(|| counts.then(own));
+        if row.request == Passage::Waits {
+            self.shut_until = self.shut_until.max(wait.map(|wait| now + wait));
+        }
         let (fault, sent_at) = (fault.clone(), passing.sent_at);
         match &mut self.closed {
             Some(closed) if wait.is_none_or(|wait| now + wait < closed.until) => {
@@ -275,6 +283,31 @@ mod tests {
         gate.failed(&THROTTLED, &fault(None), sent(now, false, false), now + 3 * SECOND);
         assert_eq!(gate.closed().unwrap().until, now + 101 * SECOND);
         assert_eq!(gate.admits(true, now + 4 * SECOND), Admission::Closed, "nor for a person");
+    }
+
+    #[test]
+    fn a_retry_after_that_ends_before_the_wait_of_another_trouble_holds_for_a_person() {
+        for met_by_trial in [true, false] {
+            let (mut gate, mut now) = (Gate::default(), Instant::now());
+            for _ in 0..UNREACHABLE.faults {
+                gate.failed(&UNREACHABLE, &fault(None), sent(now, false, false), now);
+            }
+            for _ in 0..6 {
+                now = gate.closed().unwrap().until;
+                trial(&mut gate, &UNREACHABLE, now);
+            }
+            let until = gate.closed().unwrap().until;
+            assert_eq!(gate.admits(true, now), Admission::Trial);
+            let asked = sent(now, met_by_trial, met_by_trial);
+            gate.sent(asked);
+            gate.ended(asked);
+            gate.failed(&THROTTLED, &fault(Some(15)), asked, now);
+            assert!(until - now > 20 * SECOND && gate.closed().unwrap().until == until);
+            assert_eq!(gate.admits(true, now + 14 * SECOND), Admission::Closed);
+            assert!(gate.protects(now + 14 * SECOND), "so the request is answered with the fault");
+            assert_eq!(gate.admits(true, now + 15 * SECOND), Admission::Trial);
+            assert_eq!(gate.admits(false, now + 15 * SECOND), Admission::Closed);
+        }
     }
 
     #[test]
