@@ -209,6 +209,21 @@ fn polls_recover_while_the_copy_is_from_before_a_status_whose_reply_was_lost() {
 }
 
 #[test]
+fn polls_recover_before_the_reply_to_the_status_that_says_they_fail_is_given_up() {
+    // The write that says so comes at a moment that the jitter decides.
+    for seed in 110..130 {
+        let mut script = script(&[
+            (280, Act::Silence { for_: 260, ends: false }),
+            (300, Act::Cloud { level: Level::Cluster(0), trouble: CloudTrouble::Garbage, for_: 85 }),
+            (380, Act::ApiLoses { verb: Verb::Put, for_: 12 }),
+        ]);
+        script.seed = seed;
+        script.watches.truncate(1);
+        script_holds(&script);
+    }
+}
+
+#[test]
 fn the_failed_backup_of_an_upgrade_is_pushed_out_of_the_status_by_a_later_one() {
     let failed =
         Act::Backup { cluster: 0, steps: 4, step: 5, end: End::In("Failed"), rollback: false, pauses: false };
