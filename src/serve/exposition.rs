@@ -3,6 +3,7 @@
 
 use hyper::HeaderMap;
 use hyper::header::ACCEPT;
+use memchr::memmem;
 
 /// A format of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +54,19 @@ impl Format {
     }
 }
 
-/// The text format 0.0.4 of a text in OpenMetrics.
+/// The text format 0.0.4 of a text in OpenMetrics. Samples are the same in both, and nearly all there is.
 pub fn text(open_metrics: &str) -> String {
-    let mut out = String::with_capacity(open_metrics.len());
-    let mut help = None;
-    for line in open_metrics.lines() {
+    let (mut out, mut rest, mut help) = (String::with_capacity(open_metrics.len()), open_metrics, None);
+    while !rest.is_empty() {
+        let samples = if rest.starts_with('#') {
+            0
+        } else {
+            memmem::find(rest.as_bytes(), b"\n#").map_or(rest.len(), |at| at + 1)
+        };
+        let (samples, after) = rest.split_at(samples);
+        out.push_str(samples);
+        let (line, after) = after.split_once('\n').unwrap_or((after, ""));
+        rest = after;
         let words = |kind: &str| line.strip_prefix(kind).and_then(|rest| rest.split_once(' '));
         if let Some(found) = words("# HELP ") {
             help = Some(found);
@@ -74,10 +83,8 @@ pub fn text(open_metrics: &str) -> String {
                 out.extend(["# HELP ", name, suffix, " ", help, "\n"]);
             }
             out.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
-        } else if !line.starts_with('#') {
-            // Everything else with a # is a unit or the end, neither of which this format has.
-            out.extend([line, "\n"]);
         }
+        // Every other line with a # is a unit or the end, neither of which this format has.
     }
     out
 }

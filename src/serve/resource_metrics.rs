@@ -1,6 +1,7 @@
 //! The metrics of each watch, made from its cached status at every scrape. So they appear as soon as the cache is
 //! filled, and disappear with the watch.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -42,9 +43,9 @@ impl fmt::Debug for Watches {
     }
 }
 
-type Labels = Vec<(&'static str, String)>;
+type Labels<'a> = Vec<(&'static str, Cow<'a, str>)>;
 /// The values of one metric for one watch, each with the labels that it has besides those of the watch.
-type Values = Vec<(Labels, f64)>;
+type Values<'a> = Vec<(Labels<'a>, f64)>;
 
 /// One metric: its name, what it means, the labels that its values have besides `namespace` and `name`, and its values for
 /// a watch.
@@ -52,7 +53,7 @@ struct Gauge {
     name: &'static str,
     help: &'static str,
     labels: &'static [&'static str],
-    read: fn(&ClusterBackupWatch, Option<Timestamp>) -> Values,
+    read: fn(&ClusterBackupWatch, Option<Timestamp>) -> Values<'_>,
 }
 
 const GAUGES: [Gauge; 13] = [
@@ -149,23 +150,22 @@ impl Collector for Watches {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let objects: Vec<_> = self.stores.iter().flat_map(Store::state).collect();
         let last_answers: HashMap<_, _> = self.poller.last_answers().into_iter().collect();
-        let watches: Vec<(&ClusterBackupWatch, Labels, Option<Timestamp>)> = objects
+        let watches: Vec<_> = objects
             .iter()
             .filter_map(|object| object.0.as_ref().ok())
             .map(|watch| {
+                let [namespace, name] =
+                    [&watch.metadata.namespace, &watch.metadata.name].map(Option::as_deref);
                 let labels =
-                    vec![("namespace", watch.namespace().unwrap_or_default()), ("name", watch.name_any())];
-                let key = key(watch.metadata.namespace.as_deref(), watch.metadata.name.as_deref());
-                (watch, labels, last_answers.get(&key).copied())
+                    [("namespace", namespace.unwrap_or_default()), ("name", name.unwrap_or_default())];
+                (watch, labels, last_answers.get(&key(namespace, name)).copied())
             })
             .collect();
         for gauge in GAUGES {
             let mut family = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
             for (watch, labels, answered) in &watches {
                 for (own, value) in (gauge.read)(watch, *answered) {
-                    let mut labels = labels.clone();
-                    labels.extend(own);
-                    ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+                    ConstGauge::new(value).encode(family.encode_family(&(*labels, own))?)?;
                 }
             }
         }
@@ -173,20 +173,24 @@ impl Collector for Watches {
     }
 }
 
-fn one(value: Option<f64>) -> Values {
+fn one(value: Option<f64>) -> Values<'static> {
     value.map(|value| (Vec::new(), value)).into_iter().collect()
 }
 
 /// 1 for the value of a label that holds, 0 for the others.
-fn one_of(label: &'static str, all: impl IntoIterator<Item = &'static str>, holds: Option<&str>) -> Values {
+fn one_of(
+    label: &'static str,
+    all: impl IntoIterator<Item = &'static str>,
+    holds: Option<&str>,
+) -> Values<'static> {
     all.into_iter()
-        .map(|value| (vec![(label, value.to_owned())], f64::from(u8::from(holds == Some(value)))))
+        .map(|value| (vec![(label, value.into())], f64::from(u8::from(holds == Some(value)))))
         .collect()
 }
 
-fn status<T>(
-    watch: &ClusterBackupWatch,
-    read: impl Fn(&crate::api::ClusterBackupWatchStatus) -> Option<T>,
+fn status<'a, T>(
+    watch: &'a ClusterBackupWatch,
+    read: impl Fn(&'a crate::api::ClusterBackupWatchStatus) -> Option<T>,
 ) -> Option<T> {
     watch.status.as_ref().and_then(read)
 }
@@ -195,18 +199,17 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
-fn identity(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
+fn identity(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values<'_> {
     let spec = &watch.spec;
-    let cluster_type = spec.cluster_type.as_str();
     let display_name = watch.annotations().get(DISPLAY_NAME);
     let display_name = display_name.map(|name| clean(name.trim(), DISPLAY_CHARS)).unwrap_or_default();
     let labels = vec![
         // With a prefix, because many a Prometheus adds a region, a project or a cluster of its own to every series.
-        ("cce_region", spec.region.clone()),
-        ("cce_project", spec.project_id.clone()),
-        ("cce_cluster", spec.cluster_id.clone()),
-        ("cluster_type", cluster_type.to_owned()),
-        ("display_name", display_name),
+        ("cce_region", (&*spec.region).into()),
+        ("cce_project", (&*spec.project_id).into()),
+        ("cce_cluster", (&*spec.cluster_id).into()),
+        ("cluster_type", spec.cluster_type.as_str().into()),
+        ("display_name", display_name.into()),
     ];
     vec![(labels, 1.0)]
 }
@@ -217,35 +220,35 @@ fn watched(watch: &ClusterBackupWatch) -> impl Iterator<Item = &'static str> + u
     [types::READY, types::BACKUP_HEALTHY].into_iter().chain(upgrades)
 }
 
-fn reasons(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
-    let reason_of = |type_| {
-        let condition = status(watch, |s| condition::find(&s.conditions, type_).cloned());
+fn reasons(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values<'static> {
+    let reason_of = |type_: &'static str| {
+        let condition = status(watch, |s| condition::find(&s.conditions, type_));
         // Reasons that somebody else wrote must not make an unbounded number of label values.
         let reason = condition.map_or(Reason::NotYetPolled.as_str(), |condition| {
             Reason::parse(&condition.reason).map_or(UNKNOWN, Reason::as_str)
         });
-        (vec![("type", type_.to_owned()), ("reason", reason.to_owned())], 1.0)
+        (vec![("type", type_.into()), ("reason", reason.into())], 1.0)
     };
     watched(watch).map(reason_of).collect()
 }
 
-fn transitions(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
+fn transitions(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values<'static> {
     let since = |type_: &'static str| {
-        let condition = status(watch, |s| condition::find(&s.conditions, type_).cloned())?;
-        Some((vec![("type", type_.to_owned())], seconds(condition.last_transition_time.0)))
+        let condition = status(watch, |s| condition::find(&s.conditions, type_))?;
+        Some((vec![("type", type_.into())], seconds(condition.last_transition_time.0)))
     };
     watched(watch).filter_map(since).collect()
 }
 
-fn phase(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values {
+fn phase(watch: &ClusterBackupWatch, _: Option<Timestamp>) -> Values<'static> {
     let any = status(watch, |s| s.tasks.as_ref().filter(|tasks| !tasks.is_empty()).map(|_| ())).is_some();
-    let now = status(watch, |s| s.phase.clone());
-    let now = PHASES.into_iter().find(|phase| now.as_deref() == Some(phase)).or(any.then_some(UNKNOWN));
+    let now = status(watch, |s| s.phase.as_deref());
+    let now = PHASES.into_iter().find(|phase| now == Some(phase)).or(any.then_some(UNKNOWN));
     one_of("phase", PHASES.into_iter().chain([UNKNOWN]), now)
 }
 
-fn truth(watch: &ClusterBackupWatch, type_: &str) -> Values {
-    let now = watch.status.as_ref().and_then(|status| condition::find(&status.conditions, type_));
+fn truth(watch: &ClusterBackupWatch, type_: &'static str) -> Values<'static> {
+    let now = status(watch, |s| condition::find(&s.conditions, type_));
     let now = now.map_or("Unknown", |condition| condition.status.as_str());
     one_of("status", ["True", "False", "Unknown"], Some(now))
 }

@@ -32,14 +32,15 @@ fn condition(type_: &str, reason: &str) -> Condition {
     }
 }
 
-fn labels(values: Values) -> Vec<Vec<(&'static str, String)>> {
+fn labels(values: Values<'_>) -> Vec<Labels<'_>> {
     values.into_iter().map(|(labels, _)| labels).collect()
 }
 
 #[test]
 fn the_metric_info_names_the_cluster() {
-    let values = identity(&watch(vec![]), None);
-    let text: Vec<_> = values[0].0.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let watch = watch(vec![]);
+    let text: Vec<_> =
+        identity(&watch, None)[0].0.iter().map(|(key, value)| format!("{key}={value}")).collect();
     assert_eq!(
         text,
         [
@@ -61,7 +62,7 @@ fn the_display_name_is_one_short_line() {
         ("名".repeat(70_000).as_str(), "名".repeat(DISPLAY_CHARS - 1) + "…"),
     ] {
         watch.annotations_mut().insert(DISPLAY_NAME.to_owned(), annotation.to_owned());
-        assert_eq!(identity(&watch, None)[0].0[4], ("display_name", label));
+        assert_eq!(identity(&watch, None)[0].0[4], ("display_name", label.into()));
     }
 }
 
@@ -76,8 +77,8 @@ fn the_reason_that_holds_is_named_and_nothing_else() {
     assert_eq!(
         reasons,
         [
-            vec![("type", "Ready".to_owned()), ("reason", "ClockSkew".to_owned())],
-            vec![("type", "BackupHealthy".to_owned()), ("reason", "PollFailing".to_owned())],
+            vec![("type", "Ready".into()), ("reason", "ClockSkew".into())],
+            vec![("type", "BackupHealthy".into()), ("reason", "PollFailing".into())],
         ]
     );
 }
@@ -85,9 +86,9 @@ fn the_reason_that_holds_is_named_and_nothing_else() {
 #[test]
 fn a_reason_that_somebody_else_wrote_makes_no_label_of_its_own() {
     let reasons = labels(reasons(&watch(vec![condition("Ready", "Made-up-4711")]), None));
-    assert_eq!(reasons[0][1], ("reason", "Unknown".to_owned()));
+    assert_eq!(reasons[0][1], ("reason", "Unknown".into()));
     // No condition is the state before the first poll.
-    assert_eq!(reasons[1][1], ("reason", "NotYetPolled".to_owned()));
+    assert_eq!(reasons[1][1], ("reason", "NotYetPolled".into()));
 }
 
 #[test]
@@ -98,12 +99,12 @@ fn whether_an_upgrade_is_protected_is_told_where_upgrades_are_watched() {
     assert_eq!(labels(reasons(&watch, None)).len(), 2);
     watch.spec.upgrades = Upgrades::Watch;
     let holds: Vec<_> = (gauge.read)(&watch, None).into_iter().filter(|(_, value)| *value > 0.0).collect();
-    assert_eq!(holds, [(vec![("status", "False".to_owned())], 1.0)]);
-    assert_eq!(labels(reasons(&watch, None))[2][1], ("reason", "UpgradeUnprotected".to_owned()));
+    assert_eq!(holds, [(vec![("status", "False".into())], 1.0)]);
+    assert_eq!(labels(reasons(&watch, None))[2][1], ("reason", "UpgradeUnprotected".into()));
 }
 
 #[test]
 fn a_condition_tells_since_when() {
     let since = transitions(&watch(vec![condition("BackupHealthy", "BackupFailed")]), None);
-    assert_eq!(since, [(vec![("type", "BackupHealthy".to_owned())], 1_700_000_000.0)]);
+    assert_eq!(since, [(vec![("type", "BackupHealthy".into())], 1_700_000_000.0)]);
 }
