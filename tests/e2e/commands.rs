@@ -209,7 +209,7 @@ async fn poll_waits_for_the_end_of_a_backup_that_runs(scene: Scene) {
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;
     poll(&scene, &[]).ended(0, "/prod: running: 10 %");
-    poll(&scene, &["--newer-than", "1h", "--timeout", "5s"]).ended(1, "/prod: running: 10 %");
+    poll(&scene, &["--newer-than", "1h", "--timeout", "30s"]).ended(1, "/prod: running: 10 %");
     let before = scene.status("prod").await.last_handled_reconcile_at;
     let watch = format!("{}/prod", scene.namespace);
     let arguments = ["poll", &watch, "--newer-than", "1h", "--timeout", "5m"];
