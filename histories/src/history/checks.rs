@@ -13,7 +13,7 @@ use crate::{
     api_server::Change,
     finding::{Finding, promise},
     promises::{afterwards, upgrades},
-    script::CloudTrouble,
+    script::{CloudTrouble, WatchPlan},
     time,
 };
 
@@ -47,8 +47,12 @@ impl History {
             )?;
             let Some(since) = self.blind_since[n] else { continue };
             let created = self.wrong.created.get(&n).copied().unwrap_or_default();
-            // Its next poll is due an interval later at the latest, with jitter.
-            let due = Duration::from(stored.watch.spec.interval).mul_f64(1.1) + BLIND;
+            // Its next poll is due an interval later at the latest, with jitter, and is late where its account has more to ask than its
+            // rate allows.
+            let account = |plan: &WatchPlan| self.script.clusters[plan.cluster];
+            let same = self.script.watches.iter().filter(|other| account(other) == account(plan));
+            let late = Duration::from_secs(same.count() as u64).div_f64(self.script.rate.0);
+            let due = Duration::from(stored.watch.spec.interval).mul_f64(1.1) + BLIND + late;
             let is_due = [since, created, self.wrong.disturbed].iter().all(|since| now >= *since + due);
             if !is_due || self.wrong.is_disturbing() || stored.is_undecodable || stored.watch.spec.suspend {
                 continue;
