@@ -24,13 +24,14 @@ install: ## Build the command line and install it into ~/.local/bin, also as `ku
 	cargo install --locked --quiet --path . --root $(PREFIX) --no-track --force
 	ln --symbolic --force cce-backup-watch $(PREFIX)/bin/kubectl-cbw
 
-# What `make test` runs, side by side, because much of it waits for timers. The longest is first, beside others that wait: beside a
-# compiler or the search of histories, which take all processors, its limits of time would be short.
-parts := e2e monitoring gates chart templates unit image playground
-JOBS ?= 2
+# What `make test` runs, side by side, because much of it waits for timers. The longest are first. What takes all processors, a compiler and
+# the search of histories, gets what the others leave: beside it their limits of time would be short.
+parts := e2e image monitoring gates chart templates unit playground
+leaves := nice -n 19
+JOBS ?= 3
 
 .PHONY: test
-test: ## Run every test (JOBS=2 of its parts side by side; one alone: make test-e2e)
+test: ## Run every test (JOBS=3 of its parts side by side; one alone: make test-e2e)
 	hack/programs.sh curl jq bwrap buildah readelf
 	@echo 'side by side, and each is printed when it has ended: $(parts)'
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target $(parts:%=test-%)
@@ -61,7 +62,7 @@ $(parts:%=test-%): test-build test-tools
 
 # The tests without a control plane
 test-unit:
-	time cargo test --workspace --locked
+	time $(leaves) cargo test --workspace --locked
 
 # The end-to-end tests on a real API server
 test-e2e:
@@ -89,7 +90,7 @@ test-playground:
 
 # The image, of a binary that was built faster than the released one, which the nightly run tries
 test-image:
-	time CBW_PROFILE=image-test CBW_BIN_DIR=$(debug) hack/test-image.sh
+	time CBW_PROFILE=image-test CBW_BIN_DIR=$(debug) $(leaves) hack/test-image.sh
 
 .PHONY: test-versions
 test-versions: ## Run the end-to-end tests on every version of Kubernetes that is pinned
