@@ -274,3 +274,36 @@ fn a_retry_after_that_ends_before_the_wait_of_an_account_without_answers_holds_f
     acts.extend((402..440).step_by(3).map(|at| (at, Act::Request { watch: 0 })));
     holds(&acts);
 }
+
+#[test]
+fn a_status_is_restored_once_more_before_the_reply_to_its_correction_has_come() {
+    for offset in (0..400).step_by(5) {
+        let mut script = script(&[]);
+        script.watches.truncate(1);
+        script.watches[0].interval = 84_863;
+        let restore = Act::Restore { watch: 0, back: 24 };
+        script.acts = [124_000, 124_000 + offset].map(|at| (Duration::from_millis(at), restore)).to_vec();
+        script_holds(&script);
+    }
+}
+
+#[test]
+fn events_are_refused_while_the_status_that_they_belong_to_meets_another_s_write() {
+    for seed in 1..20 {
+        let upgrade = Act::Upgrade {
+            cluster: 0,
+            step: 30,
+            snapshot: Snapshot::Listed(true, true),
+            end: UpgradeEnd::Rollback,
+        };
+        let mut script = script(&[
+            (95, upgrade),
+            (100, Act::ApiCode { verb: Verb::Post, code: 401, for_: 400 }),
+            (100, Act::Cloud { level: Level::Cluster(0), trouble: CloudTrouble::Garbage, for_: 200 }),
+            (290, Act::ApiCode { verb: Verb::Put, code: 409, for_: 200 }),
+        ]);
+        script.seed = seed;
+        script.watches.iter_mut().for_each(|watch| watch.upgrades = true);
+        script_holds(&script);
+    }
+}

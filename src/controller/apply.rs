@@ -4,6 +4,8 @@
 //! status is replaced as a whole and carries the resourceVersion that it was planned from, so that a stale cache or a
 //! deposed leader never moves a status backwards. When a failed write is tried again is left to [`super::memory`].
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event as EventObject},
@@ -21,15 +23,17 @@ use crate::api::{CONTROLLER, condition::types};
 use crate::kubernetes::ApiServer;
 use crate::serve::metrics::Metrics;
 
-/// Publishes the Events, then writes the status. Afterwards the resource says what was planned.
+/// Publishes the Events, then writes the status. Afterwards the resource says what was planned. `refused` has the Events that the
+/// API server has refused in this attempt: a second plan does not send them once more.
 pub async fn apply<A: ApiServer>(
     context: &Context<A>,
     view: &View<'_>,
     plan: &Plan,
+    refused: &mut HashSet<String>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut lost = Vec::new();
-    for event in &plan.events {
+    for event in plan.events.iter().filter(|event| !refused.contains(&event.name)) {
         if let Some(error) = publish(context, view, event, now).await? {
             lost.push((event, error));
         }
@@ -41,6 +45,7 @@ pub async fn apply<A: ApiServer>(
             "cannot publish an Event; it is lost, and the status is written without it"
         );
         context.metrics.event_published(event.reason, "error");
+        refused.insert(event.name.clone()); // mark: refused event
     }
     let Some(status) = &plan.status else { return Ok(()) };
     let mut watch = view.watch.clone();

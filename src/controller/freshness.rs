@@ -35,8 +35,16 @@ impl Freshness {
         is_ours
     }
 
-    /// Whether a copy with this status says nothing new.
-    pub fn is_known(&self, status: u64) -> bool {
+    /// The stream delivers this status; returns whether it says nothing new. One that was sent is stored then, whether or not
+    /// the reply has come, so that another one after it is of somebody else, be it the one from before the write.
+    pub fn delivers(&mut self, status: u64) -> bool {
+        if self.sent == Some(status) {
+            self.wrote(status); // mark: delivered
+        }
+        self.is_known(status)
+    }
+
+    fn is_known(&self, status: u64) -> bool {
         self.ours.is_none_or(|ours| ours == status) || self.sent == Some(status)
     }
 
@@ -83,14 +91,26 @@ mod tests {
     #[test]
     fn only_what_was_written_last_is_ours_and_what_a_lost_reply_may_have_written() {
         let mut freshness = Freshness::default();
-        assert!(freshness.is_known(7));
-        assert!(freshness.is_ours(1) && !freshness.is_ours(2) && !freshness.is_known(2));
+        assert!(freshness.delivers(7));
+        assert!(freshness.is_ours(1) && !freshness.is_ours(2) && !freshness.delivers(2));
         freshness.sends(2);
-        assert!(!freshness.is_ours(1) && !freshness.is_ours(2) && freshness.is_known(2));
+        assert!(!freshness.is_ours(1) && !freshness.is_ours(2) && freshness.delivers(1));
         assert!(!freshness.confirms(9) && freshness.confirms(2));
         assert!(freshness.is_ours(2) && !freshness.is_ours(1), "the copy from before the write is old");
         freshness.wrote(3);
         assert!(freshness.is_ours(3) && !freshness.is_ours(1) && !freshness.is_ours(2));
+    }
+
+    #[test]
+    fn a_status_that_is_restored_before_the_reply_to_the_write_has_come_is_news() {
+        let (mut freshness, now) = (Freshness::default(), Instant::now());
+        freshness.adopts(1, now);
+        freshness.sends(2);
+        assert!(freshness.delivers(1), "the copy from before the write is no news");
+        assert!(freshness.delivers(2) && freshness.is_ours(2), "the write is stored");
+        assert!(!freshness.delivers(1), "so this one was written after it");
+        freshness.wrote(2);
+        assert!(!freshness.is_ours(1) && !freshness.confirms(1));
     }
 
     #[test]

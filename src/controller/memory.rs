@@ -71,8 +71,8 @@ impl Memory {
             watch.0.as_ref().ok().map(|watch| freshness::hash(watch.status.as_ref().unwrap_or(&nothing)));
         let mut all = self.all();
         let known = all.of(&key_of(watch), hash(&meta.uid));
-        let differs = std::mem::replace(&mut known.trigger, trigger) != trigger;
-        differs || status.is_some_and(|status| !known.freshness.is_known(status)) // mark: foreign status
+        let is_foreign = status.is_some_and(|status| !known.freshness.delivers(status)); // mark: foreign status
+        std::mem::replace(&mut known.trigger, trigger) != trigger || is_foreign
     }
 
     /// What is known of the status of a watch.

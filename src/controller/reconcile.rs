@@ -4,6 +4,7 @@
 //! Kubernetes itself failed; [`super::memory`] says when to try again.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +98,7 @@ pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Cont
 
 async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<A>) -> Result<(), Error> {
     let nothing = ClusterBackupWatchStatus::default();
-    let mut copy = Cow::Borrowed(watch);
+    let (mut copy, mut refused) = (Cow::Borrowed(watch), HashSet::new());
 
     // demand: registers what the watch wants, and takes the outcome that it has not taken over yet    (no I/O)
     let (delivery, is_polled) = demand(context, &View::of(&copy, &nothing));
@@ -126,7 +127,7 @@ async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<
         let applied = if is_old {
             Err(Error::Conflict)
         } else {
-            apply(context, &view, &plan, context.clock.now()).await
+            apply(context, &view, &plan, &mut refused, context.clock.now()).await
         };
         match applied {
             // settle: the log, and what the watch wants from now on                                     (no I/O)
