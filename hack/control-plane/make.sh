@@ -45,11 +45,13 @@ attend() { # WHAT LOG COMMAND...
 # Builds tools that differ only in their package by one command: the processors that have nothing to do while one is linked compile
 # the next.
 build() { # TOOL...
-  local name first=$1 names=$* output=$scratch/built packages=() began=$SECONDS
+  local name first=$1 names=$* output packages=() began=$SECONDS
   command -v go >/dev/null || die "${names// /, }: neither on PATH nor in $cache, and a build needs Go: install the version that ${module_dir[$first]}/go.mod names, or newer"
   for name; do packages+=("${package[$name]}"); done
-  # One program gets its name. Several go into a directory, where each has the name of its package.
-  (($# == 1)) || output+=/
+  # A folder of its own: go puts a program into whatever folder has the name that it is to have. One program gets its name, and each of
+  # several has that of its package.
+  output=$(mktemp -d "$scratch/built.XXXXXX")/
+  (($# > 1)) || output+=$first
   say "building $(for name; do printf '%s %s ' "$name" "${pinned[$name]}"; done)from Go modules"
   # -v makes the compiler name each package it finishes, which shows the progress.
   if ! attend "building $names" "$scratch/$first.log" \
@@ -69,9 +71,14 @@ build() { # TOOL...
 # Moves a finished program into the cache. The scratch directory is on the same file system, so this is a
 # rename: another process sees the whole program or none.
 keep() { # TOOL PATH
-  mkdir -p -- "$(store "$1")"
-  mv -- "$2" "$(store "$1")/$1"
-  found[$1]="$(store "$1")/$1"
+  local program
+  program=$(store "$1")/$1
+  [[ -f $2 && -x $2 ]] || die "$1: what was made is no program: $2"
+  mkdir -p -- "${program%/*}"
+  # A folder of that name is of use to nobody.
+  [[ ! -d $program ]] || rm -rf -- "$program"
+  mv -T -- "$2" "$program"
+  found[$1]=$program
 }
 
 # Fetches the missing tools that the prebuilt archives have. It is no error if the archives cannot be fetched, because the tools
