@@ -36,11 +36,13 @@ const TRIALS: usize = 2;
 const REST: Duration = Duration::from_secs(54);
 /// The window in which reconciles and requests are counted.
 const WINDOW: Duration = Duration::from_secs(10);
-/// The most reconciles of a watch in a window besides one for each change of it that a stream told, and the most requests to
-/// the API server for it. New answers, a conflict and the retries after it are a handful; a loop without a backoff makes
-/// hundreds. Changes are not the process's own doing: others that run beside it write too.
+/// The most reconciles of a watch in a window besides one for each change of it that a stream told. New answers, a conflict and
+/// the retries after it are a handful; a loop without a backoff makes hundreds. Changes are not the process's own doing: others
+/// that run beside it write too.
 const RECONCILES: usize = 16;
-const REQUESTS: usize = 40;
+/// The most requests to the API server for a watch in a window: five attempts, after waits of 1, 2 and 4 s and for a new answer,
+/// each with two reads, two statuses and five Events.
+const REQUESTS: usize = 45;
 
 /// The counts so far, by process: a process knows nothing of the requests of another.
 #[derive(Default)]
