@@ -43,7 +43,8 @@ impl History {
         self.trace.note(
             time::now(),
             format_args!(
-                "process {process} asked the API server: {verb:?} {}",
+                "process {process} asked the API server: {verb:?} {} {}",
+                key_of(&request).unwrap_or_default(),
                 if result.is_ok() { "done" } else { "failed" }
             ),
         );
