@@ -24,10 +24,9 @@ install: ## Build the command line and install it into ~/.local/bin, also as `ku
 	cargo install --locked --quiet --path . --root $(PREFIX) --no-track --force
 	ln --symbolic --force cce-backup-watch $(PREFIX)/bin/kubectl-cbw
 
-# What `make test` runs, side by side, because much of it waits for timers. The longest are first. What takes all processors, a compiler and
-# the search of histories, gets what the others leave: beside it their limits of time would be short.
+# What `make test` runs, side by side, because much of it waits for timers. The longest are first. The compiler of the image, which would
+# take all processors, gets what the others leave: beside it their limits of time would be short.
 parts := e2e image monitoring gates chart templates unit playground
-leaves := nice -n 19
 JOBS ?= 3
 
 .PHONY: test
@@ -62,7 +61,7 @@ $(parts:%=test-%): test-build test-tools
 
 # The tests without a control plane
 test-unit:
-	time $(leaves) cargo test --workspace --locked
+	time cargo test --workspace --locked
 
 # The end-to-end tests on a real API server
 test-e2e:
@@ -90,7 +89,7 @@ test-playground:
 
 # The image, of a binary that was built faster than the released one, which the nightly run tries
 test-image:
-	time CBW_PROFILE=image-test CBW_BIN_DIR=$(debug) $(leaves) hack/test-image.sh
+	time CBW_PROFILE=image-test CBW_BIN_DIR=$(debug) nice -n 19 hack/test-image.sh
 
 .PHONY: test-versions
 test-versions: ## Run the end-to-end tests on every version of Kubernetes that is pinned
