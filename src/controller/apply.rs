@@ -4,7 +4,7 @@
 //! status is replaced as a whole and carries the resourceVersion that it was planned from, so that a stale cache or a
 //! deposed leader never moves a status backwards. When a failed write is tried again is left to [`super::memory`].
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -29,7 +29,7 @@ pub async fn apply<A: ApiServer>(
     context: &Context<A>,
     view: &View<'_>,
     plan: &Plan,
-    refused: &mut HashSet<String>,
+    refused: &mut BTreeSet<String>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut lost = Vec::new();

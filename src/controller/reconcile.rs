@@ -4,7 +4,7 @@
 //! Kubernetes itself failed; [`super::memory`] says when to try again.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,7 @@ pub fn retry_after<A: ApiServer>(object: &Guarded, error: &Error, context: &Cont
 
 async fn watch_over<A: ApiServer>(watch: &ClusterBackupWatch, context: &Context<A>) -> Result<(), Error> {
     let nothing = ClusterBackupWatchStatus::default();
-    let (mut copy, mut refused) = (Cow::Borrowed(watch), HashSet::new());
+    let (mut copy, mut refused) = (Cow::Borrowed(watch), BTreeSet::new());
 
     // demand: registers what the watch wants, and takes the outcome that it has not taken over yet    (no I/O)
     let (delivery, is_polled) = demand(context, &View::of(&copy, &nothing));

@@ -62,7 +62,7 @@ async fn the_time_runs_out_with_124_and_the_state_of_things() {
     let ran = run(tasks(&simulator, &wait).args(["--request-timeout", "60s"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(124), ""), "{ran:?}");
     assert!(ran.stderr.contains("timed out after 1s: the cloud gave no answer"), "{}", ran.stderr);
-    assert!(began.elapsed() < Duration::from_secs(60));
+    assert!(began.elapsed() < Duration::from_mins(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
