@@ -12,7 +12,7 @@ use crate::poll::policy::REST;
 pub struct Freshness {
     /// The status that was written last, or that the watch came with; none before it was first seen.
     ours: Option<u64>,
-    /// A status that may have been written, by a request whose reply was lost.
+    /// A status that may have been written, by a request whose reply has not come and that the stream has not delivered.
     sent: Option<u64>,
     /// When a status of somebody else was last noticed.
     noticed: Option<Instant>,
@@ -20,8 +20,7 @@ pub struct Freshness {
 
 impl Freshness {
     /// Whether a copy with this status may be planned from. The first that is seen may: there is nothing to compare with.
-    /// While a reply is lost none may, neither one from before that write nor one from after it: whatever comes next is
-    /// planned from a live read.
+    /// While nobody knows whether a write is stored none may: whatever comes next is planned from a live read.
     pub fn is_ours(&mut self, status: u64) -> bool {
         *self.ours.get_or_insert(status) == status && self.sent.is_none() // mark: lost reply
     }
