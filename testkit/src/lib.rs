@@ -15,6 +15,7 @@ pub mod prometheus;
 pub mod rbac;
 pub mod scene;
 pub mod setup;
+mod stalls;
 pub mod tls;
 pub mod trial;
 pub mod wait;

@@ -1,33 +1,39 @@
 //! The test runner: makes a trial of each test, and runs the trials if there is a control plane.
+//!
+//! A test that fails while the machine stalled proves nothing, so it is run again, and the output says so. Any other failure is one.
 
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use libtest_mimic::{Arguments, Trial};
 use tokio::sync::OnceCell;
 
-use super::{audit, scene::Scene};
+use super::{audit, scene::Scene, stalls::Stalls};
 
 type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// A test: the sentence that it shows, and what it does.
 pub struct Test {
     name: String,
-    run: Box<dyn FnOnce() -> Pending<()> + Send>,
+    run: Box<dyn Fn() -> Pending<()> + Send>,
 }
+
+/// How often a test is run at most.
+const RUNS: usize = 3;
+/// How long the machine must have been well before that.
+const CALM: Duration = Duration::from_secs(10);
 
 impl Test {
     /// A test in a scene of its own.
-    pub fn new<F: Future<Output = ()> + 'static>(
-        name: String,
-        run: impl FnOnce(Scene) -> F + Send + 'static,
-    ) -> Self {
+    pub fn new(name: String, run: impl AsyncFn(Scene) + Send + Sync + 'static) -> Self {
         let scene: &'static str = name.clone().leak();
         Self::without_scene(name, async move || {
             let scene = Scene::new(scene).await;
@@ -38,11 +44,33 @@ impl Test {
     }
 
     /// A test that needs no scene, or makes its own.
-    pub fn without_scene<F: Future<Output = ()> + 'static>(
-        name: String,
-        run: impl FnOnce() -> F + Send + 'static,
-    ) -> Self {
-        Self { name, run: Box::new(|| Box::pin(run())) }
+    pub fn without_scene(name: String, run: impl AsyncFn() + Send + Sync + 'static) -> Self {
+        let run = Arc::new(run);
+        let run = move || {
+            let run = Arc::clone(&run);
+            Box::pin(async move { run().await }) as Pending<()>
+        };
+        Self { name, run: Box::new(run) }
+    }
+
+    /// Runs it, and again if the machine stalled while it failed.
+    fn judge(&self, runtime: &tokio::runtime::Handle, stalls: &Stalls) {
+        for run in 1.. {
+            let begun = Instant::now();
+            let Err(panic) = catch_unwind(AssertUnwindSafe(|| runtime.block_on((self.run)()))) else {
+                return;
+            };
+            match stalls.since(begun) {
+                Some(stall) if run < RUNS => {
+                    println!(
+                        "{}: the machine stalled meanwhile, for {stall:.1?}, so it is run again",
+                        self.name
+                    );
+                    runtime.block_on(stalls.ended());
+                }
+                _ => resume_unwind(panic),
+            }
+        }
     }
 }
 
@@ -64,7 +92,7 @@ impl<T: Send + Sync + 'static> Shared<T> {
     }
 
     /// A test that reads it.
-    pub fn test(&self, name: String, run: impl AsyncFnOnce(&T) + Send + 'static) -> Test {
+    pub fn test(&self, name: String, run: impl AsyncFn(&T) + Send + Sync + 'static) -> Test {
         let shared = Arc::clone(&self.0);
         Test::without_scene(name, async move || {
             let made = shared.made.get_or_init(|| {
@@ -109,17 +137,54 @@ pub fn run(side_by_side: usize, tests: impl IntoIterator<Item = Vec<Test>>) {
     // kube and reqwest share the one TLS provider of the process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let stalls = Arc::new(Stalls::new(CALM));
+    if control_plane {
+        let stalls = Arc::clone(&stalls);
+        runtime.spawn(async move { stalls.watch().await });
+    }
     let trials = tests
         .into_iter()
         .flatten()
-        .map(|Test { name, run }| {
-            let handle = runtime.handle().clone();
-            Trial::test(name, move || {
-                handle.block_on(run());
+        .map(|test| {
+            let (handle, stalls) = (runtime.handle().clone(), Arc::clone(&stalls));
+            Trial::test(test.name.clone(), move || {
+                test.judge(&handle, &stalls);
                 Ok(())
             })
             .with_ignored_flag(!control_plane)
         })
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// How often a test is run of which the first so many runs fail, and whether it passes.
+    fn judged(failures: usize, stalled: bool) -> (usize, bool) {
+        let (runs, stalls) = (Arc::new(AtomicUsize::new(0)), Arc::new(Stalls::new(Duration::ZERO)));
+        let (counted, seen) = (Arc::clone(&runs), Arc::clone(&stalls));
+        let test = Test::without_scene("a test".to_owned(), async move || {
+            let now = Instant::now();
+            if stalled {
+                seen.answered(now, now + Duration::from_secs(2));
+            }
+            assert!(counted.fetch_add(1, Ordering::Relaxed) >= failures, "on purpose");
+        });
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let passes = catch_unwind(AssertUnwindSafe(|| test.judge(runtime.handle(), &stalls))).is_ok();
+        (runs.load(Ordering::Relaxed), passes)
+    }
+
+    #[test]
+    fn a_failure_counts_unless_the_machine_stalled_and_never_more_than_twice() {
+        assert_eq!(judged(0, true), (1, true));
+        assert_eq!(judged(1, false), (1, false));
+        assert_eq!(judged(1, true), (2, true));
+        assert_eq!(judged(2, true), (3, true));
+        assert_eq!(judged(3, true), (3, false));
+    }
 }
