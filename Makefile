@@ -24,8 +24,8 @@ install: ## Build the command line and install it into ~/.local/bin, also as `ku
 	cargo install --locked --quiet --path . --root $(PREFIX) --no-track --force
 	ln --symbolic --force cce-backup-watch $(PREFIX)/bin/kubectl-cbw
 
-# What `make test` runs, side by side, because much of it waits for timers. The longest are first.
-parts := e2e unit monitoring gates templates image chart playground
+# What `make test` runs, side by side, because much of it waits for timers. The longest is first, and what computes most is late.
+parts := e2e monitoring gates templates image chart unit playground
 JOBS ?= 2
 
 .PHONY: test
