@@ -31,22 +31,23 @@ fn spelled(bytes: &[u8], value: &[u8]) -> Option<usize> {
     if bytes.starts_with(value) {
         return Some(value.len());
     }
-    let mut length = 0;
-    for &expected in value {
-        length += character(&bytes[length..], expected)?;
-    }
-    Some(length)
+    // A percent sign of the value itself may be encoded, as `%25`, or stand there with digits after it that are not its code.
+    [true, false].into_iter().find_map(|is_url| {
+        value
+            .iter()
+            .try_fold(0, |length, expected| Some(length + character(&bytes[length..], *expected, is_url)?))
+    })
 }
 
-/// How many of the first bytes spell one character.
-fn character(bytes: &[u8], expected: u8) -> Option<usize> {
+/// How many of the first bytes spell one character; percent-encoded in a URL alone.
+fn character(bytes: &[u8], expected: u8, is_url: bool) -> Option<usize> {
     let escapes = bytes.iter().take(MAX_ESCAPES).take_while(|byte| **byte == b'\\').count();
     let (rest, code) = (&bytes[escapes..], |digits: Option<&[u8]>| {
         digits.is_some_and(|digits| hex(digits) == Some(u32::from(expected)))
     });
     match rest.first() {
         Some(b'u') if escapes > 0 && code(rest.get(1..5)) => Some(escapes + 5),
-        Some(b'%') if escapes == 0 && code(rest.get(1..3)) => Some(3),
+        Some(b'%') if is_url && escapes == 0 && code(rest.get(1..3)) => Some(3),
         _ if expected == b'\\' && escapes > 0 => Some(escapes),
         Some(byte) if *byte == expected => Some(escapes + 1),
         _ => None,
@@ -85,6 +86,16 @@ mod tests {
             let json = format!(r#"{{"m":"\n\"{text}\\{text}"}}"#);
             let left: serde_json::Value = serde_json::from_str(&overwritten(&json, "gQpjbi+A/b==")).unwrap();
             assert!(!left.to_string().contains("gQ"), "{left}");
+        }
+    }
+
+    #[test]
+    fn a_percent_sign_of_the_value_is_itself_or_encoded() {
+        for text in [r"\u0041%25A!A0", "A%25A!A0", "A%2525A!A0", "%41%2525A!A0", r"A%25\u0041!A0"] {
+            assert_eq!(
+                overwritten(&format!("<{text}>"), "A%25A!A0"),
+                format!("<{}>", "*".repeat(text.len()))
+            );
         }
     }
 
