@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{Fetched, credential::trimmed};
 use crate::cloud::{
     credentials::Credential,
-    fault::{Fault, FaultKind},
+    fault::{Fault, FaultKind, Program},
     http::{Body, Reply},
     time::parse_go_time,
 };
@@ -38,9 +38,18 @@ struct Issued {
     expires_at: String,
 }
 
-/// The credential in a successful answer of `whom`; `advice` says what to do about a refusal.
-pub(super) fn read(reply: Reply, whom: &str, advice: &str) -> Result<Fetched, Fault> {
-    let mut body = successful(reply, whom, advice)?;
+/// Who is asked for a credential and by whom, and what to do about a refusal.
+#[derive(Clone, Copy)]
+pub(super) struct Issuer {
+    pub whom: &'static str,
+    pub program: Program,
+    pub advice: &'static str,
+}
+
+/// The credential in a successful answer.
+pub(super) fn read(reply: Reply, issuer: Issuer) -> Result<Fetched, Fault> {
+    let mut body = successful(reply, issuer)?;
+    let Issuer { whom, .. } = issuer;
     let answer = serde_json::from_slice::<Answer>(&body);
     body.zeroize();
     let invalid = |what: &str| Fault::new(FaultKind::InvalidResponse, format!("{whom} answered {what}"));
@@ -57,10 +66,11 @@ pub(super) fn read(reply: Reply, whom: &str, advice: &str) -> Result<Fetched, Fa
 }
 
 /// The body of a 200 or 201.
-pub(super) fn successful(reply: Reply, whom: &str, advice: &str) -> Result<Vec<u8>, Fault> {
+pub(super) fn successful(reply: Reply, issuer: Issuer) -> Result<Vec<u8>, Fault> {
     if !matches!(reply.status, 200 | 201) {
-        return Err(refused(reply.status, whom, advice));
+        return Err(refused(reply.status, issuer));
     }
+    let Issuer { whom, .. } = issuer;
     match reply.body {
         Body::Whole(body) => Ok(body),
         Body::TooLarge(_) => {
@@ -70,13 +80,18 @@ pub(super) fn successful(reply: Reply, whom: &str, advice: &str) -> Result<Vec<u
     }
 }
 
-/// What a refusal means here. It differs from the table of [`crate::cloud::refusal`], because the service judges the
-/// operator and not a cluster.
-fn refused(status: u16, whom: &str, advice: &str) -> Fault {
+/// What a refusal means here. It differs from the table of [`crate::cloud::refusal`], because the service judges who
+/// asks and not a cluster.
+fn refused(status: u16, Issuer { whom, program, advice }: Issuer) -> Fault {
     let (kind, what) = match status {
-        401 | 403 => (FaultKind::AuthenticationFailed, "refuses the operator"),
-        404 => (FaultKind::CredentialsNotAllowed, "has no credential for the operator"),
-        429 => (FaultKind::Throttled, "throttles the operator"),
+        401 | 403 => {
+            (FaultKind::AuthenticationFailed, program.either("refuses the operator", "refuses this command"))
+        }
+        404 => (
+            FaultKind::CredentialsNotAllowed,
+            program.either("has no credential for the operator", "has no credential for this command"),
+        ),
+        429 => (FaultKind::Throttled, program.either("throttles the operator", "throttles this command")),
         400..=499 => (FaultKind::RequestRejected, "rejects the request"),
         500..=599 => (FaultKind::CloudUnavailable, "reports an error of its own"),
         _ => (FaultKind::InvalidResponse, "answered with something else than a credential"),
@@ -125,10 +140,13 @@ mod tests {
     use super::*;
 
     fn of(status: u16, body: impl Into<Vec<u8>>) -> Result<Fetched, Fault> {
+        asked_by(Program::Operator, status, body)
+    }
+
+    fn asked_by(program: Program, status: u16, body: impl Into<Vec<u8>>) -> Result<Fetched, Fault> {
         read(
             Reply { status, headers: HeaderMap::new(), body: Body::Whole(body.into()), place: None },
-            "whoever",
-            "do this",
+            Issuer { whom: "whoever", program, advice: "do this" },
         )
     }
 
@@ -190,6 +208,8 @@ mod tests {
             let Err(fault) = of(status, "canary") else { panic!("{status}") };
             assert_eq!((fault.kind, fault.http_status), (kind, Some(status)));
             assert!(fault.message.starts_with("whoever ") && fault.message.ends_with(": do this"), "{fault}");
+            let Err(fault) = asked_by(Program::Command, status, "") else { panic!("{status}") };
+            assert!(!fault.message.contains("operator"), "a command is none: {fault}");
         }
     }
 

@@ -6,7 +6,7 @@ use reqwest::header::HeaderValue;
 
 use super::{
     Fetched,
-    issued::{read, sensitive, successful},
+    issued::{Issuer, read, sensitive, successful},
 };
 use crate::cloud::{
     fault::{Fault, Program},
@@ -22,25 +22,25 @@ const OPERATOR: &str = "give the node an agency, or choose another source with -
 const COMMAND: &str = "give the node an agency, or choose another source with --credentials";
 
 pub(super) async fn fetch(http: &reqwest::Client, base: &str, program: Program) -> Result<Fetched, Fault> {
-    let advice = program.either(OPERATOR, COMMAND);
-    let mut reply = security_key(http, base, advice).await?;
+    let issuer = Issuer { whom: WHOM, program, advice: program.either(OPERATOR, COMMAND) };
+    let mut reply = security_key(http, base, issuer).await?;
     // The metadata token may have expired between its request and this one.
     if reply.status == 401 {
-        reply = security_key(http, base, advice).await?;
+        reply = security_key(http, base, issuer).await?;
     }
-    read(reply, WHOM, advice)
+    read(reply, issuer)
 }
 
-async fn security_key(http: &reqwest::Client, base: &str, advice: &str) -> Result<Reply, Fault> {
+async fn security_key(http: &reqwest::Client, base: &str, issuer: Issuer) -> Result<Reply, Fault> {
     let mut request = http.get(format!("{base}/openstack/latest/securitykey")).timeout(TIMEOUT);
-    if let Some(token) = token(http, base, advice).await? {
+    if let Some(token) = token(http, base, issuer).await? {
         request = request.header("x-metadata-token", token);
     }
     exchange(request, WHOM).await
 }
 
 /// The token that newer metadata services ask for; `None` from older ones, which have no tokens.
-async fn token(http: &reqwest::Client, base: &str, advice: &str) -> Result<Option<HeaderValue>, Fault> {
+async fn token(http: &reqwest::Client, base: &str, issuer: Issuer) -> Result<Option<HeaderValue>, Fault> {
     let request = http
         .put(format!("{base}/meta-data/latest/api/token"))
         .header("x-metadata-token-ttl-seconds", "21600")
@@ -49,6 +49,6 @@ async fn token(http: &reqwest::Client, base: &str, advice: &str) -> Result<Optio
     if matches!(reply.status, 404 | 405 | 503) {
         return Ok(None);
     }
-    let body = successful(reply, WHOM, advice)?;
+    let body = successful(reply, issuer)?;
     sensitive(String::from_utf8_lossy(&body).trim(), WHOM).map(Some)
 }

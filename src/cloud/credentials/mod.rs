@@ -198,13 +198,24 @@ impl OperatorIdentity {
     }
 
     async fn fetch(&self) -> Result<Fetched, Fault> {
-        let http = &self.connections.client();
-        match self.choice {
-            OperatorCredentials::Auto => self.fetch_first(http).await,
-            OperatorCredentials::Environment => environment::fetch(&self.environment),
-            OperatorCredentials::PodIdentity => pod_identity::fetch(http, &self.environment).await,
-            OperatorCredentials::Oidc => oidc::fetch(http, &self.environment, &self.iam).await,
-            OperatorCredentials::Metadata => metadata::fetch(http, &self.metadata, self.program).await,
+        let (http, environment, program) = (&self.connections.client(), &self.environment, self.program);
+        match self.source() {
+            OperatorCredentials::Environment => environment::fetch(environment),
+            OperatorCredentials::PodIdentity => pod_identity::fetch(http, environment, program).await,
+            OperatorCredentials::Oidc => oidc::fetch(http, environment, &self.iam, program).await,
+            OperatorCredentials::Metadata => metadata::fetch(http, &self.metadata, program).await,
+            OperatorCredentials::Auto => {
+                metadata::fetch(http, &self.metadata, program).await.map_err(|fault| Fault {
+                    message: Fault::new(
+                        fault.kind,
+                        format!(
+                            "no credential is set in the environment (HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK), and {fault}"
+                        ),
+                    )
+                    .message,
+                    ..fault
+                })
+            }
             OperatorCredentials::None => Err(Fault::new(
                 FaultKind::CredentialsNotAllowed,
                 "the operator has no credential of its own: name a Secret in spec.credentials.secretRef",
@@ -212,22 +223,17 @@ impl OperatorIdentity {
         }
     }
 
-    async fn fetch_first(&self, http: &reqwest::Client) -> Result<Fetched, Fault> {
-        if environment::is_set_up(&self.environment) {
-            environment::fetch(&self.environment)
-        } else if pod_identity::is_set_up(&self.environment) {
-            pod_identity::fetch(http, &self.environment).await
-        } else if oidc::is_set_up(&self.environment) {
-            oidc::fetch(http, &self.environment, &self.iam).await
-        } else {
-            metadata::fetch(http, &self.metadata, self.program).await.map_err(|fault| Fault {
-                message: Fault::new(
-                    fault.kind,
-                    format!("no credential is set in the environment, and {fault}"),
-                )
-                .message,
-                ..fault
-            })
+    /// The first source that is set up, where the choice is left open; or still open, where none is.
+    fn source(&self) -> OperatorCredentials {
+        match self.choice {
+            OperatorCredentials::Auto if environment::is_set_up(&self.environment) => {
+                OperatorCredentials::Environment
+            }
+            OperatorCredentials::Auto if pod_identity::is_set_up(&self.environment) => {
+                OperatorCredentials::PodIdentity
+            }
+            OperatorCredentials::Auto if oidc::is_set_up(&self.environment) => OperatorCredentials::Oidc,
+            choice => choice,
         }
     }
 }

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::{
     Environment, Fetched,
-    issued::{read, sensitive, successful, token_file},
+    issued::{Issuer, read, sensitive, successful, token_file},
 };
 use crate::cloud::{
-    fault::{Fault, FaultKind},
+    fault::{Fault, FaultKind, Program},
     http::exchange,
 };
 
@@ -39,6 +39,7 @@ pub(super) async fn fetch(
     http: &reqwest::Client,
     environment: &Environment,
     iam: &str,
+    program: Program,
 ) -> Result<Fetched, Fault> {
     let what = "is needed for OIDC federation";
     let provider = HeaderValue::from_str(&environment.need(IDP_ID, what)?).map_err(|_| {
@@ -51,6 +52,7 @@ pub(super) async fn fetch(
     let iam = endpoint(environment.get(IAM).as_deref().unwrap_or(iam))?;
 
     let advice = "check the identity provider, its protocol mapping and the token's audience";
+    let issuer = Issuer { whom: WHOM, program, advice };
     let body = json!({"auth": {"id_token": {"id": id_token.expose_secret()}}}).to_string();
     let request = http
         .post(format!("{iam}/v3.0/OS-AUTH/id-token/tokens"))
@@ -60,7 +62,7 @@ pub(super) async fn fetch(
     let reply = exchange(request, WHOM).await?;
     let subject =
         reply.headers.get("x-subject-token").and_then(|token| token.to_str().ok()).map(SecretString::from);
-    successful(reply, WHOM, advice)?;
+    successful(reply, issuer)?;
     let subject = subject
         .ok_or_else(|| Fault::new(FaultKind::InvalidResponse, "IAM answered without a subject token"))?;
 
@@ -71,7 +73,7 @@ pub(super) async fn fetch(
         .header("x-auth-token", sensitive(subject.expose_secret(), WHOM)?)
         .header(CONTENT_TYPE, "application/json;charset=UTF-8")
         .body(json!({"auth": {"identity": {"methods": ["token"], "token": token}}}).to_string());
-    read(exchange(request, WHOM).await?, WHOM, advice)
+    read(exchange(request, WHOM).await?, issuer)
 }
 
 /// As in the SDK, a host alone means `https://`. Plain HTTP would show the token to the network, so it is allowed for

@@ -8,10 +8,10 @@ use secrecy::ExposeSecret;
 
 use super::{
     Environment, Fetched,
-    issued::{read, sensitive, token_file},
+    issued::{Issuer, read, sensitive, token_file},
 };
 use crate::cloud::{
-    fault::{Fault, FaultKind},
+    fault::{Fault, FaultKind, Program},
     http::exchange,
 };
 
@@ -23,7 +23,11 @@ pub(super) fn is_set_up(environment: &Environment) -> bool {
     environment.get(URI).is_some()
 }
 
-pub(super) async fn fetch(http: &reqwest::Client, environment: &Environment) -> Result<Fetched, Fault> {
+pub(super) async fn fetch(
+    http: &reqwest::Client,
+    environment: &Environment,
+    program: Program,
+) -> Result<Fetched, Fault> {
     let what = "is set by CCE in pods whose ServiceAccount has a pod identity association";
     let uri = environment.need(URI, what)?;
     let uri = Url::parse(&uri).map_err(|_| {
@@ -36,5 +40,5 @@ pub(super) async fn fetch(http: &reqwest::Client, environment: &Environment) -> 
         .header(CONTENT_TYPE, "application/json")
         .body("{}");
     let advice = "check the pod identity association of this pod's ServiceAccount and its agency";
-    read(exchange(request, WHOM).await?, WHOM, advice)
+    read(exchange(request, WHOM).await?, Issuer { whom: WHOM, program, advice })
 }
