@@ -65,7 +65,8 @@ impl Asked<'_> {
             None => (said.codes.first(), by_status(self.call, status, self.program)),
         };
         let place = code.map_or_else(|| format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
-        let skew = skew::clocks(status, &said.codes, &said.sentences, date(headers), self.now);
+        let theirs = date(headers);
+        let skew = skew::clocks(status, &said.codes, &said.sentences, theirs, self.now);
         let (kind, message) = if let Some(skew) = skew {
             let off = match skew {
                 Skew::Told(clocks) => self.skews.steady(self.endpoint, clocks).told(),
@@ -84,7 +85,9 @@ impl Asked<'_> {
         Fault {
             http_status: Some(status),
             request_id: request_id.map(|id| clean(id, MAX_REQUEST_ID)),
-            retry_after: header(RETRY_AFTER.as_str()).and_then(|value| retry_after(value, self.now)),
+            // A date is one of the cloud's clock.
+            retry_after: header(RETRY_AFTER.as_str())
+                .and_then(|value| retry_after(value, theirs.unwrap_or(self.now))),
             code: code.cloned(),
             ..Fault::new(kind, message)
         }

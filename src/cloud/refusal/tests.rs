@@ -1,5 +1,7 @@
 //! Which answer means which fault, in which words.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use reqwest::header::{DATE, HeaderValue};
 
@@ -216,5 +218,18 @@ proptest! {
             let fault = fault(status, &headers, body, now());
             prop_assert!(fault.message.chars().count() <= Fault::MAX_MESSAGE);
         }
+    }
+}
+
+#[test]
+fn a_date_to_wait_for_is_one_of_the_clouds_clock() {
+    // The clock of this host is ten minutes ahead, or behind; the cloud takes both.
+    for date in ["Fri, 17 Dec 2021 06:33:03 GMT", "Fri, 17 Dec 2021 06:53:03 GMT"] {
+        let until = httpdate::parse_http_date(date).unwrap() + Duration::from_mins(1);
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, HeaderValue::from_static(date));
+        headers.insert(RETRY_AFTER, httpdate::fmt_http_date(until).parse().unwrap());
+        let fault = fault(429, &headers, b"", now());
+        assert_eq!(fault.retry_after, Some(Duration::from_mins(1)), "{date}");
     }
 }
