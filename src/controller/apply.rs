@@ -20,7 +20,7 @@ use super::{
     plan::{Event, Plan},
 };
 use crate::api::{CONTROLLER, condition::types};
-use crate::kubernetes::ApiServer;
+use crate::kubernetes::{ApiServer, told};
 use crate::serve::metrics::Metrics;
 
 /// Publishes the Events, then writes the status. Afterwards the resource says what was planned. `refused` has the Events that the
@@ -41,7 +41,10 @@ pub async fn apply<A: ApiServer>(
     // Only here is an Event that was given up lost: if another one holds back the status, both are tried again.
     for (event, error) in lost {
         tracing::warn!(
-            namespace = view.namespace, name = view.name, reason = event.reason, %error,
+            namespace = view.namespace,
+            name = view.name,
+            reason = event.reason,
+            error = told(&error),
             "cannot publish an Event; it is lost, and the status is written without it"
         );
         context.metrics.event_published(event.reason, "error");

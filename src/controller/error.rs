@@ -1,10 +1,12 @@
 //! Why a reconcile failed: Kubernetes itself did, never the cloud, whose faults are outcomes.
 
+use crate::kubernetes;
+
 /// Kubernetes itself failed, or the reconcile did.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A request to the API server failed.
-    #[error("a request to the API server failed: {0}")]
+    #[error("a request to the API server failed: {}", kubernetes::told(.0))]
     Kubernetes(#[from] kube::Error),
     /// Both tries of one reconcile to write the resource met a write of somebody else.
     #[error("the resource was changed by somebody else at the same time")]

@@ -26,7 +26,7 @@ use super::{
     stream_backoff::StreamBackoff,
 };
 use crate::api::Guarded;
-use crate::kubernetes::WATCH;
+use crate::kubernetes::{WATCH, told_of_watch};
 use crate::poll::WatchKey;
 
 /// Which resources to watch.
@@ -201,6 +201,6 @@ pub fn forget<A>(context: &Context<A>, key: &str) {
 }
 
 fn warn_of(error: &watcher::Error) {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::warn!(%error, cause, "the watch stream of ClusterBackupWatches failed; it is restarted after a backoff");
+    let error = told_of_watch(error);
+    tracing::warn!(error, "the watch stream of ClusterBackupWatches failed; it is restarted after a backoff");
 }

@@ -13,6 +13,7 @@ use kube::{
     Config,
     client::AuthError,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    runtime::watcher,
 };
 
 /// Stands in a kubeconfig for "no proxy", because kube's client asks the environment where none is named.
@@ -105,15 +106,32 @@ fn without_text(error: &KubeconfigError) -> String {
     }
 }
 
-/// The message of an error of kube's client, without what may be secret: the output of a command that gives a credential,
+/// The reason that kube's client gives an answer which is no `Status`.
+const NO_STATUS: &str = "Failed to parse error data";
+
+/// The message of an error of a watch, in the same way.
+pub fn told_of_watch(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) => format!("cannot list: {}", told(error)),
+        watcher::Error::WatchStartFailed(error) => format!("cannot watch: {}", told(error)),
+        watcher::Error::WatchFailed(error) => format!("the watch broke off: {}", told(error)),
+        watcher::Error::WatchError(status) => {
+            format!("the watch was ended: {} (HTTP {})", status.message, status.code)
+        }
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
+/// The message of an error of kube's client, for a log too: without what may be secret: the output of a command that gives a credential,
 /// an answer that could not be decoded, the URL of a proxy.
 pub fn told(error: &kube::Error) -> String {
     if let Some(auth) = auth_error(error) {
         return auth_told(auth);
     }
     match error {
-        kube::Error::Api(status) if status.message.is_empty() => {
-            format!("the API server refuses (HTTP {})", status.code)
+        // kube's client makes a status of whatever has one, such as the page of a proxy.
+        kube::Error::Api(status) if status.message.is_empty() || status.reason == NO_STATUS => {
+            format!("the API server, or what stands before it, refuses (HTTP {})", status.code)
         }
         kube::Error::Api(status) => format!("{} (HTTP {})", status.message, status.code),
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
@@ -168,4 +186,32 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What kube's client says when a token is due and the command that gives it fails.
+    fn failed() -> kube::Error {
+        let out = Command::new("sh").args(["-c", "echo canary; echo canary >&2; exit 1"]).output().unwrap();
+        assert_eq!(out.stdout, b"canary\n");
+        kube::Error::Auth(AuthError::AuthExecRun { cmd: "sh".to_owned(), out: Box::new(out) })
+    }
+
+    #[test]
+    fn what_a_command_of_the_kubeconfig_prints_is_in_no_message_and_no_log() {
+        for said in [
+            told(&failed()),
+            told(&kube::Error::Service(failed().into())),
+            told_of_watch(&watcher::Error::InitialListFailed(failed())),
+            told_of_watch(&watcher::Error::WatchStartFailed(failed())),
+            told_of_watch(&watcher::Error::WatchFailed(failed())),
+            crate::controller::error::Error::from(failed()).to_string(),
+        ] {
+            assert!(said.contains("the command of the kubeconfig") && !said.contains("canary"), "{said}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ pub mod watches;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use access::{AccessError, told};
+pub use access::{AccessError, told, told_of_watch};
 pub use api_server::ApiServer;
 
 use hyper::{Method, Request};

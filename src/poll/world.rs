@@ -14,7 +14,7 @@ use crate::cloud::{
     target::Region,
     upgrades::Workflow,
 };
-use crate::kubernetes::ApiServer;
+use crate::kubernetes::{ApiServer, told};
 use crate::serve::metrics::Metrics;
 
 /// The outside world, as a trait so that simulations and tests can make it up.
@@ -119,8 +119,12 @@ pub async fn read_secret(api_server: &impl ApiServer, namespace: &str, name: &st
              rbac.secretNames limits what it may read)"
         ))),
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::debug!(namespace, name, %error, cause, "the API server did not hand out a Secret; it is asked again");
+            tracing::debug!(
+                namespace,
+                name,
+                error = told(&error),
+                "the API server did not hand out a Secret; it is asked again"
+            );
             let said = "the API server does not hand out the Secret: check its health";
             Resolution::Missing(Fault::new(FaultKind::CloudUnavailable, said))
         }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::commands::moment::Now;
 use crate::controller::shard::RING_LABEL;
-use crate::kubernetes::within;
+use crate::kubernetes::{told, within};
 
 /// The label of the Deployment that the chart and `config/` make.
 const NAME_LABEL: &str = "app.kubernetes.io/name=cce-backup-watch";
@@ -193,7 +193,7 @@ pub async fn look(client: &Client, namespace: Option<&str>, now: &Now) -> Operat
         },
         Err(error) => Operator {
             state: State::Unknown,
-            message: format!("its Leases and Deployments cannot be listed: {error}"),
+            message: format!("its Leases and Deployments cannot be listed: {}", told(&error)),
         },
     }
 }

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use crate::api::CONTROLLER;
-use crate::kubernetes::{fence::Fence, within};
+use crate::kubernetes::{fence::Fence, told, told_of_watch, within};
 use election::{DEADLINE, Election, Step};
 
 pub use election::Claim;
@@ -227,7 +227,11 @@ impl Keeper {
             Ok(true) => tracing::info!(name = self.name, "gave the Lease back"),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(name = self.name, %error, "cannot give the Lease back; it expires by itself");
+                tracing::warn!(
+                    name = self.name,
+                    error = told(&error),
+                    "cannot give the Lease back; it expires by itself"
+                );
             }
         }
     }
@@ -251,20 +255,21 @@ impl Keeper {
     /// Logs one warning when requests begin to fail, and not one for each try.
     fn failed(&mut self, error: &kube::Error) {
         self.failures += 1;
+        let error = told(error);
         if self.failures == 1 {
-            tracing::warn!(name = self.name, %error, "cannot use the Lease; it is tried again");
+            tracing::warn!(name = self.name, error, "cannot use the Lease; it is tried again");
         } else {
-            tracing::debug!(name = self.name, %error, "still cannot use the Lease");
+            tracing::debug!(name = self.name, error, "still cannot use the Lease");
         }
         self.election.failed(Instant::now());
     }
 
     fn blind(&mut self, error: &kube::runtime::watcher::Error) {
-        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let error = told_of_watch(error);
         if self.election.went_blind(Instant::now()) {
-            tracing::warn!(name = self.name, %error, cause, "cannot watch the Lease; it is read every few seconds");
+            tracing::warn!(name = self.name, error, "cannot watch the Lease; it is read every few seconds");
         } else {
-            tracing::debug!(name = self.name, %error, cause, "still cannot watch the Lease");
+            tracing::debug!(name = self.name, error, "still cannot watch the Lease");
         }
     }
 }
