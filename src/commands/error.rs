@@ -176,7 +176,11 @@ pub enum Error {
     #[error("cannot write the result: {0}")]
     Encode(String),
     /// The file of `--record` cannot be written.
-    #[error("cannot record in {}: {source}: name a file that is not there yet", path.display())]
+    #[error("cannot record in {}: {source}{}", path.display(), if source.kind() == io::ErrorKind::AlreadyExists {
+        ": name a file that is not there yet"
+    } else {
+        ""
+    })]
     Record {
         /// Of `--record`.
         path: PathBuf,
@@ -238,7 +242,7 @@ fn refusal(error: &kube::Error) -> String {
         }
         (401, _) => "the API server does not accept the credentials of the current kubeconfig: sign in again"
             .to_owned(),
-        _ => status.message.clone(),
+        _ => kubernetes::told(error),
     }
 }
 

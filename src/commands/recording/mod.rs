@@ -58,7 +58,8 @@ impl Recorder {
     pub fn told(&self) -> Result<Vec<String>, Error> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = inner.broken.take() {
-            return Err(Error::Record { path: self.path.clone(), source });
+            let why = format!("the recording {} broke off: {source}", self.path.display());
+            return Err(Error::Output(io::Error::new(source.kind(), why)));
         }
         let (replaced, count) = inner.disguise.replaced();
         let (exchanges, path) = (inner.exchanges, self.path.display());
@@ -139,6 +140,24 @@ mod tests {
         tap::Answered,
         target::ClusterType,
     };
+
+    #[test]
+    fn a_recording_that_breaks_off_is_told_and_no_other_file_would_help() {
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let inner = Inner { file, disguise: Disguise::new(), exchanges: 0, broken: None };
+        let recorder = Recorder { path: "f.jsonl".into(), inner: Arc::new(Mutex::new(inner)) };
+        let (time, cluster_type) = ("2023-11-25T09:03:46.5Z".parse().unwrap(), ClusterType::Standard);
+        let fault = Fault::new(FaultKind::CloudUnavailable, "x");
+        let exchange = Exchange { time, call: Call::ListTasks, cluster_type, answer: Err(&fault) };
+        recorder.inner.lock().unwrap().append(&exchange);
+        let error = recorder.told().unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        let said = error.to_string();
+        assert!(
+            said.contains("the recording f.jsonl broke off") && !said.contains("not there yet"),
+            "{said}"
+        );
+    }
 
     fn of(disguise: &mut Disguise, answer: Result<Answered<'_>, &Fault>) -> Value {
         let (time, cluster_type) = ("2023-11-25T09:03:46.5Z".parse().unwrap(), ClusterType::Standard);

@@ -30,24 +30,30 @@ use crate::cli::{
     FollowArgs,
     tasks::{Mode, TasksArgs},
 };
-use crate::cloud::tap::Tap;
 use crate::commands::{error::Error, moment::written, output::note, recording::Recorder, which::which};
 
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &TasksArgs) -> Result<u8, Error> {
-    let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
-    let verdict = verdict(args, recorder.as_ref().map(Recorder::tap)).await;
-    if let Some(recorder) = recorder {
-        recorder.told()?.into_iter().for_each(note);
-    }
-    verdict.map(GateResult::exit_code)
-}
-
-async fn verdict(args: &TasksArgs, tap: Option<Tap>) -> Result<GateResult, Error> {
-    let FollowArgs { output, interval, .. } = args.follow;
     let mode = args.mode()?;
     let (target, credential) = which(&args.cluster, &args.credential).await?;
-    let mut poll = Poll::tapped(target, &credential, &args.cloud, tap).await?;
+    // Not before the flags are known to be of use: the corrected command would find the file there.
+    let recorder = args.record.as_deref().map(Recorder::create).transpose()?;
+    let tap = recorder.as_ref().map(Recorder::tap);
+    let poll = Poll::tapped(target, &credential, &args.cloud, tap).await?;
+    let verdict = verdict(args, mode, poll).await;
+    let told = recorder.map_or_else(|| Ok(Vec::new()), |recorder| recorder.told());
+    match (verdict.map(GateResult::exit_code), told) {
+        // Whoever records asked for a file; but no file is worth another verdict.
+        (Ok(0), Err(broken)) => Err(broken),
+        (verdict, told) => {
+            told.unwrap_or_else(|broken| vec![broken.to_string()]).into_iter().for_each(note);
+            verdict
+        }
+    }
+}
+
+async fn verdict(args: &TasksArgs, mode: Mode, mut poll: Poll) -> Result<GateResult, Error> {
+    let FollowArgs { output, interval, .. } = args.follow;
     match mode {
         Mode::Once => {
             let report = poll.once().await?;

@@ -90,3 +90,12 @@ async fn what_was_watched_until_a_signal_is_played_by_the_simulator() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     std::fs::remove_file(path).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_that_cannot_be_used_leave_no_file_behind() {
+    let simulator = simulator().await;
+    let path = file("flags");
+    let ran = run(tasks(&simulator, &["--timeout", "5m", "--record"]).arg(&path));
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(!path.exists(), "the corrected command could not be given");
+}
