@@ -17,7 +17,7 @@ use crate::cloud::text::clean;
 use crate::kubernetes::within;
 
 /// How long a list may take: it has the status of every watch.
-const LIST: std::time::Duration = std::time::Duration::from_secs(30);
+pub const LIST: std::time::Duration = std::time::Duration::from_secs(30);
 /// How long any other request may take.
 const REQUEST: std::time::Duration = std::time::Duration::from_secs(10);
 /// The most characters of a text that are shown.

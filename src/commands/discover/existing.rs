@@ -14,13 +14,13 @@ use super::{
 };
 use crate::api::{ClusterBackupWatch, KIND};
 use crate::cli::discover::Existing;
-use crate::commands::{error::Error, output::note};
+use crate::commands::{error::Error, output::note, watch::LIST};
 use crate::kubernetes;
 
 /// How `apiVersion` begins, in every version of the resource.
 const GROUP: &str = "cce.backupwatch.io/";
-/// The most watches that one request lists.
-const PAGE: u32 = 500;
+/// The most watches that one request lists. Each may have a megabyte.
+const PAGE: u32 = 50;
 
 /// One existing watch. Its fields are copied from the manifest and not validated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ pub async fn from_cluster(client: &Client) -> Result<Vec<Watch>, Error> {
         Api::all_with(client.clone(), &ApiResource::erase::<ClusterBackupWatch>(&()));
     let (mut watches, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
     loop {
-        let list = api.list(&page).await.map_err(Error::Watches)?;
+        let list = kubernetes::within(LIST, api.list(&page)).await.map_err(Error::Watches)?;
         for object in list.items {
             let mut value = object.data;
             value["metadata"] = serde_json::json!(object.metadata);
@@ -151,6 +151,16 @@ fn is_true(node: &Node) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_server_that_goes_silent_is_not_waited_for_for_ever() {
+        let silent = tower::service_fn(|_: hyper::Request<kube::client::Body>| {
+            std::future::pending::<Result<hyper::Response<kube::client::Body>, kube::Error>>()
+        });
+        let error = from_cluster(&Client::new(silent, "default")).await.unwrap_err();
+        assert!(error.to_string().ends_with("the API server did not answer in time"), "{error}");
+        assert_eq!(error.exit_code(), 3);
+    }
 
     const WATCH: &str = "apiVersion: cce.backupwatch.io/v1alpha1\nkind: ClusterBackupWatch\nmetadata: {name: prod, namespace: ns}\n\
                          spec: {region: r, projectID: p, clusterID: AB}\nstatus: {lastSuccess: {time: 2023-11-25T09:03:46Z}}\n";

@@ -66,9 +66,11 @@ pub async fn list(args: &DiscoverArgs, projects: &[ProjectId]) -> Result<Listed,
         }
     }
     if !left_out.is_empty() {
-        let names: Vec<_> = left_out.iter().map(|(id, name)| format!("{name} ({id})")).collect();
-        let (count, names) = (names.len(), names.join(", "));
-        eprintln!("{count} clusters are left out, because each takes more than 1 MiB of the list: {names}");
+        note(format_args!(
+            "{} clusters are left out, because each takes more than 1 MiB of the list:",
+            left_out.len()
+        ));
+        left_out.iter().for_each(|(id, name)| note(format_args!("  {name} ({id})")));
     }
     Ok(Listed { found: all.into_values().collect(), left_out })
 }
