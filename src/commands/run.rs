@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::{
     error::Error,
     output::{self, note, shown},
@@ -15,11 +17,34 @@ pub fn command(log_filter: &str, command: impl Future<Output = Result<u8, Error>
     logs::start(LogFormat::Text, log_filter);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     finish(runtime.map_err(Error::Runtime).and_then(|runtime| {
-        let result = runtime.block_on(command);
+        let result = runtime.block_on(interruptible(command));
         // Dropping the runtime would wait for blocking tasks, such as a DNS lookup, and delay the end of the process.
         runtime.shutdown_background();
         result
     }))
+}
+
+/// Runs a command until it ends, or a signal asks this process to. What it does on a signal by itself comes first. The first process of
+/// a container would else not notice one.
+async fn interruptible(command: impl Future<Output = Result<u8, Error>>) -> Result<u8, Error> {
+    let signal = signalled()?;
+    tokio::select! {
+        biased;
+        result = command => result,
+        signal = signal => Err(Error::Signalled(signal)),
+    }
+}
+
+/// The number of the signal that asks this process to end, once it comes.
+pub fn signalled() -> Result<impl Future<Output = u8>, Error> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => 2,
+            _ = terminate.recv() => 15,
+        }
+    })
 }
 
 /// Runs the operator, which starts its own log.

@@ -6,8 +6,6 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::{
     gate::{Gate, GateResult},
     poll::Poll,
@@ -15,7 +13,7 @@ use super::{
     show::{self, Show},
 };
 use crate::cli::{Output, tasks::Mode};
-use crate::commands::{error::Error, moment::written};
+use crate::commands::{error::Error, moment::written, run::signalled};
 use crate::task::is_finished;
 
 /// A series of polls.
@@ -177,18 +175,6 @@ pub async fn bounded<T>(
         // Dropping `work` cancels a request that is under way.
         () = elapsed(timeout) => Ok(None),
     }
-}
-
-/// The number of the signal that asks this process to end, once it comes.
-fn signalled() -> Result<impl Future<Output = u8>, Error> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => 2,
-            _ = terminate.recv() => 15,
-        }
-    })
 }
 
 async fn elapsed(timeout: Option<Duration>) {
