@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::api::{CONTROLLER, ClusterBackupWatch, DISPLAY_NAME, REQUESTED_AT};
 use crate::cloud::text::clean;
 use crate::kubernetes::within;
+use crate::task::{FAILED, SUCCESS};
 
 /// How long a list may take: it has the status of every watch.
 pub const LIST: std::time::Duration = std::time::Duration::from_secs(30);
@@ -37,13 +38,23 @@ pub struct Watch {
 
 /// The fields of `metadata`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct Metadata {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
     annotations: std::collections::BTreeMap<String, String>,
+    managed_fields: Vec<Write>,
+}
+
+/// An entry of `metadata.managedFields`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Write {
+    /// When, by the API server's clock.
+    #[serde(deserialize_with = "lenient")]
+    time: Option<Timestamp>,
 }
 
 /// The fields of `spec`.
@@ -155,6 +166,21 @@ impl Watch {
     pub fn display_name(&self) -> Option<String> {
         let name = self.metadata.annotations.get(DISPLAY_NAME)?;
         Some(clean(name, SHOWN)).filter(|name| !name.trim().is_empty())
+    }
+
+    /// The request for a poll that stands in the annotation.
+    pub fn requested_at(&self) -> Option<&str> {
+        self.metadata.annotations.get(REQUESTED_AT).map(String::as_str)
+    }
+
+    /// When somebody wrote it last, by the API server's clock.
+    pub fn written_at(&self) -> Option<Timestamp> {
+        self.metadata.managed_fields.iter().filter_map(|write| write.time).max()
+    }
+
+    /// Whether its newest backup is not finished.
+    pub fn runs(&self) -> bool {
+        self.status.phase.as_deref().is_some_and(|phase| !matches!(phase, "" | SUCCESS | FAILED))
     }
 
     /// The condition of a type, cleaned; an empty one if there is none.

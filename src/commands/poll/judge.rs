@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Reason, condition::types};
-use crate::commands::status::verdict::{Standing, verdict};
 use crate::commands::tasks::gate::is_within;
 use crate::commands::watch::Watch;
+use crate::task::is_believable;
 
 /// How far a requested poll has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +24,32 @@ pub enum Progress {
     Answered,
 }
 
-/// How far the poll has come that was requested with this value.
+/// A request for a poll.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The value of the annotation, which nobody else writes.
+    pub value: String,
+    /// The request that the operator had echoed before.
+    pub before: Option<String>,
+}
+
+impl Request {
+    /// Whether the operator echoes this request, or one that somebody else has written over it: that one was polled for later.
+    ///
+    /// Two gates of one watch do that to each other. What was echoed before is no answer, whoever put it into the annotation
+    /// again: an older manifest can.
+    fn is_echoed(&self, watch: &Watch) -> bool {
+        let echo = watch.status.last_handled_reconcile_at.as_deref();
+        echo == Some(&self.value)
+            || (echo.is_some() && echo != self.before.as_deref() && echo == watch.requested_at())
+    }
+}
+
+/// How far the requested poll has come.
 ///
 /// The operator echoes a request also if the cloud did not answer it. Reconciling then stays True until an answer comes, and Stalled is
 /// True if none will come by itself. Ready=True is no proof of an answer: it may be that of an earlier poll.
-pub fn progress(watch: &Watch, request: &str) -> Progress {
+pub fn progress(watch: &Watch, request: &Request) -> Progress {
     let ready = watch.condition(types::READY);
     let told = |type_: &str| {
         let condition = watch.condition(type_);
@@ -40,7 +61,7 @@ pub fn progress(watch: &Watch, request: &str) -> Progress {
     if ready.reason == Reason::InvalidResource {
         return Progress::Fault(told(types::READY));
     }
-    if watch.status.last_handled_reconcile_at.as_deref() != Some(request) {
+    if !request.is_echoed(watch) {
         return Progress::NotTaken;
     }
     if watch.is(types::STALLED) {
@@ -67,17 +88,18 @@ pub enum PollResult {
     Running,
 }
 
-/// Judges an answered watch.
+/// Judges an answered watch. With a limit a backup that runs decides, and not what is wrong because of those before it: somebody may
+/// have started it for that.
 pub fn outcome(watch: &Watch, newer_than: Option<Duration>, now: Timestamp) -> PollResult {
-    if watch.condition(types::BACKUP_HEALTHY).status == "False" {
-        return PollResult::Bad;
-    }
-    let Some(limit) = newer_than else { return PollResult::Passed };
+    let healthy = watch.condition(types::BACKUP_HEALTHY);
+    let is_bad = healthy.status == "False";
+    let Some(limit) = newer_than else { return if is_bad { PollResult::Bad } else { PollResult::Passed } };
     let success = watch.status.last_success.as_ref().and_then(|success| success.time);
-    if success.is_some_and(|time| is_within(time, limit, now)) {
+    if !is_bad && success.is_some_and(|time| is_believable(time, now) && is_within(time, limit, now)) {
         return PollResult::Passed;
     }
-    if verdict(watch) == Standing::Running { PollResult::Running } else { PollResult::Bad }
+    let is_awaited = watch.runs() && healthy.reason != Reason::BackupStuck;
+    if is_awaited { PollResult::Running } else { PollResult::Bad }
 }
 
 #[cfg(test)]
@@ -127,9 +149,38 @@ mod tests {
             (vec![fault("InvalidResource")], "", Progress::Fault("InvalidResource: why".to_owned())),
             (vec![["Ready", "Unknown", "NotYetPolled", "why"]], "now", no_answer("NotYetPolled: why")),
         ] {
-            assert_eq!(progress(&seen(&given, echo, json!({})), "now"), expected, "{given:?} {echo}");
+            assert_eq!(progress(&seen(&given, echo, json!({})), &now()), expected, "{given:?} {echo}");
         }
-        assert_eq!(progress(&seen(&[polled], "now", json!({ "suspend": true })), "now"), Progress::Suspended);
+        let suspended = seen(&[polled], "now", json!({ "suspend": true }));
+        assert_eq!(progress(&suspended, &now()), Progress::Suspended);
+    }
+
+    fn now() -> Request {
+        Request { value: "now".to_owned(), before: Some("before".to_owned()) }
+    }
+
+    #[test]
+    fn whoever_asked_later_asked_for_us_too() {
+        let polled = [["Ready", "True", "Polled", "x"]];
+        for (annotation, echo, expected) in [
+            ("now", "now", Progress::Answered),
+            // The other's request came before ours was echoed, or after that.
+            ("later", "later", Progress::Answered),
+            ("later", "now", Progress::Answered),
+            ("later", "before", Progress::NotTaken),
+            // Whether this one came after ours nobody can tell.
+            ("later", "another", Progress::NotTaken),
+            ("now", "another", Progress::NotTaken),
+            // Somebody has put back what was there.
+            ("before", "before", Progress::NotTaken),
+        ] {
+            let mut watch = seen(&polled, echo, json!({}));
+            watch.metadata = serde_json::from_value(
+                json!({ "annotations": { "cce.backupwatch.io/requestedAt": annotation } }),
+            )
+            .unwrap();
+            assert_eq!(progress(&watch, &now()), expected, "{annotation} {echo}");
+        }
     }
 
     #[test]
@@ -158,9 +209,17 @@ mod tests {
             (["False", "BackupFailed"], "Failed", Some(9_999), None, PollResult::Bad),
             (["False", "BackupFailed"], "Failed", Some(9_999), hour, PollResult::Bad),
             (["False", "BackupStuck"], "Running", Some(9_999), hour, PollResult::Bad),
+            // It was started because the one before failed, or became too old.
+            (["False", "BackupFailed"], "Running", Some(1), hour, PollResult::Running),
+            (["False", "BackupStale"], "Init", Some(1), hour, PollResult::Running),
+            (["False", "BackupFailed"], "Running", Some(9_999), hour, PollResult::Running),
+            (["False", "BackupFailed"], "Running", Some(9_999), None, PollResult::Bad),
             (good, "Success", Some(9_999), hour, PollResult::Passed),
             (good, "Success", Some(6_399), hour, PollResult::Bad),
             (good, "Success", None, hour, PollResult::Bad),
+            // No backup ends in the future, but clocks differ a little.
+            (good, "Success", Some(10_200), hour, PollResult::Passed),
+            (good, "Success", Some(10_400), hour, PollResult::Bad),
             (none, "", None, hour, PollResult::Bad),
             (good, "Running", Some(1), hour, PollResult::Running),
             (good, "Running", Some(9_999), hour, PollResult::Passed),

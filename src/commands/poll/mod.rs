@@ -14,15 +14,15 @@ mod tests;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use self::judge::{PollResult, Progress, outcome, progress};
+use self::judge::{PollResult, Progress, Request, outcome, progress};
 use crate::cli::poll::PollArgs;
 use crate::commands::{
     error::{BAD, Error},
-    moment::{Now, written},
+    moment::{Now, seconds, written},
     output::{note, result, shown},
     status::{
         operator::{self, State},
@@ -40,12 +40,15 @@ const AGAIN: Duration = Duration::from_secs(20);
 /// From when on silence of the API server is told, and no longer what was seen before it.
 const SILENCE: Duration = Duration::from_secs(3);
 
+/// By how much clocks may differ before it is told.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(1);
+
 /// Runs the command, and returns its exit code.
 pub async fn run(args: &PollArgs) -> Result<u8, Error> {
     let client = kubernetes::client().await.map_err(Error::Access)?;
     let (watch, outcome) = Asking::new(args, client).outcome(args.newer_than).await?;
     let row = Row::of(&watch);
-    result(&format!("{}\n", shown(&row.line(&Now::of_machine()))))?;
+    result(&format!("{}\n", shown(&row.line(&Now::at(now(&watch))))))?;
     if outcome == PollResult::Passed {
         return Ok(0);
     }
@@ -53,6 +56,13 @@ pub async fn run(args: &PollArgs) -> Result<u8, Error> {
         note(format_args!("{}: no backup succeeded within the last {}", watch.full_name(), written(limit)));
     }
     Ok(BAD)
+}
+
+/// The time by which an answered watch is judged. Its answer was written a moment ago, and a clock of this host that is behind the API
+/// server's would make an old backup a young one.
+fn now(answered: &Watch) -> Timestamp {
+    let machine = Timestamp::now();
+    answered.written_at().map_or(machine, |written| written.max(machine))
 }
 
 /// One watch that is asked about.
@@ -90,7 +100,14 @@ impl Asking {
             if progress != Progress::Answered {
                 return Err(self.unanswered(progress).await);
             }
-            let outcome = outcome(&watch, newer_than, Timestamp::now());
+            let now = now(&watch);
+            if now.duration_since(Timestamp::now()) > CLOCKS {
+                self.say(format!(
+                    "the clock of this host is behind the API server's, where it is {}: ages are measured by the API server's",
+                    seconds(now)
+                ));
+            }
+            let outcome = outcome(&watch, newer_than, now);
             if outcome != PollResult::Running || Instant::now() + 2 * AGAIN >= self.deadline {
                 return Ok((watch, outcome));
             }
@@ -101,14 +118,15 @@ impl Asking {
 
     /// Asks for a poll, and waits until it is answered, cannot be answered, or the time is up.
     async fn asked(&mut self) -> Result<(Watch, Progress), Error> {
-        let request = Timestamp::now().to_string();
         let watch = self.look().await?;
         if watch.spec.suspend {
             // A request that waits for the end of the suspension would surprise whoever ends it.
             return Ok((watch, Progress::Suspended));
         }
-        let patched = watch::request_poll(&self.client, &self.namespace, &self.name, &request);
-        self.within(patched).await?.map_err(|source| self.failed("ask for a poll of", source))?;
+        let before = watch.status.last_handled_reconcile_at.clone();
+        let request = Request { value: Timestamp::now().to_string(), before };
+        let patch = || watch::request_poll(&self.client, &self.namespace, &self.name, &request.value);
+        self.answered("ask for a poll of", patch).await?;
         let mut seen = (watch, Progress::NotTaken);
         loop {
             let is_final = matches!(seen.1, Progress::Answered | Progress::Fault(_) | Progress::Suspended);
@@ -132,18 +150,26 @@ impl Asking {
         }
     }
 
-    /// The watch as it is now. An error that may pass is not the end before the time is up.
-    async fn look(&mut self) -> Result<Watch, Error> {
+    /// The watch as it is now.
+    async fn look(&self) -> Result<Watch, Error> {
+        let found = self.answered("read", || watch::get(&self.client, &self.namespace, &self.name)).await?;
+        found.ok_or_else(|| Error::NoWatch(self.full_name.clone()))
+    }
+
+    /// What the API server answers to a request that may be repeated. An error that may pass is not the end before the time is up.
+    async fn answered<T, F>(&self, what: &'static str, request: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, kube::Error>>,
+    {
         loop {
-            let error = match self.within(watch::get(&self.client, &self.namespace, &self.name)).await? {
-                Ok(Some(watch)) => return Ok(watch),
-                Ok(None) => return Err(Error::NoWatch(self.full_name.clone())),
+            let error = match self.within(request()).await? {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let is_lasting =
-                matches!(&error, kube::Error::Api(status) if status.code < 500 && status.code != 429);
+            let passes = |code| code >= 500 || matches!(code, 409 | 429);
+            let is_lasting = matches!(&error, kube::Error::Api(status) if !passes(status.code));
             if is_lasting || Instant::now() + LOOK >= self.deadline {
-                return Err(self.failed("read", error));
+                return Err(Error::Watch { what, name: self.full_name.clone(), source: error });
             }
             sleep(LOOK).await;
         }
@@ -155,10 +181,6 @@ impl Asking {
             name: self.full_name.clone(),
             why: format!("the API server did not answer within {}", written(self.timeout)),
         })
-    }
-
-    fn failed(&self, what: &'static str, source: kube::Error) -> Error {
-        Error::Watch { what, name: self.full_name.clone(), source }
     }
 
     /// Says who did not answer.

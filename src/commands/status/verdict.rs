@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::api::{Reason, condition::types};
 use crate::commands::watch::{Condition, Watch};
-use crate::task::{FAILED, SUCCESS};
 
 /// The condition on the upgrade that runs.
 const UPGRADE_PROTECTED: &str = "UpgradeProtected";
@@ -57,13 +56,12 @@ struct Facts {
 
 impl Facts {
     fn of(watch: &Watch) -> Self {
-        let phase = watch.status.phase.as_deref();
         Self {
             ready: watch.condition(types::READY),
             healthy: watch.condition(types::BACKUP_HEALTHY),
             protected: watch.condition(UPGRADE_PROTECTED),
             suspended: watch.spec.suspend,
-            running: phase.is_some_and(|phase| phase != SUCCESS && phase != FAILED),
+            running: watch.runs(),
         }
     }
 
