@@ -67,6 +67,20 @@ impl Ran {
         let is = self.code == Some(code) && self.printed().contains(words);
         assert!(is, "not {code} with {words:?}: {self:#?}");
     }
+
+    /// Checks the exit code, and that these words are in what it said beside its result.
+    #[track_caller]
+    pub fn said(&self, code: i32, words: &str) {
+        let is = self.code == Some(code) && self.stderr.contains(words);
+        assert!(is, "not {code} with {words:?}: {self:#?}");
+    }
+
+    /// The same, of a command that gave no result.
+    #[track_caller]
+    pub fn refused(&self, code: i32, words: &str) {
+        self.said(code, words);
+        assert_eq!(self.stdout, "", "a result beside {words:?}: {self:#?}");
+    }
 }
 
 impl From<Output> for Ran {

@@ -52,49 +52,31 @@ async fn a_backup_that_is_listed_late_is_still_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_told_ends_with_3_and_no_second_request() {
-    let lost = |cloud: &Cloud| {
-        let fault = StartFault::Refused(Fault::status(502));
-        cloud.simulator.set_start_fault(CLUSTER, fault).unwrap();
+    let hang = || StartFault::Lost(FaultKind::Hang {}.into());
+    let refused = StartFault::Refused(Fault::status(502));
+    let nothing: fn(&Cloud) = |_| {};
+    let another: fn(&Cloud) = |cloud| {
+        let listed = [ended("old", "Success", OLD), Task::new("other", "Running")];
+        cloud.simulator.set_tasks(CLUSTER, listed);
     };
-    // Nothing new is listed.
-    let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
-    lost(&cloud);
-    let ran = run(&mut cloud.backup(&[]));
-    assert_eq!((ran.code, ran.stdout.as_str(), cloud.posts()), (Some(3), "", 1), "{ran:?}");
-    assert!(
-        ran.stderr.contains("error: it is not known whether a backup was started: ")
-            && ran.stderr.contains("no new one is listed: look with the command tasks"),
-        "{}",
-        ran.stderr
-    );
-
-    // More than one is new.
-    let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
-    cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
-    let command = start(&mut cloud.backup(&["--request-timeout", "3s"]));
-    until("the request", || cloud.posts() == 1).await;
-    cloud.simulator.set_tasks(CLUSTER, [ended("old", "Success", OLD), Task::new("other", "Running")]);
-    let ran = command.end();
-    assert_eq!((ran.code, cloud.posts()), (Some(3), 1), "{ran:?}");
-    assert!(ran.stderr.contains("more than one is new since the request ("), "{}", ran.stderr);
-
-    // Nobody can be asked any more.
-    let cloud = Cloud::with_tasks([]).await;
-    cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
-    let command = start(&mut cloud.backup(&["--request-timeout", "3s"]));
-    until("the request", || cloud.posts() == 1).await;
-    cloud.simulator.remove_credential(ACCESS_KEY);
-    let ran = command.end();
-    assert_eq!((ran.code, cloud.posts()), (Some(3), 1), "{ran:?}");
-    assert!(ran.stderr.contains("and the access key or its signature was refused"), "{}", ran.stderr);
-
-    // The time is up while the answer is awaited.
-    let cloud = Cloud::with_tasks([]).await;
-    cloud.simulator.set_start_fault(CLUSTER, StartFault::Lost(FaultKind::Hang {}.into())).unwrap();
-    let mut command = on_cluster("backup", &cloud.tls.url(), &["--timeout", "2s"]);
-    let ran = run(command.args(["--ca-file", cloud.tls.ca_file()]));
-    assert_eq!((ran.code, cloud.posts()), (Some(3), 1), "{ran:?}");
-    assert!(ran.stderr.contains("the time is up: look with the command tasks"), "{}", ran.stderr);
+    let no_key: fn(&Cloud) = |cloud| assert!(cloud.simulator.remove_credential(ACCESS_KEY));
+    for (fault, timeout, meanwhile, said) in [
+        (refused, "30s", nothing, "no new one is listed: look with the command tasks"),
+        (hang(), "30s", another, "more than one is new since the request ("),
+        (hang(), "30s", no_key, "and the access key or its signature was refused"),
+        // While the answer is awaited.
+        (hang(), "2s", nothing, "the time is up: look with the command tasks"),
+    ] {
+        let cloud = Cloud::with_tasks([ended("old", "Success", OLD)]).await;
+        cloud.simulator.set_start_fault(CLUSTER, fault).unwrap();
+        let command = start(&mut cloud.backup_within(timeout, &["--request-timeout", "3s"]));
+        until("the request", || cloud.posts() == 1).await;
+        meanwhile(&cloud);
+        let ran = command.end();
+        ran.said(3, said);
+        ran.refused(3, "error: it is not known whether a backup was started: ");
+        assert_eq!(cloud.posts(), 1, "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +86,6 @@ async fn ended_while_the_answer_is_awaited_it_says_that_nothing_is_known() {
     let mut command = start(&mut cloud.backup(&[]));
     until("the request", || cloud.posts() == 1).await;
     command.signal("INT");
-    let ran = command.end();
-    assert_eq!((ran.code, cloud.posts()), (Some(130), 1), "{ran:?}");
-    assert!(ran.stderr.contains("whether one was started is not known"), "{}", ran.stderr);
+    command.end().said(130, "whether one was started is not known");
+    assert_eq!(cloud.posts(), 1);
 }

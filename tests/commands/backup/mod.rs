@@ -20,7 +20,12 @@ impl Cloud {
 
     /// `backup` with these flags, looking once a second.
     fn backup(&self, flags: &[&str]) -> Command {
-        let mut command = on_cluster("backup", &self.tls.url(), &["--interval", "1s", "--timeout", "30s"]);
+        self.backup_within("30s", flags)
+    }
+
+    /// The same with another time-out.
+    fn backup_within(&self, timeout: &str, flags: &[&str]) -> Command {
+        let mut command = on_cluster("backup", &self.tls.url(), &["--interval", "1s", "--timeout", timeout]);
         command.args(["--ca-file", self.tls.ca_file()]).args(flags);
         command
     }

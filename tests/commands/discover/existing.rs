@@ -82,13 +82,8 @@ async fn an_empty_project_is_an_error_unless_it_may_be_empty() {
     let cloud = Cloud::with_clusters([cluster(1, "a")]).await;
     let all = run(&mut cloud.discover(&[])).stdout;
     cloud.simulator.set_clusters(PROJECT, []);
-    let ran = run_with(&mut cloud.discover(&["--existing", "-"]), &all);
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
-    assert!(
-        ran.stderr.contains(&format!("error: the project {PROJECT} lists no clusters: check region")),
-        "{}",
-        ran.stderr
-    );
+    run_with(&mut cloud.discover(&["--existing", "-"]), &all)
+        .refused(3, &format!("error: the project {PROJECT} lists no clusters: check region"));
     let ran = run_with(&mut cloud.discover(&["--existing", "-", "--allow-empty"]), &all);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let ran = run_with(&mut cloud.discover(&["--existing", "-", "--allow-empty"]), "");
@@ -131,8 +126,7 @@ async fn manifests_that_cannot_be_read_are_no_missing_ones() {
     );
     folder.write("watches.yaml", "kind: ClusterBackupWatch\nspec: [");
     let ran = run(&mut cloud.discover(&["--existing", folder.path()]));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
-    assert!(ran.stderr.contains("cannot read the manifests of --existing: "), "{}", ran.stderr);
+    ran.refused(3, "cannot read the manifests of --existing: ");
     assert!(ran.stderr.contains("watches.yaml: "), "{}", ran.stderr);
     let ran = run(&mut cloud.discover(&["--existing", "/nowhere"]));
     assert_eq!(ran.code, Some(3), "{ran:?}");

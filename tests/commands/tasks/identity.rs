@@ -96,13 +96,11 @@ async fn a_credential_that_is_nowhere_is_not_waited_for() {
     let pod = TokenFile::new("nowhere", POD_TOKEN);
     let wait = ["--wait", "--timeout", "30s", "--interval", "1s"];
     simulator.set_identity_fault(IdentityCall::PodIdentity, Fault::status(503).times(2)).unwrap();
-    let ran = run(&mut in_pod(&simulator, &wait, &pod));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
-    assert!(ran.stderr.contains("error: there is no credential (--credentials auto): "), "{}", ran.stderr);
+    run(&mut in_pod(&simulator, &wait, &pod))
+        .refused(3, "error: there is no credential (--credentials auto): ");
     // A source that is named is there, whatever it says at first.
-    let ran = run(in_pod(&simulator, &wait, &pod).args(["--credentials", "pod-identity"]));
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stderr.contains("the poll failed and is tried again"), "{}", ran.stderr);
+    run(in_pod(&simulator, &wait, &pod).args(["--credentials", "pod-identity"]))
+        .said(0, "the poll failed and is tried again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

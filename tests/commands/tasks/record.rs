@@ -31,17 +31,12 @@ async fn one_poll_is_one_line_and_the_command_says_what_it_replaced() {
     simulator.set_upgrades(CLUSTER, [upgrade]);
     let path = file("once");
     let ran = run(tasks(&simulator, &["--record"]).arg(&path));
-    assert_eq!(ran.code, Some(0), "{ran:?}");
     let lines = lines(&path);
     let line = &lines[0];
     assert_eq!((lines.len(), &line["call"], &line["status"]), (2, &"ListTasks".into(), &200.into()));
     assert_eq!(line["body"]["items"][0]["status"]["phase"], "Success");
     let replaced = line["body"]["items"][0]["metadata"]["uid"].as_str().unwrap();
-    assert!(
-        ran.stderr.contains(&format!("2 exchanges are recorded in {}; ", path.display())),
-        "{}",
-        ran.stderr
-    );
+    ran.said(0, &format!("2 exchanges are recorded in {}; ", path.display()));
     assert!(ran.stderr.contains(&format!("\n  {replaced} stands for {UID}\n")), "{}", ran.stderr);
     // The upgrades are asked for along, and one value has one replacement in all calls.
     let upgrade = &lines[1];
@@ -53,9 +48,7 @@ async fn one_poll_is_one_line_and_the_command_says_what_it_replaced() {
     );
     assert_eq!(simulator.upgrade_requests(CLUSTER), 1);
     // Another process could not go on with it.
-    let ran = run(tasks(&simulator, &["--record"]).arg(&path));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
-    assert!(ran.stderr.contains("name a file that is not there yet"), "{}", ran.stderr);
+    run(tasks(&simulator, &["--record"]).arg(&path)).refused(2, "name a file that is not there yet");
     std::fs::remove_file(path).unwrap();
 }
 
@@ -72,9 +65,7 @@ async fn what_was_watched_until_a_signal_is_played_by_the_simulator() {
     simulator.set_tasks(CLUSTER, [task(UID, "Success", 0).progress(100)]);
     command.lines(1);
     command.signal("INT");
-    let ran = command.end();
-    assert_eq!(ran.code, Some(130), "{ran:?}");
-    assert!(ran.stderr.contains(" exchanges are recorded in "), "{}", ran.stderr);
+    command.end().said(130, " exchanges are recorded in ");
     let recorded = lines(&path);
     let refused = recorded.iter().find(|line| line["status"] == 429).unwrap();
     assert_eq!(refused["headers"]["retry-after"], "1");

@@ -107,23 +107,12 @@ async fn the_key_is_the_secrets_alone() {
 async fn a_secret_that_cannot_be_used_ends_with_3_and_says_why() {
     let (simulator, kubernetes) = (simulator().await, Kubernetes::start("unusable").await);
     kubernetes.holds(&[("accessKey", ACCESS_KEY)]);
-    let ran = run(&mut kubernetes.tasks(&simulator, &[]));
-    assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert!(
-        ran.stderr
-            .contains("the Secret huawei cannot be used: it has accessKey, and needs the key secretKey"),
-        "{}",
-        ran.stderr
-    );
+    run(&mut kubernetes.tasks(&simulator, &[]))
+        .said(3, "the Secret huawei cannot be used: it has accessKey, and needs the key secretKey");
 
     kubernetes.holds(&[("accessKey", ACCESS_KEY), ("secretKey", &format!("'{SECRET_KEY}'"))]);
-    let ran = run(&mut kubernetes.tasks(&simulator, &[]));
-    assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert!(
-        ran.stderr.contains("the Secret huawei cannot be used: secretKey holds quotes"),
-        "{}",
-        ran.stderr
-    );
+    run(&mut kubernetes.tasks(&simulator, &[]))
+        .said(3, "the Secret huawei cannot be used: secretKey holds quotes");
 
     for ((code, body), said) in [
         (
@@ -138,9 +127,7 @@ async fn a_secret_that_cannot_be_used_ends_with_3_and_says_why() {
         (status(500, "InternalError"), "cannot read the Secret platform/huawei: "),
     ] {
         kubernetes.answers(code, body);
-        let ran = run(&mut kubernetes.tasks(&simulator, &[]));
-        assert_eq!(ran.code, Some(3), "{ran:?}");
-        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+        run(&mut kubernetes.tasks(&simulator, &[])).said(3, said);
     }
     assert_eq!(simulator.requests(CLUSTER), 0);
 }
@@ -160,21 +147,13 @@ async fn a_wait_outlasts_a_short_fault_of_kubernetes_and_a_rotated_key() {
     simulator.remove_credential(ACCESS_KEY);
     simulator.set_tasks(CLUSTER, [task("a", "Success", 0)]);
     kubernetes.holds(&[("accessKey", "NEWACCESSKEY00000001"), ("secretKey", "new-secret")]);
-    let ran = command.end();
-    assert_eq!((ran.code, simulator.counts(CLUSTER).refused), (Some(0), 0), "{ran:?}");
-    assert!(
-        ran.stderr.contains("the poll failed and is tried again: cannot read the Secret"),
-        "{}",
-        ran.stderr
-    );
+    command.end().said(0, "the poll failed and is tried again: cannot read the Secret");
+    assert_eq!(simulator.counts(CLUSTER).refused, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_kubeconfig_the_way_to_one_is_named() {
     let simulator = simulator().await;
-    let ran = run(tasks(&simulator, &["--secret", "a/b"])
-        .env("KUBECONFIG", "/nowhere/config")
-        .env("HOME", "/nowhere"));
-    assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert!(ran.stderr.contains("(KUBECONFIG, ~/.kube/config or a service account)"), "{}", ran.stderr);
+    run(tasks(&simulator, &["--secret", "a/b"]).env("KUBECONFIG", "/nowhere/config").env("HOME", "/nowhere"))
+        .said(3, "(KUBECONFIG, ~/.kube/config or a service account)");
 }

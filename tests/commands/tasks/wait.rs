@@ -42,9 +42,7 @@ async fn the_time_runs_out_with_124_and_the_state_of_things() {
     let simulator = simulator().await;
     let wait = ["--wait", "--timeout", "1s", "--interval", "1s"];
     simulator.set_tasks(CLUSTER, []);
-    let ran = run(&mut tasks(&simulator, &wait));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(124), ""), "{ran:?}");
-    assert!(ran.stderr.contains("error: timed out after 1s: no backup is listed"), "{}", ran.stderr);
+    run(&mut tasks(&simulator, &wait)).refused(124, "error: timed out after 1s: no backup is listed");
 
     simulator.set_tasks(CLUSTER, [task("a", "Pause", 0).progress(67)]);
     let ran = run(&mut tasks(&simulator, &wait));
@@ -52,16 +50,13 @@ async fn the_time_runs_out_with_124_and_the_state_of_things() {
     assert!(ran.stderr.contains("timed out after 1s: the backup a is still Pause, 67%"), "{}", ran.stderr);
 
     simulator.set_fault(CLUSTER, Fault::status(502)).unwrap();
-    let ran = run(&mut tasks(&simulator, &wait));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(124), ""), "{ran:?}");
-    assert!(ran.stderr.contains("timed out after 1s: the last poll failed: "), "{}", ran.stderr);
+    run(&mut tasks(&simulator, &wait)).refused(124, "timed out after 1s: the last poll failed: ");
 
     // Even while an answer is awaited.
     simulator.set_fault(CLUSTER, FaultKind::Hang {}).unwrap();
     let began = Instant::now();
-    let ran = run(tasks(&simulator, &wait).args(["--request-timeout", "60s"]));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(124), ""), "{ran:?}");
-    assert!(ran.stderr.contains("timed out after 1s: the cloud gave no answer"), "{}", ran.stderr);
+    run(tasks(&simulator, &wait).args(["--request-timeout", "60s"]))
+        .refused(124, "timed out after 1s: the cloud gave no answer");
     assert!(began.elapsed() < Duration::from_mins(1));
 }
 
@@ -95,9 +90,8 @@ async fn what_will_not_pass_ends_the_wait_at_once() {
     let command = start(&mut tasks(&simulator, &WAIT));
     until("a poll", || simulator.requests(CLUSTER) >= 1).await;
     simulator.remove_credential(ACCESS_KEY);
-    let ran = command.end();
-    assert_eq!((ran.code, simulator.counts(CLUSTER).refused), (Some(3), 1), "{ran:?}");
-    assert!(ran.stderr.contains("the access key or its signature was refused"), "{}", ran.stderr);
+    command.end().said(3, "the access key or its signature was refused");
+    assert_eq!(simulator.counts(CLUSTER).refused, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +102,6 @@ async fn an_older_success_is_no_answer_for_a_backup_that_vanished() {
     until("a poll", || simulator.requests(CLUSTER) >= 1).await;
     simulator.set_tasks(CLUSTER, [task("old", "Success", 0)]);
     let ran = command.end();
-    assert_eq!(ran.code, Some(124), "{ran:?}");
-    assert!(ran.stderr.contains("the task new is no longer listed"), "{}", ran.stderr);
+    ran.said(124, "the task new is no longer listed");
     assert!(ran.stderr.contains("the backup new was running and is no longer listed"), "{}", ran.stderr);
 }

@@ -86,7 +86,5 @@ async fn a_reader_that_went_away_ends_the_stream_quietly() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_will_not_pass_ends_a_watch_too() {
     let simulator = simulator().await;
-    let ran = run(&mut tasks(&simulator, &WATCH));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{ran:?}");
-    assert!(ran.stderr.contains("there is no such cluster"), "{}", ran.stderr);
+    run(&mut tasks(&simulator, &WATCH)).refused(3, "there is no such cluster");
 }
