@@ -1,9 +1,12 @@
 //! The command as a user runs it: the binary, its environment, a folder of its own, and the simulator that it asks.
 
+mod kubernetes;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 pub use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 pub use std::time::{Duration, Instant};
 
 pub use cbw_testkit::program::{Ran, run, run_with};
@@ -11,6 +14,7 @@ pub use cbw_testkit::tls::Tls;
 use cce_simulator::Config;
 pub use cce_simulator::{Simulator, Task};
 pub use jiff::Timestamp;
+pub use kubernetes::{Kubernetes, kubeconfig};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cce-backup-watch");
 pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
@@ -41,8 +45,10 @@ impl Cloud {
 pub struct Folder(pub PathBuf);
 
 impl Folder {
-    pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("cbw-{name}-{}", std::process::id()));
+    pub fn new() -> Self {
+        static FOLDERS: AtomicU64 = AtomicU64::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("cbw-commands-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

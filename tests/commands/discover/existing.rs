@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_printed_and_kept_is_missing_no_more() {
     let (cloud, folder) =
-        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b").autopilot()]).await, Folder::new("kept"));
+        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b").autopilot()]).await, Folder::new());
     let all = run(&mut cloud.discover(&["--namespace", "n"]));
     for (name, flags) in [("sub/watches.yaml", &[][..]), ("watches.json", &["--output", "json"])] {
         let text = run(cloud.discover(flags).args(["--namespace", "n"])).stdout;
@@ -113,7 +113,7 @@ async fn filters_that_match_nothing_are_an_error_unless_that_may_be() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_that_cannot_be_read_are_no_missing_ones() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("unreadable"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new());
     folder.write("chart/templates/other.yaml", "{{ if .Values.x }}\nkind: ConfigMap\n");
     folder.write("notes.txt", "kind: ClusterBackupWatch: [");
     folder.write(".git/x.yaml", "kind: ClusterBackupWatch: [");

@@ -19,7 +19,7 @@ fn existing(cloud: &Cloud, path: &str) -> Ran {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_shows_no_text_of_the_file() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("secret"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new());
     let secret = "kind: Secret\nstringData:\n  accessKey: CANARYKEY\n  secretKey: CANARYSECRET\n";
     for fault in ["  x: [", "  \"CANARY: y", "  b: *CANARY", "\tCANARY: tab"] {
         let file = folder.write("all.yaml", &format!("{}---\n{secret}{fault}\n---\n{secret}", watch(1, "a")));
@@ -38,8 +38,7 @@ async fn an_error_shows_no_text_of_the_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_of_documents_a_long_list_and_one_file_are_read() {
-    let (cloud, folder) =
-        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Folder::new("many"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Folder::new());
     let mut many = (0..3_000).fold(String::new(), |mut text, n| {
         writeln!(text, "{}---", watch(n + 100, "other").replace("cn-north-4", "eu-west-0")).unwrap();
         text
@@ -64,7 +63,7 @@ async fn thousands_of_documents_a_long_list_and_one_file_are_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_manifest_is_left_out_and_said() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("odd"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new());
     folder.write("a.yaml", &watch(1, "a"));
     folder.write("._a.yaml", "\0\u{5}\u{16}\u{7} kind: ClusterBackupWatch: [");
     std::os::unix::fs::symlink("user@host.1", Path::new(folder.path()).join(".#a.yaml")).unwrap();
@@ -87,7 +86,7 @@ async fn what_is_no_manifest_is_left_out_and_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn aliases_do_not_explode() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("aliases"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new());
     let mut text = "kind: ClusterBackupWatchList\nitems:\n- &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..30 {
         writeln!(text, "- &a{n} [{}]", vec![format!("*a{}", n - 1); 9].join(", ")).unwrap();
@@ -98,8 +97,7 @@ async fn aliases_do_not_explode() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_name_of_a_file_or_a_watch_reaches_a_terminal_or_a_ci_log_raw() {
-    let (cloud, folder) =
-        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Folder::new("raw"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Folder::new());
     let name = "\u{1b}[2J\u{202e}evil\r::error::x";
     let odd =
         folder.write("::error::\r\u{1b}[31m.yaml", &format!("{}---\n{}", watch(1, name), watch(9, name)));
@@ -132,7 +130,7 @@ async fn no_name_of_a_file_or_a_watch_reaches_a_terminal_or_a_ci_log_raw() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_watch_counts_and_is_said() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("suspended"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new());
     folder.write("a.yaml", &watch(1, "a").replace("spec: {", "spec: {suspend: true, "));
     let ran = existing(&cloud, folder.path());
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
@@ -148,7 +146,7 @@ async fn a_suspended_watch_counts_and_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_of_another_shape_is_refused_by_the_fields_name() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("template"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new());
     for (fields, said) in [
         ("metadata: {annotations: CANARY}", "metadata.annotations is no object"),
         ("metadata: {annotations: [CANARY]}", "metadata.annotations is no object"),
@@ -168,8 +166,7 @@ async fn a_template_of_another_shape_is_refused_by_the_fields_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_closed_or_full_changes_no_exit_code() {
-    let (cloud, folder) =
-        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Folder::new("streams"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Folder::new());
     let file = folder.write("a.yaml", &watch(1, "a"));
     for (flags, ends_with) in [
         (&[][..], 0),

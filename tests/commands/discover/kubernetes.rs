@@ -1,69 +1,25 @@
 //! What the cluster of the current kubeconfig holds, as `--existing cluster` and for the table.
 
-use std::sync::{Arc, Mutex};
-
-use axum::{
-    Router,
-    extract::State,
-    http::{StatusCode, Uri},
-    response::IntoResponse,
-    routing::get,
-};
 use serde_json::json;
 
 use super::*;
 
-/// The pages that an API server answers a list of watches with.
-type Pages = Arc<Mutex<(StatusCode, Vec<Value>)>>;
-
-/// An API server that knows one path, and a kubeconfig that leads to it.
-struct Kubernetes {
-    pages: Pages,
-    folder: Folder,
-}
+const WATCHES: &str = "/apis/cce.backupwatch.io/v1alpha1/clusterbackupwatches";
 
 impl Kubernetes {
-    async fn start(name: &str) -> Self {
-        let pages = Pages::new(Mutex::new((StatusCode::OK, Vec::new())));
-        let list = async |State(pages): State<Pages>, uri: Uri| {
-            let (status, pages) = pages.lock().unwrap().clone();
-            let token =
-                uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("continue="));
-            let page: usize = token.map_or(0, |page| page.parse().unwrap());
-            let more = if page + 1 < pages.len() { (page + 1).to_string() } else { String::new() };
-            let body = if status == StatusCode::OK {
-                json!({"apiVersion": "cce.backupwatch.io/v1alpha1", "kind": "ClusterBackupWatchList",
-                       "metadata": {"continue": more}, "items": pages.get(page).cloned().unwrap_or(json!([]))})
-            } else {
-                json!({"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": status.as_u16(),
-                       "reason": "NotFound", "message": "no such resource"})
-            };
-            (status, [("content-type", "application/json")], body.to_string()).into_response()
-        };
-        let router = Router::new()
-            .route("/apis/cce.backupwatch.io/v1alpha1/clusterbackupwatches", get(list))
-            .with_state(pages.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let folder = Folder::new(name);
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {}}],
-            "clusters": [{"name": "k", "cluster": {"server": server}}],
-            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+    /// It lists these watches, page by page.
+    fn lists(&self, pages: &[&[Value]]) {
+        let last = pages.len() - 1;
+        let pages = pages.iter().enumerate().map(|(page, items)| {
+            let more = if page < last { (page + 1).to_string() } else { String::new() };
+            json!({"apiVersion": "cce.backupwatch.io/v1alpha1", "kind": "ClusterBackupWatchList",
+                   "metadata": {"continue": more}, "items": items})
         });
-        folder.write("config", &config.to_string());
-        Self { pages, folder }
-    }
-
-    fn answers(&self, status: StatusCode, pages: &[Value]) {
-        *self.pages.lock().unwrap() = (status, pages.to_vec());
+        self.answers(pages.collect());
     }
 
     fn discover(&self, cloud: &Cloud, flags: &[&str]) -> Command {
-        let mut command = cloud.discover(flags);
-        command.env("KUBECONFIG", self.folder.0.join("config"));
-        command
+        self.known_to(cloud.discover(flags))
     }
 }
 
@@ -79,13 +35,12 @@ fn watch(n: u32, name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_of_what_is_watched_is_read() {
     let cloud = Cloud::with_clusters([cluster(1, "a"), cluster(2, "b"), cluster(3, "c")]).await;
-    let kubernetes = Kubernetes::start("pages").await;
-    kubernetes
-        .answers(StatusCode::OK, &[json!([watch(1, "one")]), json!([watch(2, "two"), watch(9, "nine")])]);
+    let kubernetes = Kubernetes::start(WATCHES).await;
+    kubernetes.lists(&[&[watch(1, "one")], &[watch(2, "two"), watch(9, "nine")]]);
     let ran = run(&mut kubernetes.discover(&cloud, &["--existing", "cluster"]));
     assert_eq!((ran.code, names(&ran.stdout)), (Some(1), vec!["c".to_owned()]), "{ran:?}");
     assert!(ran.stderr.contains("the watch platform/nine names the cluster"), "{}", ran.stderr);
-    kubernetes.answers(StatusCode::OK, &[json!([watch(1, "one"), watch(2, "two"), watch(3, "three")])]);
+    kubernetes.lists(&[&[watch(1, "one"), watch(2, "two"), watch(3, "three")]]);
     let ran = run(&mut kubernetes.discover(&cloud, &["--existing", "cluster"]));
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""), "{ran:?}");
 }
@@ -93,8 +48,8 @@ async fn every_page_of_what_is_watched_is_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_gives_no_answer_is_no_empty_one() {
     let (cloud, kubernetes) =
-        (Cloud::with_clusters([cluster(1, "a")]).await, Kubernetes::start("broken").await);
-    kubernetes.answers(StatusCode::NOT_FOUND, &[]);
+        (Cloud::with_clusters([cluster(1, "a")]).await, Kubernetes::start(WATCHES).await);
+    kubernetes.refuses(404, "NotFound");
     run(&mut kubernetes.discover(&cloud, &["--existing", "cluster"]))
         .refused(3, "cannot list the watches of the cluster of the current kubeconfig");
     run(&mut cloud.discover(&["--existing", "cluster"])).refused(3, "no access to a Kubernetes cluster");
@@ -103,8 +58,8 @@ async fn a_cluster_that_gives_no_answer_is_no_empty_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_says_what_is_watched_if_a_cluster_is_at_hand() {
     let (cloud, kubernetes) =
-        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Kubernetes::start("table").await);
-    kubernetes.answers(StatusCode::OK, &[json!([watch(1, "one")])]);
+        (Cloud::with_clusters([cluster(1, "a"), cluster(2, "b")]).await, Kubernetes::start(WATCHES).await);
+    kubernetes.lists(&[&[watch(1, "one")]]);
     let ran = run(&mut kubernetes.discover(&cloud, &["--output", "table"]));
     let lines: Vec<_> = ran.stdout.lines().skip(1).collect();
     assert!(
@@ -117,7 +72,7 @@ async fn the_table_says_what_is_watched_if_a_cluster_is_at_hand() {
         run(&mut kubernetes.discover(&cloud, &["--output", "table", "--existing", "cluster"])).code,
         Some(1)
     );
-    kubernetes.answers(StatusCode::FORBIDDEN, &[]);
+    kubernetes.refuses(403, "Forbidden");
     let ran = run(&mut kubernetes.discover(&cloud, &["--output", "table"]));
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 3), "{ran:?}");
     assert!(ran.stderr.contains("the table does not say what is watched"), "{}", ran.stderr);
@@ -125,7 +80,7 @@ async fn the_table_says_what_is_watched_if_a_cluster_is_at_hand() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_kubeconfig_is_said_once_and_shows_nothing_of_itself() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new("kubeconfig"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "a")]).await, Folder::new());
     let config = |cluster: &str, user: &str| {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
@@ -156,8 +111,8 @@ async fn a_broken_kubeconfig_is_said_once_and_shows_nothing_of_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_of_the_environment_is_not_for_the_api_server_and_never_told() {
     let (cloud, kubernetes) =
-        (Cloud::with_clusters([cluster(1, "a")]).await, Kubernetes::start("proxy").await);
-    kubernetes.answers(StatusCode::OK, &[json!([watch(1, "one")])]);
+        (Cloud::with_clusters([cluster(1, "a")]).await, Kubernetes::start(WATCHES).await);
+    kubernetes.lists(&[&[watch(1, "one")]]);
     for proxy in [
         "http://user:CANARY@127.0.0.1:1",
         "https://user:CANARY@127.0.0.1:1",

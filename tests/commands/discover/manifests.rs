@@ -41,7 +41,7 @@ spec:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn watches_without_a_secret_are_not_printed_without_a_word() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "测试集群")]).await, Folder::new("no-secret"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "测试集群")]).await, Folder::new());
     let template = |name: &str, spec: &str| {
         let text =
             format!("apiVersion: cce.backupwatch.io/v1alpha1\nkind: ClusterBackupWatch\nspec: {spec}\n");
@@ -95,7 +95,7 @@ async fn json_is_a_list_of_the_same_watches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_template_gives_what_all_have_in_common() {
-    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "prod")]).await, Folder::new("template"));
+    let (cloud, folder) = (Cloud::with_clusters([cluster(1, "prod")]).await, Folder::new());
     let template = folder.write(
         "common.yaml",
         "apiVersion: cce.backupwatch.io/v1alpha1\nkind: ClusterBackupWatch\n\

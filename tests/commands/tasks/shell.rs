@@ -104,7 +104,7 @@ fn every_command_has_a_man_page_that_groff_renders() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_the_name_of_a_plugin_it_is_kubectls() {
-    let folder = Folder::new("plugin");
+    let folder = Folder::new();
     let mut plugin = folder.program("kubectl-cbw");
     let path = plugin.get_program().to_owned();
     let ran = run(plugin.args(["tasks", "--help"]));
@@ -133,7 +133,7 @@ fn kubectl_finds_the_plugin() {
         eprintln!("no kubectl here: the plugin is tested by its name alone");
         return;
     }
-    let folder = Folder::new("kubectl");
+    let folder = Folder::new();
     folder.program("kubectl-cbw");
     let mut path = folder.0.clone().into_os_string();
     path.push(":");

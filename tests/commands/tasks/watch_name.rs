@@ -1,28 +1,14 @@
 //! Commands that take the name of a watch, before and without an answer of an API server. What they do with one is tested on a real one.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
-
-use serde_json::json;
 
 use super::*;
 
-/// An API server that takes connections and never says a word, and a kubeconfig that leads to it.
-fn silent(test: &str) -> (TcpListener, PathBuf) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {}}],
-        "clusters": [{"name": "k", "cluster": {"server": format!("http://{}", listener.local_addr().unwrap())}}],
-        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-    });
-    let kubeconfig = std::env::temp_dir().join(format!("cbw-silent-{test}-{}", std::process::id()));
-    std::fs::write(&kubeconfig, config.to_string()).unwrap();
-    (listener, kubeconfig)
-}
-
 #[test]
 fn a_silent_api_server_ends_a_gate_in_time_and_lets_nobody_pass() {
-    let (_listener, kubeconfig) = silent("gate");
+    // The kernel takes its connections, and nobody accepts them.
+    let (silent, folder) = (TcpListener::bind("127.0.0.1:0").unwrap(), Folder::new());
+    let kubeconfig = kubeconfig(&folder, &format!("http://{}", silent.local_addr().unwrap()));
     for flags in [&["--timeout", "2s"][..], &["--newer-than", "2h", "--timeout", "2s"]] {
         let mut gate = program();
         gate.args(["poll", "platform/prod"]).args(flags).env("KUBECONFIG", &kubeconfig);
@@ -33,7 +19,8 @@ fn a_silent_api_server_ends_a_gate_in_time_and_lets_nobody_pass() {
 
 #[test]
 fn what_is_no_duration_or_no_name_is_refused_and_opens_no_gate() {
-    let (_listener, kubeconfig) = silent("names");
+    let folder = Folder::new();
+    let kubeconfig = kubeconfig(&folder, "http://127.0.0.1:1");
     for words in [
         &["poll", "/prod"][..],
         &["poll", "platform/"],
