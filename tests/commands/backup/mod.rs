@@ -8,7 +8,6 @@ mod refused;
 
 use crate::command::*;
 use cce_simulator::scenario::Step;
-use jiff::SignedDuration;
 
 impl Cloud {
     /// It knows the cluster, which lists these tasks.
@@ -47,13 +46,5 @@ impl Cloud {
     }
 }
 
-/// A backup that ended this long ago.
-fn ended(uid: &str, phase: &str, ago: SignedDuration) -> Task {
-    let end = Timestamp::now() - ago;
-    Task::new(uid, phase).created(end - SignedDuration::from_mins(5)).updated(end).completed(end)
-}
-
-const OLD: SignedDuration = SignedDuration::from_hours(3);
-const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 /// Longer than any test waits.
 const NEVER: i64 = 3_600;

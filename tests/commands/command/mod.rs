@@ -13,7 +13,7 @@ pub use cbw_testkit::program::{Ran, run, run_with};
 pub use cbw_testkit::tls::Tls;
 use cce_simulator::Config;
 pub use cce_simulator::{Simulator, Task};
-pub use jiff::Timestamp;
+pub use jiff::{SignedDuration, Timestamp};
 pub use kubernetes::{Kubernetes, kubeconfig};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cce-backup-watch");
@@ -21,6 +21,7 @@ pub const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 pub const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
 pub const ACCESS_KEY: &str = "CANARYACCESSKEY00001";
 pub const SECRET_KEY: &str = "canary/secret+key=for0tests0000000000001";
+pub const SECURITY_TOKEN: &str = "canary-security-token-0001";
 
 /// A simulator that knows the key of [`tasks`].
 pub async fn simulator() -> Simulator {
@@ -181,8 +182,24 @@ pub fn task(uid: &str, phase: &str, second: i64) -> Task {
     Task::new(uid, phase).created(at(second)).updated(at(second + 10))
 }
 
+/// A task that ended this long ago.
+pub fn ended(uid: &str, phase: &str, ago: SignedDuration) -> Task {
+    let end = Timestamp::now() - ago;
+    Task::new(uid, phase).created(end - SignedDuration::from_mins(5)).updated(end).completed(end)
+}
+
+/// Above and below the two hours of the tests' limits.
+pub const OLD: SignedDuration = SignedDuration::from_hours(3);
+pub const YOUNG: SignedDuration = SignedDuration::from_mins(1);
+
 pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_902_800 + second).unwrap()
+}
+
+pub fn holds_no_key(ran: &Ran) {
+    for key in [SECRET_KEY, SECURITY_TOKEN, ACCESS_KEY] {
+        assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "{key}: {ran:?}");
+    }
 }
 
 /// A stream whose reader has gone, as after `| head -1`.

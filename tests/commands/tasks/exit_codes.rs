@@ -1,7 +1,6 @@
 //! One poll: each exit code of the contract, and what is said.
 
 use cce_simulator::{Counts, Fault, Item, task::ROLLBACK};
-use jiff::SignedDuration;
 
 use super::*;
 
@@ -80,8 +79,8 @@ async fn a_refused_key_a_wrong_clock_and_a_dead_endpoint_are_told_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_usage_ends_with_2_before_anything_is_asked() {
     let simulator = simulator().await;
-    let empty = std::env::temp_dir().join(format!("cbw-no-certificate-{}.pem", std::process::id()));
-    std::fs::write(&empty, "hello").unwrap();
+    let folder = Folder::new();
+    let no_certificate = folder.write("ca.pem", "hello");
     let twice = format!("cn-north-4={}", simulator.url());
     for (flags, said) in [
         (&["--output", "xml"][..], "[possible values: table, json, yaml]"),
@@ -97,7 +96,7 @@ async fn bad_usage_ends_with_2_before_anything_is_asked() {
         (&["--region-endpoint", &twice], "--region-endpoint: the endpoint of cn-north-4 is given twice"),
         (&["--region-endpoint", "x=ftp://h"], "must be an http:// or https:// URL"),
         (&["--ca-file", "/nowhere/ca.pem"], "cannot read the file of --ca-file: No such file"),
-        (&["--ca-file", empty.to_str().unwrap()], "the CA file holds no PEM certificate"),
+        (&["--ca-file", &no_certificate], "the CA file holds no PEM certificate"),
         (&["--log-filter", "a=b=c"], "invalid value"),
         (&["prod", "extra"], "unexpected argument"),
         (&["a/b/c"], "write it as NAME or NAMESPACE/NAME"),
@@ -106,7 +105,6 @@ async fn bad_usage_ends_with_2_before_anything_is_asked() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{flags:?}: {ran:?}");
         assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains(said), "{flags:?}: {}", ran.stderr);
     }
-    std::fs::remove_file(empty).unwrap();
     assert_eq!(simulator.total().accepted + simulator.total().refused, 0);
 }
 

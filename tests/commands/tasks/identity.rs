@@ -1,32 +1,11 @@
 //! `--credentials`: the identity of the place that the command runs in.
 
-use std::path::PathBuf;
-
 use cce_simulator::{Fault, Identity, IdentityCall};
-use jiff::SignedDuration;
 
 use super::*;
 
 const POD_TOKEN: &str = "canary-pod-token-00001";
 const ID_TOKEN: &str = "canary-id-token-000001";
-
-/// A file that holds a token.
-struct TokenFile(PathBuf);
-
-impl TokenFile {
-    fn new(name: &str, token: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("cbw-token-{name}-{}", std::process::id()));
-        std::fs::write(&path, token).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for TokenFile {
-    fn drop(&mut self) {
-        // Left behind it would harm nobody.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// A simulator whose identity services know the tokens above and issue credentials that live this long.
 async fn issuing(lifetime: SignedDuration) -> Simulator {
@@ -49,18 +28,19 @@ fn keyless(simulator: &Simulator, flags: &[&str]) -> Command {
     command
 }
 
-fn in_pod(simulator: &Simulator, flags: &[&str], token: &TokenFile) -> Command {
+fn in_pod(simulator: &Simulator, flags: &[&str], token: &str) -> Command {
     let mut command = keyless(simulator, flags);
     command
         .env("HC_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/pod-identity", simulator.url()))
-        .env("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token.0);
+        .env("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", token);
     command
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pod_identity_and_oidc_are_found_by_themselves_or_by_name() {
     let simulator = issuing(SignedDuration::from_hours(1)).await;
-    let (pod, id) = (TokenFile::new("pod", POD_TOKEN), TokenFile::new("id", ID_TOKEN));
+    let folder = Folder::new();
+    let (pod, id) = (folder.write("pod", POD_TOKEN), folder.write("id", ID_TOKEN));
     for source in ["auto", "pod-identity"] {
         let ran = run(&mut in_pod(&simulator, &["--credentials", source], &pod));
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{source}: {ran:?}");
@@ -68,7 +48,7 @@ async fn pod_identity_and_oidc_are_found_by_themselves_or_by_name() {
     assert_eq!(simulator.identity_counts(IdentityCall::PodIdentity).issued, 2);
     for source in ["auto", "oidc"] {
         let mut command = keyless(&simulator, &["--credentials", source]);
-        command.env("HUAWEICLOUD_SDK_IDP_ID", "ci").env("HUAWEICLOUD_SDK_ID_TOKEN_FILE", &id.0);
+        command.env("HUAWEICLOUD_SDK_IDP_ID", "ci").env("HUAWEICLOUD_SDK_ID_TOKEN_FILE", &id);
         // IAM is where the region is.
         let ran = run(&mut command);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{source}: {ran:?}");
@@ -80,7 +60,8 @@ async fn pod_identity_and_oidc_are_found_by_themselves_or_by_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_outlasts_the_credential_it_began_with() {
     let simulator = issuing(SignedDuration::from_secs(2)).await;
-    let pod = TokenFile::new("renewed", POD_TOKEN);
+    let folder = Folder::new();
+    let pod = folder.write("pod", POD_TOKEN);
     simulator.set_tasks(CLUSTER, [task("a", "Running", 0)]);
     let command = start(&mut in_pod(&simulator, &["--wait", "--timeout", "30s", "--interval", "1s"], &pod));
     until("five polls", || simulator.counts(CLUSTER).accepted >= 5).await;
@@ -93,7 +74,8 @@ async fn a_wait_outlasts_the_credential_it_began_with() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_that_is_nowhere_is_not_waited_for() {
     let simulator = issuing(SignedDuration::from_hours(1)).await;
-    let pod = TokenFile::new("nowhere", POD_TOKEN);
+    let folder = Folder::new();
+    let pod = folder.write("pod", POD_TOKEN);
     let wait = ["--wait", "--timeout", "30s", "--interval", "1s"];
     simulator.set_identity_fault(IdentityCall::PodIdentity, Fault::status(503).times(2)).unwrap();
     run(&mut in_pod(&simulator, &wait, &pod))
@@ -106,8 +88,9 @@ async fn a_credential_that_is_nowhere_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_output_holds_a_token() {
     let simulator = issuing(SignedDuration::from_hours(1)).await;
-    for (name, token, code) in [("good", POD_TOKEN, 0), ("bad", "canary-bad-pod-token", 3)] {
-        let file = TokenFile::new(name, token);
+    let folder = Folder::new();
+    for (token, code) in [(POD_TOKEN, 0), ("canary-bad-pod-token", 3)] {
+        let file = folder.write("pod", token);
         let ran =
             run(&mut in_pod(&simulator, &["--log-filter", "trace", "--credentials", "pod-identity"], &file));
         assert_eq!(ran.code, Some(code), "{ran:?}");

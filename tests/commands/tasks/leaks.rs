@@ -4,16 +4,14 @@ use cce_simulator::{Credential, Fault, FaultKind};
 
 use super::*;
 
-const TOKEN: &str = "canary-security-token-0001";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_output_holds_a_key_whatever_the_cloud_does() {
     let simulator = simulator().await;
     let mut credential = Credential::new(ACCESS_KEY, SECRET_KEY);
-    credential.security_token = Some(TOKEN.to_owned());
+    credential.security_token = Some(SECURITY_TOKEN.to_owned());
     simulator.add_credential(credential);
     simulator.set_tasks(CLUSTER, [task("a", "Success", 0)]);
-    let echo = format!("refused {ACCESS_KEY} {SECRET_KEY} {TOKEN}");
+    let echo = format!("refused {ACCESS_KEY} {SECRET_KEY} {SECURITY_TOKEN}");
     let mut faults = vec![
         Fault::body(200, echo.as_str()),
         Fault::body(500, format!("<html>{echo}</html>")),
@@ -30,14 +28,16 @@ async fn no_output_holds_a_key_whatever_the_cloud_does() {
         simulator.set_fault(CLUSTER, fault.clone()).unwrap();
         for output in ["table", "json"] {
             let ran = run(tasks(&simulator, &["--log-filter", "trace", "--output", output])
-                .env("HUAWEICLOUD_SDK_SECURITY_TOKEN", TOKEN));
+                .env("HUAWEICLOUD_SDK_SECURITY_TOKEN", SECURITY_TOKEN));
             assert_eq!(ran.code, Some(3), "{fault:?}: {ran:?}");
             holds_no_key(&ran);
             assert!(ran.stderr.contains("DEBUG"), "the log is on: {ran:?}");
         }
     }
     simulator.clear_fault(CLUSTER);
-    let ran = run(tasks(&simulator, &["--log-filter", "trace"]).env("HUAWEICLOUD_SDK_SECURITY_TOKEN", TOKEN));
+    let ran =
+        run(tasks(&simulator, &["--log-filter", "trace"])
+            .env("HUAWEICLOUD_SDK_SECURITY_TOKEN", SECURITY_TOKEN));
     assert_eq!(ran.code, Some(0), "{ran:?}");
     holds_no_key(&ran);
 }
@@ -48,12 +48,6 @@ fn help_and_usage_errors_hold_no_key() {
     {
         let mut command = program();
         command.args(flags).env("HUAWEICLOUD_SDK_AK", ACCESS_KEY).env("HUAWEICLOUD_SDK_SK", SECRET_KEY);
-        holds_no_key(&run(command.env("HUAWEICLOUD_SDK_SECURITY_TOKEN", TOKEN)));
-    }
-}
-
-fn holds_no_key(ran: &Ran) {
-    for key in [SECRET_KEY, TOKEN, ACCESS_KEY] {
-        assert!(!ran.stdout.contains(key) && !ran.stderr.contains(key), "{key}: {ran:?}");
+        holds_no_key(&run(command.env("HUAWEICLOUD_SDK_SECURITY_TOKEN", SECURITY_TOKEN)));
     }
 }

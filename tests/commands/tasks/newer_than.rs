@@ -1,17 +1,7 @@
 //! `--newer-than`: a gate that an old success does not pass.
 
-use jiff::SignedDuration;
-
 use super::*;
 
-/// A task that ended this long ago.
-fn ended(uid: &str, phase: &str, ago: SignedDuration) -> Task {
-    let end = Timestamp::now() - ago;
-    Task::new(uid, phase).created(end - SignedDuration::from_mins(5)).updated(end).completed(end)
-}
-
-const OLD: SignedDuration = SignedDuration::from_hours(3);
-const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 const NEWER: [&str; 2] = ["--newer-than", "2h"];
 const WAIT: [&str; 7] = ["--newer-than", "2h", "--wait", "--timeout", "30s", "--interval", "1s"];
 

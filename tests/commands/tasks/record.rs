@@ -1,6 +1,6 @@
 //! `--record`: each exchange is a line that tells the cloud's ways and nobody's names.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use cce_simulator::{Fault, Scenario, Workflow};
 use serde_json::Value;
@@ -9,13 +9,7 @@ use super::*;
 
 const UID: &str = "87d326f9-46b0-486e-a4ba-1f82ec9315ed";
 
-fn file(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("cbw-record-{name}-{}.jsonl", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    path
-}
-
-fn lines(path: &PathBuf) -> Vec<Value> {
+fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     for gone in [UID, CLUSTER, PROJECT, ACCESS_KEY, SECRET_KEY, "127.0.0.1", "canary"] {
         assert!(!text.contains(gone), "{gone}: {text}");
@@ -29,14 +23,15 @@ async fn one_poll_is_one_line_and_the_command_says_what_it_replaced() {
     simulator.set_tasks(CLUSTER, [task(UID, "Success", 0)]);
     let upgrade = Workflow { uid: UID.to_owned(), phase: Some("Running".to_owned()), ..Workflow::default() };
     simulator.set_upgrades(CLUSTER, [upgrade]);
-    let path = file("once");
+    let folder = Folder::new();
+    let path = folder.0.join("record.jsonl");
     let ran = run(tasks(&simulator, &["--record"]).arg(&path));
+    ran.said(0, &format!("2 exchanges are recorded in {}; ", path.display()));
     let lines = lines(&path);
     let line = &lines[0];
     assert_eq!((lines.len(), &line["call"], &line["status"]), (2, &"ListTasks".into(), &200.into()));
     assert_eq!(line["body"]["items"][0]["status"]["phase"], "Success");
     let replaced = line["body"]["items"][0]["metadata"]["uid"].as_str().unwrap();
-    ran.said(0, &format!("2 exchanges are recorded in {}; ", path.display()));
     assert!(ran.stderr.contains(&format!("\n  {replaced} stands for {UID}\n")), "{}", ran.stderr);
     // The upgrades are asked for along, and one value has one replacement in all calls.
     let upgrade = &lines[1];
@@ -49,13 +44,13 @@ async fn one_poll_is_one_line_and_the_command_says_what_it_replaced() {
     assert_eq!(simulator.upgrade_requests(CLUSTER), 1);
     // Another process could not go on with it.
     run(tasks(&simulator, &["--record"]).arg(&path)).refused(2, "name a file that is not there yet");
-    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_watched_until_a_signal_is_played_by_the_simulator() {
     let simulator = simulator().await;
-    let path = file("watch");
+    let folder = Folder::new();
+    let path = folder.0.join("record.jsonl");
     simulator.set_tasks(CLUSTER, [task(UID, "Running", 0).progress(40)]);
     let mut command = start(tasks(&simulator, &["--watch", "--interval", "1s", "--record"]).arg(&path));
     command.lines(1);
@@ -79,7 +74,6 @@ async fn what_was_watched_until_a_signal_is_played_by_the_simulator() {
         ran.stdout.lines().filter_map(|line| line.split_once(' ')).map(|(_, change)| change).collect();
     assert_eq!(changes, [format!("{uid} Running 40%"), format!("{uid} Success 100%")], "{ran:?}");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,6 @@
 //! Standard output or error may be closed or full at any time. The exit code stays the documented one, and what the
 //! command waits for goes on.
 
-use cce_simulator::scenario::Step;
-use jiff::SignedDuration;
-
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,27 +50,6 @@ async fn a_watch_that_nobody_reads_ends() {
     simulator.set_tasks(CLUSTER, [task("a", "Running", 0)]);
     assert_eq!(code(&mut tasks(&simulator, &["--watch"]), closed(), closed()), Some(141));
     assert_eq!(code(&mut tasks(&simulator, &["--watch"]), full(), full()), Some(3));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_is_followed_to_its_end() {
-    let simulator = simulator().await;
-    for (phase, verdict) in [("Success", 0), ("Failed", 1)] {
-        simulator.set_tasks(CLUSTER, []);
-        let step = |after, phase: &str, progress| Step {
-            after: SignedDuration::from_secs(after),
-            phase: phase.to_owned(),
-            progress: Some(progress),
-            items: None,
-        };
-        simulator.set_backup_steps(CLUSTER, vec![step(0, "Running", 0), step(2, phase, 100)]);
-        for flags in [&[][..], &["--watch"]] {
-            let mut command =
-                on_cluster("backup", &simulator.url(), &["--interval", "1s", "--timeout", "30s"]);
-            assert_eq!(code(command.args(flags), closed(), closed()), Some(verdict), "{phase} {flags:?}");
-        }
-    }
-    assert_eq!(simulator.start_requests(CLUSTER), 4);
 }
 
 #[test]
