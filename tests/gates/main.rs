@@ -12,7 +12,6 @@ mod job_files;
 mod operator;
 mod pipelines;
 mod schedule;
-mod without_an_answer;
 
 use cbw_testkit::trial;
 
@@ -20,13 +19,7 @@ use cbw_testkit::trial;
 const CONCURRENT_TESTS: usize = 8;
 
 fn main() {
-    let tests = [
-        job_files::tests(),
-        schedule::tests(),
-        operator::tests(),
-        without_an_answer::tests(),
-        clusters::tests(),
-        pipelines::tests(),
-    ];
+    let tests =
+        [job_files::tests(), schedule::tests(), operator::tests(), clusters::tests(), pipelines::tests()];
     trial::run(CONCURRENT_TESTS, tests);
 }

@@ -1,23 +1,20 @@
 //! The gate that asks the operator: `kubectl cbw poll`. What each verdict says is shown by `tests/e2e/commands.rs`; here
-//! it is a gate, which opens for a fresh success alone.
+//! it is a gate, which opens for a fresh success alone, and never for lack of an answer.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, os::unix::fs::symlink, process::Command};
 
 use cbw_testkit::{
+    operator::Operator,
     program::{self, folder},
-    scene::Scene,
+    scene::{CLUSTER, Scene},
     trial::Test,
 };
+use cce_simulator::Fault;
 use serde_json::json;
 
 use crate::cloud::{Backups, lists};
 
-/// A watch in every state of the backups.
+/// A watch in every state of the backups, and one that is good until nobody answers.
 pub fn tests() -> Vec<Test> {
     let states = [
         (Backups::Fresh, 0, "60s", ""),
@@ -28,30 +25,49 @@ pub fn tests() -> Vec<Test> {
     ];
     let states = states.map(|(state, code, timeout, words)| {
         Test::new(format!("a watch that sees {state:?}: exit code {code}"), async move |scene| {
-            lists(&scene, state, "Success", 2);
-            let _operator = scene.operator().await;
-            scene.watch("prod", json!({})).await;
+            let _operator = watched(&scene, state).await;
             polls(&scene, timeout, code, words);
         })
     });
-    states.into_iter().collect()
+    let throttled = Fault::status(429).header("Retry-After", "60");
+    let troubles = [
+        ("no operator", None, "no operator answered within 15s"),
+        ("a cloud that fails", Some(Fault::status(503)), "the cloud did not answer within 15s"),
+        ("a cloud that throttles", Some(throttled), "the cloud did not answer within 15s"),
+    ];
+    let troubles = troubles.map(|(trouble, fault, words)| {
+        Test::new(format!("a good watch and {trouble}: exit code 3"), async move |scene| {
+            let mut operator = watched(&scene, Backups::Fresh).await;
+            polls(&scene, "60s", 0, "");
+            match fault.clone() {
+                None => operator.kill(),
+                Some(fault) => scene.cloud.set_fault(CLUSTER, fault).unwrap(),
+            }
+            polls(&scene, "15s", 3, words);
+        })
+    });
+    states.into_iter().chain(troubles).collect()
 }
 
-/// `kubectl cbw`: the binary is a plugin under this name.
-pub fn plugin(scene: &Scene, kubeconfig: &Path) -> Command {
-    let plugins: PathBuf = folder().join(format!("{}-plugins", scene.namespace));
+/// An operator with a watch that sees these backups.
+async fn watched(scene: &Scene, state: Backups) -> Operator {
+    lists(scene, state, "Success", 2);
+    let operator = scene.operator().await;
+    scene.watch("prod", json!({})).await;
+    operator
+}
+
+/// Polls the watch through the gate, `kubectl cbw`: the exit code, and words of what it says.
+fn polls(scene: &Scene, timeout: &str, code: i32, words: &str) {
+    // The binary is a plugin under this name.
+    let plugins = folder().join(format!("{}-plugins", scene.namespace));
     fs::create_dir_all(&plugins).unwrap();
     // A case that asks more than once has the link already.
     let _ = symlink(program::operator(), plugins.join("kubectl-cbw"));
-    let mut command = Command::new("kubectl");
-    command.arg("cbw").env("KUBECONFIG", kubeconfig);
-    command.env("PATH", format!("{}:{}", plugins.display(), std::env::var("PATH").unwrap()));
-    command
-}
-
-/// Polls the watch through the gate: the exit code, and words of what it says.
-pub fn polls(scene: &Scene, timeout: &str, code: i32, words: &str) {
     let watch = format!("{}/prod", scene.namespace);
-    let arguments = ["poll", &watch, "--newer-than", "2h", "--timeout", timeout];
-    program::run(plugin(scene, &scene.cluster.kubeconfig).args(arguments)).ended(code, words);
+    let mut command = Command::new("kubectl");
+    command.args(["cbw", "poll", &watch, "--newer-than", "2h", "--timeout", timeout]);
+    command.env("KUBECONFIG", &scene.cluster.kubeconfig);
+    command.env("PATH", format!("{}:{}", plugins.display(), std::env::var("PATH").unwrap()));
+    program::run(&mut command).ended(code, words);
 }

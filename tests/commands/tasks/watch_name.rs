@@ -8,12 +8,14 @@ use super::*;
 fn a_silent_api_server_ends_a_gate_in_time_and_lets_nobody_pass() {
     // The kernel takes its connections, and nobody accepts them.
     let (silent, folder) = (TcpListener::bind("127.0.0.1:0").unwrap(), Folder::new());
-    let kubeconfig = kubeconfig(&folder, &format!("http://{}", silent.local_addr().unwrap()));
-    for flags in [&["--timeout", "2s"][..], &["--newer-than", "2h", "--timeout", "2s"]] {
-        let mut gate = program();
-        gate.args(["poll", "platform/prod"]).args(flags).env("KUBECONFIG", &kubeconfig);
-        run(&mut gate).said(3, "platform/prod: the API server did not answer within 2s");
-        assert_eq!(code(&mut gate, closed(), full()), Some(3));
+    for scheme in ["http", "https"] {
+        let kubeconfig = kubeconfig(&folder, &format!("{scheme}://{}", silent.local_addr().unwrap()));
+        for flags in [&["--timeout", "1s"][..], &["--newer-than", "2h", "--timeout", "1s"]] {
+            let mut gate = program();
+            gate.args(["poll", "platform/prod"]).args(flags).env("KUBECONFIG", &kubeconfig);
+            run(&mut gate).said(3, "platform/prod: the API server did not answer within 1s");
+            assert_eq!(code(&mut gate, closed(), full()), Some(3));
+        }
     }
 }
 
@@ -22,10 +24,13 @@ fn what_is_no_duration_or_no_name_is_refused_and_opens_no_gate() {
     let folder = Folder::new();
     let kubeconfig = kubeconfig(&folder, "http://127.0.0.1:1");
     for words in [
-        &["poll", "/prod"][..],
+        &["poll"][..],
+        &["poll", "/prod"],
         &["poll", "platform/"],
         &["poll", "platform/prod/x"],
         &["poll", "Prod"],
+        &["poll", "platform/Prod"],
+        &["poll", "platform/prod", "more"],
         &["poll", "prod\n"],
         &["poll", "prod", "--newer-than", "0h"],
         &["poll", "prod", "--newer-than", "00000000000000000000"],
