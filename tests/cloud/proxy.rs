@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use crate::server::{Act, Authority, Server, answer};
+use crate::server::{Act, Server, answer};
+use cbw_testkit::tls::Authority;
 use cce_backup_watch::cloud::{
     Answer,
     client::{Client, ClientConfig},
@@ -86,7 +87,7 @@ async fn ask(endpoint: &str, authority: Option<&Authority>, proxy: Option<Proxy>
     crate::captured_log::so_far();
     let client = Client::new(ClientConfig {
         request_timeout: Duration::from_secs(20),
-        ca_file: authority.map(Authority::ca_file),
+        ca_file: authority.map(|authority| authority.ca_file().to_owned()),
         endpoints: Endpoints::new([format!("r0={endpoint}").parse().unwrap()]).unwrap(),
         proxy,
         ..ClientConfig::default()
@@ -110,7 +111,7 @@ fn through(proxy: &ConnectProxy, password: &str, direct: &[&str]) -> Proxy {
 
 #[tokio::test]
 async fn the_cloud_is_reached_through_the_proxy_which_sees_a_host_and_no_request() {
-    let authority = Authority::new();
+    let authority = Authority::create();
     let cloud = cloud(&authority).await;
     let proxy = ConnectProxy::to(cloud.address).await;
     let proxied = through(&proxy, PASSWORD, &[]);
@@ -125,7 +126,7 @@ async fn the_cloud_is_reached_through_the_proxy_which_sees_a_host_and_no_request
 
 #[tokio::test]
 async fn a_proxy_that_refuses_is_a_cloud_that_cannot_be_reached_and_its_password_is_told_nowhere() {
-    let authority = Authority::new();
+    let authority = Authority::create();
     let cloud = cloud(&authority).await;
     let proxy = ConnectProxy::to(cloud.address).await;
     let wrong = format!("{PASSWORD}-IS-ANOTHER");
@@ -144,7 +145,7 @@ async fn a_proxy_that_refuses_is_a_cloud_that_cannot_be_reached_and_its_password
 
 #[tokio::test]
 async fn what_is_listed_is_reached_directly() {
-    let authority = Authority::new();
+    let authority = Authority::create();
     let cloud =
         Server::tls([Act::Send(answer(200, &[], r#"{"items": []}"#))], authority.certificate("127.0.0.1"))
             .await;

@@ -5,7 +5,6 @@
 use std::{
     fmt::Write as _,
     net::SocketAddr,
-    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -13,18 +12,11 @@ use std::{
     time::Duration,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        self,
-        pki_types::{CertificateDer, PrivateKeyDer},
-    },
-};
+use tokio_rustls::{TlsAcceptor, rustls};
 
 /// What to do with a request, once its head was read.
 #[derive(Clone)]
@@ -179,77 +171,4 @@ async fn play(
             stream.shutdown().await.ok()
         }
     }
-}
-
-/// An authority of our own.
-pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    /// Its certificate, as `--ca-file` holds it.
-    pub pem: String,
-    /// Itself, as a server's side of TLS: what `openssl req -x509` makes.
-    own: (CertificateDer<'static>, Vec<u8>),
-    file: PathBuf,
-}
-
-/// When a certificate holds.
-#[derive(Clone, Copy)]
-pub enum Holds {
-    Now,
-    NoMore,
-    NotYet,
-}
-
-impl Authority {
-    pub fn new() -> Self {
-        static FILES: AtomicUsize = AtomicUsize::new(0);
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).unwrap();
-        let number = FILES.fetch_add(1, Ordering::Relaxed);
-        let file = std::env::temp_dir().join(format!("cbw-authority-{}-{number}.pem", std::process::id()));
-        std::fs::write(&file, certificate.pem()).unwrap();
-        let own = (certificate.der().clone(), key.serialize_der());
-        Self { pem: certificate.pem(), own, issuer: Issuer::new(params, key), file }
-    }
-
-    /// The value of `--ca-file`.
-    pub fn ca_file(&self) -> PathBuf {
-        self.file.clone()
-    }
-
-    /// A server's side of TLS for this host name or address.
-    pub fn certificate(&self, host: &str) -> rustls::ServerConfig {
-        self.certificate_that(host, Holds::Now)
-    }
-
-    /// The same, for a while.
-    pub fn certificate_that(&self, host: &str, holds: Holds) -> rustls::ServerConfig {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
-        match holds {
-            Holds::Now => {}
-            Holds::NoMore => params.not_after = date_time_ymd(2020, 1, 1),
-            Holds::NotYet => params.not_before = date_time_ymd(2200, 1, 1),
-        }
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        serving(certificate.der().clone(), key.into())
-    }
-
-    /// A server that shows the certificate of the authority itself.
-    pub fn as_server(&self) -> rustls::ServerConfig {
-        serving(self.own.0.clone(), PrivateKeyDer::try_from(self.own.1.clone()).unwrap())
-    }
-}
-
-impl Drop for Authority {
-    fn drop(&mut self) {
-        // Left behind it would harm nobody.
-        let _ = std::fs::remove_file(&self.file);
-    }
-}
-
-fn serving(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> rustls::ServerConfig {
-    let builder = rustls::ServerConfig::builder().with_no_client_auth();
-    builder.with_single_cert(vec![certificate], key).unwrap()
 }

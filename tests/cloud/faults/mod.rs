@@ -5,6 +5,7 @@ mod tls;
 
 use std::time::{Duration, Instant};
 
+use cbw_testkit::tls::Authority;
 use cce_backup_watch::cloud::{
     Answer,
     client::{Client, ClientConfig},
@@ -17,7 +18,7 @@ use cce_backup_watch::cloud::{
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use crate::server::{Act, Authority, Server, answer};
+use crate::server::{Act, Server, answer};
 use cases::Case;
 
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
@@ -45,7 +46,7 @@ fn client(urls: &[String], timeout: Duration, ca: Option<&Authority>) -> Client 
     let endpoints = urls.iter().enumerate().map(|(n, url)| format!("r{n}={url}").parse().unwrap());
     Client::new(ClientConfig {
         request_timeout: timeout,
-        ca_file: ca.map(Authority::ca_file),
+        ca_file: ca.map(|ca| ca.ca_file().to_owned()),
         endpoints: Endpoints::new(endpoints).unwrap(),
         ..ClientConfig::default()
     })

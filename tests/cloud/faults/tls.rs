@@ -2,10 +2,11 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use cbw_testkit::tls::{Authority, Holds};
 use cce_backup_watch::cloud::fault::FaultKind;
 
 use super::{PATIENT, ask, client};
-use crate::server::{Act, Authority, Holds, Server, answer};
+use crate::server::{Act, Server, answer};
 
 /// A server that answers whatever it hears with words of its own.
 async fn speaks_no_tls() -> std::net::SocketAddr {
@@ -23,8 +24,7 @@ async fn speaks_no_tls() -> std::net::SocketAddr {
 
 #[tokio::test]
 async fn only_a_certificate_for_the_right_host_by_a_trusted_authority_is_accepted() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let (ours, other) = (Authority::new(), Authority::new());
+    let (ours, other) = (Authority::create(), Authority::create());
     let list = [Act::Send(answer(200, &[], r#"{"items":[]}"#))];
     for (certificate, trusted, refusal) in [
         (ours.certificate("127.0.0.1"), Some(&ours), None),
@@ -56,8 +56,7 @@ async fn only_a_certificate_for_the_right_host_by_a_trusted_authority_is_accepte
 
 #[tokio::test]
 async fn a_renewed_ca_file_is_read_again_and_a_broken_one_changes_nothing() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let (old, new) = (Authority::new(), Authority::new());
+    let (old, new) = (Authority::create(), Authority::create());
     let list = [Act::Send(answer(200, &[], r#"{"items":[]}"#))];
     let servers = [
         Server::tls(list.clone(), old.certificate("127.0.0.1")).await,
