@@ -4,6 +4,7 @@
 mod captured_log;
 mod faults;
 mod operator_identity;
+mod poll;
 mod proxy;
 mod secret_reading;
 mod server;

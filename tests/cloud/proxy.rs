@@ -3,19 +3,15 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
+use crate::poll::{self, PATIENT, client_through};
 use crate::server::{Act, Server, answer};
 use cbw_testkit::tls::Authority;
 use cce_backup_watch::cloud::{
     Answer,
-    client::{Client, ClientConfig},
-    credentials::Credential,
     fault::{Fault, FaultKind},
     proxy::Proxy,
-    region::Endpoints,
-    target::{ClusterId, ClusterType, ProjectId, Region, Target},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
@@ -82,25 +78,8 @@ async fn cloud(authority: &Authority) -> Server {
     Server::tls([list], authority.certificate("cce.proxied.test")).await
 }
 
-async fn ask(endpoint: &str, authority: Option<&Authority>, proxy: Option<Proxy>) -> Result<Answer, Fault> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    crate::captured_log::so_far();
-    let client = Client::new(ClientConfig {
-        request_timeout: Duration::from_secs(20),
-        ca_file: authority.map(|authority| authority.ca_file().to_owned()),
-        endpoints: Endpoints::new([format!("r0={endpoint}").parse().unwrap()]).unwrap(),
-        proxy,
-        ..ClientConfig::default()
-    })
-    .unwrap();
-    let target = Target {
-        region: Region::parse("r0").unwrap(),
-        project_id: ProjectId::parse("0123456789abcdef0123456789abcdef").unwrap(),
-        cluster_id: ClusterId::parse("11111111-2222-3333-4444-555555555555").unwrap(),
-        cluster_type: ClusterType::Standard,
-    };
-    let credential = Credential::new("CANARY-ACCESS-KEY", "CANARY-SECRET-KEY", None).unwrap();
-    client.list_tasks(&target, &credential, "2023-11-25T09:03:46Z".parse().unwrap()).await
+async fn ask(endpoint: &str, authority: Option<&Authority>, proxy: Proxy) -> Result<Answer, Fault> {
+    poll::ask(&client_through(Some(proxy), &[endpoint.to_owned()], PATIENT, authority), "r0").await
 }
 
 fn through(proxy: &ConnectProxy, password: &str, direct: &[&str]) -> Proxy {
@@ -115,7 +94,7 @@ async fn the_cloud_is_reached_through_the_proxy_which_sees_a_host_and_no_request
     let cloud = cloud(&authority).await;
     let proxy = ConnectProxy::to(cloud.address).await;
     let proxied = through(&proxy, PASSWORD, &[]);
-    let answer = ask("https://cce.proxied.test:8443", Some(&authority), Some(proxied)).await.unwrap();
+    let answer = ask("https://cce.proxied.test:8443", Some(&authority), proxied).await.unwrap();
     assert_eq!(answer.tasks.len(), 0);
     let [head] = &proxy.heads()[..] else { panic!("{:?}", proxy.heads()) };
     assert!(head.starts_with("CONNECT cce.proxied.test:8443 "), "{head}");
@@ -130,9 +109,8 @@ async fn a_proxy_that_refuses_is_a_cloud_that_cannot_be_reached_and_its_password
     let cloud = cloud(&authority).await;
     let proxy = ConnectProxy::to(cloud.address).await;
     let wrong = format!("{PASSWORD}-IS-ANOTHER");
-    let fault = ask("https://cce.proxied.test", Some(&authority), Some(through(&proxy, &wrong, &[])))
-        .await
-        .unwrap_err();
+    let fault =
+        ask("https://cce.proxied.test", Some(&authority), through(&proxy, &wrong, &[])).await.unwrap_err();
     assert_eq!(fault.kind, FaultKind::CloudUnavailable);
     assert!(fault.message.contains("proxy"), "{fault}");
     let log = crate::captured_log::so_far();
@@ -152,10 +130,10 @@ async fn what_is_listed_is_reached_directly() {
     let proxy = ConnectProxy::to(cloud.address).await;
     let url = format!("https://{}", cloud.address);
     for direct in ["127.0.0.1", "127.0.0.0/8"] {
-        ask(&url, Some(&authority), Some(through(&proxy, PASSWORD, &[direct]))).await.unwrap();
+        ask(&url, Some(&authority), through(&proxy, PASSWORD, &[direct])).await.unwrap();
     }
     assert_eq!(proxy.heads(), Vec::<String>::new());
-    ask(&url, Some(&authority), Some(through(&proxy, PASSWORD, &["10.0.0.0/8"]))).await.unwrap();
+    ask(&url, Some(&authority), through(&proxy, PASSWORD, &["10.0.0.0/8"])).await.unwrap();
     assert_eq!(proxy.heads().len(), 1);
 }
 
@@ -163,6 +141,6 @@ async fn what_is_listed_is_reached_directly() {
 async fn plain_http_never_goes_through_the_proxy() {
     let simulator = Server::plain([Act::Send(answer(200, &[], r#"{"items": []}"#))]).await;
     let proxy = ConnectProxy::to(simulator.address).await;
-    ask(&format!("http://{}", simulator.address), None, Some(through(&proxy, PASSWORD, &[]))).await.unwrap();
+    ask(&format!("http://{}", simulator.address), None, through(&proxy, PASSWORD, &[])).await.unwrap();
     assert_eq!(proxy.heads(), Vec::<String>::new());
 }

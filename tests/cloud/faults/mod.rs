@@ -5,65 +5,22 @@ mod tls;
 
 use std::time::{Duration, Instant};
 
-use cbw_testkit::tls::Authority;
 use cce_backup_watch::cloud::{
     Answer,
-    client::{Client, ClientConfig},
-    credentials::Credential,
     fault::{Fault, FaultKind},
-    region::Endpoints,
     sign::{Request, sign},
-    target::{ClusterId, ClusterType, ProjectId, Region, Target},
 };
 use futures::future::join_all;
 use jiff::Timestamp;
 
+use crate::poll::{NOW, PATIENT, ask, client, credential, target};
 use crate::server::{Act, Server, answer};
 use cases::Case;
 
-const PROJECT: &str = "0123456789abcdef0123456789abcdef";
-const CLUSTER: &str = "11111111-2222-3333-4444-555555555555";
 const CANARY: &str = "CANARY";
-const NOW: &str = "2023-11-25T09:03:46Z";
-
-fn credential() -> Credential {
-    Credential::new("CANARY-ACCESS-KEY", "CANARY-SECRET-KEY", Some("CANARY-SECURITY-TOKEN")).unwrap()
-}
-
-fn target(region: &str) -> Target {
-    Target {
-        region: Region::parse(region).unwrap(),
-        project_id: ProjectId::parse(PROJECT).unwrap(),
-        cluster_id: ClusterId::parse(CLUSTER).unwrap(),
-        cluster_type: ClusterType::Standard,
-    }
-}
-
-/// A client to whom region `r0`, `r1`, … is at each of these URLs.
-fn client(urls: &[String], timeout: Duration, ca: Option<&Authority>) -> Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    crate::captured_log::so_far();
-    let endpoints = urls.iter().enumerate().map(|(n, url)| format!("r{n}={url}").parse().unwrap());
-    Client::new(ClientConfig {
-        request_timeout: timeout,
-        ca_file: ca.map(|ca| ca.ca_file().to_owned()),
-        endpoints: Endpoints::new(endpoints).unwrap(),
-        ..ClientConfig::default()
-    })
-    .unwrap()
-}
 
 fn plain(server: &Server) -> String {
     format!("http://{}", server.address)
-}
-
-const PATIENT: Duration = Duration::from_secs(20);
-
-/// On a task of its own, as a controller would.
-async fn ask(client: &Client, region: &str) -> Result<Answer, Fault> {
-    let (client, target) = (client.clone(), target(region));
-    let poll = async move { client.list_tasks(&target, &credential(), NOW.parse().unwrap()).await };
-    tokio::spawn(poll).await.unwrap()
 }
 
 /// Runs every case at once, each against a server of its own.

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use cbw_testkit::tls::{Authority, Holds};
 use cce_backup_watch::cloud::fault::FaultKind;
 
-use super::{PATIENT, ask, client};
+use crate::poll::{PATIENT, ask, client};
 use crate::server::{Act, Server, answer};
 
 /// A server that answers whatever it hears with words of its own.
