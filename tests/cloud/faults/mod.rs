@@ -73,21 +73,9 @@ async fn the_status_code_and_request_id_of_a_refusal_are_kept() {
 }
 
 #[tokio::test]
-async fn a_pause_is_kept_within_bounds() {
-    for (value, seconds) in [
-        ("0", Some(1)),
-        ("-5", Some(1)),
-        ("7", Some(7)),
-        ("56.818", Some(57)),
-        ("86400", Some(3_600)),
-        ("18446744073709551616", Some(3_600)),
-        ("Sat, 25 Nov 2023 09:04:46 GMT", Some(60)),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", Some(1)),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", Some(3_600)),
-        ("later", None),
-        ("", None),
-        ("\u{fffd}", None),
-    ] {
+async fn a_pause_that_the_cloud_asks_for_is_kept() {
+    let values = [("7", Some(7)), ("Sat, 25 Nov 2023 09:04:46 GMT", Some(60)), ("\u{fffd}", None)];
+    for (value, seconds) in values {
         for status in [429, 503] {
             let server = Server::plain([Act::Send(answer(status, &[("retry-after", value)], ""))]).await;
             let client = client(&[plain(&server)], PATIENT, None);
