@@ -81,6 +81,13 @@ impl Ran {
         self.said(code, words);
         assert_eq!(self.stdout, "", "a result beside {words:?}: {self:#?}");
     }
+
+    /// The same, of a command that said this and nothing else.
+    #[track_caller]
+    pub fn said_only(&self, code: i32, text: &str) {
+        self.refused(code, text);
+        assert_eq!(self.stderr, text);
+    }
 }
 
 impl From<Output> for Ran {

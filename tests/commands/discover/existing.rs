@@ -13,8 +13,7 @@ async fn what_was_printed_and_kept_is_missing_no_more() {
         let text = run(cloud.discover(flags).args(["--namespace", "n"])).stdout;
         let file = folder.write(name, &text);
         for existing in [folder.path(), "-"] {
-            let ran = run_with(&mut cloud.discover(&["--existing", existing]), &text);
-            assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""), "{existing}");
+            run_with(&mut cloud.discover(&["--existing", existing]), &text).said_only(0, "");
         }
         std::fs::remove_file(file).unwrap();
     }
@@ -45,12 +44,8 @@ async fn what_is_gone_is_named_and_never_deleted() {
     let all = run(&mut cloud.discover(&[])).stdout;
     cloud.simulator.set_clusters(PROJECT, [cluster(1, "a")]);
     for filter in [&[][..], &["--name", "a"]] {
-        let ran = run_with(cloud.discover(&["--existing", "-"]).args(filter), &all);
-        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
-        assert_eq!(
-            ran.stderr,
-            format!("the watch b names the cluster {}, which is no longer listed\n", id(2))
-        );
+        run_with(cloud.discover(&["--existing", "-"]).args(filter), &all)
+            .said_only(1, &format!("the watch b names the cluster {}, which is no longer listed\n", id(2)));
     }
     // What the filters leave out is there all the same, and what was not asked for may be.
     cloud.simulator.set_clusters(PROJECT, [cluster(1, "a"), cluster(2, "b")]);
@@ -70,11 +65,9 @@ async fn what_is_gone_is_named_and_never_deleted() {
 async fn a_watch_of_the_wrong_product_differs() {
     let cloud = Cloud::with_clusters([cluster(1, "a")]).await;
     let input = run(&mut cloud.discover(&[])).stdout.replace("Standard", "Autopilot");
-    let ran = run_with(&mut cloud.discover(&["--existing", "-"]), &input);
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
     let said =
         format!("the watch a of the cluster {} differs: clusterType is Standard, not Autopilot\n", id(1));
-    assert_eq!(ran.stderr, said);
+    run_with(&mut cloud.discover(&["--existing", "-"]), &input).said_only(1, &said);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,14 +94,12 @@ async fn filters_that_match_nothing_are_an_error_unless_that_may_be() {
             let said =
                 "error: none of the 1 clusters matches the filters: check --name, --phase and --tag, or say ";
             assert!(ran.stderr.starts_with(said), "{}", ran.stderr);
-            let ran = run_with(cloud.discover(&["--existing", "-", "--allow-empty"]).args(filter), input);
-            assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{filter:?}: {ran:?}");
-            assert_eq!(ran.stderr, "none of the 1 clusters matches the filters\n");
+            run_with(cloud.discover(&["--existing", "-", "--allow-empty"]).args(filter), input)
+                .said_only(0, "none of the 1 clusters matches the filters\n");
         }
     }
-    let ran = run(&mut cloud.discover(&["--name", "prdo*"]));
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
-    assert_eq!(ran.stderr, "none of the 1 clusters matches the filters\n");
+    run(&mut cloud.discover(&["--name", "prdo*"]))
+        .said_only(0, "none of the 1 clusters matches the filters\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
