@@ -1,4 +1,4 @@
-//! Who gets temporary credentials: the rules of IAM, pod identity and the metadata service, and what they issue.
+//! Who gets temporary credentials: the rules of IAM and pod identity, and what they issue.
 //!
 //! Holds the tokens and counts. An issued credential is added to those of [`crate::credential`], and the CCE endpoint
 //! accepts it until it expires. The HTTP side is left to `server::identity`.
@@ -17,7 +17,7 @@ use crate::{credential::Credential, fault::Fault};
 
 /// The longest life of what is issued.
 pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
-/// At this many tokens of one kind, all of them are forgotten: a client that needs so many is broken.
+/// At this many tokens of IAM, all of them are forgotten: a client that needs so many is broken.
 const MAX_TOKENS: usize = 10_000;
 
 /// What the services that issue credentials ask for. By default none of them is there.
@@ -30,34 +30,13 @@ pub struct Identity {
     pub id_token: Option<String>,
     /// The `Authorization` that pod identity takes; without it pod identity is not there.
     pub pod_token: Option<String>,
-    /// What the metadata service is like.
-    pub metadata: Metadata,
     /// How long what is issued is accepted.
     pub lifetime: SignedDuration,
 }
 
-/// What the metadata service is like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Metadata {
-    /// It is not there.
-    #[default]
-    Off,
-    /// It answers without a token too.
-    TokenOptional,
-    /// It answers with a token only.
-    TokenRequired,
-}
-
 impl Default for Identity {
     fn default() -> Self {
-        Self {
-            idp_id: None,
-            id_token: None,
-            pod_token: None,
-            metadata: Metadata::Off,
-            lifetime: SignedDuration::from_hours(1),
-        }
+        Self { idp_id: None, id_token: None, pod_token: None, lifetime: SignedDuration::from_hours(1) }
     }
 }
 
@@ -65,7 +44,6 @@ impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Identity")
             .field("idp_id", &self.idp_id)
-            .field("metadata", &self.metadata)
             .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()
     }
@@ -81,10 +59,6 @@ pub enum IdentityCall {
     IamCredential,
     /// `POST /pod-identity`.
     PodIdentity,
-    /// `PUT /meta-data/latest/api/token`.
-    MetadataToken,
-    /// `GET /openstack/latest/securitykey`.
-    MetadataCredential,
 }
 
 /// What came of the calls of one kind.
@@ -102,8 +76,8 @@ pub(crate) struct Issuer {
     pub(crate) rules: Identity,
     pub(crate) faults: BTreeMap<IdentityCall, Fault>,
     pub(crate) counts: BTreeMap<IdentityCall, IdentityCounts>,
-    subject_tokens: Tokens,
-    metadata_tokens: Tokens,
+    /// The tokens of IAM, and when each ends.
+    subject_tokens: HashMap<String, Timestamp>,
 }
 
 impl Issuer {
@@ -132,29 +106,17 @@ impl Issuer {
     /// A token of IAM, good for a day.
     pub(crate) fn subject_token(&mut self, now: Timestamp) -> String {
         self.counts.entry(IdentityCall::IamToken).or_default().issued += 1;
-        self.subject_tokens.issue(now, MAX_LIFETIME)
+        self.subject_tokens.retain(|_, end| now < *end);
+        if self.subject_tokens.len() >= MAX_TOKENS {
+            self.subject_tokens.clear();
+        }
+        let token = random();
+        self.subject_tokens.insert(token.clone(), now.checked_add(MAX_LIFETIME).unwrap_or(now));
+        token
     }
 
     pub(crate) fn knows_subject_token(&self, token: &str, now: Timestamp) -> bool {
-        self.subject_tokens.knows(token, now)
-    }
-
-    /// A token of the metadata service.
-    pub(crate) fn metadata_token(&mut self, now: Timestamp, lifetime: SignedDuration) -> String {
-        self.counts.entry(IdentityCall::MetadataToken).or_default().issued += 1;
-        self.metadata_tokens.issue(now, lifetime)
-    }
-
-    /// Whether the metadata service answers a request with this token, or with none.
-    pub(crate) fn opens_metadata(&self, token: Option<&str>, now: Timestamp) -> bool {
-        match token {
-            Some(token) => self.metadata_tokens.knows(token, now),
-            None => self.rules.metadata == Metadata::TokenOptional,
-        }
-    }
-
-    pub(crate) fn forget_metadata_tokens(&mut self) {
-        self.metadata_tokens = Tokens::default();
+        self.subject_tokens.get(token).is_some_and(|end| now < *end)
     }
 
     /// A new temporary credential.
@@ -165,26 +127,6 @@ impl Issuer {
         // As long as a real one, which does not fit in 1 kB.
         let token = format!("SIM{}", (0..20).map(|_| random()).collect::<String>());
         Credential::new(access_key, &random()[..40]).with_token(token).expiring(end)
-    }
-}
-
-/// Opaque tokens and when they end.
-#[derive(Debug, Default)]
-struct Tokens(HashMap<String, Timestamp>);
-
-impl Tokens {
-    fn issue(&mut self, now: Timestamp, lifetime: SignedDuration) -> String {
-        self.0.retain(|_, end| now < *end);
-        if self.0.len() >= MAX_TOKENS {
-            self.0.clear();
-        }
-        let token = random();
-        self.0.insert(token.clone(), now.checked_add(lifetime).unwrap_or(now));
-        token
-    }
-
-    fn knows(&self, token: &str, now: Timestamp) -> bool {
-        self.0.get(token).is_some_and(|end| now < *end)
     }
 }
 
@@ -224,23 +166,11 @@ mod tests {
     }
 
     #[test]
-    fn a_metadata_token_is_known_until_it_ends_or_is_forgotten() {
+    fn a_token_of_iam_is_known_for_a_day() {
         let mut issuer = Issuer::default();
-        let token = issuer.metadata_token(at(0), SignedDuration::from_secs(10));
-        assert!(issuer.opens_metadata(Some(&token), at(9)));
-        assert!(!issuer.opens_metadata(Some(&token), at(10)));
-        issuer.forget_metadata_tokens();
-        assert!(!issuer.opens_metadata(Some(&token), at(9)));
-    }
-
-    #[test]
-    fn no_token_is_as_good_as_a_right_one_only_where_it_is_optional() {
-        let mut issuer = Issuer::default();
-        for (metadata, opens) in [(Metadata::TokenOptional, true), (Metadata::TokenRequired, false)] {
-            issuer.rules.metadata = metadata;
-            assert_eq!(issuer.opens_metadata(None, at(0)), opens);
-            assert!(!issuer.opens_metadata(Some("wrong"), at(0)), "a wrong one never");
-        }
+        let token = issuer.subject_token(at(0));
+        assert!(issuer.knows_subject_token(&token, at(86_399)));
+        assert!(!issuer.knows_subject_token(&token, at(86_400)));
     }
 
     #[test]

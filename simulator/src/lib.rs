@@ -2,8 +2,8 @@
 //!
 //! [`Simulator`] lists snapshot tasks and upgrades, starts backups and lists clusters, Standard and Autopilot, as Huawei Cloud does:
 //! the gateway's signature check, CCE's answers, and the errors of both. What it answers comes from a [`Scenario`],
-//! from tasks or raw answers set by a test, or is a [`Fault`]. It also serves IAM, pod identity and the metadata
-//! service, which issue temporary credentials (see [`Identity`]). The admin API sets most of this over HTTP.
+//! from tasks or raw answers set by a test, or is a [`Fault`]. It also serves IAM and pod identity, which issue
+//! temporary credentials (see [`Identity`]). The admin API sets most of this over HTTP.
 //!
 //! It shares no code with the operator, so that the tests do not repeat the operator's mistakes, and it is not part of
 //! the operator's image.
@@ -33,7 +33,7 @@ pub use self::{
     cluster::{Cluster, Product},
     credential::Credential,
     fault::{Fault, FaultKind},
-    identity::{Identity, IdentityCall, IdentityCounts, Metadata},
+    identity::{Identity, IdentityCall, IdentityCounts},
     scenario::{ANY_CLUSTER, Scenario},
     simulator::{Config, Simulator, StartError},
     state::{Counts, State},

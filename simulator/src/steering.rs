@@ -188,7 +188,7 @@ impl State {
         self.lock().issuer.rules = identity;
     }
 
-    /// Sets the fault that strikes a call to IAM, pod identity or the metadata service, before any check.
+    /// Sets the fault that strikes a call to IAM or pod identity, before any check.
     pub fn set_identity_fault(&self, call: IdentityCall, fault: impl Into<Fault>) -> Result<(), FaultError> {
         let fault = fault.into();
         fault.check()?;
@@ -206,12 +206,7 @@ impl State {
         self.lock().credentials.remove_temporary();
     }
 
-    /// Revokes at once every token of the metadata service.
-    pub fn forget_metadata_tokens(&self) {
-        self.lock().issuer.forget_metadata_tokens();
-    }
-
-    /// The counts of a call to IAM, pod identity or the metadata service.
+    /// The counts of a call to IAM or pod identity.
     pub fn identity_counts(&self, call: IdentityCall) -> IdentityCounts {
         self.lock().issuer.counts.get(&call).copied().unwrap_or_default()
     }

@@ -97,7 +97,7 @@ fn clusters() -> Router<Arc<State>> {
         )
 }
 
-/// What IAM, pod identity and the metadata service do.
+/// What IAM and pod identity do.
 fn identity() -> Router<Arc<State>> {
     let fault = set_or_clear(
         |s, name, fault| -> Result<()> { Ok(s.set_identity_fault(call(name)?, Fault::from_json(fault)?)?) },
@@ -108,7 +108,6 @@ fn identity() -> Router<Arc<State>> {
         .route("/identity/faults/{call}", fault)
         .route("/identity/requests", show_all(|s| json!(s.lock().issuer.counts)))
         .route("/identity/revoke", act(State::revoke_issued))
-        .route("/identity/forget-metadata-tokens", act(State::forget_metadata_tokens))
 }
 
 /// Lets only this machine use the admin API, because it can make the simulator accept any key.

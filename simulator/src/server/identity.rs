@@ -1,4 +1,4 @@
-//! IAM, pod identity and the metadata service of a server, as far as the operator uses them.
+//! IAM and pod identity, as far as the operator uses them.
 //!
 //! Each call can be struck by a fault, which comes before any check. The shape of IAM's own errors is that of its
 //! documentation, not checked against the live service.
@@ -12,24 +12,19 @@ use axum::{
     http::{HeaderMap, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::post,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{RequestId, fault, no_such_api, refusal, reply::json as reply, wire::Peer};
-use crate::{
-    credential::Credential,
-    identity::{IdentityCall, Metadata},
-    state::State,
-};
+use crate::{identity::IdentityCall, state::State};
 
 const MAX_BODY: usize = 64 << 10;
-const MAX_METADATA_TTL: i64 = 21_600;
 
 type Shared = Extract<Arc<State>>;
 
-/// The five calls.
+/// The three calls.
 pub(crate) fn router(state: Arc<State>) -> Router {
     let struck = |call| {
         let state = state.clone();
@@ -42,14 +37,10 @@ pub(crate) fn router(state: Arc<State>) -> Router {
     let iam_token = post(iam_token).layer(struck(IdentityCall::IamToken));
     let iam_credential = post(iam_credential).layer(struck(IdentityCall::IamCredential));
     let pod_identity = post(pod_identity).layer(struck(IdentityCall::PodIdentity));
-    let metadata_token = put(metadata_token).layer(struck(IdentityCall::MetadataToken));
-    let metadata_credential = get(metadata_credential).layer(struck(IdentityCall::MetadataCredential));
     Router::new()
         .route("/v3.0/OS-AUTH/id-token/tokens", iam_token)
         .route("/v3.0/OS-CREDENTIAL/securitytokens", iam_credential)
         .route("/pod-identity", pod_identity)
-        .route("/meta-data/latest/api/token", metadata_token)
-        .route("/openstack/latest/securitykey", metadata_credential)
         .method_not_allowed_fallback(no_such_api)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
@@ -114,7 +105,13 @@ async fn iam_credential(Extract(state): Shared, id: RequestId, headers: HeaderMa
         return not_authenticated();
     }
     let issued = inner.issue(IdentityCall::IamCredential, now);
-    reply(StatusCode::CREATED, &json!({ "credential": credential(&issued) }))
+    let body = json!({ "credential": {
+        "access": issued.access_key,
+        "secret": issued.secret_key,
+        "securitytoken": issued.security_token,
+        "expires_at": issued.expires_at.map(iam_time),
+    } });
+    reply(StatusCode::CREATED, &body)
 }
 
 async fn pod_identity(Extract(state): Shared, id: RequestId, headers: HeaderMap, body: Bytes) -> Response {
@@ -136,43 +133,6 @@ async fn pod_identity(Extract(state): Shared, id: RequestId, headers: HeaderMap,
             reply(StatusCode::OK, &body)
         }
     }
-}
-
-async fn metadata_token(Extract(state): Shared, id: RequestId, headers: HeaderMap) -> Response {
-    let mut inner = state.lock();
-    if inner.issuer.rules.metadata == Metadata::Off {
-        return refusal::no_such_api(&id.0);
-    }
-    let seconds = text(&headers, "x-metadata-token-ttl-seconds").and_then(|text| text.parse::<i64>().ok());
-    match seconds.filter(|seconds| (1..=MAX_METADATA_TTL).contains(seconds)) {
-        Some(seconds) => {
-            inner.issuer.metadata_token(Timestamp::now(), SignedDuration::from_secs(seconds)).into_response()
-        }
-        None => StatusCode::BAD_REQUEST.into_response(),
-    }
-}
-
-async fn metadata_credential(Extract(state): Shared, id: RequestId, headers: HeaderMap) -> Response {
-    let now = Timestamp::now();
-    let mut inner = state.lock();
-    if inner.issuer.rules.metadata == Metadata::Off {
-        return refusal::no_such_api(&id.0);
-    }
-    if !inner.issuer.opens_metadata(text(&headers, "x-metadata-token"), now) {
-        return StatusCode::UNAUTHORIZED.into_response();
-    }
-    let issued = inner.issue(IdentityCall::MetadataCredential, now);
-    reply(StatusCode::OK, &json!({ "credential": credential(&issued) }))
-}
-
-/// The form that IAM and the metadata service share.
-fn credential(issued: &Credential) -> Value {
-    json!({
-        "access": issued.access_key,
-        "secret": issued.secret_key,
-        "securitytoken": issued.security_token,
-        "expires_at": issued.expires_at.map(iam_time),
-    })
 }
 
 fn iam_time(time: Timestamp) -> String {

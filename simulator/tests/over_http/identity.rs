@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cce_simulator::{Credential, Fault, Identity, IdentityCall, Metadata, Simulator};
+use cce_simulator::{Credential, Fault, Identity, IdentityCall, Simulator};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -23,15 +23,11 @@ fn pod_identity() -> Identity {
     Identity { pod_token: Some("POD-TOKEN".to_owned()), ..Identity::default() }
 }
 
-fn metadata(metadata: Metadata) -> Identity {
-    Identity { metadata, ..Identity::default() }
-}
-
 fn oidc() -> Identity {
     Identity { idp_id: Some("idp".to_owned()), id_token: Some("ID-TOKEN".to_owned()), ..Identity::default() }
 }
 
-/// A credential of the form that IAM and the metadata service share.
+/// The credential in an answer of IAM.
 fn credential(answer: &Value) -> Credential {
     let text = |name: &str| answer["credential"][name].as_str().unwrap().to_owned();
     let end: Timestamp = text("expires_at").parse().unwrap();
@@ -85,38 +81,6 @@ async fn what_is_issued_can_be_revoked_and_the_static_key_stays() {
 }
 
 #[tokio::test]
-async fn the_metadata_service_asks_for_its_token_where_it_is_required() {
-    let (simulator, client) = with(metadata(Metadata::TokenRequired)).await;
-    let key = async |headers: &[(&str, &str)]| {
-        client.plain("GET", "/openstack/latest/securitykey", headers, "").await
-    };
-    assert_eq!(key(&[]).await.status, 401);
-    assert_eq!(key(&[("X-Metadata-Token", "wrong")]).await.status, 401);
-    let ttl = |seconds| [("X-Metadata-Token-Ttl-Seconds", seconds)];
-    for bad in ["0", "21601", "soon"] {
-        let answer = client.plain("PUT", "/meta-data/latest/api/token", &ttl(bad), "").await;
-        assert_eq!(answer.status, 400, "{bad}");
-    }
-    let token = client.plain("PUT", "/meta-data/latest/api/token", &ttl("21600"), "").await;
-    let token = String::from_utf8(token.body).unwrap();
-    let answer = key(&[("X-Metadata-Token", &token)]).await;
-    let credential = credential(&answer.json());
-    assert_eq!(client.with(credential).tasks(CLUSTER).await.status, 200);
-
-    simulator.forget_metadata_tokens();
-    assert_eq!(key(&[("X-Metadata-Token", &token)]).await.status, 401);
-}
-
-#[tokio::test]
-async fn the_metadata_service_without_tokens_answers_all_the_same() {
-    let (simulator, client) = with(metadata(Metadata::TokenOptional)).await;
-    simulator.set_identity_fault(IdentityCall::MetadataToken, Fault::status(404)).unwrap();
-    assert_eq!(client.plain("PUT", "/meta-data/latest/api/token", &[], "").await.status, 404);
-    let answer = client.plain("GET", "/openstack/latest/securitykey", &[], "").await;
-    assert_eq!(client.with(credential(&answer.json())).tasks(CLUSTER).await.status, 200);
-}
-
-#[tokio::test]
 async fn iam_turns_an_id_token_into_a_credential_in_two_calls() {
     let (simulator, client) = with(oidc()).await;
     let stolen = ID_TOKEN.replace("ID-TOKEN", "STOLEN");
@@ -145,8 +109,6 @@ async fn a_service_that_is_not_configured_is_not_there() {
     let (_simulator, client) = with(Identity::default()).await;
     for (method, path, body) in [
         ("POST", "/pod-identity", "{}"),
-        ("PUT", "/meta-data/latest/api/token", ""),
-        ("GET", "/openstack/latest/securitykey", ""),
         ("POST", "/v3.0/OS-AUTH/id-token/tokens", ID_TOKEN),
         ("POST", "/v3.0/OS-CREDENTIAL/securitytokens", BY_TOKEN),
     ] {
@@ -187,7 +149,6 @@ async fn the_admin_api_steers_the_same() {
 
     for (path, body, problem) in [
         ("", json!({"lifetime": "0s"}), "lifetime: must be more than 0s"),
-        ("", json!({"metadata": "on"}), "unknown variant `on`"),
         ("", json!({"podtoken": "x"}), "unknown field `podtoken`"),
         ("/faults/dns", json!({"status": 500}), "unknown variant `dns`"),
     ] {
