@@ -39,9 +39,6 @@ pub struct Cluster {
     /// The users' tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// When it was created, sent as it is.
-    #[serde(default)]
-    pub created: Option<String>,
 }
 
 impl Cluster {
@@ -78,20 +75,11 @@ impl Cluster {
         self
     }
 
-    /// The same with a creation time.
-    #[must_use]
-    pub fn created(mut self, time: impl Into<String>) -> Self {
-        self.created = Some(time.into());
-        self
-    }
-
     fn to_json(&self) -> Value {
         let tags: Vec<_> = self.tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
         let mut metadata = json!({ "name": self.name, "uid": self.uid, "labels": {} });
-        for (key, value) in [("alias", &self.alias), ("creationTimestamp", &self.created)] {
-            if let Some(value) = value {
-                metadata[key] = json!(value);
-            }
+        if let Some(alias) = &self.alias {
+            metadata["alias"] = json!(alias);
         }
         json!({
             "kind": "Cluster",

@@ -178,11 +178,6 @@ impl State {
         self.lock().skew = skew;
     }
 
-    /// Sets how many writes a minute an account may make, 10 at first.
-    pub fn set_write_limit(&self, per_minute: usize) {
-        self.lock().writes.per_minute = per_minute;
-    }
-
     /// Sets who gets temporary credentials from now on; what was issued stays accepted.
     pub fn set_identity(&self, identity: Identity) {
         self.lock().issuer.rules = identity;

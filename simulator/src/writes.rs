@@ -16,17 +16,10 @@ const TOLD: u64 = 10;
 const MAX_ACCOUNTS: usize = 10_000;
 
 /// The writes of the last minute, by account: a project.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Writes {
-    pub(crate) per_minute: usize,
     made: HashMap<String, VecDeque<Instant>>,
     refused: u64,
-}
-
-impl Default for Writes {
-    fn default() -> Self {
-        Self { per_minute: PER_MINUTE, made: HashMap::new(), refused: 0 }
-    }
 }
 
 impl Writes {
@@ -41,15 +34,14 @@ impl Writes {
         }
         made.push_back(now);
         // The newest ones decide when the next is let through, and more need not be kept.
-        while made.len() > self.per_minute + 1 {
+        while made.len() > PER_MINUTE + 1 {
             made.pop_front();
         }
-        if made.len() <= self.per_minute {
+        if made.len() <= PER_MINUTE {
             return Ok(());
         }
         self.refused += 1;
-        let free =
-            made.get(1).or(made.front()).map_or(WINDOW, |at| WINDOW.saturating_sub(now.duration_since(*at)));
+        let free = made.get(1).map_or(WINDOW, |at| WINDOW.saturating_sub(now.duration_since(*at)));
         Err(self.refused.is_multiple_of(TOLD).then(|| format!("{:.3}", free.as_secs_f64())))
     }
 }

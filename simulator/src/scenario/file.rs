@@ -143,7 +143,7 @@ impl ListedEntry {
         check(place, any)?;
         check(&format!("{place}.name"), text_within(&self.name, 128))?;
         let Self { name, alias, version, phase, autopilot, tags } = self;
-        Ok(Cluster { uid: id.to_owned(), name, alias, version, phase, autopilot, tags, created: None })
+        Ok(Cluster { uid: id.to_owned(), name, alias, version, phase, autopilot, tags })
     }
 }
 

@@ -52,7 +52,6 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/requests/reset", act(State::reset_counts))
         .route("/latency", set_all(set_latency))
         .route("/clock", set_all(set_clock))
-        .route("/write-limit", set_all(|s, limit: WriteLimit| s.set_write_limit(limit.per_minute.into())))
         .route("/scenario", put(put_scenario))
         .route("/scenario/restart", act(State::restart))
         .route("/credentials/{access_key}", set(set_credential).delete(delete_credential))
@@ -167,12 +166,6 @@ fn set_clock(state: &State, Clock { skew }: Clock) -> Result<()> {
     }
     state.set_clock_skew(skew);
     Ok(())
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WriteLimit {
-    per_minute: u16,
 }
 
 fn set_identity(state: &State, rules: Identity) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cce_simulator::{Credential, Simulator};
 use serde_json::{Value, json};
 
-use crate::client::{CLUSTER, Client, PROJECT, simulator};
+use crate::client::{CLUSTER, Client, simulator};
 
 async fn admin(simulator: &Simulator, method: &str, path: &str, body: &str) -> (u16, Value) {
     let answer = Client::new(simulator).plain(method, &format!("/admin{path}"), &[], body).await;
@@ -57,7 +57,7 @@ async fn a_scenario_is_loaded_and_started_again() {
 }
 
 #[tokio::test]
-async fn keys_latency_clock_and_writes_are_set() {
+async fn keys_latency_and_clock_are_set() {
     let simulator = simulator().await;
     simulator.set_tasks(CLUSTER, []);
     let client = Client::new(&simulator);
@@ -72,10 +72,6 @@ async fn keys_latency_clock_and_writes_are_set() {
     let refused = client.tasks(CLUSTER).await.json();
     assert!(refused["error_msg"].as_str().unwrap().contains("signature expired"), "{refused}");
     does(&simulator, "PUT", "/clock", json!({"skew": "0s"})).await;
-
-    does(&simulator, "PUT", "/write-limit", json!({"perMinute": 0})).await;
-    let start = format!("/api/v3.1/projects/{PROJECT}/clusters/{CLUSTER}/operation/snapshot");
-    assert_eq!(client.post(&start).await.unwrap().json()["error_code"], "APIGW.0308");
 
     does(&simulator, "PUT", "/latency", json!({"latency": "200ms"})).await;
     let start = Instant::now();
