@@ -9,20 +9,18 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{credential::Credential, fault::Fault};
 
-/// The longest life of what is issued.
-pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+/// How long a token of IAM is known.
+const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// At this many tokens of IAM, all of them are forgotten: a client that needs so many is broken.
 const MAX_TOKENS: usize = 10_000;
 
 /// What the services that issue credentials ask for. By default none of them is there.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The identity provider that IAM knows, and the id token that it takes from it; without both IAM is not there.
     pub idp_id: Option<String>,
@@ -50,8 +48,7 @@ impl std::fmt::Debug for Identity {
 }
 
 /// A call to one of the services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum IdentityCall {
     /// `POST /v3.0/OS-AUTH/id-token/tokens`.
     IamToken,
@@ -62,7 +59,7 @@ pub enum IdentityCall {
 }
 
 /// What came of the calls of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IdentityCounts {
     /// All of them.
     pub requests: u64,
@@ -103,7 +100,7 @@ impl Issuer {
         self.rules.pod_token.as_deref().map(|expected| same(expected, token))
     }
 
-    /// A token of IAM, good for a day.
+    /// A token of IAM.
     pub(crate) fn subject_token(&mut self, now: Timestamp) -> String {
         self.counts.entry(IdentityCall::IamToken).or_default().issued += 1;
         self.subject_tokens.retain(|_, end| now < *end);
@@ -111,7 +108,7 @@ impl Issuer {
             self.subject_tokens.clear();
         }
         let token = random();
-        self.subject_tokens.insert(token.clone(), now.checked_add(MAX_LIFETIME).unwrap_or(now));
+        self.subject_tokens.insert(token.clone(), now.checked_add(TOKEN_LIFETIME).unwrap_or(now));
         token
     }
 

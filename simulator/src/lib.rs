@@ -3,7 +3,7 @@
 //! [`Simulator`] lists snapshot tasks and upgrades, starts backups and lists clusters, Standard and Autopilot, as Huawei Cloud does:
 //! the gateway's signature check, CCE's answers, and the errors of both. What it answers comes from a [`Scenario`],
 //! from tasks or raw answers set by a test, or is a [`Fault`]. It also serves IAM and pod identity, which issue
-//! temporary credentials (see [`Identity`]). The admin API sets most of this over HTTP.
+//! temporary credentials (see [`Identity`]). The admin API sets tasks, answers and faults over HTTP.
 //!
 //! It shares no code with the operator, so that the tests do not repeat the operator's mistakes, and it is not part of
 //! the operator's image.

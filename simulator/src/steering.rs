@@ -1,4 +1,4 @@
-//! The ways to steer a simulator, from a test and from the admin API alike.
+//! The ways to steer a simulator from a test. The admin API has some of them.
 
 use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
@@ -189,11 +189,6 @@ impl State {
         fault.check()?;
         self.lock().issuer.faults.insert(call, fault);
         Ok(())
-    }
-
-    /// Removes a fault that [`Self::set_identity_fault`] has set.
-    pub fn clear_identity_fault(&self, call: IdentityCall) {
-        self.lock().issuer.faults.remove(&call);
     }
 
     /// Revokes at once every credential that expires, the issued ones among them.

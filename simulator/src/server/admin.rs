@@ -1,34 +1,24 @@
-//! The admin API: most of the library's methods over HTTP, without a signature and from this machine only.
+//! The admin API: sets tasks, answers and faults over HTTP, without a signature and from this machine only.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{ConnectInfo, DefaultBodyLimit, Path, State as Extract},
     http::{Request, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::put,
+    routing::{MethodRouter, get, put},
 };
-use jiff::SignedDuration;
-use serde::{
-    Deserialize,
-    de::{IntoDeserializer, value::Error},
-};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{
-    admin_body::{Problem, Result, Shared, act, set, set_all, set_or_clear, show, show_all},
-    refusal::admin_error,
-    wire::Peer,
-};
+use super::{refusal::admin_error, reply, wire::Peer};
 use crate::{
     backup::StartFault,
     cluster::Cluster,
-    credential::Credential,
-    fault::Fault,
-    identity::{Identity, IdentityCall, MAX_LIFETIME},
+    fault::{Fault, FaultError},
     scenario::Scenario,
     state::State,
     task::Task,
@@ -36,25 +26,37 @@ use crate::{
 };
 
 const MAX_BODY: usize = 64 << 20;
-const MAX_LATENCY: SignedDuration = SignedDuration::from_hours(1);
-const MAX_SKEW: SignedDuration = SignedDuration::from_hours(24 * 366);
+const MAX_ID: usize = 128;
+
+type Route = MethodRouter<Arc<State>>;
+type Shared = Extract<Arc<State>>;
+type Result<T = StatusCode> = std::result::Result<T, Problem>;
+
+/// What is wrong with a request; it is sent back as the answer.
+struct Problem(String);
+
+impl From<FaultError> for Problem {
+    fn from(error: FaultError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        admin_error(StatusCode::BAD_REQUEST, &self.0)
+    }
+}
 
 /// Everything below `/admin`.
 pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new()
         .merge(clusters())
-        .merge(identity())
         .route(
             "/projects/{project}/clusters",
             set(|s, id, clusters: Vec<Cluster>| s.set_clusters(id, clusters)),
         )
-        .route("/requests", show_all(requests))
-        .route("/requests/reset", act(State::reset_counts))
-        .route("/latency", set_all(set_latency))
-        .route("/clock", set_all(set_clock))
+        .route("/requests", get(requests))
         .route("/scenario", put(put_scenario))
-        .route("/scenario/restart", act(State::restart))
-        .route("/credentials/{access_key}", set(set_credential).delete(delete_credential))
         .fallback(|| async { admin_error(StatusCode::NOT_FOUND, "no such path; see cce-simulator --help") })
         .method_not_allowed_fallback(|| async {
             admin_error(StatusCode::METHOD_NOT_ALLOWED, "no such method here; see cce-simulator --help")
@@ -90,26 +92,9 @@ fn clusters() -> Router<Arc<State>> {
         .route("/clusters/{cluster}/upgrades", upgrades)
         .route("/clusters/{cluster}/upgrades-answer", upgrades_answer)
         .route("/clusters/{cluster}/upgrades-fault", upgrades_fault)
-        .route(
-            "/clusters/{cluster}/upgrades-requests",
-            show(|s, id| json!({ "requests": s.upgrade_requests(id) })),
-        )
 }
 
-/// What IAM and pod identity do.
-fn identity() -> Router<Arc<State>> {
-    let fault = set_or_clear(
-        |s, name, fault| -> Result<()> { Ok(s.set_identity_fault(call(name)?, Fault::from_json(fault)?)?) },
-        |s, name| call(name).map(|call| s.clear_identity_fault(call)),
-    );
-    Router::new()
-        .route("/identity", set_all(set_identity))
-        .route("/identity/faults/{call}", fault)
-        .route("/identity/requests", show_all(|s| json!(s.lock().issuer.counts)))
-        .route("/identity/revoke", act(State::revoke_issued))
-}
-
-/// Lets only this machine use the admin API, because it can make the simulator accept any key.
+/// Lets only this machine use the admin API, because it can make the simulator answer anything.
 async fn only_from_here(
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request<Body>,
@@ -126,6 +111,55 @@ fn may_steer(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
 }
 
+/// What came of a change: nothing can be wrong with it, or this is.
+trait Change {
+    fn result(self) -> Result<()>;
+}
+
+impl Change for () {
+    fn result(self) -> Result<()> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<Problem>> Change for std::result::Result<(), E> {
+    fn result(self) -> Result<()> {
+        self.map_err(Into::into)
+    }
+}
+
+/// `PUT` sets what the body says for the id in the path. The body is read as JSON, whatever its content type, because
+/// `curl -d` does not send that of JSON.
+fn set<T: DeserializeOwned + 'static, C: Change + 'static>(change: fn(&State, &str, T) -> C) -> Route {
+    put(move |Extract(state): Shared, Path(id): Path<String>, body: Bytes| async move {
+        if id.len() > MAX_ID {
+            return Err(Problem(format!("the id must be at most {MAX_ID} bytes")));
+        }
+        let body = serde_json::from_slice(&body)
+            .map_err(|error| Problem(format!("the body is not what is expected: {error}")))?;
+        change(&state, &id, body).result()?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+}
+
+/// The same, and `DELETE` takes it back.
+fn set_or_clear<T: DeserializeOwned + 'static, C: Change + 'static>(
+    change: fn(&State, &str, T) -> C,
+    clear: fn(&State, &str),
+) -> Route {
+    set(change).delete(move |Extract(state): Shared, Path(id): Path<String>| async move {
+        clear(&state, &id);
+        StatusCode::NO_CONTENT
+    })
+}
+
+/// `GET` shows something of the id in the path.
+fn show(of: fn(&State, &str) -> Value) -> Route {
+    get(move |Extract(state): Shared, Path(id): Path<String>| async move {
+        reply::json(StatusCode::OK, &of(&state, &id))
+    })
+}
+
 fn set_start_fault(state: &State, cluster: &str, mut fault: Value) -> Result<()> {
     let lost = fault.as_object_mut().and_then(|fields| fields.remove("started"));
     let fault = Fault::from_json(fault)?;
@@ -137,78 +171,15 @@ fn set_start_fault(state: &State, cluster: &str, mut fault: Value) -> Result<()>
     Ok(state.set_start_fault(cluster, fault)?)
 }
 
-fn requests(state: &State) -> Value {
+async fn requests(Extract(state): Shared) -> Response {
     let (total, clusters, most) = (state.total(), state.counts_by_cluster(), state.max_concurrent());
-    json!({ "total": total, "clusters": clusters, "maxConcurrent": most })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Latency {
-    latency: SignedDuration,
-}
-
-fn set_latency(state: &State, Latency { latency }: Latency) -> Result<()> {
-    let latency = Duration::try_from(latency).ok().filter(|_| latency <= MAX_LATENCY);
-    state.set_latency(latency.ok_or_else(|| Problem("latency: must be 0s to 1h".to_owned()))?);
-    Ok(())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Clock {
-    skew: SignedDuration,
-}
-
-fn set_clock(state: &State, Clock { skew }: Clock) -> Result<()> {
-    if skew.abs() > MAX_SKEW {
-        return Err(Problem("skew: must be within a year".to_owned()));
-    }
-    state.set_clock_skew(skew);
-    Ok(())
-}
-
-fn set_identity(state: &State, rules: Identity) -> Result<()> {
-    if rules.lifetime <= SignedDuration::ZERO || rules.lifetime > MAX_LIFETIME {
-        return Err(Problem("lifetime: must be more than 0s and at most 24h".to_owned()));
-    }
-    state.set_identity(rules);
-    Ok(())
-}
-
-fn call(name: &str) -> Result<IdentityCall> {
-    IdentityCall::deserialize(name.into_deserializer()).map_err(|error: Error| Problem(error.to_string()))
+    reply::json(StatusCode::OK, &json!({ "total": total, "clusters": clusters, "maxConcurrent": most }))
 }
 
 async fn put_scenario(Extract(state): Shared, body: String) -> Result {
     let scenario = Scenario::from_yaml(&body).map_err(|error| Problem(error.to_string()))?;
     state.set_scenario(scenario);
     Ok(StatusCode::NO_CONTENT)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CredentialBody {
-    secret_key: String,
-    security_token: Option<String>,
-}
-
-fn set_credential(state: &State, access_key: &str, body: CredentialBody) -> Result<()> {
-    let CredentialBody { secret_key, security_token } = body;
-    if secret_key.is_empty() || security_token.as_deref() == Some("") {
-        return Err(Problem("secretKey and securityToken must not be empty".to_owned()));
-    }
-    let access_key = access_key.to_owned();
-    state.add_credential(Credential { access_key, secret_key, security_token, expires_at: None });
-    Ok(())
-}
-
-async fn delete_credential(Extract(state): Shared, Path(access_key): Path<String>) -> Response {
-    if state.remove_credential(&access_key) {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        admin_error(StatusCode::NOT_FOUND, "no such access key")
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The HTTP side: routes each path to its handler, and gives each request an id.
 
 mod admin;
-mod admin_body;
 mod cce;
 mod clusters;
 mod fault;

@@ -85,7 +85,7 @@ async fn its_help_documents_the_admin_api_and_the_scenario_file_and_prints_no_se
     let help = String::from_utf8(output.stdout).unwrap();
     for part in [
         "/admin/clusters/{c}/tasks",
-        "/admin/identity",
+        "/admin/clusters/{c}/fault",
         "THE SCENARIO FILE",
         "repeatEvery",
         "signature expired",

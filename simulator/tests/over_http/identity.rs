@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cce_simulator::{Credential, Fault, Identity, IdentityCall, Simulator};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::client::{CLUSTER, Client, simulator};
 
@@ -123,37 +123,4 @@ async fn a_call_can_be_made_to_fail_for_a_while() {
     let headers = [("Authorization", "POD-TOKEN")];
     assert_eq!(client.plain("POST", "/pod-identity", &headers, "{}").await.status, 503);
     from_pod_identity(&client).await;
-}
-
-#[tokio::test]
-async fn the_admin_api_steers_the_same() {
-    let simulator = simulator().await;
-    simulator.set_tasks(CLUSTER, []);
-    let client = Client::new(&simulator);
-    let admin = async |method, path: &str, body: Value| {
-        client.plain(method, &format!("/admin/identity{path}"), &[], &body.to_string()).await
-    };
-    assert_eq!(admin("PUT", "", json!({"podToken": "POD-TOKEN", "lifetime": "20s"})).await.status, 204);
-    let temporary = client.with(from_pod_identity(&client).await);
-    assert_eq!(temporary.tasks(CLUSTER).await.status, 200);
-    assert_eq!(
-        admin("GET", "/requests", Value::Null).await.json(),
-        json!({"pod-identity": {"requests": 1, "issued": 1}})
-    );
-    assert_eq!(admin("POST", "/revoke", Value::Null).await.status, 204);
-    assert_eq!(temporary.tasks(CLUSTER).await.status, 401);
-    assert_eq!(admin("PUT", "/faults/pod-identity", json!({"status": 500})).await.status, 204);
-    assert_eq!(client.plain("POST", "/pod-identity", &[], "{}").await.status, 500);
-    assert_eq!(admin("DELETE", "/faults/pod-identity", Value::Null).await.status, 204);
-    from_pod_identity(&client).await;
-
-    for (path, body, problem) in [
-        ("", json!({"lifetime": "0s"}), "lifetime: must be more than 0s"),
-        ("", json!({"podtoken": "x"}), "unknown field `podtoken`"),
-        ("/faults/dns", json!({"status": 500}), "unknown variant `dns`"),
-    ] {
-        let answer = admin("PUT", path, body).await;
-        assert_eq!(answer.status, 400);
-        assert!(answer.json()["error"].as_str().unwrap().contains(problem), "{:?}", answer.json());
-    }
 }
