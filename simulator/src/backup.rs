@@ -1,16 +1,17 @@
-//! Backups that a request starts: what each of them does over time, and which fault strikes the request.
+//! Backups that a request starts: what each of them does over time, and the faults that can strike the request.
 //!
 //! Pure: the time since the start of the scenario is a parameter. Listing a started backup beside the other tasks of
-//! its cluster is left to `state`.
+//! its cluster is left to `outcome`.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    fault::Fault,
-    scenario::{ANY_CLUSTER, Script, Step, Timeline},
+    fault::{Fault, FaultError},
+    scenario::{Script, Step, Timeline},
     task::Task,
     uid::made_uid,
 };
@@ -18,8 +19,9 @@ use crate::{
 /// The most started backups that a cluster lists.
 const KEEP: usize = 20;
 
-/// The fault of a correctly signed request for a backup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The fault of a correctly signed request for a backup. Its JSON is that of the fault, with `started` for the second kind.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
 pub enum StartFault {
     /// The fault in place of a backup: nothing is started.
     Refused(Fault),
@@ -27,19 +29,23 @@ pub enum StartFault {
     Lost(Fault),
 }
 
-impl StartFault {
-    /// The fault itself.
-    pub fn fault(&self) -> &Fault {
+impl AsMut<Fault> for StartFault {
+    fn as_mut(&mut self) -> &mut Fault {
         match self {
             Self::Refused(fault) | Self::Lost(fault) => fault,
         }
     }
+}
 
-    /// What is left of it after it has struck once.
-    fn spent(&self) -> Option<Self> {
-        match self {
-            Self::Refused(fault) => fault.spent().map(Self::Refused),
-            Self::Lost(fault) => fault.spent().map(Self::Lost),
+impl TryFrom<Value> for StartFault {
+    type Error = FaultError;
+
+    fn try_from(mut value: Value) -> Result<Self, FaultError> {
+        let started = value.as_object_mut().and_then(|fields| fields.remove("started"));
+        match started.unwrap_or(Value::Bool(false)) {
+            Value::Bool(true) => value.try_into().map(Self::Lost),
+            Value::Bool(false) => value.try_into().map(Self::Refused),
+            _ => Err(FaultError::Range("started", "true or false")),
         }
     }
 }
@@ -47,62 +53,26 @@ impl StartFault {
 /// The backups that requests have started, by cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Starts {
-    /// What a started backup does, by cluster or for all; outranks the scenario.
-    steps: HashMap<String, Vec<Step>>,
-    faults: HashMap<String, StartFault>,
     scripts: HashMap<String, Script>,
-    /// How many correctly signed requests for a backup there were, by cluster.
-    requests: HashMap<String, u64>,
     /// How many backups were ever started: part of each uid.
     started: u64,
 }
 
 impl Starts {
-    /// Sets what the backups of a cluster do that are started from now on.
-    pub(crate) fn set_steps(&mut self, cluster: &str, steps: Vec<Step>) {
-        self.steps.insert(cluster.to_owned(), steps);
-    }
-
-    pub(crate) fn set_fault(&mut self, cluster: &str, fault: Option<StartFault>) {
-        match fault {
-            Some(fault) => self.faults.insert(cluster.to_owned(), fault),
-            None => self.faults.remove(cluster),
-        };
-    }
-
-    /// The fault that strikes a request for a backup of this cluster; one with a count then strikes one time less.
-    pub(crate) fn strike(&mut self, cluster: &str) -> Option<StartFault> {
-        let key = [cluster, ANY_CLUSTER].into_iter().find(|key| self.faults.contains_key(*key))?;
-        crate::strike::strike(&mut self.faults, key.to_owned(), StartFault::spent)
-    }
-
-    pub(crate) fn count(&mut self, cluster: &str) {
-        *self.requests.entry(cluster.to_owned()).or_default() += 1;
-    }
-
-    pub(crate) fn requests(&self, cluster: &str) -> u64 {
-        self.requests.get(cluster).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn reset_counts(&mut self) {
-        self.requests.clear();
-    }
-
     /// Forgets every started backup.
     pub(crate) fn restart(&mut self) {
         self.scripts.clear();
     }
 
-    /// Starts a backup and gives its uid. `scripted` is what the scenario says of such a backup.
+    /// Starts a backup and gives its uid. `steps` is what it does, where that is set or scripted.
     pub(crate) fn start(
         &mut self,
         cluster: &str,
-        scripted: Option<&[Step]>,
+        steps: Option<Vec<Step>>,
         epoch: Timestamp,
         at: SignedDuration,
     ) -> String {
-        let set = [cluster, ANY_CLUSTER].into_iter().find_map(|key| self.steps.get(key)).cloned();
-        let steps = set.or_else(|| scripted.map(<[Step]>::to_vec)).unwrap_or_else(usual_steps);
+        let steps = steps.unwrap_or_else(usual_steps);
         let script = self.scripts.entry(cluster.to_owned()).or_insert_with(|| Script {
             keep: KEEP,
             timelines: Vec::new(),
@@ -168,18 +138,5 @@ mod tests {
             .collect();
         assert_eq!(uids.len(), 30);
         assert_eq!(starts.tasks("c", Timestamp::UNIX_EPOCH, SignedDuration::from_hours(1)).len(), KEEP);
-    }
-
-    #[test]
-    fn a_fault_of_one_cluster_outranks_that_of_all_and_is_used_up() {
-        let mut starts = Starts::default();
-        let own = StartFault::Lost(Fault::status(502).times(1));
-        let all = StartFault::Refused(Fault::status(403));
-        starts.set_fault("c", Some(own.clone()));
-        starts.set_fault(ANY_CLUSTER, Some(all.clone()));
-        assert_eq!(starts.strike("c"), Some(own));
-        assert_eq!(starts.strike("c"), Some(all));
-        starts.set_fault(ANY_CLUSTER, None);
-        assert_eq!(starts.strike("c"), None);
     }
 }

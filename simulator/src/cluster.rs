@@ -1,14 +1,12 @@
 //! The clusters of a project and the answer that lists them, in the shape of the API page.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::fault::Fault;
-
 /// Which of CCE's two products a call is about; each has a list of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Product {
     /// Standard and Turbo.
     Standard,
@@ -94,52 +92,12 @@ impl Cluster {
     }
 }
 
-/// The lists of clusters: those of each project, and the answers and faults that replace them.
-#[derive(Debug, Default)]
-pub(crate) struct Listings {
-    /// By project; a project without an entry has the clusters of the scenario.
-    clusters: HashMap<String, Vec<Cluster>>,
-    answers: HashMap<(Product, String), Value>,
-    faults: HashMap<(Product, String), Fault>,
-}
-
-impl Listings {
-    pub(crate) fn set(&mut self, project: &str, clusters: Vec<Cluster>) {
-        self.clusters.insert(project.to_owned(), clusters);
-    }
-
-    pub(crate) fn set_answer(&mut self, product: Product, project: &str, answer: Option<Value>) {
-        put(&mut self.answers, (product, project.to_owned()), answer);
-    }
-
-    pub(crate) fn set_fault(&mut self, product: Product, project: &str, fault: Option<Fault>) {
-        put(&mut self.faults, (product, project.to_owned()), fault);
-    }
-
-    /// The fault that strikes a call; one with a count then strikes one time less.
-    pub(crate) fn strike(&mut self, product: Product, project: &str) -> Option<Fault> {
-        crate::strike::strike(&mut self.faults, (product, project.to_owned()), Fault::spent)
-    }
-
-    /// The answer to a call; `scripted` are the clusters of the scenario.
-    pub(crate) fn answer(&self, product: Product, project: &str, scripted: &[Cluster]) -> Value {
-        if let Some(answer) = self.answers.get(&(product, project.to_owned())) {
-            return answer.clone();
-        }
-        let clusters = self.clusters.get(project).map_or(scripted, Vec::as_slice);
-        let of_product =
-            clusters.iter().filter(|cluster| cluster.autopilot == (product == Product::Autopilot));
-        json!({
-            "kind": "Cluster", "apiVersion": "v3", "items": of_product.map(Cluster::to_json).collect::<Vec<_>>(),
-        })
-    }
-}
-
-fn put<T>(map: &mut HashMap<(Product, String), T>, key: (Product, String), value: Option<T>) {
-    match value {
-        Some(value) => map.insert(key, value),
-        None => map.remove(&key),
-    };
+/// The answer that lists those of the clusters that are of this product.
+pub(crate) fn answer(product: Product, clusters: &[Cluster]) -> Value {
+    let of_product = clusters.iter().filter(|cluster| cluster.autopilot == (product == Product::Autopilot));
+    json!({
+        "kind": "Cluster", "apiVersion": "v3", "items": of_product.map(Cluster::to_json).collect::<Vec<_>>(),
+    })
 }
 
 #[cfg(test)]
@@ -148,19 +106,14 @@ mod tests {
 
     #[test]
     fn each_product_lists_its_own_clusters() {
-        let mut listings = Listings::default();
-        let scripted = [Cluster::new("s", "scripted")];
-        listings.set("p", vec![Cluster::new("a", "one").tag("k", "v"), Cluster::new("b", "two").autopilot()]);
-        let uids = |product, project| {
-            let answer = listings.answer(product, project, &scripted);
-            let items = answer["items"].as_array().unwrap().clone();
-            items.iter().map(|item| item["metadata"]["uid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(uids(Product::Standard, "p"), ["a"]);
-        assert_eq!(uids(Product::Autopilot, "p"), ["b"]);
-        assert_eq!(uids(Product::Standard, "other"), ["s"]);
-        let answer = listings.answer(Product::Standard, "p", &[]);
-        assert_eq!(answer["items"][0]["spec"]["clusterTags"], json!([{"key": "k", "value": "v"}]));
-        assert_eq!(answer["items"][0]["status"]["phase"], "Available");
+        let clusters = [Cluster::new("a", "one").tag("k", "v"), Cluster::new("b", "two").autopilot()];
+        let (standard, autopilot) =
+            (answer(Product::Standard, &clusters), answer(Product::Autopilot, &clusters));
+        for (answer, uid) in [(&standard, "a"), (&autopilot, "b")] {
+            assert_eq!(answer["items"].as_array().unwrap().len(), 1);
+            assert_eq!(answer["items"][0]["metadata"]["uid"], uid);
+            assert_eq!(answer["items"][0]["status"]["phase"], "Available");
+        }
+        assert_eq!(standard["items"][0]["spec"]["clusterTags"], json!([{"key": "k", "value": "v"}]));
     }
 }

@@ -1,6 +1,7 @@
 //! Faults: what the endpoint does to a correctly signed request instead of answering it.
 //!
-//! This module defines the faults and reads them from JSON; carrying them out is left to `server::fault`.
+//! This module defines the faults, reads them from JSON and counts how often they strike; carrying them out is left to
+//! `server::fault`.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,10 @@ use serde_json::Value;
 pub const MAX_BYTES: u64 = 1 << 30;
 const MAX_DEPTH: usize = 10_000_000;
 
-/// A fault and how often it strikes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A fault and how often it strikes. Its JSON has the fields of [`FaultKind`] beside `kind` and `count`; without a kind it
+/// is a status.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct Fault {
     /// What happens.
     pub kind: FaultKind,
@@ -132,28 +135,9 @@ impl Fault {
         self
     }
 
-    /// What is left of it after it has struck once; `None`: nothing.
-    pub(crate) fn spent(&self) -> Option<Self> {
-        match self.count {
-            Some(0 | 1) => None,
-            Some(count) => Some(Self { count: Some(count - 1), ..self.clone() }),
-            None => Some(self.clone()),
-        }
-    }
-
-    /// Reads the JSON form: the fields of [`FaultKind`] beside `kind` and `count`. Without a kind it is a status.
-    pub fn from_json(mut value: Value) -> Result<Self, FaultError> {
-        let fields =
-            value.as_object_mut().ok_or_else(|| FaultError::Form("must be a JSON object".to_owned()))?;
-        let count = match fields.remove("count") {
-            None | Some(Value::Null) => None,
-            Some(count) => Some(count.as_u64().ok_or(FaultError::Range("count", "a whole number from 1"))?),
-        };
-        fields.entry("kind").or_insert_with(|| "status".into());
-        let kind = serde_json::from_value(value).map_err(|error| FaultError::Form(error.to_string()))?;
-        let fault = Self { kind, count };
-        fault.check()?;
-        Ok(fault)
+    /// The same, unless it cannot be played.
+    pub(crate) fn checked(self) -> Result<Self, FaultError> {
+        self.check().map(|()| self)
     }
 
     /// Whether it can be played.
@@ -189,6 +173,40 @@ impl Fault {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The fault that is set here, if there is one; with a count it then strikes one time less.
+pub(crate) fn strike<F: AsMut<Fault> + Clone>(set: &mut Option<F>) -> Option<F> {
+    let mut rest = set.take()?;
+    let struck = rest.clone();
+    let left = &mut rest.as_mut().count;
+    *left = left.map(|count| count.saturating_sub(1));
+    if *left != Some(0) {
+        *set = Some(rest);
+    }
+    Some(struck)
+}
+
+impl AsMut<Self> for Fault {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl TryFrom<Value> for Fault {
+    type Error = FaultError;
+
+    fn try_from(mut value: Value) -> Result<Self, FaultError> {
+        let fields =
+            value.as_object_mut().ok_or_else(|| FaultError::Form("must be a JSON object".to_owned()))?;
+        let count = match fields.remove("count") {
+            None | Some(Value::Null) => None,
+            Some(count) => Some(count.as_u64().ok_or(FaultError::Range("count", "a whole number from 1"))?),
+        };
+        fields.entry("kind").or_insert_with(|| "status".into());
+        let kind = serde_json::from_value(value).map_err(|error| FaultError::Form(error.to_string()))?;
+        Self { kind, count }.checked()
     }
 }
 
@@ -261,7 +279,7 @@ mod tests {
             (json!({"kind": "nested", "depth": 9}), FaultKind::Nested { depth: 9 }.into()),
         ];
         for (json, expected) in cases {
-            assert_eq!(Fault::from_json(json.clone()), Ok(expected), "{json}");
+            assert_eq!(Fault::try_from(json.clone()), Ok(expected), "{json}");
         }
     }
 
@@ -290,7 +308,7 @@ mod tests {
             (json!({"kind": "huge", "bytes": 9_000_000_000_u64}), "bytes: must be at most 1 GiB"),
         ];
         for (json, expected) in cases {
-            let problem = Fault::from_json(json.clone()).unwrap_err().to_string();
+            let problem = Fault::try_from(json.clone()).unwrap_err().to_string();
             assert!(problem.contains(expected), "{json}: {problem}");
         }
     }

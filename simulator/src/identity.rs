@@ -12,7 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{credential::Credential, fault::Fault};
+use crate::{
+    credential::Credential,
+    fault::{Fault, strike},
+};
 
 /// How long a token of IAM is known.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
@@ -71,7 +74,7 @@ pub struct IdentityCounts {
 #[derive(Debug, Default)]
 pub(crate) struct Issuer {
     pub(crate) rules: Identity,
-    pub(crate) faults: BTreeMap<IdentityCall, Fault>,
+    pub(crate) faults: BTreeMap<IdentityCall, Option<Fault>>,
     pub(crate) counts: BTreeMap<IdentityCall, IdentityCounts>,
     /// The tokens of IAM, and when each ends.
     subject_tokens: HashMap<String, Timestamp>,
@@ -81,12 +84,7 @@ impl Issuer {
     /// Counts a call, and gives the fault that strikes it.
     pub(crate) fn enter(&mut self, call: IdentityCall) -> Option<Fault> {
         self.counts.entry(call).or_default().requests += 1;
-        let fault = self.faults.get(&call)?.clone();
-        match fault.spent() {
-            Some(rest) => self.faults.insert(call, rest),
-            None => self.faults.remove(&call),
-        };
-        Some(fault)
+        strike(self.faults.get_mut(&call)?)
     }
 
     /// Whether this is the id token of the provider; `None`: there is no IAM.

@@ -21,11 +21,9 @@ pub mod signature;
 mod simulator;
 mod state;
 mod steering;
-mod strike;
 pub mod task;
 mod uid;
 pub mod upgrade;
-mod upgrades;
 mod writes;
 
 pub use self::{

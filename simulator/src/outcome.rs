@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     backup::{self, StartFault},
-    cluster::Product,
+    cluster::{self, Product},
     fault::Fault,
     scenario::{ANY_CLUSTER, recording::Recorded},
     state::Inner,
@@ -35,12 +35,11 @@ impl Inner {
     /// What a correctly signed request for a cluster gets. A fault with a count then strikes one time less.
     pub(crate) fn outcome(&mut self, cluster: &str) -> Outcome {
         let answer = self.answer(cluster);
-        let fault = self.strike(cluster).or_else(|| self.strike(ANY_CLUSTER));
-        match (fault, answer) {
+        match (self.strike(cluster, |set| &mut set.fault), answer) {
             (Some(fault), answer) => {
                 self.total.faulted += 1;
-                if let Some(counts) = self.counts_of(cluster) {
-                    counts.faulted += 1;
+                if let Some(requests) = self.requests_of(cluster) {
+                    requests.counts.faulted += 1;
                 }
                 Outcome::Fault(fault, answer)
             }
@@ -52,11 +51,13 @@ impl Inner {
     /// What a correctly signed request for a backup of a cluster gets; starts the backup, unless the limit of the
     /// account, a fault or a running one prevents it.
     pub(crate) fn start(&mut self, project: &str, cluster: &str) -> Outcome {
-        self.starts.count(cluster);
+        if let Some(requests) = self.requests_of(cluster) {
+            requests.starts += 1;
+        }
         if let Err(retry_after) = self.writes.write(project, Instant::now()) {
             return Outcome::Throttled(retry_after);
         }
-        match self.starts.strike(cluster) {
+        match self.strike(cluster, |set| &mut set.start_fault) {
             Some(StartFault::Refused(fault)) => return Outcome::Fault(fault, None),
             Some(StartFault::Lost(fault)) => {
                 return match self.started_answer(cluster) {
@@ -66,7 +67,8 @@ impl Inner {
             }
             None => {}
         }
-        if self.tasks(cluster).is_some_and(|tasks| tasks.iter().any(Task::is_running)) {
+        let tasks = [cluster, ANY_CLUSTER].into_iter().find_map(|key| self.tasks(key, cluster));
+        if tasks.is_some_and(|tasks| tasks.iter().any(Task::is_running)) {
             return Outcome::Running;
         }
         self.started_answer(cluster).map_or(Outcome::UnknownCluster, Outcome::Started)
@@ -77,15 +79,19 @@ impl Inner {
         self.answer(cluster)?;
         let elapsed = self.elapsed();
         let scripts = &self.scenario.clusters;
-        let scripted = scripts.get(cluster).or_else(|| scripts.get(ANY_CLUSTER));
-        let scripted = scripted.and_then(|script| script.on_backup.as_deref());
-        Some(backup::answer(&self.starts.start(cluster, scripted, self.epoch, elapsed)))
+        let script = scripts.get(cluster).or_else(|| scripts.get(ANY_CLUSTER));
+        let scripted = script.and_then(|script| script.on_backup.as_ref());
+        let steps = self.set(cluster, |set| &set.backup_steps).or(scripted).cloned();
+        Some(backup::answer(&self.starts.start(cluster, steps, self.epoch, elapsed)))
     }
 
     /// The list of a project's clusters, and the fault that strikes it.
     pub(crate) fn clusters(&mut self, product: Product, project: &str) -> (Option<Fault>, Value) {
-        let fault = self.listings.strike(product, project);
-        (fault, self.listings.answer(product, project, &self.scenario.listed))
+        let index = product as usize;
+        let listed = self.set(project, |set| &set.clusters).unwrap_or(&self.scenario.listed);
+        let set = self.set(project, |set| &set.clusters_answer[index]).cloned();
+        let answer = set.unwrap_or_else(|| cluster::answer(product, listed));
+        (self.strike(project, |set| &mut set.clusters_fault[index]), answer)
     }
 
     /// Whether a cluster has tasks, an answer or a script.
@@ -93,49 +99,26 @@ impl Inner {
         self.answer(cluster).is_some()
     }
 
+    /// The answer or the tasks of a cluster, or those of all where it has neither of its own.
     fn answer(&self, cluster: &str) -> Option<Value> {
-        match self.raw_answer(cluster) {
+        [cluster, ANY_CLUSTER].into_iter().find_map(|key| match self.own(key, |set| &set.answer) {
             Some(answer) => Some(answer.clone()),
-            None => self.tasks(cluster).map(|tasks| task::answer(&tasks)),
-        }
+            None => self.tasks(key, cluster).map(|tasks| task::answer(&tasks)),
+        })
     }
 
-    /// The raw answer that is set for a cluster, or that for all clusters unless this one has tasks or a script of its
-    /// own.
-    fn raw_answer(&self, cluster: &str) -> Option<&Value> {
-        let own = self.settings.get(cluster);
-        if let Some(answer) = own.and_then(|settings| settings.answer.as_ref()) {
-            return Some(answer);
-        }
-        let is_known = own.is_some_and(|s| s.tasks.is_some()) || self.scenario.clusters.contains_key(cluster);
-        self.settings.get(ANY_CLUSTER).filter(|_| !is_known)?.answer.as_ref()
-    }
-
-    /// The tasks of a cluster: those that requests have started, and those that are set or scripted.
-    fn tasks(&self, cluster: &str) -> Option<Vec<Task>> {
-        let given = [cluster, ANY_CLUSTER].into_iter().find_map(|key| self.own_tasks(key, cluster))?;
-        let started = self.starts.tasks(cluster, self.epoch, self.elapsed());
-        let mut tasks: Vec<_> =
-            started.into_iter().filter(|task| given.iter().all(|known| known.uid != task.uid)).collect();
+    /// The tasks of a cluster: those that requests have started, and those that the entry `key` sets or scripts.
+    fn tasks(&self, key: &str, cluster: &str) -> Option<Vec<Task>> {
+        let elapsed = self.elapsed();
+        let scripted = || {
+            let moments = self.scenario.clusters.get(key)?.play(elapsed);
+            Some(moments.iter().map(|moment| moment.task(cluster, self.epoch)).collect())
+        };
+        let given: Vec<_> = self.own(key, |set| &set.tasks).cloned().or_else(scripted)?;
+        let mut tasks = self.starts.tasks(cluster, self.epoch, elapsed);
+        tasks.retain(|task| given.iter().all(|known| known.uid != task.uid));
         tasks.extend(given);
         Some(tasks)
-    }
-
-    /// The tasks that the entry `key` gives for a cluster.
-    fn own_tasks(&self, key: &str, cluster: &str) -> Option<Vec<Task>> {
-        if let Some(tasks) = self.settings.get(key).and_then(|settings| settings.tasks.as_ref()) {
-            return Some(tasks.clone());
-        }
-        let script = self.scenario.clusters.get(key)?;
-        let moments = script.play(self.elapsed());
-        Some(moments.iter().map(|moment| moment.task(cluster, self.epoch)).collect())
-    }
-
-    fn strike(&mut self, key: &str) -> Option<Fault> {
-        let settings = self.settings.get_mut(key)?;
-        let fault = settings.fault.clone()?;
-        settings.fault = fault.spent();
-        Some(fault)
     }
 
     /// The next exchange of the scenario's recording, if it has one of this call.
@@ -151,9 +134,11 @@ impl Inner {
 
     /// What a correctly signed request for the upgrades of a cluster gets.
     pub(crate) fn upgrades_outcome(&mut self, cluster: &str) -> Outcome {
-        *self.upgrades.requests.entry(cluster.to_owned()).or_default() += 1;
+        if let Some(requests) = self.requests_of(cluster) {
+            requests.upgrades += 1;
+        }
         let answer = self.upgrades_answer(cluster);
-        match (self.upgrades.strike(cluster), answer) {
+        match (self.strike(cluster, |set| &mut set.upgrades_fault), answer) {
             (Some(fault), answer) => Outcome::Fault(fault, answer),
             (None, Some(answer)) => Outcome::Answer(answer),
             (None, None) => self.recorded(Recorded::Upgrades),
@@ -161,11 +146,10 @@ impl Inner {
     }
 
     fn upgrades_answer(&self, cluster: &str) -> Option<Value> {
-        let set = &self.upgrades;
-        if let Some(answer) = set.answers.get(cluster).or_else(|| set.answers.get(ANY_CLUSTER)) {
+        if let Some(answer) = self.set(cluster, |set| &set.upgrades_answer) {
             return Some(answer.clone());
         }
-        let own = set.workflows.get(cluster).or_else(|| set.workflows.get(ANY_CLUSTER));
+        let own = self.set(cluster, |set| &set.upgrades);
         let (epoch, elapsed) = (self.epoch, self.elapsed());
         let scripted = [cluster, ANY_CLUSTER].into_iter().find_map(|key| self.scenario.upgrades.get(key));
         let played = || {

@@ -17,14 +17,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    backup::Starts,
-    cluster::Listings,
+    backup::{StartFault, Starts},
+    cluster::Cluster,
     credential::{Credential, Credentials},
-    fault::Fault,
+    fault::{Fault, strike},
     identity::{IdentityCall, Issuer},
-    scenario::{Scenario, recording::Played},
+    scenario::{ANY_CLUSTER, Scenario, Step, recording::Played},
     task::Task,
-    upgrades::Upgrades,
+    upgrade::Workflow,
     writes::Writes,
 };
 
@@ -43,13 +43,41 @@ pub struct Counts {
     pub faulted: u64,
 }
 
-/// What a test or the admin API has set for one cluster. Each field outranks those below it, and all outrank the
-/// scenario.
+/// The requests about one cluster, or for the clusters of a project.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) counts: Counts,
+    /// Of the accepted ones, those for a backup.
+    pub(crate) starts: u64,
+    /// Of the accepted ones, those for the upgrades.
+    pub(crate) upgrades: u64,
+}
+
+/// What a test or the admin API has set for one cluster or project. A fault outranks an answer, an answer what is listed,
+/// and all outrank the scenario.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) fault: Option<Fault>,
     pub(crate) answer: Option<Value>,
     pub(crate) tasks: Option<Vec<Task>>,
+    pub(crate) start_fault: Option<StartFault>,
+    /// What a backup does that a request starts.
+    pub(crate) backup_steps: Option<Vec<Step>>,
+    pub(crate) upgrades_fault: Option<Fault>,
+    pub(crate) upgrades_answer: Option<Value>,
+    pub(crate) upgrades: Option<Vec<Workflow>>,
+    /// One for each product, as is the answer.
+    pub(crate) clusters_fault: [Option<Fault>; 2],
+    pub(crate) clusters_answer: [Option<Value>; 2],
+    pub(crate) clusters: Option<Vec<Cluster>>,
+}
+
+impl Settings {
+    /// Sets the tasks, and fills in the times that they do not have.
+    pub(crate) fn set_tasks(&mut self, tasks: Option<Vec<Task>>) {
+        let (old, now) = (self.tasks.take().unwrap_or_default(), now());
+        self.tasks = tasks.map(|tasks| tasks.into_iter().map(|task| task.filled(&old, now)).collect());
+    }
 }
 
 #[derive(Debug)]
@@ -60,16 +88,15 @@ pub(crate) struct Inner {
     /// How far the clock that judges signatures and dates answers is ahead of the true one.
     pub(crate) skew: SignedDuration,
     pub(crate) total: Counts,
-    pub(crate) clusters: HashMap<String, Counts>,
+    pub(crate) requests: HashMap<String, Requests>,
     pub(crate) starts: Starts,
-    pub(crate) listings: Listings,
     pub(crate) writes: Writes,
-    pub(crate) upgrades: Upgrades,
     pub(crate) scenario: Scenario,
     pub(crate) played: Played,
     pub(crate) epoch: Timestamp,
     started: Instant,
-    pub(crate) settings: HashMap<String, Settings>,
+    /// By the id of a cluster or project, or [`ANY_CLUSTER`].
+    settings: HashMap<String, Settings>,
 }
 
 /// The state, shared by every connection. The methods that steer it are in `steering`.
@@ -89,11 +116,9 @@ impl State {
             latency: Duration::ZERO,
             skew: SignedDuration::ZERO,
             total: Counts::default(),
-            clusters: HashMap::new(),
+            requests: HashMap::new(),
             starts: Starts::default(),
-            listings: Listings::default(),
             writes: Writes::default(),
-            upgrades: Upgrades::default(),
             scenario,
             played: Played::default(),
             epoch: now(),
@@ -159,8 +184,8 @@ impl Inner {
             }
         };
         add(&mut self.total);
-        if let Some(counts) = self.counts_of(cluster) {
-            add(counts);
+        if let Some(requests) = self.requests_of(cluster) {
+            add(&mut requests.counts);
         }
     }
 
@@ -168,20 +193,43 @@ impl Inner {
         SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX)
     }
 
-    pub(crate) fn counts_of(&mut self, cluster: &str) -> Option<&mut Counts> {
-        if !self.clusters.contains_key(cluster) && self.clusters.len() >= MAX_COUNTED {
+    pub(crate) fn requests_of(&mut self, id: &str) -> Option<&mut Requests> {
+        if !self.requests.contains_key(id) && self.requests.len() >= MAX_COUNTED {
             return None;
         }
-        Some(self.clusters.entry(cluster.to_owned()).or_default())
+        Some(self.requests.entry(id.to_owned()).or_default())
     }
 
-    /// Changes the settings of a cluster, and forgets those that say nothing any more.
-    pub(crate) fn change(&mut self, cluster: &str, change: impl FnOnce(&mut Settings)) {
-        let settings = self.settings.entry(cluster.to_owned()).or_default();
-        change(settings);
-        if settings.fault.is_none() && settings.answer.is_none() && settings.tasks.is_none() {
-            self.settings.remove(cluster);
-        }
+    /// What is set for a cluster or project alone, to be changed.
+    pub(crate) fn settings(&mut self, id: &str) -> &mut Settings {
+        self.settings.entry(id.to_owned()).or_default()
+    }
+
+    /// What is set for a cluster or project alone.
+    pub(crate) fn own<'a, T>(
+        &'a self,
+        id: &str,
+        field: impl Fn(&'a Settings) -> &'a Option<T>,
+    ) -> Option<&'a T> {
+        field(self.settings.get(id)?).as_ref()
+    }
+
+    /// What is set for a cluster, or else for all.
+    pub(crate) fn set<'a, T>(
+        &'a self,
+        id: &str,
+        field: impl Fn(&'a Settings) -> &'a Option<T>,
+    ) -> Option<&'a T> {
+        self.own(id, &field).or_else(|| self.own(ANY_CLUSTER, &field))
+    }
+
+    /// The fault that is set for a cluster, or else for all; with a count it then strikes one time less.
+    pub(crate) fn strike<F: AsMut<Fault> + Clone>(
+        &mut self,
+        id: &str,
+        field: impl Fn(&mut Settings) -> &mut Option<F>,
+    ) -> Option<F> {
+        [id, ANY_CLUSTER].into_iter().find_map(|id| strike(field(self.settings.get_mut(id)?)))
     }
 }
 
@@ -212,12 +260,12 @@ mod tests {
         for index in 0..MAX_COUNTED + 10 {
             inner.count(&index.to_string(), false);
         }
-        assert_eq!(inner.clusters.len(), MAX_COUNTED);
+        assert_eq!(inner.requests.len(), MAX_COUNTED);
         assert_eq!(inner.total.refused, MAX_COUNTED as u64 + 10);
     }
 
     #[test]
-    fn settings_that_are_taken_back_leave_nothing_behind() {
+    fn a_cluster_is_unknown_again_when_what_was_set_is_taken_back() {
         let state = State::new(Scenario::default());
         state.set_tasks("c", Vec::new());
         state.set_answer("c", Value::Null);
@@ -226,7 +274,27 @@ mod tests {
         state.clear_tasks("c");
         state.clear_answer("c");
         state.clear_tasks("never set");
-        assert!(state.lock().settings.is_empty());
         assert!(matches!(state.lock().outcome("c"), Outcome::UnknownCluster));
+    }
+
+    #[test]
+    fn what_is_set_for_one_outranks_what_is_set_for_all_and_a_fault_is_used_up() {
+        let state = State::new(Scenario::default());
+        let own = StartFault::Lost(Fault::status(502).times(2));
+        let all = StartFault::Refused(Fault::status(403));
+        state.set_start_fault("c", own).unwrap();
+        state.set_start_fault(ANY_CLUSTER, all.clone()).unwrap();
+        let strike = |id| state.lock().strike(id, |settings| &mut settings.start_fault);
+        for left in [2, 1] {
+            assert_eq!(strike("c"), Some(StartFault::Lost(Fault::status(502).times(left))));
+        }
+        assert_eq!(
+            (strike("c"), strike("d"), strike("c")),
+            (Some(all.clone()), Some(all.clone()), Some(all))
+        );
+        state.set_upgrades_answer("c", Some(Value::Bool(true)));
+        state.set_upgrades_answer(ANY_CLUSTER, Some(Value::Bool(false)));
+        let is_own = |id| state.lock().set(id, |settings| &settings.upgrades_answer).unwrap().as_bool();
+        assert_eq!((is_own("c"), is_own("d")), (Some(true), Some(false)));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     fault::{Fault, FaultError},
     identity::{Identity, IdentityCall, IdentityCounts},
     scenario::{Scenario, Step},
-    state::{Counts, State, now},
+    state::{Counts, State},
     task::Task,
     upgrade::Workflow,
 };
@@ -20,112 +20,90 @@ use crate::{
 impl State {
     /// Lists these tasks for a cluster from now on, or for all without an entry of their own (`*`).
     pub fn set_tasks(&self, cluster: &str, tasks: impl IntoIterator<Item = Task>) {
-        let now = now();
-        self.lock().change(cluster, |settings| {
-            let old = settings.tasks.take().unwrap_or_default();
-            settings.tasks = Some(tasks.into_iter().map(|task| task.filled(&old, now)).collect());
-        });
+        self.lock().settings(cluster).set_tasks(Some(tasks.into_iter().collect()));
     }
 
     /// Removes the tasks that were set, so that the scenario decides again.
     pub fn clear_tasks(&self, cluster: &str) {
-        self.lock().change(cluster, |settings| settings.tasks = None);
+        self.lock().settings(cluster).tasks = None;
     }
 
     /// Answers with this JSON, whatever its shape, in place of tasks and scenario.
     pub fn set_answer(&self, cluster: &str, answer: Value) {
-        self.lock().change(cluster, |settings| settings.answer = Some(answer));
+        self.lock().settings(cluster).answer = Some(answer);
     }
 
     /// Removes the answer that was set, so that tasks or scenario decide again.
     pub fn clear_answer(&self, cluster: &str) {
-        self.lock().change(cluster, |settings| settings.answer = None);
+        self.lock().settings(cluster).answer = None;
     }
 
     /// Sets the fault that strikes correctly signed requests for a cluster, known or not, or for all clusters without a
     /// fault of their own (`*`).
     pub fn set_fault(&self, cluster: &str, fault: impl Into<Fault>) -> Result<(), FaultError> {
-        let fault = fault.into();
-        fault.check()?;
-        self.lock().change(cluster, |settings| settings.fault = Some(fault));
+        self.lock().settings(cluster).fault = Some(fault.into().checked()?);
         Ok(())
     }
 
     /// Removes the fault of a cluster.
     pub fn clear_fault(&self, cluster: &str) {
-        self.lock().change(cluster, |settings| settings.fault = None);
+        self.lock().settings(cluster).fault = None;
     }
 
     /// Sets the steps of backups that are started from now on, for a cluster or for all without an entry of their own
     /// (`*`).
     pub fn set_backup_steps(&self, cluster: &str, steps: Vec<Step>) {
-        self.lock().starts.set_steps(cluster, steps);
+        self.lock().settings(cluster).backup_steps = Some(steps);
     }
 
     /// Sets the fault that strikes correctly signed requests for a backup of a cluster, or of all without a fault of
     /// their own (`*`).
-    pub fn set_start_fault(&self, cluster: &str, fault: StartFault) -> Result<(), FaultError> {
-        fault.fault().check()?;
-        self.lock().starts.set_fault(cluster, Some(fault));
+    pub fn set_start_fault(&self, cluster: &str, mut fault: StartFault) -> Result<(), FaultError> {
+        fault.as_mut().check()?;
+        self.lock().settings(cluster).start_fault = Some(fault);
         Ok(())
-    }
-
-    /// Removes a fault that [`Self::set_start_fault`] has set.
-    pub fn clear_start_fault(&self, cluster: &str) {
-        self.lock().starts.set_fault(cluster, None);
     }
 
     /// How many correctly signed requests for a backup of a cluster there were, whatever the answers.
     pub fn start_requests(&self, cluster: &str) -> u64 {
-        self.lock().starts.requests(cluster)
+        self.lock().requests.get(cluster).map_or(0, |requests| requests.starts)
     }
 
     /// Lists these upgrades of a cluster from now on, or of all without an entry of their own (`*`).
     pub fn set_upgrades(&self, cluster: &str, workflows: impl IntoIterator<Item = Workflow>) {
-        self.lock().upgrades.workflows.insert(cluster.to_owned(), workflows.into_iter().collect());
-    }
-
-    /// Removes the upgrades that were set, so that the scenario decides again.
-    pub fn clear_upgrades(&self, cluster: &str) {
-        self.lock().upgrades.workflows.remove(cluster);
+        self.lock().settings(cluster).upgrades = Some(workflows.into_iter().collect());
     }
 
     /// Answers a list of upgrades with this JSON, whatever its shape; `None` takes it back.
     pub fn set_upgrades_answer(&self, cluster: &str, answer: Option<Value>) {
-        let answers = &mut self.lock().upgrades.answers;
-        match answer {
-            Some(answer) => answers.insert(cluster.to_owned(), answer),
-            None => answers.remove(cluster),
-        };
+        self.lock().settings(cluster).upgrades_answer = answer;
     }
 
     /// Sets the fault that strikes correctly signed requests for the upgrades of a cluster, or of all without a fault of their
     /// own (`*`). It strikes no other call.
     pub fn set_upgrades_fault(&self, cluster: &str, fault: impl Into<Fault>) -> Result<(), FaultError> {
-        let fault = fault.into();
-        fault.check()?;
-        self.lock().upgrades.faults.insert(cluster.to_owned(), fault);
+        self.lock().settings(cluster).upgrades_fault = Some(fault.into().checked()?);
         Ok(())
     }
 
     /// Removes a fault that [`Self::set_upgrades_fault`] has set.
     pub fn clear_upgrades_fault(&self, cluster: &str) {
-        self.lock().upgrades.faults.remove(cluster);
+        self.lock().settings(cluster).upgrades_fault = None;
     }
 
     /// How many correctly signed requests for the upgrades of a cluster there were, whatever the answers.
     pub fn upgrade_requests(&self, cluster: &str) -> u64 {
-        self.lock().upgrades.requests.get(cluster).copied().unwrap_or_default()
+        self.lock().requests.get(cluster).map_or(0, |requests| requests.upgrades)
     }
 
     /// Lists these clusters for a project from now on, in place of those of the scenario.
     pub fn set_clusters(&self, project: &str, clusters: impl IntoIterator<Item = Cluster>) {
-        self.lock().listings.set(project, clusters.into_iter().collect());
+        self.lock().settings(project).clusters = Some(clusters.into_iter().collect());
     }
 
     /// Answers a list of clusters with this JSON, whatever its shape.
     pub fn set_clusters_answer(&self, product: Product, project: &str, answer: Value) {
-        self.lock().listings.set_answer(product, project, Some(answer));
+        self.lock().settings(project).clusters_answer[product as usize] = Some(answer);
     }
 
     /// Sets the fault that strikes correctly signed requests for a list of clusters.
@@ -135,15 +113,13 @@ impl State {
         project: &str,
         fault: impl Into<Fault>,
     ) -> Result<(), FaultError> {
-        let fault = fault.into();
-        fault.check()?;
-        self.lock().listings.set_fault(product, project, Some(fault));
+        self.lock().settings(project).clusters_fault[product as usize] = Some(fault.into().checked()?);
         Ok(())
     }
 
     /// Removes a fault that [`Self::set_clusters_fault`] has set.
     pub fn clear_clusters_fault(&self, product: Product, project: &str) {
-        self.lock().listings.set_fault(product, project, None);
+        self.lock().settings(project).clusters_fault[product as usize] = None;
     }
 
     /// Plays another scenario from its start.
@@ -185,9 +161,8 @@ impl State {
 
     /// Sets the fault that strikes a call to IAM or pod identity, before any check.
     pub fn set_identity_fault(&self, call: IdentityCall, fault: impl Into<Fault>) -> Result<(), FaultError> {
-        let fault = fault.into();
-        fault.check()?;
-        self.lock().issuer.faults.insert(call, fault);
+        let fault = fault.into().checked()?;
+        self.lock().issuer.faults.insert(call, Some(fault));
         Ok(())
     }
 
@@ -209,7 +184,7 @@ impl State {
 
     /// The counts of the requests for a cluster.
     pub fn counts(&self, cluster: &str) -> Counts {
-        self.lock().clusters.get(cluster).copied().unwrap_or_default()
+        self.lock().requests.get(cluster).map(|requests| requests.counts).unwrap_or_default()
     }
 
     /// The counts of the requests for all clusters together.
@@ -219,7 +194,7 @@ impl State {
 
     /// The counts of the requests for each cluster that was asked for.
     pub fn counts_by_cluster(&self) -> BTreeMap<String, Counts> {
-        self.lock().clusters.iter().map(|(cluster, counts)| (cluster.clone(), *counts)).collect()
+        self.lock().requests.iter().map(|(cluster, requests)| (cluster.clone(), requests.counts)).collect()
     }
 
     /// The highest number of concurrent requests.
@@ -231,10 +206,8 @@ impl State {
     pub fn reset_counts(&self) {
         let mut inner = self.lock();
         inner.total = Counts::default();
-        inner.clusters.clear();
+        inner.requests.clear();
         inner.issuer.counts.clear();
-        inner.starts.reset_counts();
-        inner.upgrades.reset_counts();
         self.most_in_flight.store(self.in_flight.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }

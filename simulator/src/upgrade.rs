@@ -1,5 +1,5 @@
 //! Upgrade workflows: what each of them does over time, and how it is listed. What a test sets in their place is left to
-//! `upgrades`.
+//! `state`.
 //!
 //! Playing is pure: a [`Script`] and the time since the start give the workflows. The call was never seen to answer, so the
 //! answers have the shape of Huawei's SDK.

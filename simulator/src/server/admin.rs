@@ -16,13 +16,8 @@ use serde_json::{Value, json};
 
 use super::{refusal::admin_error, reply, wire::Peer};
 use crate::{
-    backup::StartFault,
-    cluster::Cluster,
-    fault::{Fault, FaultError},
     scenario::Scenario,
-    state::State,
-    task::Task,
-    upgrade::Workflow,
+    state::{Settings, State},
 };
 
 const MAX_BODY: usize = 64 << 20;
@@ -35,12 +30,6 @@ type Result<T = StatusCode> = std::result::Result<T, Problem>;
 /// What is wrong with a request; it is sent back as the answer.
 struct Problem(String);
 
-impl From<FaultError> for Problem {
-    fn from(error: FaultError) -> Self {
-        Self(error.to_string())
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         admin_error(StatusCode::BAD_REQUEST, &self.0)
@@ -50,11 +39,19 @@ impl IntoResponse for Problem {
 /// Everything below `/admin`.
 pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new()
-        .merge(clusters())
+        .route("/clusters/{cluster}/tasks", set(Settings::set_tasks))
+        .route("/clusters/{cluster}/answer", set(|its, answer| its.answer = answer))
+        .route("/clusters/{cluster}/fault", set(|its, fault| its.fault = fault))
+        .route("/clusters/{cluster}/requests", show(|s, id| json!(s.counts(id))))
+        .route("/clusters/{cluster}/start-fault", set(|its, fault| its.start_fault = fault))
         .route(
-            "/projects/{project}/clusters",
-            set(|s, id, clusters: Vec<Cluster>| s.set_clusters(id, clusters)),
+            "/clusters/{cluster}/start-requests",
+            show(|s, id| json!({ "requests": s.start_requests(id) })),
         )
+        .route("/clusters/{cluster}/upgrades", set(|its, upgrades| its.upgrades = upgrades))
+        .route("/clusters/{cluster}/upgrades-answer", set(|its, answer| its.upgrades_answer = answer))
+        .route("/clusters/{cluster}/upgrades-fault", set(|its, fault| its.upgrades_fault = fault))
+        .route("/projects/{project}/clusters", set(|its, clusters| its.clusters = clusters))
         .route("/requests", get(requests))
         .route("/scenario", put(put_scenario))
         .fallback(|| async { admin_error(StatusCode::NOT_FOUND, "no such path; see cce-simulator --help") })
@@ -64,34 +61,6 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(only_from_here))
         .with_state(state)
-}
-
-/// What the calls about one cluster get.
-fn clusters() -> Router<Arc<State>> {
-    let tasks = set_or_clear(|s, id, tasks: Vec<Task>| s.set_tasks(id, tasks), State::clear_tasks);
-    let upgrades = set_or_clear(|s, id, list: Vec<Workflow>| s.set_upgrades(id, list), State::clear_upgrades);
-    let upgrades_answer = set_or_clear(
-        |s, id, answer| s.set_upgrades_answer(id, Some(answer)),
-        |s, id| s.set_upgrades_answer(id, None),
-    );
-    let fault = set_or_clear(|s, id, fault| s.set_fault(id, Fault::from_json(fault)?), State::clear_fault);
-    let upgrades_fault = set_or_clear(
-        |s, id, fault| s.set_upgrades_fault(id, Fault::from_json(fault)?),
-        State::clear_upgrades_fault,
-    );
-    Router::new()
-        .route("/clusters/{cluster}/tasks", tasks)
-        .route("/clusters/{cluster}/answer", set_or_clear(State::set_answer, State::clear_answer))
-        .route("/clusters/{cluster}/fault", fault)
-        .route("/clusters/{cluster}/requests", show(|s, id| json!(s.counts(id))))
-        .route("/clusters/{cluster}/start-fault", set_or_clear(set_start_fault, State::clear_start_fault))
-        .route(
-            "/clusters/{cluster}/start-requests",
-            show(|s, id| json!({ "requests": s.start_requests(id) })),
-        )
-        .route("/clusters/{cluster}/upgrades", upgrades)
-        .route("/clusters/{cluster}/upgrades-answer", upgrades_answer)
-        .route("/clusters/{cluster}/upgrades-fault", upgrades_fault)
 }
 
 /// Lets only this machine use the admin API, because it can make the simulator answer anything.
@@ -111,44 +80,20 @@ fn may_steer(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
 }
 
-/// What came of a change: nothing can be wrong with it, or this is.
-trait Change {
-    fn result(self) -> Result<()>;
-}
-
-impl Change for () {
-    fn result(self) -> Result<()> {
-        Ok(self)
-    }
-}
-
-impl<E: Into<Problem>> Change for std::result::Result<(), E> {
-    fn result(self) -> Result<()> {
-        self.map_err(Into::into)
-    }
-}
-
-/// `PUT` sets what the body says for the id in the path. The body is read as JSON, whatever its content type, because
-/// `curl -d` does not send that of JSON.
-fn set<T: DeserializeOwned + 'static, C: Change + 'static>(change: fn(&State, &str, T) -> C) -> Route {
+/// `PUT` sets what the body says for the id in the path, and `DELETE` takes it back. The body is read as JSON, whatever its
+/// content type, because `curl -d` does not send that of JSON.
+fn set<T: DeserializeOwned + 'static>(change: fn(&mut Settings, Option<T>)) -> Route {
     put(move |Extract(state): Shared, Path(id): Path<String>, body: Bytes| async move {
         if id.len() > MAX_ID {
             return Err(Problem(format!("the id must be at most {MAX_ID} bytes")));
         }
         let body = serde_json::from_slice(&body)
             .map_err(|error| Problem(format!("the body is not what is expected: {error}")))?;
-        change(&state, &id, body).result()?;
+        change(state.lock().settings(&id), Some(body));
         Ok(StatusCode::NO_CONTENT)
     })
-}
-
-/// The same, and `DELETE` takes it back.
-fn set_or_clear<T: DeserializeOwned + 'static, C: Change + 'static>(
-    change: fn(&State, &str, T) -> C,
-    clear: fn(&State, &str),
-) -> Route {
-    set(change).delete(move |Extract(state): Shared, Path(id): Path<String>| async move {
-        clear(&state, &id);
+    .delete(move |Extract(state): Shared, Path(id): Path<String>| async move {
+        change(state.lock().settings(&id), None);
         StatusCode::NO_CONTENT
     })
 }
@@ -158,17 +103,6 @@ fn show(of: fn(&State, &str) -> Value) -> Route {
     get(move |Extract(state): Shared, Path(id): Path<String>| async move {
         reply::json(StatusCode::OK, &of(&state, &id))
     })
-}
-
-fn set_start_fault(state: &State, cluster: &str, mut fault: Value) -> Result<()> {
-    let lost = fault.as_object_mut().and_then(|fields| fields.remove("started"));
-    let fault = Fault::from_json(fault)?;
-    let fault = match lost {
-        None | Some(Value::Bool(false)) => StartFault::Refused(fault),
-        Some(Value::Bool(true)) => StartFault::Lost(fault),
-        Some(_) => return Err(Problem("started: must be true or false".to_owned())),
-    };
-    Ok(state.set_start_fault(cluster, fault)?)
 }
 
 async fn requests(Extract(state): Shared) -> Response {

@@ -50,6 +50,10 @@ async fn the_scenario_and_the_admin_api_list_clusters() {
     let admin = format!("/admin/projects/{PROJECT}/clusters");
     assert_eq!(client.plain("PUT", &admin, &[], &body).await.status, 204);
     assert_eq!(names(&client.get(&path("api")).await.unwrap().json()), ["other"]);
+    let another = path("api").replace(PROJECT, "another");
+    assert_eq!(names(&client.get(&another).await.unwrap().json()), ["prod"], "it is set for one project");
+    assert_eq!(client.plain("DELETE", &admin, &[], "").await.status, 204);
+    assert_eq!(names(&client.get(&path("api")).await.unwrap().json()), ["prod"]);
     let any = Scenario::from_yaml("clusters: {'*': {listed: {name: prod}}}").unwrap_err().to_string();
     assert!(any.contains("only a cluster with an id can be listed"), "{any}");
 }
