@@ -85,13 +85,16 @@ impl Inner {
         Some(backup::answer(&self.starts.start(cluster, steps, self.epoch, elapsed)))
     }
 
-    /// The list of a project's clusters, and the fault that strikes it.
-    pub(crate) fn clusters(&mut self, product: Product, project: &str) -> (Option<Fault>, Value) {
+    /// What a correctly signed request for the clusters of a project gets.
+    pub(crate) fn clusters(&mut self, product: Product, project: &str) -> Outcome {
         let index = product as usize;
         let listed = self.set(project, |set| &set.clusters).unwrap_or(&self.scenario.listed);
         let set = self.set(project, |set| &set.clusters_answer[index]).cloned();
         let answer = set.unwrap_or_else(|| cluster::answer(product, listed));
-        (self.strike(project, |set| &mut set.clusters_fault[index]), answer)
+        match self.strike(project, |set| &mut set.clusters_fault[index]) {
+            Some(fault) => Outcome::Fault(fault, Some(answer)),
+            None => Outcome::Answer(answer),
+        }
     }
 
     /// Whether a cluster has tasks, an answer or a script.

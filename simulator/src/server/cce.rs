@@ -1,24 +1,25 @@
-//! The calls about one cluster, and the check that every signed call passes first.
+//! The calls of CCE, and the check that each of them passes first.
 
 use axum::{
     body::{Body, Bytes},
-    extract::Path,
     http::{Request, StatusCode, request::Parts},
     response::Response,
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::{fault, refusal, reply::json, wire::Peer};
 use crate::{
+    cluster::Product,
     outcome::Outcome,
     signature::{self, Refusal},
     state::State,
 };
 
 /// A signed request has no reason to be larger.
-pub(crate) const MAX_BODY: usize = 64 << 10;
+const MAX_BODY: usize = 64 << 10;
 
-/// A call about one cluster, of Standard and Autopilot alike.
+/// A call, of Standard and Autopilot alike.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
     /// `GET …/operation/snapshot/tasks`: the list of its snapshot tasks.
@@ -27,25 +28,36 @@ pub(crate) enum Call {
     Start,
     /// `GET …/operation/upgradeworkflows`: the list of its upgrades.
     Upgrades,
+    /// `GET …/projects/{project}/clusters`: the list of a project's clusters.
+    Clusters(Product),
 }
 
-/// Answers a call to `…/projects/{project}/clusters/{cluster}/operation/…`.
+/// The ids in the path of a call; the list of clusters is about none of them.
+#[derive(Deserialize)]
+pub(crate) struct Ids {
+    project: String,
+    cluster: Option<String>,
+}
+
+/// Answers a call.
 pub(crate) async fn answer(
     state: &State,
     call: Call,
     peer: Peer,
-    Path((project, cluster)): Path<(String, String)>,
+    ids: Ids,
     request: Request<Body>,
     request_id: &str,
 ) -> Response {
     let _in_flight = state.enter();
-    if let Err(refused) = admit(state, &cluster, request, request_id).await {
+    let id = ids.cluster.as_ref().unwrap_or(&ids.project);
+    if let Err(refused) = admit(state, id, request, request_id).await {
         return refused;
     }
     let outcome = match call {
-        Call::Tasks => state.lock().outcome(&cluster),
-        Call::Start => state.lock().start(&project, &cluster),
-        Call::Upgrades => state.lock().upgrades_outcome(&cluster),
+        Call::Tasks => state.lock().outcome(id),
+        Call::Start => state.lock().start(&ids.project, id),
+        Call::Upgrades => state.lock().upgrades_outcome(id),
+        Call::Clusters(product) => state.lock().clusters(product, id),
     };
     match outcome {
         Outcome::UnknownCluster => refusal::no_such_cluster(request_id),
@@ -59,12 +71,7 @@ pub(crate) async fn answer(
 
 /// Reads a request, waits as long as the simulator is told to, and counts and checks it for the cluster or project
 /// `id`. An error is the answer to a request that is not correctly signed.
-pub(crate) async fn admit(
-    state: &State,
-    id: &str,
-    request: Request<Body>,
-    request_id: &str,
-) -> Result<(), Response> {
+async fn admit(state: &State, id: &str, request: Request<Body>, request_id: &str) -> Result<(), Response> {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return Err(refusal::not_authentic(&Refusal::Mismatch, request_id));

@@ -2,7 +2,6 @@
 
 mod admin;
 mod cce;
-mod clusters;
 mod fault;
 mod identity;
 mod refusal;
@@ -21,7 +20,10 @@ use axum::{
     routing::{get, post},
 };
 
-use self::{cce::Call, wire::Peer};
+use self::{
+    cce::{Call, Ids},
+    wire::Peer,
+};
 use crate::{cluster::Product, state::State};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,39 +34,26 @@ struct RequestId(String);
 
 /// Everything the simulator answers.
 pub(crate) fn router(state: Arc<State>) -> Router {
-    let about_cluster = |call: Call| {
-        let state = state.clone();
-        let handler = move |id: RequestId,
-                            peer: ConnectInfo<Peer>,
-                            path: Path<(String, String)>,
-                            request: Request<Body>| async move {
-            cce::answer(&state, call, peer.0, path, request, &id.0).await
-        };
-        let route = if matches!(call, Call::Start) { post(handler) } else { get(handler) };
-        route.fallback(no_such_api)
-    };
-    let clusters = |product: Product| {
-        let state = state.clone();
-        get(
-            move |id: RequestId, peer: ConnectInfo<Peer>, path: Path<String>, request: Request<Body>| async move {
-                clusters::clusters(&state, product, peer.0, path, request, &id.0).await
-            },
-        )
-        .fallback(no_such_api)
-    };
     let mut router = Router::new();
-    for (path, call) in [
-        ("v3.1/projects/{project}/clusters/{cluster}/operation/snapshot/tasks", Call::Tasks),
-        ("v3.1/projects/{project}/clusters/{cluster}/operation/snapshot", Call::Start),
-        ("v3/projects/{project}/clusters/{cluster}/operation/upgradeworkflows", Call::Upgrades),
-    ] {
-        for product in ["api", "autopilot"] {
-            router = router.route(&format!("/{product}/{path}"), about_cluster(call));
+    for (product, prefix) in [(Product::Standard, "api"), (Product::Autopilot, "autopilot")] {
+        for (path, call) in [
+            ("v3.1/projects/{project}/clusters/{cluster}/operation/snapshot/tasks", Call::Tasks),
+            ("v3.1/projects/{project}/clusters/{cluster}/operation/snapshot", Call::Start),
+            ("v3/projects/{project}/clusters/{cluster}/operation/upgradeworkflows", Call::Upgrades),
+            ("v3/projects/{project}/clusters", Call::Clusters(product)),
+        ] {
+            let state = state.clone();
+            let handler = move |id: RequestId,
+                                peer: ConnectInfo<Peer>,
+                                ids: Path<Ids>,
+                                request: Request<Body>| async move {
+                cce::answer(&state, call, peer.0, ids.0, request, &id.0).await
+            };
+            let route = if matches!(call, Call::Start) { post(handler) } else { get(handler) };
+            router = router.route(&format!("/{prefix}/{path}"), route.fallback(no_such_api));
         }
     }
     router
-        .route("/api/v3/projects/{project}/clusters", clusters(Product::Standard))
-        .route("/autopilot/v3/projects/{project}/clusters", clusters(Product::Autopilot))
         .merge(identity::router(state.clone()))
         .nest("/admin", admin::router(state.clone()))
         .fallback(no_such_api)
