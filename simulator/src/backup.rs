@@ -16,9 +16,6 @@ use crate::{
     uid::made_uid,
 };
 
-/// The most started backups that a cluster lists.
-const KEEP: usize = 20;
-
 /// The fault of a correctly signed request for a backup. Its JSON is that of the fault, with `started` for the second kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
@@ -73,16 +70,12 @@ impl Starts {
         at: SignedDuration,
     ) -> String {
         let steps = steps.unwrap_or_else(usual_steps);
-        let script = self.scripts.entry(cluster.to_owned()).or_insert_with(|| Script {
-            keep: KEEP,
-            timelines: Vec::new(),
-            on_backup: None,
-        });
+        let script = self.scripts.entry(cluster.to_owned()).or_default();
         self.started += 1;
         let uid = made_uid(&format!("{cluster}/started/{}/{epoch}", self.started));
         let timeline = Timeline { at, repeat_every: None, uid: Some(uid.clone()), gone_after: None, steps };
         script.timelines.push(timeline);
-        let surplus = script.timelines.len().saturating_sub(KEEP);
+        let surplus = script.timelines.len().saturating_sub(script.keep);
         script.timelines.drain(..surplus);
         uid
     }
@@ -137,6 +130,6 @@ mod tests {
             .map(|n| starts.start("c", None, Timestamp::UNIX_EPOCH, SignedDuration::from_secs(n / 2)))
             .collect();
         assert_eq!(uids.len(), 30);
-        assert_eq!(starts.tasks("c", Timestamp::UNIX_EPOCH, SignedDuration::from_hours(1)).len(), KEEP);
+        assert_eq!(starts.tasks("c", Timestamp::UNIX_EPOCH, SignedDuration::from_hours(1)).len(), 20);
     }
 }

@@ -39,6 +39,28 @@ pub struct Cluster {
     pub tags: BTreeMap<String, String>,
 }
 
+/// How a cluster of a scenario is listed; its id is the key of its entry.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Listed {
+    pub(crate) name: String,
+    alias: Option<String>,
+    version: Option<String>,
+    phase: Option<String>,
+    #[serde(default)]
+    autopilot: bool,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+impl Listed {
+    /// The cluster with its id.
+    pub(crate) fn cluster(&self, id: &str) -> Cluster {
+        let Self { name, alias, version, phase, autopilot, tags } = self.clone();
+        Cluster { uid: id.to_owned(), name, alias, version, phase, autopilot, tags }
+    }
+}
+
 impl Cluster {
     /// A cluster of version `v1.30`.
     pub fn new(uid: impl Into<String>, name: impl Into<String>) -> Self {

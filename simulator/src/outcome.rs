@@ -88,9 +88,13 @@ impl Inner {
     /// What a correctly signed request for the clusters of a project gets.
     pub(crate) fn clusters(&mut self, product: Product, project: &str) -> Outcome {
         let index = product as usize;
-        let listed = self.set(project, |set| &set.clusters).unwrap_or(&self.scenario.listed);
         let set = self.set(project, |set| &set.clusters_answer[index]).cloned();
-        let answer = set.unwrap_or_else(|| cluster::answer(product, listed));
+        let answer = set.unwrap_or_else(|| {
+            let scripts = self.scenario.clusters.iter();
+            let scripted = scripts.filter_map(|(id, script)| Some(script.listed.as_ref()?.cluster(id)));
+            let set = self.set(project, |set| &set.clusters).cloned();
+            cluster::answer(product, &set.unwrap_or_else(|| scripted.collect()))
+        });
         match self.strike(project, |set| &mut set.clusters_fault[index]) {
             Some(fault) => Outcome::Fault(fault, Some(answer)),
             None => Outcome::Answer(answer),
@@ -154,12 +158,13 @@ impl Inner {
         }
         let own = self.set(cluster, |set| &set.upgrades);
         let (epoch, elapsed) = (self.epoch, self.elapsed());
-        let scripted = [cluster, ANY_CLUSTER].into_iter().find_map(|key| self.scenario.upgrades.get(key));
+        let scripts = [cluster, ANY_CLUSTER].into_iter().filter_map(|key| self.scenario.clusters.get(key));
+        let scripted = scripts.map(|script| &script.upgrades).find(|upgrades| !upgrades.is_empty());
         let played = || {
             let scripts = scripted.into_iter().flatten();
             scripts.filter_map(|script| script.play(cluster, epoch, elapsed)).collect()
         };
-        if own.is_none() && scripted.is_none() && !self.knows(cluster) {
+        if own.is_none() && !self.knows(cluster) {
             return None;
         }
         let workflows: Vec<Workflow> = own.cloned().unwrap_or_else(played);

@@ -199,7 +199,7 @@ mod tests {
     /// The phase of the workflow of a cluster, and its steps with their states, at a second of the scenario.
     fn at(cluster: &str, second: i64) -> String {
         let scenario = Scenario::from_yaml(FILE).unwrap();
-        let script = &scenario.upgrades[cluster][0];
+        let script = &scenario.clusters[cluster].upgrades[0];
         let workflow = script.play(cluster, Timestamp::UNIX_EPOCH, SignedDuration::from_secs(second));
         let Some(workflow) = workflow else { return "none".to_owned() };
         let steps = workflow.steps.iter().map(|s| format!(" {} {}", s.type_, s.status.as_deref().unwrap()));

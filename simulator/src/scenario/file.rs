@@ -1,13 +1,10 @@
 //! The YAML form of a scenario, read strictly: a value that makes no sense is refused with its place in the file.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use jiff::SignedDuration;
-use serde::Deserialize;
 
 use super::{ANY_CLUSTER, Scenario, ScenarioError, Script, Step, Timeline, recording::Recording};
-use crate::{cluster::Cluster, task::Item, upgrade};
-
 /// The scenario that plays when no other is given.
 pub const DEFAULT: &str = include_str!("../../scenarios/default.yaml");
 
@@ -21,59 +18,6 @@ const MAX_STEPS: usize = 200;
 const MAX_UPGRADES: usize = 100;
 const MAX_ITEMS: usize = 100;
 const MAX_TEXT: usize = 10_000;
-const DEFAULT_KEEP: usize = 20;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ScenarioFile {
-    clusters: BTreeMap<String, ClusterEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ClusterEntry {
-    keep: Option<usize>,
-    #[serde(default)]
-    tasks: Vec<TaskEntry>,
-    on_backup: Option<Vec<StepEntry>>,
-    listed: Option<ListedEntry>,
-    #[serde(default)]
-    upgrades: Vec<upgrade::Script>,
-}
-
-/// How a cluster stands in the list of clusters; its id is the key of the entry.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ListedEntry {
-    name: String,
-    alias: Option<String>,
-    version: Option<String>,
-    phase: Option<String>,
-    #[serde(default)]
-    autopilot: bool,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct TaskEntry {
-    at: SignedDuration,
-    repeat_every: Option<SignedDuration>,
-    uid: Option<String>,
-    gone_after: Option<SignedDuration>,
-    steps: Vec<StepEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct StepEntry {
-    #[serde(default)]
-    after: SignedDuration,
-    phase: String,
-    progress: Option<i64>,
-    items: Option<Vec<Item>>,
-}
 
 impl Scenario {
     /// The built-in scenario: one backup that succeeds and one that fails, on any cluster.
@@ -93,120 +37,81 @@ impl Scenario {
 
     /// Reads the YAML form.
     pub fn from_yaml(text: &str) -> Result<Self, ScenarioError> {
-        let file: ScenarioFile =
+        let scenario: Self =
             serde_saphyr::from_str(text).map_err(|error| ScenarioError::Form(error.to_string()))?;
-        check("clusters", within(file.clusters.len(), 0, MAX_CLUSTERS, "clusters"))?;
-        let mut scenario = Self::default();
-        for (id, mut entry) in file.clusters {
-            let place = format!("clusters.{id}");
-            check(&place, text_within(&id, 128))?;
-            if let Some(listed) = entry.listed.take() {
-                scenario.listed.push(listed.cluster(&id, &format!("{place}.listed"))?);
-            }
-            let upgrades = std::mem::take(&mut entry.upgrades);
-            check(&format!("{place}.upgrades"), within(upgrades.len(), 0, MAX_UPGRADES, "upgrades"))?;
-            for (index, script) in upgrades.iter().enumerate() {
-                let place = format!("{place}.upgrades[{index}]");
-                check(&format!("{place}.at"), offset(script.at, MIN_OFFSET))?;
-                check(&place, within(script.changes.len(), 0, MAX_STEPS, "changes"))?;
-                check(&place, script.check())?;
-            }
-            if !upgrades.is_empty() {
-                scenario.upgrades.insert(id.clone(), upgrades);
-            }
-            scenario.clusters.insert(id, Arc::new(entry.script(&place)?));
+        check("clusters", within(scenario.clusters.len(), 0, MAX_CLUSTERS, "clusters"))?;
+        for (id, script) in &scenario.clusters {
+            check_cluster(id, script, &format!("clusters.{id}"))?;
         }
         Ok(scenario)
     }
 }
 
-impl ClusterEntry {
-    fn script(self, place: &str) -> Result<Script, ScenarioError> {
-        let keep = self.keep.unwrap_or(DEFAULT_KEEP);
-        check(&format!("{place}.keep"), within(keep, 1, MAX_TASKS, "tasks"))?;
-        check(&format!("{place}.tasks"), within(self.tasks.len(), 0, MAX_TASKS, "tasks"))?;
-        let timelines = self.tasks.into_iter().enumerate();
-        let timelines = timelines.map(|(index, task)| task.timeline(&format!("{place}.tasks[{index}]")));
-        let timelines = timelines.collect::<Result<_, _>>()?;
-        let on_backup = self.on_backup.map(|entries| steps(entries, &format!("{place}.onBackup")));
-        Ok(Script { keep, timelines, on_backup: on_backup.transpose()? })
+fn check_cluster(id: &str, script: &Script, place: &str) -> Result<(), ScenarioError> {
+    check(place, text_within(id, 128))?;
+    if let Some(listed) = &script.listed {
+        if id == ANY_CLUSTER {
+            let problem = "only a cluster with an id can be listed".to_owned();
+            return check(&format!("{place}.listed"), Err(problem));
+        }
+        check(&format!("{place}.listed.name"), text_within(&listed.name, 128))?;
     }
+    check(&format!("{place}.upgrades"), within(script.upgrades.len(), 0, MAX_UPGRADES, "upgrades"))?;
+    for (index, upgrade) in script.upgrades.iter().enumerate() {
+        let place = format!("{place}.upgrades[{index}]");
+        check(&format!("{place}.at"), offset(upgrade.at, MIN_OFFSET))?;
+        check(&place, within(upgrade.changes.len(), 0, MAX_STEPS, "changes"))?;
+        check(&place, upgrade.check())?;
+    }
+    check(&format!("{place}.keep"), within(script.keep, 1, MAX_TASKS, "tasks"))?;
+    check(&format!("{place}.tasks"), within(script.timelines.len(), 0, MAX_TASKS, "tasks"))?;
+    for (index, task) in script.timelines.iter().enumerate() {
+        check_task(task, &format!("{place}.tasks[{index}]"))?;
+    }
+    script.on_backup.iter().try_for_each(|steps| check_steps(steps, &format!("{place}.onBackup")))
 }
 
-impl ListedEntry {
-    fn cluster(self, id: &str, place: &str) -> Result<Cluster, ScenarioError> {
-        let any = if id == ANY_CLUSTER {
-            Err("only a cluster with an id can be listed".to_owned())
-        } else {
-            Ok(())
+fn check_task(task: &Timeline, place: &str) -> Result<(), ScenarioError> {
+    check(&format!("{place}.at"), offset(task.at, MIN_OFFSET))?;
+    for (field, time) in [("repeatEvery", task.repeat_every), ("goneAfter", task.gone_after)] {
+        check(&format!("{place}.{field}"), time.map_or(Ok(()), |time| offset(time, MIN_REPEAT)))?;
+    }
+    if let Some(uid) = &task.uid {
+        let unique = match task.repeat_every {
+            Some(_) => Err("tasks that repeat cannot share one uid".to_owned()),
+            None => text_within(uid, 128),
         };
-        check(place, any)?;
-        check(&format!("{place}.name"), text_within(&self.name, 128))?;
-        let Self { name, alias, version, phase, autopilot, tags } = self;
-        Ok(Cluster { uid: id.to_owned(), name, alias, version, phase, autopilot, tags })
+        check(&format!("{place}.uid"), unique)?;
     }
+    check_steps(&task.steps, &format!("{place}.steps"))
 }
 
-/// Reads the steps of a task, in their order.
-fn steps(entries: Vec<StepEntry>, place: &str) -> Result<Vec<Step>, ScenarioError> {
-    check(place, within(entries.len(), 1, MAX_STEPS, "steps"))?;
-    let mut steps: Vec<Step> = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.into_iter().enumerate() {
-        let step = entry.step(&format!("{place}[{index}]"), steps.last())?;
-        steps.push(step);
-    }
-    Ok(steps)
-}
-
-impl TaskEntry {
-    fn timeline(self, place: &str) -> Result<Timeline, ScenarioError> {
-        check(&format!("{place}.at"), offset(self.at, MIN_OFFSET))?;
-        if let Some(every) = self.repeat_every {
-            check(&format!("{place}.repeatEvery"), offset(every, MIN_REPEAT))?;
-        }
-        if let Some(gone) = self.gone_after {
-            check(&format!("{place}.goneAfter"), offset(gone, MIN_REPEAT))?;
-        }
-        if let Some(uid) = &self.uid {
-            let unique = if self.repeat_every.is_some() {
-                Err("tasks that repeat cannot share one uid".to_owned())
-            } else {
-                text_within(uid, 128)
-            };
-            check(&format!("{place}.uid"), unique)?;
-        }
-        let steps = steps(self.steps, &format!("{place}.steps"))?;
-        let Self { at, repeat_every, uid, gone_after, .. } = self;
-        Ok(Timeline { at, repeat_every, uid, gone_after, steps })
-    }
-}
-
-impl StepEntry {
-    fn step(self, place: &str, before: Option<&Step>) -> Result<Step, ScenarioError> {
-        let order = match before {
-            None if !self.after.is_zero() => Err("must be 0s or absent in the first step".to_owned()),
-            Some(before) if self.after <= before.after => {
+fn check_steps(steps: &[Step], place: &str) -> Result<(), ScenarioError> {
+    check(place, within(steps.len(), 1, MAX_STEPS, "steps"))?;
+    let mut before: Option<&Step> = None;
+    for (index, step) in steps.iter().enumerate() {
+        let place = format!("{place}[{index}]");
+        let order = match before.replace(step) {
+            None if !step.after.is_zero() => Err("must be 0s or absent in the first step".to_owned()),
+            Some(before) if step.after <= before.after => {
                 Err(format!("must be later than that of the step before, {:#}", before.after))
             }
-            _ => offset(self.after, SignedDuration::ZERO),
+            _ => offset(step.after, SignedDuration::ZERO),
         };
         check(&format!("{place}.after"), order)?;
-        check(&format!("{place}.phase"), text_within(&self.phase, 64))?;
-        let progress = match self.progress.map(u8::try_from) {
-            None => None,
-            Some(Ok(progress)) if progress <= 100 => Some(progress),
-            Some(_) => return check(&format!("{place}.progress"), Err("must be 0 to 100".to_owned())),
-        };
-        if let Some(items) = &self.items {
-            check(&format!("{place}.items"), within(items.len(), 0, MAX_ITEMS, "items"))?;
-            for (index, item) in items.iter().enumerate() {
-                for text in [&item.id, &item.type_, &item.status, &item.message].into_iter().flatten() {
-                    check(&format!("{place}.items[{index}]"), text_within(text, MAX_TEXT))?;
-                }
+        check(&format!("{place}.phase"), text_within(&step.phase, 64))?;
+        if step.progress.is_some_and(|progress| !(0..=100).contains(&progress)) {
+            return check(&format!("{place}.progress"), Err("must be 0 to 100".to_owned()));
+        }
+        let items = step.items.as_deref().unwrap_or_default();
+        check(&format!("{place}.items"), within(items.len(), 0, MAX_ITEMS, "items"))?;
+        for (index, item) in items.iter().enumerate() {
+            for text in [&item.id, &item.type_, &item.status, &item.message].into_iter().flatten() {
+                check(&format!("{place}.items[{index}]"), text_within(text, MAX_TEXT))?;
             }
         }
-        Ok(Step { after: self.after, phase: self.phase, progress, items: self.items })
     }
+    Ok(())
 }
 
 /// Puts the place in front of a problem.

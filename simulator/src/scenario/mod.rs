@@ -12,11 +12,12 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 pub use self::error::ScenarioError;
 use self::recording::Recording;
 use crate::{
-    cluster::Cluster,
+    cluster::Listed,
     task::{Item, Task},
     uid::made_uid,
     upgrade,
@@ -25,32 +26,52 @@ use crate::{
 /// The id that stands for every cluster that has no entry of its own.
 pub const ANY_CLUSTER: &str = "*";
 
+/// At most so many tasks are listed where a cluster does not say how many.
+const DEFAULT_KEEP: usize = 20;
+
 /// What each cluster does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// By cluster id, or [`ANY_CLUSTER`].
-    pub clusters: BTreeMap<String, Arc<Script>>,
-    /// The upgrades of each cluster, by its id or [`ANY_CLUSTER`].
-    pub upgrades: BTreeMap<String, Vec<upgrade::Script>>,
-    /// The clusters that every project lists.
-    pub listed: Vec<Cluster>,
+    pub clusters: BTreeMap<String, Script>,
     /// What requests for tasks get instead.
+    #[serde(skip)]
     pub recording: Option<Arc<Recording>>,
 }
 
-/// What the tasks of one cluster do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What one cluster does.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Script {
     /// At most this many tasks are listed, the newest.
     pub keep: usize,
     /// One for each task, or for each row of tasks that repeats.
+    #[serde(rename = "tasks")]
     pub timelines: Vec<Timeline>,
     /// What a backup does that a request starts.
     pub on_backup: Option<Vec<Step>>,
+    /// Its upgrades.
+    pub upgrades: Vec<upgrade::Script>,
+    /// How every project lists it.
+    pub listed: Option<Listed>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            keep: DEFAULT_KEEP,
+            timelines: Vec::new(),
+            on_backup: None,
+            upgrades: Vec::new(),
+            listed: None,
+        }
+    }
 }
 
 /// What one task does, once or again and again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Timeline {
     /// When the task is created, counted from the start; negative: before it.
     pub at: SignedDuration,
@@ -65,14 +86,16 @@ pub struct Timeline {
 }
 
 /// The state of a task from one moment until the next step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
     /// Counted from the creation of the task.
+    #[serde(default)]
     pub after: SignedDuration,
     /// The task's phase.
     pub phase: String,
     /// 0 to 100; grows evenly to that of the next step where both have one.
-    pub progress: Option<u8>,
+    pub progress: Option<i64>,
     /// The task's items from here on; `None`: those of the step before.
     pub items: Option<Vec<Item>>,
 }
@@ -91,7 +114,7 @@ pub struct Moment<'a> {
     /// Its phase.
     pub phase: &'a str,
     /// Its progress.
-    pub progress: Option<u8>,
+    pub progress: Option<i64>,
     /// Its items.
     pub items: &'a [Item],
 }
@@ -172,7 +195,7 @@ impl Timeline {
 
 impl Step {
     /// The progress at an age between this step and the next, and the age at which it was reached.
-    fn progress_towards(&self, next: &Step, age: SignedDuration) -> (Option<u8>, SignedDuration) {
+    fn progress_towards(&self, next: &Step, age: SignedDuration) -> (Option<i64>, SignedDuration) {
         let (Some(from), Some(to)) = (self.progress, next.progress) else {
             return (self.progress, self.after);
         };
@@ -185,7 +208,7 @@ impl Step {
         // Whole percents only, rounded towards the start, so that the next step's value comes with the next step.
         let percent = way * gone / span;
         let reached = (percent.abs() * span + way.abs() - 1) / way.abs();
-        let progress = u8::try_from(i128::from(from) + percent).unwrap_or(from);
+        let progress = i64::try_from(i128::from(from) + percent).unwrap_or(from);
         let reached = SignedDuration::from_millis(i64::try_from(reached).unwrap_or(0));
         (Some(progress), self.after.saturating_add(reached))
     }

@@ -10,8 +10,7 @@ fn seconds(seconds: i64) -> SignedDuration {
 
 fn script(tasks: &str) -> Script {
     let yaml = format!("clusters:\n  c:\n    tasks: {tasks}");
-    let scenario = Scenario::from_yaml(&yaml).unwrap();
-    Arc::unwrap_or_clone(scenario.clusters["c"].clone())
+    Scenario::from_yaml(&yaml).unwrap().clusters["c"].clone()
 }
 
 fn problem(yaml: &str) -> String {
