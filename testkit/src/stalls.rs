@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn an_answer_that_took_a_second_or_is_awaited_for_one_is_a_stall_of_whoever_was_there() {
         let stalls = Stalls::new(Duration::ZERO);
-        let start = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        let start = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
         let at = |second| start + Duration::from_secs(second);
         stalls.answered(at(0), at(0) + STALL / 2);
         assert_eq!(stalls.since(at(0)), None, "half a second is no stall");

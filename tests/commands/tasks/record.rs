@@ -79,8 +79,8 @@ async fn what_was_watched_until_a_signal_is_played_by_the_simulator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn flags_that_cannot_be_used_leave_no_file_behind() {
     let simulator = simulator().await;
-    let path = file("flags");
-    let ran = run(tasks(&simulator, &["--timeout", "5m", "--record"]).arg(&path));
-    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let folder = Folder::new();
+    let path = folder.0.join("record.jsonl");
+    run(tasks(&simulator, &["--timeout", "5m", "--record"]).arg(&path)).refused(2, "--timeout is of use only with --wait");
     assert!(!path.exists(), "the corrected command could not be given");
 }

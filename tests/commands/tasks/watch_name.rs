@@ -20,6 +20,21 @@ fn a_silent_api_server_ends_a_gate_in_time_and_lets_nobody_pass() {
 }
 
 #[test]
+fn a_signal_ends_a_command_that_waits_for_an_api_server() {
+    for words in [&["poll", "platform/prod"][..], &["status", "platform/prod"]] {
+        for (signal, code) in [("INT", 130), ("TERM", 143)] {
+            let (silent, folder) = (TcpListener::bind("127.0.0.1:0").unwrap(), Folder::new());
+            let kubeconfig = kubeconfig(&folder, &format!("http://{}", silent.local_addr().unwrap()));
+            let mut command = start(program().args(words).env("KUBECONFIG", &kubeconfig));
+            let _asked = silent.accept().unwrap();
+            command.signal(signal);
+            // By itself, and not by the kernel, which leaves the first process of a container alone.
+            assert_eq!(command.end().code, Some(code), "{words:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_no_duration_or_no_name_is_refused_and_opens_no_gate() {
     let folder = Folder::new();
     let kubeconfig = kubeconfig(&folder, "http://127.0.0.1:1");
