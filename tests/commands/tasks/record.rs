@@ -81,6 +81,7 @@ async fn flags_that_cannot_be_used_leave_no_file_behind() {
     let simulator = simulator().await;
     let folder = Folder::new();
     let path = folder.0.join("record.jsonl");
-    run(tasks(&simulator, &["--timeout", "5m", "--record"]).arg(&path)).refused(2, "--timeout is of use only with --wait");
+    run(tasks(&simulator, &["--timeout", "5m", "--record"]).arg(&path))
+        .refused(2, "--timeout is of use only with --wait");
     assert!(!path.exists(), "the corrected command could not be given");
 }
