@@ -7,14 +7,12 @@ use cbw_testkit::{
     trial::tests,
     wait::{LIMIT, until},
 };
-use cce_simulator::{Fault, FaultKind, Task};
+use cce_simulator::{Fault, Task};
 use serde_json::json;
 
 tests![
     two_failures_in_a_row_change_nothing,
     a_cloud_that_fails_for_a_minute_makes_the_watch_blind_and_forgets_nothing,
-    a_throttled_account_is_told_as_such,
-    an_answer_that_is_no_answer_is_told_as_such,
 ];
 
 /// A watch that has seen a success and sees the next backup running.
@@ -73,21 +71,4 @@ async fn a_cloud_that_fails_for_a_minute_makes_the_watch_blind_and_forgets_nothi
         scene.reasons("prod").await,
         expected.map(|(reason, count)| (reason.to_owned(), count)).into()
     );
-}
-
-async fn a_throttled_account_is_told_as_such(scene: Scene) {
-    let _operator = running(&scene).await;
-    let throttled = Fault::error(429, "APIGW.0308", "throttled").header("Retry-After", "1");
-    scene.cloud.set_fault(CLUSTER, throttled).unwrap();
-    let status = scene.shows("prod", "throttled", |status| ready(status) == "False Throttled").await;
-    assert_eq!((says(&status, "Reconciling"), status.progress), ("True Throttled".into(), Some(30)));
-    scene.cloud.clear_fault(CLUSTER);
-    scene.shows("prod", "seeing again", |status| ready(status) == "True Polled").await;
-}
-
-async fn an_answer_that_is_no_answer_is_told_as_such(scene: Scene) {
-    let _operator = running(&scene).await;
-    scene.cloud.set_fault(CLUSTER, FaultKind::Garbage {}).unwrap();
-    let status = scene.shows("prod", "no answer", |status| ready(status) == "False InvalidResponse").await;
-    assert_eq!(status.progress, Some(30));
 }
