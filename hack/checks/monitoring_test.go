@@ -2,15 +2,11 @@ package checks
 
 import (
 	"encoding/json"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"sigs.k8s.io/yaml"
 )
 
 type dashboard struct {
@@ -74,28 +70,6 @@ func queries(t *testing.T) map[string]string {
 		t.Fatalf("only %d queries were found", len(all))
 	}
 	return all
-}
-
-func TestEveryQueryParses(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not on PATH; hack/test-chart.sh brings it")
-	}
-	var recordings []map[string]string
-	for _, query := range queries(t) {
-		recordings = append(recordings, map[string]string{"record": "a:query", "expr": query})
-	}
-	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "queries", "rules": recordings}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "queries.yaml")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if output, err := exec.Command(promtool, "check", "rules", "--lint=none", file).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, output)
-	}
 }
 
 // exported returns the metrics of the operator with their labels.
