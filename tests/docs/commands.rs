@@ -16,12 +16,15 @@ fn codes(document: &Document) -> impl Iterator<Item = &str> {
     document.sections.iter().flat_map(|section| &section.codes).map(String::as_str)
 }
 
-/// The commands in the blocks of a page, each with the lines that it continues on, and without a prompt.
-fn commands(document: &Document) -> Vec<String> {
-    let texts = document.sections.iter().flat_map(|section| &section.blocks).map(|(_, text)| text);
-    let joined = texts.map(|text| text.replace("\\\n", " "));
-    let lines: Vec<_> = joined.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-    lines.iter().map(|line| line.trim().trim_start_matches("$ ").to_owned()).collect()
+/// The commands in the blocks of all pages, each after the page, with the lines that it continues on and without a prompt.
+fn commands() -> impl Iterator<Item = (String, String)> {
+    all().into_iter().flat_map(|document| {
+        let path = document.path.display().to_string();
+        let blocks = document.sections.into_iter().flat_map(|section| section.blocks);
+        let text: String = blocks.map(|(_, text)| text.replace("\\\n", " ") + "\n").collect();
+        let command = |line: &str| (path.clone(), line.trim().trim_start_matches("$ ").to_owned());
+        text.lines().map(command).collect::<Vec<_>>()
+    })
 }
 
 /// What the alerts tell people to run.
@@ -36,10 +39,8 @@ fn commands_of_alerts() -> Vec<String> {
 
 #[test]
 fn commands_of_kubectl_print_what_is_looked_for() {
-    let mut commands: Vec<_> = all().iter().flat_map(commands).collect();
-    commands.extend(commands_of_alerts());
     let mut looked_at = 0;
-    for command in commands {
+    for command in commands().map(|(_, command)| command).chain(commands_of_alerts()) {
         // The column with the reason of Ready is printed with --output wide alone.
         if let Some((get, pattern)) = command.split_once("| grep ")
             && get.contains("kubectl get clusterbackupwatch")
@@ -63,26 +64,20 @@ fn commands_of_kubectl_print_what_is_looked_for() {
 #[test]
 fn commands_of_helm_work_on_a_new_release_and_keep_the_values_of_an_old_one() {
     let mut looked_at = 0;
-    for document in all() {
-        for command in commands(&document) {
-            let upgrades = command.starts_with("helm upgrade");
-            if !upgrades && !command.starts_with("helm install") {
-                continue;
-            }
-            let installs = !upgrades || command.contains("--install");
-            for (flag, is_needed) in [
-                ("--namespace cce-backup-watch", true),
-                ("--create-namespace", installs),
-                ("--reset-then-reuse-values", upgrades),
-            ] {
-                assert!(
-                    !is_needed || command.contains(flag),
-                    "{}: without {flag}: {command}",
-                    document.path.display()
-                );
-            }
-            looked_at += 1;
+    for (path, command) in commands() {
+        let upgrades = command.starts_with("helm upgrade");
+        if !upgrades && !command.starts_with("helm install") {
+            continue;
         }
+        let installs = !upgrades || command.contains("--install");
+        for (flag, is_needed) in [
+            ("--namespace cce-backup-watch", true),
+            ("--create-namespace", installs),
+            ("--reset-then-reuse-values", upgrades),
+        ] {
+            assert!(!is_needed || command.contains(flag), "{path}: without {flag}: {command}");
+        }
+        looked_at += 1;
     }
     assert!(looked_at > 8, "only {looked_at} commands");
 }
@@ -111,21 +106,15 @@ fn a_page_that_starts_from_a_registry_says_that_nothing_is_published_yet() {
 #[test]
 fn a_command_that_requests_a_poll_works_everywhere_and_more_than_once_a_second() {
     let mut looked_at = 0;
-    for document in all() {
-        for command in commands(&document) {
-            if !command.contains("cce.backupwatch.io/requestedAt=") {
-                continue;
-            }
-            let path = document.path.display();
-            assert!(command.contains("--namespace "), "{path}: in which namespace? {command}");
-            // The date of macOS prints nothing, or the letter N, and an empty value is no request.
-            assert!(
-                !command.contains("--iso-8601") && !command.contains("%N"),
-                "{path}: GNU date: {command}"
-            );
-            assert!(command.contains("$RANDOM"), "{path}: the same value twice is one request: {command}");
-            looked_at += 1;
+    for (path, command) in commands() {
+        if !command.contains("cce.backupwatch.io/requestedAt=") {
+            continue;
         }
+        assert!(command.contains("--namespace "), "{path}: in which namespace? {command}");
+        // The date of macOS prints nothing, or the letter N, and an empty value is no request.
+        assert!(!command.contains("--iso-8601") && !command.contains("%N"), "{path}: GNU date: {command}");
+        assert!(command.contains("$RANDOM"), "{path}: the same value twice is one request: {command}");
+        looked_at += 1;
     }
     assert!(looked_at > 5, "only {looked_at} commands");
 }

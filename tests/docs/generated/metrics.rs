@@ -8,8 +8,6 @@ use cce_backup_watch::{
     serve::{poll_metrics, resource_metrics},
 };
 
-const FILE: &str = "docs/metrics.md";
-
 /// Name, type and meaning of each metric that the registry describes, as it is scraped.
 fn registered() -> BTreeMap<String, (String, String)> {
     let text = Metrics::default().text().unwrap();
@@ -63,12 +61,7 @@ fn page() -> String {
 
 #[test]
 fn the_page_lists_what_the_operator_exports() {
-    let page = page();
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(FILE, &page).unwrap();
-    }
-    let checked_in = std::fs::read_to_string(FILE).unwrap();
-    assert!(checked_in == page, "{FILE} is out of date: run `make generate`");
+    super::is_current("docs/metrics.md", &page());
 }
 
 #[test]

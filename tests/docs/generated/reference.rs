@@ -9,8 +9,6 @@ use cce_backup_watch::api::{
 };
 use serde_json::Value;
 
-const FILE: &str = "docs/reference.md";
-
 /// One field: where it stands, its schema, and whether whoever holds it must give it.
 struct Field<'a> {
     path: String,
@@ -204,12 +202,7 @@ fn definition() -> Value {
 
 #[test]
 fn the_page_lists_what_the_definition_holds() {
-    let page = page(&definition());
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(FILE, &page).unwrap();
-    }
-    let checked_in = std::fs::read_to_string(FILE).unwrap();
-    assert!(checked_in == page, "{FILE} is out of date: run `make generate`");
+    super::is_current("docs/reference.md", &page(&definition()));
 }
 
 /// A key of the schema that the page does not know would be missing from it unseen.
