@@ -125,6 +125,11 @@ impl Operator {
         begun.elapsed()
     }
 
+    /// Waits until it says that it is ready.
+    pub async fn is_ready(&self) {
+        until("it is ready", LIMIT, async || (self.get("/readyz").await.0 == 200).then_some(())).await;
+    }
+
     /// Its peak resident memory so far, in bytes.
     pub fn most_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();

@@ -106,7 +106,7 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
         operator.restart().await;
         until("it is noticed again", LIMIT, async || noticed(&operator).await).await;
     }
-    until("it is ready", LIMIT, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
+    operator.is_ready().await;
     let patch = json!({ "status": { "latestBackupTime": null } }).to_string();
     let patch = ["patch", "cbw", "broken", "--subresource=status", "--type=merge", "-p", &patch];
     kubectl(&scene.namespace, &patch, "").unwrap();

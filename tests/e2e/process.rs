@@ -93,7 +93,7 @@ async fn it_lives_before_it_is_ready_and_is_ready_once_its_caches_are_filled(sce
     assert_eq!(operator.get("/livez").await, (200, "ok\n".to_owned()));
     assert_eq!(operator.get("/readyz").await.0, 503);
     rbac::grant(&scene, rbac::READS).await;
-    until("it is ready", LIMIT, async || (operator.get("/readyz").await.0 == 200).then_some(())).await;
+    operator.is_ready().await;
     assert_eq!(operator.get("/nothing").await.0, 404);
 }
 

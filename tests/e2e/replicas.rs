@@ -51,7 +51,7 @@ async fn replicas(scene: &Scene) -> (Operator, Operator) {
 async fn with_standby(scene: &Scene, leader: Operator) -> (Operator, Operator) {
     leader.leads(LIMIT).await;
     let standby = Operator::start(scene, &flags(scene)).await;
-    until("the other is ready", LIMIT, async || (standby.get("/readyz").await.0 == 200).then_some(())).await;
+    standby.is_ready().await;
     scene.task("Running", 10);
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "10 %", |status| status.progress == Some(10)).await;

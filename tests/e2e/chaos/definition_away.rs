@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use cbw_testkit::{
     control_plane::ControlPlane,
-    operator::Operator,
     scene::Scene,
     setup::define,
     trial::tests,
@@ -31,8 +30,8 @@ async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at
         (!twins.operator.get("/metrics").await.1.contains("name=\"watch-")).then_some(())
     })
     .await;
-    let status = async |operator: &Operator| operator.get("/readyz").await.0;
-    until("it is not ready", LIMIT, async || (status(&twins.operator).await == 503).then_some(())).await;
+    until("it is not ready", LIMIT, async || (twins.operator.get("/readyz").await.0 == 503).then_some(()))
+        .await;
     let polls = twins.scene.cloud.total();
     let streams = || {
         twins.proxy.requests("watch clusterbackupwatches") + twins.proxy.requests("list clusterbackupwatches")
@@ -52,7 +51,7 @@ async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at
     assert!(named[0].contains("kubectl apply --server-side"), "it says what to do: {named:?}");
 
     define(&cluster);
-    until("it is ready", LIMIT, async || (status(&twins.operator).await == 200).then_some(())).await;
+    twins.operator.is_ready().await;
     twins.calms().await;
     for name in ["watch-0", "watch-1"] {
         twins.watch(name).await;

@@ -31,7 +31,7 @@ async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_s
     let flags = ["--leader-elect", "--lease-namespace", namespace.as_str()];
     let mut twins = Twins::start(scene, 2, &flags).await;
     let mut standby = Operator::start(&twins.scene, &flags).await;
-    until("the other is ready", LIMIT, async || (standby.get("/readyz").await.0 == 200).then_some(())).await;
+    standby.is_ready().await;
     twins.moved("Init", 10).await;
     twins.recovers().await;
 

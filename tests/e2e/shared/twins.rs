@@ -10,12 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cbw_testkit::{
-    api_proxy::ApiProxy,
-    operator::Operator,
-    scene::Scene,
-    wait::{LIMIT, until},
-};
+use cbw_testkit::{api_proxy::ApiProxy, operator::Operator, scene::Scene};
 use cce_backup_watch::api::{ClusterBackupWatch, ClusterBackupWatchStatus};
 use cce_simulator::Task;
 use jiff::Timestamp;
@@ -186,10 +181,7 @@ impl Twins {
     pub async fn afterwards(mut self, extra: Reasons<'_>, allowed: usize) {
         self.recovers().await;
         self.lives().await;
-        until("it says that it is ready", LIMIT, async || {
-            (self.operator.get("/readyz").await.0 == 200).then_some(())
-        })
-        .await;
+        self.operator.is_ready().await;
         let new = self.joins().await;
         self.recovers().await;
         self.moved("Success", 100).await;
