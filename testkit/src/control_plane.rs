@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use super::{cluster::Cluster, program::ROOT, wait::until};
+use super::{
+    cluster::Cluster,
+    program::ROOT,
+    wait::{holds, until},
+};
 
 const API_SERVER: &str = "kube-apiserver";
 const ETCD: &str = "etcd";
@@ -55,10 +59,10 @@ impl ControlPlane {
             .unwrap();
         let cluster = Cluster { kubeconfig: state.join("kubeconfig"), audit_log: state.join("audit.log") };
         let mut control_plane = Self { cluster, state, run, stopped: Vec::new(), restarted: Vec::new() };
-        until("the control plane has started", START_LIMIT, async || {
+        holds("the control plane has started", START_LIMIT, async || {
             let ended = control_plane.run.try_wait().unwrap();
             assert!(ended.is_none(), "the control plane did not start; {} says why", log.display());
-            (!fs::read(&started).unwrap().is_empty()).then_some(())
+            !fs::read(&started).unwrap().is_empty()
         })
         .await;
         control_plane
@@ -91,7 +95,7 @@ impl ControlPlane {
         let serving = || fs::read_to_string(&log).unwrap().matches("serving client traffic").count();
         let before = serving();
         self.restart(ETCD);
-        until("etcd serves", START_LIMIT, async || (serving() > before).then_some(())).await;
+        holds("etcd serves", START_LIMIT, async || serving() > before).await;
     }
 
     async fn stop(&mut self, name: &'static str) {
@@ -104,11 +108,11 @@ impl ControlPlane {
         };
         let (arguments, environment) = (strings("cmdline"), strings("environ"));
         assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
-        until("the server has ended", START_LIMIT, async || {
+        holds("the server has ended", START_LIMIT, async || {
             self.restarted.retain_mut(|child| child.try_wait().unwrap().is_none());
             let state = fs::read_to_string(process.join("stat")).unwrap_or_default();
             // A zombie, which its parent has not waited for yet, holds no port and no file and counts as ended.
-            (state.is_empty() || state.contains(") Z ")).then_some(())
+            state.is_empty() || state.contains(") Z ")
         })
         .await;
         self.stopped.push(Stopped { name, arguments, environment });

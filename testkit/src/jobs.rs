@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::{
     program::{self, Ran},
     scene::{ACCESS_KEY, CLUSTER, REGION, SECRET_KEY, Scene},
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 
 /// What a container reports that SIGKILL has ended.
@@ -64,8 +64,7 @@ pub async fn run_pod_until_it_starts_a_backup(scene: &Scene, job: &str) {
     let pod = pending_pod(scene, job).await;
     let mut container = container(scene, &pod).await;
     let mut running = container.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    until("a backup is started", LIMIT, async || (scene.cloud.start_requests(CLUSTER) > 0).then_some(()))
-        .await;
+    holds("a backup is started", LIMIT, async || scene.cloud.start_requests(CLUSTER) > 0).await;
     running.kill().unwrap();
     running.wait().unwrap();
     report(scene, &pod, KILLED).await;

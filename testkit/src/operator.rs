@@ -13,7 +13,7 @@ use super::{
     api_proxy::ApiProxy,
     program::{self, Server, folder},
     scene::{ACCOUNT, REGION, Scene},
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 
 /// The counter of reconciles that failed to read from the API server or to write to it.
@@ -121,13 +121,13 @@ impl Operator {
     /// Waits until it works: as the leader, or as a shard. Returns how long that took.
     pub async fn leads(&self, limit: Duration) -> Duration {
         let begun = Instant::now();
-        until("it leads", limit, async || (self.metric("leader").await == Some(1.0)).then_some(())).await;
+        holds("it leads", limit, async || self.metric("leader").await == Some(1.0)).await;
         begun.elapsed()
     }
 
     /// Waits until it says that it is ready.
     pub async fn is_ready(&self) {
-        until("it is ready", LIMIT, async || (self.get("/readyz").await.0 == 200).then_some(())).await;
+        holds("it is ready", LIMIT, async || self.get("/readyz").await.0 == 200).await;
     }
 
     /// Its peak resident memory so far, in bytes.

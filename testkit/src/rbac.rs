@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     scene::{ACCOUNT, Scene},
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 
 /// The roles.
@@ -127,9 +127,9 @@ async fn allowed(scene: &Scene, operator: &str, permission: Permission, granted:
     }))
     .unwrap();
     let reviews = Api::<SubjectAccessReview>::all(scene.client.clone());
-    until("the binding is in force", LIMIT, async || {
+    holds("the binding is in force", LIMIT, async || {
         let review = reviews.create(&PostParams::default(), &review).await.unwrap();
-        (review.status.unwrap().allowed == granted).then_some(())
+        review.status.unwrap().allowed == granted
     })
     .await;
 }

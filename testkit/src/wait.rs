@@ -22,6 +22,11 @@ pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -
     }
 }
 
+/// Waits until a condition holds. Fails after the limit.
+pub async fn holds(what: &str, limit: Duration, mut condition: impl AsyncFnMut() -> bool) {
+    until(what, limit, async || condition().await.then_some(())).await;
+}
+
 /// Calls a function again and again for a time, so that it can assert that something does not happen.
 pub async fn meanwhile(time: Duration, mut look: impl AsyncFnMut()) {
     let begun = Instant::now();

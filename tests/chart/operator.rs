@@ -10,7 +10,7 @@ use cbw_testkit::{
     program,
     scene::{REGION, Scene, healthy, ready},
     trial::{Shared, Test},
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::{Value, json};
@@ -74,10 +74,10 @@ impl Running {
         shop.watch("prod", json!({ "maxAge": "26h", "upgrades": "Watch" })).await;
         elsewhere.watch("other", json!({})).await;
         // The API server reads bindings from a cache.
-        until("the binding is in force", LIMIT, async || {
+        holds("the binding is in force", LIMIT, async || {
             let account = release.account();
             let said = release.can_i(&account, &shop.namespace, &["list", "clusterbackupwatches"]);
-            said.lines().any(|line| line == "yes").then_some(())
+            said.lines().any(|line| line == "yes")
         })
         .await;
 

@@ -14,7 +14,7 @@ use cbw_testkit::{
     rbac,
     scene::{ACCESS_KEY, CLUSTER, PROJECT, REGION, SECRET_KEY, Scene, healthy, kubectl, ready},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 use cce_simulator::{Cluster, Fault};
 use futures::{StreamExt, stream};
@@ -219,8 +219,8 @@ async fn poll_waits_for_the_end_of_a_backup_that_runs(scene: Scene) {
         .spawn()
         .unwrap();
     // It has asked once, and waits.
-    until("the poll is asked for", Duration::from_secs(20), async || {
-        (scene.status("prod").await.last_handled_reconcile_at != before).then_some(())
+    holds("the poll is asked for", Duration::from_secs(20), async || {
+        scene.status("prod").await.last_handled_reconcile_at != before
     })
     .await;
     scene.task("Success", 100);

@@ -6,7 +6,7 @@ use cbw_testkit::{
     operator::Operator,
     scene::{CLUSTER, Scene, kubectl, ready, says},
     trial::tests,
-    wait::{LIMIT, SOON, until},
+    wait::{LIMIT, SOON, holds, until},
 };
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -32,10 +32,10 @@ async fn a_stale_status_write_is_refused_and_tried_again(scene: Scene) {
     scene.shows_within(SOON, "prod", "60 %", |status| status.progress == Some(60)).await;
     // The audit log is written a little later than the answers. The operator may also read live before its first write
     // after a start, and then there is no conflict.
-    let written = async || {
-        [&[200, 409, 200][..], &[200, 200]].contains(&&audit::status_codes(&scene)[..]).then_some(())
-    };
-    until("a conflict at most, and then the write", LIMIT, written).await;
+    holds("a conflict at most, and then the write", LIMIT, async || {
+        [&[200, 409, 200][..], &[200, 200]].contains(&&audit::status_codes(&scene)[..])
+    })
+    .await;
     assert_eq!(proxy.requests("get clusterbackupwatches"), 1, "one live read for it");
     assert_eq!(scene.notes("prod", "BackupProgressing").await.len(), 1, "nor is its Event made twice");
 }
@@ -47,11 +47,11 @@ async fn an_update_is_not_lost_to_a_constant_writer(scene: Scene) {
     let mut n = 0;
     for progress in [10, 30, 55, 80] {
         scene.task("Running", progress);
-        until(&format!("{progress} %"), LIMIT, async || {
+        holds(&format!("{progress} %"), LIMIT, async || {
             n += 1;
             let patch = json!({ "metadata": { "labels": { "bump": n.to_string() } } });
             let changed = scene.change("prod", patch).await;
-            (changed.status.unwrap().progress == Some(progress)).then_some(())
+            changed.status.unwrap().progress == Some(progress)
         })
         .await;
     }

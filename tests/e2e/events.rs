@@ -8,7 +8,7 @@ use cbw_testkit::{
     rbac,
     scene::{CLUSTER, Scene},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 use cce_backup_watch::controller::plan::events::MILESTONES;
 use serde_json::json;
@@ -104,9 +104,8 @@ async fn an_operator_killed_at_every_step_still_makes_each_event_once(scene: Sce
         match index % 3 {
             // Kill at the first sign of the step, which is its Event if it makes one.
             1 => {
-                until("a sign", LIMIT, async || {
-                    (scene.reasons("prod").await != events || scene.status("prod").await != before)
-                        .then_some(())
+                holds("a sign", LIMIT, async || {
+                    scene.reasons("prod").await != events || scene.status("prod").await != before
                 })
                 .await;
             }
@@ -131,8 +130,7 @@ async fn an_operator_killed_between_event_and_status_makes_no_second_event(scene
     // Now the operator can create Events and cannot write the status.
     rbac::revoke(&scene, rbac::STATUS).await;
     scene.task("Running", 60);
-    let published = async || (!scene.notes("prod", "BackupProgressing").await.is_empty()).then_some(());
-    until("the Event", LIMIT, published).await;
+    holds("the Event", LIMIT, async || !scene.notes("prod", "BackupProgressing").await.is_empty()).await;
     operator.kill();
     assert_eq!(scene.status("prod").await.progress, Some(10));
     operator.restart().await;

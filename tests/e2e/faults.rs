@@ -5,7 +5,7 @@ use cbw_testkit::{
     operator::Operator,
     scene::{CLUSTER, Scene, healthy, ready, says},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 use cce_simulator::{Fault, Task};
 use serde_json::json;
@@ -30,11 +30,11 @@ async fn two_failures_in_a_row_change_nothing(scene: Scene) {
     let _operator = running(&scene).await;
     let before = scene.status("prod").await;
     scene.cloud.set_fault(CLUSTER, Fault::status(503).times(2)).unwrap();
-    let answered = async || {
+    holds("two failures and answers after them", LIMIT, async || {
         let counts = scene.cloud.counts(CLUSTER);
-        (counts.faulted == 2 && counts.accepted >= 5).then_some(())
-    };
-    until("two failures and answers after them", LIMIT, answered).await;
+        counts.faulted == 2 && counts.accepted >= 5
+    })
+    .await;
     assert_eq!(scene.status("prod").await, before);
     assert_eq!(scene.reasons("prod").await, [("BackupStarted".into(), 1)].into());
 }
@@ -54,8 +54,7 @@ async fn a_cloud_that_fails_for_a_minute_makes_the_watch_blind_and_forgets_nothi
     assert_eq!(scene.notes("prod", "PollFailed").await.len(), 1);
 
     // Further failures make no further Event.
-    let another = async || (scene.cloud.counts(CLUSTER).faulted > refused).then_some(());
-    until("another failure", LIMIT, another).await;
+    holds("another failure", LIMIT, async || scene.cloud.counts(CLUSTER).faulted > refused).await;
     assert_eq!(scene.status("prod").await, blind);
 
     // Whoever knows that the cloud is back need not wait for the backoff, which has doubled for a minute.

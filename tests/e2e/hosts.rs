@@ -10,7 +10,7 @@ use cbw_testkit::{
     operator::Operator,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, kubectl, ready, watch},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 use cce_simulator::{Config, FaultKind, Simulator, Task};
 use serde_json::json;
@@ -67,8 +67,8 @@ async fn a_redirect_is_not_followed_and_no_proxy_is_used(scene: Scene) {
         scene.cloud.set_fault(CLUSTER, FaultKind::Redirect { location, status }).unwrap();
         let before = scene.cloud.counts(CLUSTER).faulted;
         scene.request("prod", &status.to_string()).await;
-        let struck = async || (scene.cloud.counts(CLUSTER).faulted > before).then_some(());
-        until("the redirect was answered", LIMIT, struck).await;
+        let struck = async || scene.cloud.counts(CLUSTER).faulted > before;
+        holds("the redirect was answered", LIMIT, struck).await;
     }
     assert_eq!(calls.load(Ordering::SeqCst), 0);
     scene.shows("prod", "told", |status| ready(status) == "False InvalidResponse").await;

@@ -8,7 +8,7 @@ use cbw_testkit::{
     operator::Operator,
     scene::{Scene, watch},
     trial::tests,
-    wait::until,
+    wait::holds,
 };
 use cce_backup_watch::api::ClusterBackupWatch;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -52,10 +52,10 @@ async fn two_hundred_resources_of_a_mebibyte_cost_less_than_a_hundred(scene: Sce
     created.buffer_unordered(4).try_collect::<()>().await.unwrap();
 
     let operator = Operator::start(&scene, &["--account-rate", "100", "--account-burst", "100"]).await;
-    until("every watch is polled", Duration::from_mins(4), async || {
+    holds("every watch is polled", Duration::from_mins(4), async || {
         let (_, text) = operator.get("/metrics").await;
         let polled = |line: &&str| line.contains("condition_reason{") && line.contains("reason=\"Polled\"");
-        (text.lines().filter(polled).count() == RESOURCES).then_some(())
+        text.lines().filter(polled).count() == RESOURCES
     })
     .await;
     let most = operator.most_memory();

@@ -9,7 +9,7 @@ use cbw_testkit::{
     rbac,
     scene::{CLUSTER, Scene, ready},
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile},
 };
 use serde_json::json;
 
@@ -22,8 +22,7 @@ const LIST: &str = "list clusterbackupwatches";
 
 /// Waits until the second page of a list is asked for. It does not come before the proxy goes on with lists.
 async fn halted(proxy: &ApiProxy, lists_before: usize) {
-    let second = async || (proxy.requests(LIST) >= lists_before + 2).then_some(());
-    until("the second page is asked for", LIMIT, second).await;
+    holds("the second page is asked for", LIMIT, async || proxy.requests(LIST) >= lists_before + 2).await;
 }
 
 async fn a_leader_that_is_elected_in_the_middle_of_a_list_polls_every_watch(scene: Scene) {

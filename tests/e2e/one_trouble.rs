@@ -8,7 +8,7 @@ use cbw_testkit::{
     program::folder,
     scene::{ACCESS_KEY, ACTIVE, Scene, ready},
     trial::tests,
-    wait::{LIMIT, SOON, meanwhile, until},
+    wait::{LIMIT, SOON, holds, meanwhile},
 };
 use cce_simulator::{Fault, FaultKind, Identity, IdentityCall, Task};
 use futures::future::join_all;
@@ -166,7 +166,7 @@ async fn forty_watches(scene: &Scene, flags: &[&str]) -> Operator {
 /// Waits until the cloud has accepted `count` more requests.
 async fn more_polls(scene: &Scene, count: u64) {
     let enough = scene.cloud.total().accepted + count;
-    until("more polls", LIMIT, async || (scene.cloud.total().accepted >= enough).then_some(())).await;
+    holds("more polls", LIMIT, async || scene.cloud.total().accepted >= enough).await;
 }
 
 async fn forty_watches_are_seen_blind_within_two_minutes_of_a_restart_without_egress(scene: Scene) {
@@ -185,7 +185,7 @@ async fn a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is
     let throttled = Fault::error(429, "APIGW.0308", "throttled").header("Retry-After", "30");
     scene.cloud.set_fault("*", throttled).unwrap();
     let refusals = || scene.cloud.total().faulted;
-    until("the first 429", LIMIT, async || (refusals() > 0).then_some(())).await;
+    holds("the first 429", LIMIT, async || refusals() > 0).await;
     meanwhile(THROTTLED, async || {
         let refusals = refusals();
         assert!(refusals <= 3, "{refusals} requests were answered 429");
@@ -193,8 +193,8 @@ async fn a_throttled_account_of_forty_watches_is_left_alone_until_retry_after_is
     .await;
     scene.cloud.clear_fault("*");
     let before: Vec<_> = (0..40).map(|n| scene.cloud.requests(&cluster(n))).collect();
-    until("every cluster is polled again", LIMIT, async || {
-        (0..40).all(|n| scene.cloud.requests(&cluster(n)) > before[n]).then_some(())
+    holds("every cluster is polled again", LIMIT, async || {
+        (0..40).all(|n| scene.cloud.requests(&cluster(n)) > before[n])
     })
     .await;
     scene.all_are(LIMIT, "True Polled").await;
@@ -229,8 +229,8 @@ async fn an_identity_service_that_hangs_delays_no_watch_with_a_secret(scene: Sce
         scene.watch(&format!("own-{n}"), spec).await;
     }
     let _operator = Operator::start_with(&scene, &flags, &variables).await;
-    let asked = || scene.cloud.identity_counts(IdentityCall::PodIdentity).requests > 0;
-    until("the identity is asked for", LIMIT, async || asked().then_some(())).await;
+    let asked = async || scene.cloud.identity_counts(IdentityCall::PodIdentity).requests > 0;
+    holds("the identity is asked for", LIMIT, asked).await;
 
     let clusters: Vec<_> = (0..3).map(cluster).collect();
     let mut gaps: Vec<_> = clusters.iter().map(|cluster| Gaps::new(&scene, cluster.clone())).collect();

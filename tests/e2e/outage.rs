@@ -6,7 +6,7 @@ use cbw_testkit::{
     rbac,
     scene::{CLUSTER, Scene, healthy, kubectl, ready},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 use serde_json::json;
 
@@ -83,8 +83,8 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
         scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(20)]);
     }
     // Once the operator has given up a request, the network works again, but not on the connections that were open.
-    let given_up = async || operator.log().iter().any(|line| says(line, "cannot reconcile")).then_some(());
-    until("a request is given up", LIMIT, given_up).await;
+    let given_up = async || operator.log().iter().any(|line| says(line, "cannot reconcile"));
+    holds("a request is given up", LIMIT, given_up).await;
     proxy.reopen();
     show(20).await;
 }

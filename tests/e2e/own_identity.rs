@@ -8,7 +8,7 @@ use cbw_testkit::{
     rbac,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready, says},
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile},
 };
 use cce_backup_watch::api::ClusterBackupWatchStatus;
 use cce_simulator::{Identity, IdentityCall, Task};
@@ -122,8 +122,8 @@ async fn credentials_of_pod_identity_are_renewed_while_the_operator_works(scene:
     let operator = pod_identity(&scene, SignedDuration::from_secs(5), &scene.namespace).await;
     scene.watch("own", json!({ "credentials": null })).await;
     is_served(&scene, "own").await;
-    let issued = || scene.cloud.identity_counts(IdentityCall::PodIdentity).issued;
-    until("a third credential", LIMIT, async || (issued() >= 3).then_some(())).await;
+    let issued = async || scene.cloud.identity_counts(IdentityCall::PodIdentity).issued >= 3;
+    holds("a third credential", LIMIT, issued).await;
     scene.task("Success", 100);
     let status = scene.shows("own", "the end", |status| status.phase.as_deref() == Some("Success")).await;
     assert_eq!(ready(&status), "True Polled");
@@ -169,8 +169,8 @@ async fn credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_d
     scene.cloud.set_identity(identity("id-token-canary-2"));
     fs::write(&token, "id-token-canary-2").unwrap();
     let issued = scene.cloud.identity_counts(IdentityCall::IamCredential).issued;
-    let renewed = || scene.cloud.identity_counts(IdentityCall::IamCredential).issued >= issued + 2;
-    until("two more credentials", LIMIT, async || renewed().then_some(())).await;
+    let renewed = async || scene.cloud.identity_counts(IdentityCall::IamCredential).issued >= issued + 2;
+    holds("two more credentials", LIMIT, renewed).await;
     scene.task("Running", 20);
     scene.shows("own", "20 %", |status| status.progress == Some(20)).await;
     assert_eq!(scene.notes("own", "PollFailed").await.len(), 0);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cbw_testkit::{
     scene::{CLUSTER, Scene, ready},
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile, until},
 };
 use cce_backup_watch::api::ClusterBackupWatchStatus;
 use cce_simulator::Fault;
@@ -63,11 +63,11 @@ async fn one_refusal_is_one_failure_however_long_it_holds(scene: Scene) {
         scene.watch(&name, spec).await;
         scene.shows(&name, "polled", |status| ready(status) == "True Polled").await;
         scene.cloud.set_fault(&cluster, throttled("3").times(2)).unwrap();
-        let answered = async || {
+        holds("an answer after two refusals", LIMIT, async || {
             let counts = scene.cloud.counts(&cluster);
-            (counts.faulted == 2 && counts.accepted >= 4).then_some(())
-        };
-        until("an answer after two refusals", LIMIT, answered).await;
+            counts.faulted == 2 && counts.accepted >= 4
+        })
+        .await;
         assert_eq!(scene.notes(&name, "PollFailed").await, [""; 0], "two are not three");
     }))
     .await;
@@ -79,8 +79,7 @@ async fn a_request_during_retry_after_is_echoed_and_sends_nothing(scene: Scene) 
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "polled", |status| ready(status) == "True Polled").await;
     scene.cloud.set_fault(CLUSTER, throttled("3600").times(1)).unwrap();
-    let struck = async || (scene.cloud.counts(CLUSTER).faulted == 1).then_some(());
-    until("the refusal", LIMIT, struck).await;
+    holds("the refusal", LIMIT, async || scene.cloud.counts(CLUSTER).faulted == 1).await;
     let count = scene.cloud.requests(CLUSTER);
     scene.request("prod", "now").await;
     let echoed =

@@ -7,7 +7,7 @@ use cbw_testkit::{
     operator::Operator,
     scene::{CLUSTER, Scene, ready},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,7 +47,7 @@ async fn a_crowd_of_silent_connections_keeps_no_probe_no_scrape_and_no_poll_away
         });
     }
     let polls = scene.cloud.requests(CLUSTER);
-    until("three polls", LIMIT, async || {
+    holds("three polls", LIMIT, async || {
         for probe in ["/livez", "/readyz"] {
             assert_eq!(answered(&operator, probe).await.0, 200, "{probe}");
         }
@@ -55,7 +55,7 @@ async fn a_crowd_of_silent_connections_keeps_no_probe_no_scrape_and_no_poll_away
         assert!(status == 200 && text.contains("cce_backup_watch_ready{"), "{text}");
         let open = operator.descriptors();
         assert!(open < 200, "{open} file descriptors are open");
-        (scene.cloud.requests(CLUSTER) >= polls + 3).then_some(())
+        scene.cloud.requests(CLUSTER) >= polls + 3
     })
     .await;
     assert_eq!(ready(&scene.status("prod").await), "True Polled");

@@ -9,7 +9,7 @@ use cbw_testkit::{
     rbac,
     scene::{CLUSTER, Scene, ready},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 use cce_backup_watch::api::ClusterBackupWatch;
 use cce_simulator::FaultKind;
@@ -51,8 +51,7 @@ async fn it_ends_in_time_while_the_cloud_hangs(scene: Scene) {
     scene.cloud.set_fault("*", FaultKind::Hang {}).unwrap();
     let mut operator = scene.operator().await;
     scene.watch("prod", json!({})).await;
-    until("a poll is under way", LIMIT, async || (scene.cloud.counts(CLUSTER).faulted == 1).then_some(()))
-        .await;
+    holds("a poll is under way", LIMIT, async || scene.cloud.counts(CLUSTER).faulted == 1).await;
     assert_eq!(operator.get("/livez").await.0, 200);
     operator.signal("TERM");
     assert_eq!(operator.ended(END).await.code(), Some(0));
@@ -106,10 +105,8 @@ async fn the_metrics_of_a_watch_come_and_go_with_it(scene: Scene) {
     let is = async |operator: &Operator, name: &str, more: &str, value: Option<f64>| {
         let metric = format!("{name}{{{labels}{more}}}");
         // Metrics are computed from the cache, which sees a status a little after it was written.
-        until(&format!("{metric} is {value:?}"), LIMIT, async || {
-            (operator.metric(&metric).await == value).then_some(())
-        })
-        .await;
+        holds(&format!("{metric} is {value:?}"), LIMIT, async || operator.metric(&metric).await == value)
+            .await;
     };
     is(&operator, "backup_progress_ratio", "", Some(0.67)).await;
     is(&operator, "backup_phase", r#",phase="Running""#, Some(1.0)).await;
@@ -136,10 +133,7 @@ async fn the_metrics_of_a_watch_come_and_go_with_it(scene: Scene) {
     is(&operator, "last_success_timestamp_seconds", "", Some(time)).await;
 
     scene.api::<ClusterBackupWatch>().delete("prod", &DeleteParams::default()).await.unwrap();
-    until("its metrics are gone", LIMIT, async || {
-        (!operator.get("/metrics").await.1.contains(&labels)).then_some(())
-    })
-    .await;
+    holds("its metrics are gone", LIMIT, async || !operator.get("/metrics").await.1.contains(&labels)).await;
 }
 
 async fn it_counts_its_own_work(scene: Scene) {

@@ -8,7 +8,7 @@ use cbw_testkit::{
     rbac,
     scene::{CLUSTER, Scene},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -168,10 +168,10 @@ async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up(scene: Scene) 
     // long: a poll from before has been answered.
     scene.cloud.set_latency(Duration::from_secs(5));
     scene.polled(CLUSTER, 1).await;
-    let polls = async |any| (any == (leader.metric_sum("polls_in_flight").await > 0.0)).then_some(());
-    until("no poll", LIMIT, async || polls(false).await).await;
+    let polls = async || leader.metric_sum("polls_in_flight").await > 0.0;
+    holds("no poll", LIMIT, async || !polls().await).await;
     scene.task("Running", 30);
-    until("a poll", LIMIT, async || polls(true).await).await;
+    holds("a poll", LIMIT, polls).await;
     leader.signal("STOP");
     scene.polled(CLUSTER, 1).await;
     scene.cloud.set_latency(Duration::ZERO);

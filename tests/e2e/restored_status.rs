@@ -5,7 +5,7 @@ use cbw_testkit::{
     audit,
     scene::{CLUSTER, Scene, kubectl, ready, says},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 use cce_backup_watch::api::{ClusterBackupWatch, condition::types};
 use kube::api::{Patch, PatchParams};
@@ -80,12 +80,12 @@ async fn a_resource_that_cannot_be_decoded_says_so_and_heals_when_it_is_mended(s
         (types::STALLED, "True InvalidResource"),
         (types::BACKUP_HEALTHY, "Unknown PollFailing"),
     ] {
-        let is = async || (raw_condition(&scene, "prod", type_) == expected).then_some(());
-        until(&format!("{type_} is {expected}"), LIMIT, is).await;
+        let is = async || raw_condition(&scene, "prod", type_) == expected;
+        holds(&format!("{type_} is {expected}"), LIMIT, is).await;
     }
     let gauge = async |value: Option<f64>| {
-        let is = async || (operator.metric("undecodable_resources").await == value).then_some(());
-        until(&format!("undecodable_resources is {value:?}"), LIMIT, is).await;
+        let is = async || operator.metric("undecodable_resources").await == value;
+        holds(&format!("undecodable_resources is {value:?}"), LIMIT, is).await;
     };
     gauge(Some(1.0)).await;
 

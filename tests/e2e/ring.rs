@@ -9,7 +9,7 @@ use cbw_testkit::{
     rbac,
     scene::{ACTIVE, Scene, says},
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile},
 };
 use cce_simulator::Task;
 use futures::future::join_all;
@@ -105,8 +105,8 @@ async fn two_shards_become_three_and_two_again_under_load(scene: Scene) {
         // The new shard gets one watch of each of the others.
         let mut third = shard(&scene, "shard-c").await;
         join_all(names[..2].iter().map(|name| sharder::move_to(&scene, name, "shard-c"))).await;
-        until("the new shard writes", LIMIT, async || {
-            names[..2].iter().all(|name| audit::writers(&scene, name).len() == 2).then_some(())
+        holds("the new shard writes", LIMIT, async || {
+            names[..2].iter().all(|name| audit::writers(&scene, name).len() == 2)
         })
         .await;
         // The new shard is told to stop, and the watches that it leaves behind are moved at once.
@@ -118,8 +118,8 @@ async fn two_shards_become_three_and_two_again_under_load(scene: Scene) {
         for (name, shard) in names[..2].iter().zip(["shard-a", "shard-b"]) {
             sharder::move_left_behind(&scene, name, shard).await;
         }
-        until("the old shards write again", LIMIT, async || {
-            names[..2].iter().all(|name| audit::writers(&scene, name).len() == 3).then_some(())
+        holds("the old shards write again", LIMIT, async || {
+            names[..2].iter().all(|name| audit::writers(&scene, name).len() == 3)
         })
         .await;
     };

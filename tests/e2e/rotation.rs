@@ -7,7 +7,7 @@ use cbw_testkit::{
     rbac,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready},
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile},
 };
 use cce_backup_watch::api::{ClusterBackupWatch, ClusterBackupWatchStatus};
 use cce_simulator::Credential;
@@ -143,12 +143,12 @@ async fn a_wrong_key_is_tried_once_while_the_status_cannot_be_written(scene: Sce
     let operator = scene.operator().await;
     scene.watch("prod", json!({})).await;
     let failures = async |operator: &Operator| operator.metric(FAILED_RECONCILES).await.unwrap_or_default();
-    until("two failures to write", LIMIT, async || (failures(&operator).await >= 2.0).then_some(())).await;
+    holds("two failures to write", LIMIT, async || failures(&operator).await >= 2.0).await;
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 1);
     // A request is one more try of the key, and no further one while its echo cannot be written.
     scene.request("prod", "now").await;
     let before = failures(&operator).await;
-    until("one more", LIMIT, async || (failures(&operator).await > before).then_some(())).await;
+    holds("one more", LIMIT, async || failures(&operator).await > before).await;
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 2);
     rbac::grant(&scene, rbac::STATUS).await;
     let status = scene.shows("prod", "told", |status| ready(status) == "False AuthenticationFailed").await;

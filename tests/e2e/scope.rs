@@ -4,7 +4,7 @@ use cbw_testkit::{
     operator::Operator,
     scene::{Scene, ready, says},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ async fn a_watch_that_has_lost_its_label_and_has_it_again_is_taken_on_again(scen
 
     label(Value::Null).await;
     let known = format!(r#"suspended{{namespace="{}",name="prod"}}"#, scene.namespace);
-    until("it has heard", LIMIT, async || operator.metric(&known).await.is_none().then_some(())).await;
+    holds("it has heard", LIMIT, async || operator.metric(&known).await.is_none()).await;
     scene.task("Running", 20);
     label(json!("platform")).await;
     scene.shows("prod", "20 %", |status| status.progress == Some(20)).await;

@@ -5,7 +5,7 @@ use cbw_testkit::{
     operator::Operator,
     scene::{CLUSTER, Scene, healthy, message, ready, says},
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 use cce_backup_watch::api::UpgradeStatus;
 use cce_simulator::{Fault, Scenario, Task, Workflow, WorkflowStep};
@@ -96,8 +96,8 @@ async fn reaches(scene: &Scene, name: &str, step: &str, verdict: &str) {
 /// Waits until the list of upgrades is asked for once more.
 async fn asked_again(scene: &Scene, cluster: &str) {
     let before = scene.cloud.upgrade_requests(cluster);
-    let again = async || (scene.cloud.upgrade_requests(cluster) > before).then_some(());
-    until("the list is asked for again", LIMIT, again).await;
+    let again = async || scene.cloud.upgrade_requests(cluster) > before;
+    holds("the list is asked for again", LIMIT, again).await;
 }
 
 async fn upgrades_are_judged_and_told_from_their_first_step_to_their_end(scene: Scene) {
@@ -246,8 +246,8 @@ async fn upgrades_are_asked_for_where_they_are_watched_and_seldom(scene: Scene) 
     assert_eq!(scene.cloud.upgrade_requests(CLUSTER), 1, "one in the hour, for both watches");
 
     scene.task("Success", 100);
-    let again = async || (scene.cloud.upgrade_requests(CLUSTER) == 2).then_some(());
-    until("the list is read when a backup ends", LIMIT, again).await;
+    let again = async || scene.cloud.upgrade_requests(CLUSTER) == 2;
+    holds("the list is read when a backup ends", LIMIT, again).await;
     scene.polled(CLUSTER, 2).await;
     assert_eq!(scene.cloud.upgrade_requests(CLUSTER), 2);
 

@@ -5,7 +5,7 @@ use cbw_testkit::{
     control_plane::ControlPlane,
     scene::Scene,
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 
 use crate::shared::twins::Twins;
@@ -28,8 +28,8 @@ async fn what_happened_before_the_oldest_that_the_api_server_still_knows_is_caug
     control_plane.stop_api_server().await;
     control_plane.start_api_server().await;
     twins.proxy.reopen();
-    let expired = || twins.operator.text().contains("too old resource version");
-    until("the watch is refused, because it is too old", LIMIT, async || expired().then_some(())).await;
+    let expired = async || twins.operator.text().contains("too old resource version");
+    holds("the watch is refused, because it is too old", LIMIT, expired).await;
     twins.recovers().await;
     let more = twins.proxy.requests("list clusterbackupwatches") - lists;
     assert_eq!(more, 1, "lists anew");

@@ -7,7 +7,7 @@ use cbw_testkit::{
     scene::Scene,
     setup::define,
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile},
 };
 
 use crate::shared::twins::Twins;
@@ -26,12 +26,11 @@ async fn a_definition_that_was_deleted_and_installed_again_finds_the_operator_at
 
     let cluster = control_plane.cluster.clone();
     cluster.kubectl("default", &["delete", DEFINITION, "--timeout=30s"], "").unwrap();
-    until("the metrics of the watches are gone", LIMIT, async || {
-        (!twins.operator.get("/metrics").await.1.contains("name=\"watch-")).then_some(())
+    holds("the metrics of the watches are gone", LIMIT, async || {
+        !twins.operator.get("/metrics").await.1.contains("name=\"watch-")
     })
     .await;
-    until("it is not ready", LIMIT, async || (twins.operator.get("/readyz").await.0 == 503).then_some(()))
-        .await;
+    holds("it is not ready", LIMIT, async || twins.operator.get("/readyz").await.0 == 503).await;
     let polls = twins.scene.cloud.total();
     let streams = || {
         twins.proxy.requests("watch clusterbackupwatches") + twins.proxy.requests("list clusterbackupwatches")

@@ -9,7 +9,7 @@ use cbw_testkit::{
     rbac,
     scene::Scene,
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile},
 };
 
 use crate::shared::twins::Twins;
@@ -38,7 +38,7 @@ async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_s
     // The status that was refused is due again after a second, so it is overdue when the operator resumes.
     twins.proxy.strike_all(STATUS, Effect::Answer(500));
     twins.moved("Queuing", 10).await;
-    until("a status is refused", LIMIT, async || (twins.proxy.struck(STATUS) > 0).then_some(())).await;
+    holds("a status is refused", LIMIT, async || twins.proxy.struck(STATUS) > 0).await;
     twins.operator.signal("STOP");
     let frozen = Instant::now();
     twins.proxy.heal(STATUS);
@@ -53,8 +53,8 @@ async fn a_leader_that_was_frozen_for_a_minute_writes_nothing_more_and_ends_or_s
     let writes = twins.writes();
     twins.operator.signal("CONT");
     let stands_by = |operator: &Operator| operator.text().matches("standing by for the Lease").count() > 1;
-    until("the one that was frozen has noticed", LIMIT, async || {
-        (twins.operator.exit().is_some() || stands_by(&twins.operator)).then_some(())
+    holds("the one that was frozen has noticed", LIMIT, async || {
+        twins.operator.exit().is_some() || stands_by(&twins.operator)
     })
     .await;
     assert_eq!(twins.writes(), writes, "it has written what it is no longer to write");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cbw_testkit::{
     scene::Scene,
     trial::tests,
-    wait::{meanwhile, until},
+    wait::{holds, meanwhile},
 };
 use fastrand::Rng;
 
@@ -66,7 +66,7 @@ async fn moment(random: &mut Rng, twins: &Twins) {
     let (after_a_write, soon) = (random.bool(), Duration::from_millis(random.u64(..300)));
     if after_a_write {
         let before = twins.writes();
-        let written = until("a write", LIFE * 2, async || (twins.writes() > before).then_some(()));
+        let written = holds("a write", LIFE * 2, async || twins.writes() > before);
         // A process that has nothing left to write is killed as well, after the time-out.
         let _ = tokio::time::timeout(LIFE, written).await;
         meanwhile(soon, async || {}).await;

@@ -7,7 +7,7 @@ use cbw_testkit::{
     rbac,
     scene::Scene,
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 use futures::future::join_all;
 
@@ -41,7 +41,7 @@ async fn refused(code: u16, scene: Scene) {
         twins.proxy.strike_all(kind, Effect::Answer(code));
     }
     twins.moved("Running", 30).await;
-    until("it is refused", LIMIT, async || (struck(&twins) > 0).then_some(())).await;
+    holds("it is refused", LIMIT, async || struck(&twins) > 0).await;
     let ended = tokio::time::timeout(AWAY, twins.operator.ended(2 * AWAY)).await;
     let tries = struck(&twins);
     assert!(tries <= 30, "{code}: {tries} tries in {AWAY:?}");

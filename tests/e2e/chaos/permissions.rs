@@ -6,7 +6,7 @@ use cbw_testkit::{
     rbac,
     scene::{Scene, ready},
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile},
 };
 use serde_json::json;
 
@@ -47,8 +47,7 @@ async fn a_permission_for_events_that_was_taken_and_given_back_cost_the_events_o
     twins.moved("Pause", 10).await;
     twins.recovers().await;
     let lost = r#"events_total{reason="BackupPhaseChanged",result="error"}"#;
-    until("both are counted", LIMIT, async || (twins.operator.metric(lost).await == Some(2.0)).then_some(()))
-        .await;
+    holds("both are counted", LIMIT, async || twins.operator.metric(lost).await == Some(2.0)).await;
     twins.lives().await;
     rbac::give_back(&twins.scene, "events").await;
     // A refused Event is not retried; each status may have needed one more write.

@@ -4,7 +4,7 @@
 use cbw_testkit::{
     scene::Scene,
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 
 use crate::shared::twins::Twins;
@@ -40,8 +40,7 @@ async fn a_resource_that_was_re_created_while_watches_were_silent_is_a_new_one(s
     twins.re_creates("watch-0").await;
     // The operator's cache still holds the old resource, whose status it must not write into the new one.
     twins.moved("Running", 11).await;
-    let reads = || twins.proxy.requests("get clusterbackupwatches");
-    until("it has looked", LIMIT, async || (reads() > 0).then_some(())).await;
+    holds("it has looked", LIMIT, async || twins.proxy.requests("get clusterbackupwatches") > 0).await;
     twins.proxy.restore_watches();
     twins.proxy.cut();
     twins.proxy.reopen();

@@ -3,7 +3,7 @@
 use cbw_testkit::{
     scene::Scene,
     trial::tests,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds},
 };
 
 use crate::shared::twins::Twins;
@@ -17,13 +17,17 @@ tests![
 /// tries that failed or got no answer.
 const ALLOWED: usize = 2 + 2 * 2 * 4;
 
+async fn given_up(twins: &Twins) {
+    let given_up = async || twins.operator.text().contains("cannot reconcile");
+    holds("a request is given up", LIMIT, given_up).await;
+}
+
 async fn connections_that_went_silent_lose_nothing_that_the_cloud_said(scene: Scene) {
     let mut twins = Twins::start(scene, 2, &[]).await;
     twins.proxy.block();
     twins.moved("Running", 30).await;
     // A request is given up after 10 s.
-    let given_up = || twins.operator.text().contains("cannot reconcile");
-    until("a request is given up", LIMIT, async || given_up().then_some(())).await;
+    given_up(&twins).await;
     twins.lives().await;
     twins.proxy.reopen();
     twins.recovers().await;
@@ -37,8 +41,7 @@ async fn a_watch_whose_connection_went_silent_is_replaced_within_half_a_minute(s
     let twins = Twins::start(scene, 1, &[]).await;
     twins.proxy.block();
     twins.moved("Running", 30).await;
-    let given_up = || twins.operator.text().contains("cannot reconcile");
-    until("a request is given up", LIMIT, async || given_up().then_some(())).await;
+    given_up(&twins).await;
     twins.proxy.reopen();
     twins.afterwards(&[], ALLOWED).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cbw_testkit::{
     scene::Scene,
     trial::tests,
-    wait::{LIMIT, meanwhile, until},
+    wait::{LIMIT, holds, meanwhile},
 };
 
 use crate::shared::twins::Twins;
@@ -92,7 +92,7 @@ async fn a_list_from_an_older_moment_tells_no_transition_that_did_not_happen(sce
     let kinds = ["get clusterbackupwatches", "update clusterbackupwatches/status"];
     let looks = || kinds.map(|kind| twins.proxy.requests(kind)).iter().sum::<usize>();
     let before = looks();
-    until("it has seen that its copy is old", LIMIT, async || (looks() > before).then_some(())).await;
+    holds("it has seen that its copy is old", LIMIT, async || looks() > before).await;
     twins.proxy.renew_lists();
     twins.proxy.restore_watches();
     twins.proxy.cut();

@@ -9,7 +9,7 @@ use cbw_testkit::{
     api_proxy::Effect,
     scene::{Scene, ready},
     trial::tests,
-    wait::{LIMIT, SOON, meanwhile, until},
+    wait::{LIMIT, SOON, holds, meanwhile},
 };
 use cce_backup_watch::api::ClusterBackupWatchStatus;
 use futures::future::join_all;
@@ -134,7 +134,7 @@ async fn tried(twins: &mut Twins, kind: &str, times: usize) {
 /// Waits until a fault has struck requests of a kind so often.
 async fn tried_in_vain(twins: &Twins, kind: &str, times: usize) {
     let what = format!("{times} tries to {kind}");
-    until(&what, LIMIT, async || (twins.proxy.struck(kind) >= times).then_some(())).await;
+    holds(&what, LIMIT, async || twins.proxy.struck(kind) >= times).await;
 }
 
 async fn resources_that_can_be_neither_listed_nor_watched_hold_up_nothing_that_the_cloud_says(scene: Scene) {

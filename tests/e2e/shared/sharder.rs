@@ -3,7 +3,7 @@
 
 use cbw_testkit::{
     scene::Scene,
-    wait::{LIMIT, until},
+    wait::{LIMIT, holds, until},
 };
 use cce_backup_watch::api::ClusterBackupWatch;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -62,11 +62,11 @@ pub async fn move_to(scene: &Scene, name: &str, shard: &str) {
         watches.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.ok()
     })
     .await;
-    until("the shard has given the watch up", LIMIT, async || {
+    holds("the shard has given the watch up", LIMIT, async || {
         let labels = watches.get(name).await.unwrap();
         let labels = labels.labels();
         assert_eq!(labels.contains_key(DRAIN), labels.contains_key(SHARD), "both go together");
-        (!labels.contains_key(DRAIN)).then_some(())
+        !labels.contains_key(DRAIN)
     })
     .await;
     assign(scene, name, shard).await;
