@@ -197,6 +197,11 @@ impl Scene {
     }
 }
 
+/// How many Events of each reason there are, as [`Scene::reasons`] tells it.
+pub fn counts<const N: usize>(reasons: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    reasons.map(|(reason, count)| (reason.to_owned(), count)).into()
+}
+
 /// The manifest of a watch as a user writes it, with these changes to the usual spec; null removes a field.
 pub fn watch(name: &str, changes: &Value) -> Value {
     let mut spec = json!({

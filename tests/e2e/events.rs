@@ -6,7 +6,7 @@ use cbw_testkit::{
     api_proxy::ApiProxy,
     operator::Operator,
     rbac,
-    scene::{CLUSTER, Scene},
+    scene::{CLUSTER, Scene, counts},
     trial::tests,
     wait::{LIMIT, holds, until},
 };
@@ -38,13 +38,12 @@ const STEPS: [(&str, u8); 13] = [
 
 /// The Events of such a backup.
 fn all() -> BTreeMap<String, usize> {
-    let reasons = [
+    counts([
         ("BackupStarted", 1),
         ("BackupPhaseChanged", 2),
         ("BackupProgressing", MILESTONES.len()),
         ("BackupSucceeded", 1),
-    ];
-    reasons.map(|(reason, count)| (reason.to_owned(), count)).into()
+    ])
 }
 
 async fn reaches(scene: &Scene, (phase, progress): (&str, u8)) {

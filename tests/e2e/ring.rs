@@ -7,7 +7,7 @@ use cbw_testkit::{
     audit,
     operator::Operator,
     rbac,
-    scene::{ACTIVE, Scene, says},
+    scene::{ACTIVE, Scene, counts, says},
     trial::tests,
     wait::{LIMIT, holds, meanwhile},
 };
@@ -133,10 +133,9 @@ async fn two_shards_become_three_and_two_again_under_load(scene: Scene) {
     for name in &names {
         scene.shows(name, "the end", |status| status.last_success.is_some()).await;
     }
-    let expected = [("BackupStarted", 1), ("BackupProgressing", 2), ("BackupSucceeded", 1)];
+    let expected = counts([("BackupStarted", 1), ("BackupProgressing", 2), ("BackupSucceeded", 1)]);
     for (n, name) in names.iter().enumerate() {
-        let reasons = scene.reasons(name).await;
-        assert_eq!(reasons, expected.map(|(reason, count)| (reason.to_owned(), count)).into(), "{name}");
+        assert_eq!(scene.reasons(name).await, expected, "{name}");
         let writers = audit::writers(&scene, name);
         assert_eq!(
             writers.len(),

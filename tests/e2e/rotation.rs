@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cbw_testkit::{
     operator::{FAILED_RECONCILES, Operator},
     rbac,
-    scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready},
+    scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, counts, ready},
     trial::tests,
     wait::{LIMIT, holds, meanwhile},
 };
@@ -63,7 +63,7 @@ async fn a_wrong_key_never_sees_what_another_s_fetched_in_any_order(scene: Scene
         let refused = |status: &ClusterBackupWatchStatus| ready(status) == "False AuthenticationFailed";
         let status = other.shows("prod", "refused", refused).await;
         assert_eq!((status.tasks, status.phase, status.latest_backup_time), (None, None, None));
-        assert_eq!(other.reasons("prod").await, [("PollFailed".to_owned(), 1)].into());
+        assert_eq!(other.reasons("prod").await, counts([("PollFailed", 1)]));
     };
 
     // The right key first, so that there is an answer that the wrong key must not get.

@@ -1,7 +1,7 @@
 //! The verdicts on a backup, as time passes by the real clock.
 
 use cbw_testkit::{
-    scene::{CLUSTER, Scene, healthy, message, ready, says},
+    scene::{CLUSTER, Scene, counts, healthy, message, ready, says},
     trial::tests,
     wait::SOON,
 };
@@ -100,10 +100,7 @@ async fn a_suspended_watch_is_not_polled_until_it_is_resumed(scene: Scene) {
     scene.change("prod", json!({ "spec": { "suspend": false } })).await;
     let what = "the success, at once";
     scene.shows_within(SOON, "prod", what, |status| healthy(status) == "True BackupSucceeded").await;
-    assert_eq!(
-        scene.reasons("prod").await,
-        [("BackupStarted".into(), 1), ("BackupSucceeded".into(), 1)].into()
-    );
+    assert_eq!(scene.reasons("prod").await, counts([("BackupStarted", 1), ("BackupSucceeded", 1)]));
 }
 
 async fn a_watch_suspended_from_the_start_says_that_it_was_never_polled(scene: Scene) {
