@@ -100,6 +100,14 @@ impl Scene {
         self.change(name, json!({ "metadata": { "annotations": { REQUESTED_AT: value } } })).await;
     }
 
+    /// Asks for a poll now, and waits for the status that echoes this value.
+    pub async fn asks(&self, name: &str, value: &str) -> ClusterBackupWatchStatus {
+        self.request(name, value).await;
+        let echoed =
+            |status: &ClusterBackupWatchStatus| status.last_handled_reconcile_at.as_deref() == Some(value);
+        self.shows(name, &format!("the echo of {value}"), echoed).await
+    }
+
     /// The status of a watch.
     pub async fn status(&self, name: &str) -> ClusterBackupWatchStatus {
         self.api::<ClusterBackupWatch>().get(name).await.unwrap().status.unwrap()

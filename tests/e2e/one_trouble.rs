@@ -143,8 +143,7 @@ async fn one_wrong_key_in_secrets_of_twelve_namespaces_is_refused_at_most_three_
     assert!(refused <= 3, "{refused} refusals; Huawei locks a key that is refused five times");
 
     join_all(all.iter().map(async |namespace| {
-        namespace.request("prod", "now").await;
-        namespace.shows("prod", "the echo", |status| status.last_handled_reconcile_at.is_some()).await;
+        namespace.asks("prod", "now").await;
     }))
     .await;
     let more = scene.cloud.total().refused - refused;

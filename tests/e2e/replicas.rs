@@ -204,8 +204,7 @@ async fn two_operators_that_know_nothing_of_each_other_make_no_event_twice(scene
             })
             .await;
     }
-    scene.request("prod", "once more").await;
-    scene.shows("prod", "the echo", |status| status.last_handled_reconcile_at.is_some()).await;
+    scene.asks("prod", "once more").await;
     assert_eq!(
         scene.reasons("prod").await,
         counts([

@@ -75,10 +75,7 @@ async fn a_wrong_key_never_sees_what_another_s_fetched_in_any_order(scene: Scene
     for n in 0..3_u8 {
         scene.task("Running", 20 + n);
         let request = n.to_string();
-        tokio::join!(scene.request("prod", &request), other.request("prod", &request));
-        let echoed =
-            |status: &ClusterBackupWatchStatus| status.last_handled_reconcile_at.as_ref() == Some(&request);
-        other.shows("prod", "asked again", echoed).await;
+        tokio::join!(scene.request("prod", &request), other.asks("prod", &request));
         sees(20 + n).await;
         sees_nothing().await;
     }
@@ -112,26 +109,19 @@ async fn rotated(scene: &Scene) -> Operator {
     operator
 }
 
-async fn asks(scene: &Scene, what: &str) -> ClusterBackupWatchStatus {
-    scene.request("prod", what).await;
-    let echoed =
-        |status: &ClusterBackupWatchStatus| status.last_handled_reconcile_at.as_deref() == Some(what);
-    scene.shows("prod", what, echoed).await
-}
-
 async fn a_request_reads_a_changed_secret_at_once(scene: Scene) {
     let _operator = rotated(&scene).await;
     scene.secret("huawei", json!({ "accessKey": NEW_ACCESS_KEY, "secretKey": NEW_SECRET_KEY })).await;
-    assert_eq!(ready(&asks(&scene, "now").await), "True Polled");
+    assert_eq!(ready(&scene.asks("prod", "now").await), "True Polled");
     let counts = scene.cloud.counts(CLUSTER);
     assert_eq!((counts.accepted, counts.refused), (2, 0), "the old key was not tried again");
 }
 
 async fn a_secret_that_is_deleted_and_created_anew_is_another_one(scene: Scene) {
     let _operator = rotated(&scene).await;
-    assert_eq!(ready(&asks(&scene, "refused").await), "False AuthenticationFailed");
+    assert_eq!(ready(&scene.asks("prod", "refused").await), "False AuthenticationFailed");
     scene.api::<Secret>().delete("huawei", &DeleteParams::default()).await.unwrap();
-    assert_eq!(ready(&asks(&scene, "deleted").await), "False SecretNotFound");
+    assert_eq!(ready(&scene.asks("prod", "deleted").await), "False SecretNotFound");
     scene.secret("huawei", json!({ "accessKey": NEW_ACCESS_KEY, "secretKey": NEW_SECRET_KEY })).await;
     scene.shows_within(SECRET_RECHECK, "prod", "healed", |status| ready(status) == "True Polled").await;
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 1);

@@ -290,9 +290,7 @@ async fn an_upgrade_that_is_over_when_it_is_first_seen_is_no_news(scene: Scene) 
         assert_eq!(shown.unwrap_or_default(), phase, "{name}");
     }
     for (name, digit, ..) in ends {
-        scene.request(name, "again").await;
-        let echo = Some("again".to_owned());
-        scene.shows(name, "the echo", |status| status.last_handled_reconcile_at == echo).await;
+        scene.asks(name, "again").await;
         assert!(scene.cloud.requests(&cluster(digit)) > 1, "it was polled again");
         assert_eq!(scene.events(name).await, [], "{name}");
     }
