@@ -11,12 +11,11 @@ use cbw_testkit::{
     rbac,
     scene::{ACTIVE, Scene, counts, healthy},
     trial::tests,
-    wait::{LIMIT, meanwhile},
+    wait::meanwhile,
 };
-use cce_simulator::Task;
 use serde_json::json;
 
-use crate::shared::fault_table::cluster;
+use crate::shared::fleet::Fleet;
 
 tests![
     an_api_server_and_an_etcd_that_were_away_are_caught_up_with_and_every_event_is_there_once,
@@ -29,58 +28,31 @@ tests![
 /// How soon after an outage every status must be as it would be without it.
 const CAUGHT_UP: Duration = Duration::from_secs(30);
 
-/// Sets the task of each of the first `count` clusters.
-fn set_tasks(scene: &Scene, count: usize, phase: &str, progress: u8) {
-    for n in 0..count {
-        scene.cloud.set_tasks(&cluster(n), [Task::new("backup-1", phase).progress(progress)]);
-    }
-}
-
-/// Waits until each of the first `count` watches shows a progress.
-async fn all_show(scene: &Scene, count: usize, limit: Duration, progress: u8) {
-    let begun = Instant::now();
-    for n in 0..count {
-        let left = limit.saturating_sub(begun.elapsed());
-        let what = format!("{progress} %");
-        let shown =
-            |status: &cce_backup_watch::api::ClusterBackupWatchStatus| status.progress == Some(progress);
-        scene.shows_within(left, &format!("watch-{n:02}"), &what, shown).await;
-    }
-}
-
-/// Creates `count` watches, each of a cluster of its own whose backup runs at 10 %.
-async fn watches(scene: &Scene, count: usize) {
-    set_tasks(scene, count, "Running", 10);
-    for n in 0..count {
-        scene.watch(&format!("watch-{n:02}"), json!({ "clusterID": cluster(n) })).await;
-    }
-}
-
 async fn an_api_server_and_an_etcd_that_were_away_are_caught_up_with_and_every_event_is_there_once(
     scene: Scene,
 ) {
     let mut control_plane = ControlPlane::start(scene.test).await;
     let scene = Scene::on(&control_plane, scene.test).await;
-    watches(&scene, 5).await;
+    let fleet = Fleet::create(&scene, 5, "Running", 10).await;
     let operator = scene.operator().await;
-    all_show(&scene, 5, LIMIT, 10).await;
+    fleet.shows(10).await;
 
     control_plane.stop_api_server().await;
-    set_tasks(&scene, 5, "Running", 60);
+    fleet.moves("Running", 60);
     meanwhile(Duration::from_secs(20), async || {}).await;
     control_plane.start_api_server().await;
-    all_show(&scene, 5, CAUGHT_UP, 60).await;
+    fleet.shows_within(CAUGHT_UP, 60).await;
 
     control_plane.stop_etcd().await;
-    set_tasks(&scene, 5, "Success", 100);
+    fleet.moves("Success", 100);
     meanwhile(Duration::from_secs(10), async || {}).await;
     control_plane.start_etcd().await;
-    all_show(&scene, 5, CAUGHT_UP, 100).await;
+    fleet.shows_within(CAUGHT_UP, 100).await;
 
     assert_eq!(operator.get("/livez").await.0, 200, "a restart would mend nothing");
     let expected = counts([("BackupStarted", 1), ("BackupProgressing", 1), ("BackupSucceeded", 1)]);
-    for n in 0..5 {
-        assert_eq!(scene.reasons(&format!("watch-{n:02}")).await, expected);
+    for name in &fleet.names {
+        assert_eq!(scene.reasons(name).await, expected);
     }
     let writes = audit::status_writes(&audit::requests(&scene));
     assert!(writes <= 5 * 10, "{writes} writes of five statuses");
@@ -123,17 +95,17 @@ async fn a_status_whose_reply_was_lost_is_told_once(scene: Scene) {
 async fn a_silent_watch_connection_costs_one_live_read_a_write(scene: Scene) {
     const STEPS: [u8; 3] = [30, 55, 80];
     let proxy = ApiProxy::start(&scene).await;
-    watches(&scene, 3).await;
+    let fleet = Fleet::create(&scene, 3, "Running", 10).await;
     let _operator = Operator::start_through(&proxy, &scene, &[]).await;
-    all_show(&scene, 3, LIMIT, 10).await;
+    fleet.shows(10).await;
 
     proxy.silence_watches();
     let begun = Instant::now();
     let polls = scene.cloud.total().accepted;
     let events = proxy.requests("create events");
     for progress in STEPS {
-        set_tasks(&scene, 3, "Running", progress);
-        all_show(&scene, 3, Duration::from_secs(20), progress).await;
+        fleet.moves("Running", progress);
+        fleet.shows_within(Duration::from_secs(20), progress).await;
     }
     let conflicts = audit::status_codes(&scene).iter().filter(|code| **code == 409).count();
     let reads = proxy.requests("get clusterbackupwatches");
@@ -151,8 +123,8 @@ async fn a_silent_watch_connection_costs_one_live_read_a_write(scene: Scene) {
     let polls = scene.cloud.total().accepted - polls;
     let due = 3.0 * (begun.elapsed().as_secs_f64() / ACTIVE.mul_f64(0.9).as_secs_f64() + 1.0);
     assert!(f64::from(u32::try_from(polls).unwrap()) <= due, "{polls} polls, of which {due} were due");
-    for n in 0..3 {
-        assert_eq!(scene.reasons(&format!("watch-{n:02}")).await["BackupProgressing"], STEPS.len());
+    for name in &fleet.names {
+        assert_eq!(scene.reasons(name).await["BackupProgressing"], STEPS.len());
     }
 }
 
@@ -161,13 +133,13 @@ async fn a_status_that_may_not_be_written_is_tried_ever_more_rarely_and_logged_o
     const TIME: Duration = Duration::from_secs(45);
     /// A backoff that doubles from half a second makes seven tries in this time; jitter may add one.
     const TRIES: usize = 8;
-    watches(&scene, COUNT).await;
+    let fleet = Fleet::create(&scene, COUNT, "Running", 10).await;
     let operator = Operator::start(&scene, &["--account-rate", "100", "--account-burst", "100"]).await;
-    all_show(&scene, COUNT, LIMIT, 10).await;
+    fleet.shows(10).await;
 
     rbac::revoke(&scene, rbac::STATUS).await;
     let (before, lines) = (audit::requests(&scene), operator.log().len());
-    set_tasks(&scene, COUNT, "Running", 30);
+    fleet.moves("Running", 30);
     meanwhile(TIME, async || {}).await;
     let after = audit::requests(&scene);
     let writes = audit::status_writes(&after) - audit::status_writes(&before);
@@ -175,11 +147,10 @@ async fn a_status_that_may_not_be_written_is_tried_ever_more_rarely_and_logged_o
     let events = after["create events"] - before["create events"];
     assert!(events <= COUNT * TRIES, "{events} requests for {COUNT} Events");
     let log = operator.log();
-    for n in 0..COUNT {
-        let name = format!("watch-{n:02}");
+    for name in &fleet.names {
         let about = |line: &&serde_json::Value| {
             ["WARN", "ERROR"].contains(&line["level"].as_str().unwrap_or_default())
-                && line.to_string().contains(&name)
+                && line.to_string().contains(name)
         };
         let told = log[lines..].iter().filter(about).count();
         assert_eq!(told, 1, "{name} is in {told} warnings and errors");
@@ -187,5 +158,5 @@ async fn a_status_that_may_not_be_written_is_tried_ever_more_rarely_and_logged_o
 
     rbac::grant(&scene, rbac::STATUS).await;
     // The longest wait of a doubling backoff so far is half of TIME, so the next one is at most TIME.
-    all_show(&scene, COUNT, 2 * TIME, 30).await;
+    fleet.shows_within(2 * TIME, 30).await;
 }

@@ -14,7 +14,7 @@ use cce_simulator::{Fault, FaultKind, Identity, IdentityCall, Task};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::shared::fault_table::cluster;
+use crate::shared::{fault_table::cluster, fleet::Fleet};
 
 tests![
     eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each_of_their_watches_says_so,
@@ -153,10 +153,7 @@ async fn one_wrong_key_in_secrets_of_twelve_namespaces_is_refused_at_most_three_
 /// Starts an operator with forty watches of one account and one Secret, each of a cluster with a finished backup, and
 /// waits until each was polled.
 async fn forty_watches(scene: &Scene, flags: &[&str]) -> Operator {
-    for n in 0..40 {
-        scene.cloud.set_tasks(&cluster(n), [Task::new("backup-1", "Success")]);
-        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n) })).await;
-    }
+    Fleet::create(scene, 40, "Success", 100).await;
     let operator = Operator::start(scene, flags).await;
     scene.all_are(LIMIT, "True Polled").await;
     operator

@@ -10,7 +10,7 @@ use cbw_testkit::{
 };
 use serde_json::json;
 
-use crate::shared::fault_table::cluster;
+use crate::shared::fleet::Fleet;
 
 tests![
     an_api_server_that_goes_silent_holds_nothing_up_for_ever,
@@ -61,32 +61,22 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
 
 async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) {
     let proxy = ApiProxy::start(&scene).await;
-    for n in 0..3 {
-        scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(10)]);
-        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n) })).await;
-    }
+    let fleet = Fleet::create(&scene, 3, "Running", 10).await;
     let operator = Operator::start_through(&proxy, &scene, &["--concurrency", "1"]).await;
-    let show = async |progress| {
-        for n in 0..3 {
-            scene.shows(&format!("watch-{n}"), "progress", |status| status.progress == Some(progress)).await;
-        }
-    };
-    show(10).await;
+    fleet.shows(10).await;
     // Wait until the operator's cache has its own writes; a cache that is behind is the subject of another test.
-    for n in 0..3 {
-        let heard = format!(r#"backup_progress_ratio{{namespace="{}",name="watch-{n}"}}"#, scene.namespace);
+    for name in &fleet.names {
+        let heard = format!(r#"backup_progress_ratio{{namespace="{}",name="{name}"}}"#, scene.namespace);
         until("it is in the cache", LIMIT, async || operator.metric(&heard).await.filter(|part| *part > 0.0))
             .await;
     }
     proxy.block();
-    for n in 0..3 {
-        scene.cloud.set_tasks(&cluster(n), [cce_simulator::Task::new("backup-1", "Running").progress(20)]);
-    }
+    fleet.moves("Running", 20);
     // Once the operator has given up a request, the network works again, but not on the connections that were open.
     let given_up = async || operator.log().iter().any(|line| says(line, "cannot reconcile"));
     holds("a request is given up", LIMIT, given_up).await;
     proxy.reopen();
-    show(20).await;
+    fleet.shows(20).await;
 }
 
 /// All permissions of the operator except the one to create Events.

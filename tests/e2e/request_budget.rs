@@ -9,9 +9,10 @@ use cbw_testkit::{
     scene::{ACCESS_KEY, ACTIVE, CLUSTER, SECRET_KEY, Scene, ready},
     trial::tests,
 };
-use cce_simulator::Task;
 use futures::future;
 use serde_json::json;
+
+use crate::shared::fleet::Fleet;
 
 tests![
     thirty_watches_of_one_cluster_cost_one_request_an_interval,
@@ -29,8 +30,8 @@ fn intervals(count: u32, interval: Duration) -> Duration {
 }
 
 /// Waits until the cloud has had `times` more requests for each of these clusters, and returns how long that took.
-async fn polled(scene: &Scene, clusters: &[&str], times: u64) -> Duration {
-    let waits = clusters.iter().map(|cluster| scene.polled(cluster, times));
+async fn polled(scene: &Scene, clusters: &[impl AsRef<str>], times: u64) -> Duration {
+    let waits = clusters.iter().map(|cluster| scene.polled(cluster.as_ref(), times));
     future::join_all(waits).await.into_iter().max().unwrap()
 }
 
@@ -93,24 +94,17 @@ async fn watches_with_different_secrets_never_share_an_answer(scene: Scene) {
 }
 
 async fn fifty_unchanged_watches_over_ten_polls_write_nothing(scene: Scene) {
-    let clusters: Vec<_> = (0..50).map(|n| format!("{n:08x}-2222-3333-4444-555555555555")).collect();
     let _operator = Operator::start(&scene, &["--account-rate", "1000", "--account-burst", "1000"]).await;
-    for (n, cluster) in clusters.iter().enumerate() {
-        scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Running").progress(40)]);
-        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster })).await;
-    }
-    for n in 0..50 {
-        scene.shows(&format!("watch-{n}"), "40 %", |status| status.progress == Some(40)).await;
-    }
+    let fleet = Fleet::create(&scene, 50, "Running", 40).await;
+    fleet.shows(40).await;
     // The first answers were written, which shows that the audit log counts writes.
     let first = audit::requests(&scene);
     assert_eq!(first["create events"], 50);
     assert!(audit::status_writes(&first) >= 50, "{first:?}");
 
-    let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
-    polled(&scene, &clusters, 1).await;
+    polled(&scene, &fleet.clusters, 1).await;
     let before = audit::requests(&scene);
-    polled(&scene, &clusters, 10).await;
+    polled(&scene, &fleet.clusters, 10).await;
     let mut after = audit::requests(&scene);
     // Nothing is written, nor read; only the watch of the resources is renewed now and then.
     after.insert("watch clusterbackupwatches".to_owned(), before["watch clusterbackupwatches"]);
@@ -118,22 +112,15 @@ async fn fifty_unchanged_watches_over_ten_polls_write_nothing(scene: Scene) {
 }
 
 async fn an_account_with_more_to_do_than_its_rate_serves_every_watch_in_turn(scene: Scene) {
-    let clusters: Vec<_> = (0..40).map(|n| format!("{n:08x}-2222-3333-4444-555555555555")).collect();
-    let clusters: Vec<_> = clusters.iter().map(String::as_str).collect();
     let first = Operator::start(&scene, &["--account-rate", "1000", "--account-burst", "1000"]).await;
-    for (n, cluster) in clusters.iter().enumerate() {
-        scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Running").progress(40)]);
-        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster })).await;
-    }
-    for n in 0..40 {
-        scene.shows(&format!("watch-{n}"), "40 %", |status| status.progress == Some(40)).await;
-    }
+    let fleet = Fleet::create(&scene, 40, "Running", 40).await;
+    fleet.shows(40).await;
     drop(first);
     // At their activeInterval the 40 watches need 20 requests a second; at a rate of 8 each is polled every 5 seconds.
     let _operator = Operator::start(&scene, &["--account-rate", "8", "--account-burst", "4"]).await;
-    polled(&scene, &clusters, 1).await;
+    polled(&scene, &fleet.clusters, 1).await;
     let before = scene.cloud.total().accepted;
-    let took = polled(&scene, &clusters, 3).await;
+    let took = polled(&scene, &fleet.clusters, 3).await;
     let requests = scene.cloud.total().accepted - before;
     assert!(took < Duration::from_secs(25), "three turns of each in {took:?}");
     let most = 4.0 + 8.0 * (took + BEAT).as_secs_f64();

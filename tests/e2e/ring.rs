@@ -11,12 +11,11 @@ use cbw_testkit::{
     trial::tests,
     wait::{LIMIT, holds, meanwhile},
 };
-use cce_simulator::Task;
 use futures::future::join_all;
 use serde_json::json;
 
 use crate::shared::{
-    fault_table::cluster,
+    fleet::Fleet,
     polls::gap_while,
     sharder::{self, RING},
 };
@@ -40,67 +39,36 @@ async fn shard(scene: &Scene, name: &str) -> Operator {
     operator
 }
 
-/// Six watches, each of a cluster of its own with a running backup.
-struct Watches {
-    names: Vec<String>,
-    clusters: Vec<String>,
-}
-
-impl Watches {
-    async fn create(scene: &Scene) -> Self {
-        let names = (0..6).map(|n| format!("watch-{n}")).collect();
-        let watches = Self { names, clusters: (0..6).map(cluster).collect() };
-        watches.are_at(scene, "Running", 10);
-        for (name, cluster) in watches.names.iter().zip(&watches.clusters) {
-            scene.watch(name, json!({ "clusterID": cluster })).await;
-        }
-        watches
-    }
-
-    fn are_at(&self, scene: &Scene, phase: &str, progress: u8) {
-        for cluster in &self.clusters {
-            scene.cloud.set_tasks(cluster, [Task::new("backup-1", phase).progress(progress)]);
+/// Changes the progress while some work is done, so that every poll makes a write.
+async fn busy_while<T>(fleet: &Fleet<'_>, from: u8, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    for progress in (from..from + 10).cycle() {
+        fleet.moves("Running", progress);
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(Duration::from_millis(300)) => {}
         }
     }
-
-    async fn show(&self, scene: &Scene, progress: u8) {
-        for name in &self.names {
-            scene.shows(name, "progress", |status| status.progress == Some(progress)).await;
-        }
-    }
-
-    /// Changes the progress while some work is done, so that every poll makes a write.
-    async fn are_busy<T>(&self, scene: &Scene, from: u8, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        for progress in (from..from + 10).cycle() {
-            self.are_at(scene, "Running", progress);
-            tokio::select! {
-                done = &mut work => return done,
-                () = tokio::time::sleep(Duration::from_millis(300)) => {}
-            }
-        }
-        unreachable!("the progress goes round")
-    }
+    unreachable!("the progress goes round")
 }
 
 async fn two_shards_become_three_and_two_again_under_load(scene: Scene) {
     rbac::grant(&scene, rbac::SHARD).await;
     let _first = shard(&scene, "shard-a").await;
     let _second = shard(&scene, "shard-b").await;
-    let watches = Watches::create(&scene).await;
+    let fleet = Fleet::create(&scene, 6, "Running", 10).await;
     meanwhile(ACTIVE, async || {
         assert_eq!(scene.cloud.total().accepted, 0, "nobody works on what is assigned to nobody");
     })
     .await;
-    let names: Vec<_> = watches.names.iter().map(String::as_str).collect();
+    let names = &fleet.names;
     for (n, name) in names.iter().enumerate() {
         sharder::assign(&scene, name, ["shard-a", "shard-b"][n % 2]).await;
     }
-    watches.show(&scene, 10).await;
-    watches.are_at(&scene, "Running", 30);
-    watches.show(&scene, 30).await;
+    fleet.shows(10).await;
+    fleet.moves("Running", 30);
+    fleet.shows(30).await;
 
-    let clusters: Vec<_> = watches.clusters.iter().map(String::as_str).collect();
     let moves = async {
         // The new shard gets one watch of each of the others.
         let mut third = shard(&scene, "shard-c").await;
@@ -123,14 +91,14 @@ async fn two_shards_become_three_and_two_again_under_load(scene: Scene) {
         })
         .await;
     };
-    let (gap, ()) = Box::pin(gap_while(&scene, &clusters, watches.are_busy(&scene, 31, moves))).await;
+    let (gap, ()) = Box::pin(gap_while(&scene, &fleet.clusters, busy_while(&fleet, 31, moves))).await;
     println!("moves between shards, polls every {ACTIVE:?}: longest time between polls {gap:.1?}");
     assert!(gap <= GAP, "a move may make a poll late by two intervals: {gap:?}");
 
-    watches.are_at(&scene, "Running", 60);
-    watches.show(&scene, 60).await;
-    watches.are_at(&scene, "Success", 100);
-    for name in &names {
+    fleet.moves("Running", 60);
+    fleet.shows(60).await;
+    fleet.moves("Success", 100);
+    for name in names {
         scene.shows(name, "the end", |status| status.last_success.is_some()).await;
     }
     let expected = counts([("BackupStarted", 1), ("BackupProgressing", 2), ("BackupSucceeded", 1)]);

@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::shared::fault_table::cluster;
+use crate::shared::fleet::Fleet;
 
 tests![
     a_wrong_key_used_by_twenty_watches_is_refused_less_than_five_times_in_its_first_minute,
@@ -32,14 +32,12 @@ async fn a_wrong_key_used_by_twenty_watches_is_refused_less_than_five_times_in_i
     scene: Scene,
 ) {
     scene.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": "wrong-secret-key" })).await;
-    for n in 0..20 {
-        scene.watch(&format!("watch-{n}"), json!({ "clusterID": cluster(n), "interval": "10s" })).await;
-    }
+    let fleet = Fleet::create(&scene, 20, "Running", 10).await;
     let begun = Instant::now();
     let _operator = Operator::start(&scene, &["--account-rate", "100", "--account-burst", "100"]).await;
-    for n in 0..20 {
+    for name in &fleet.names {
         let refused = |status: &ClusterBackupWatchStatus| ready(status) == "False AuthenticationFailed";
-        scene.shows(&format!("watch-{n}"), "refused", refused).await;
+        scene.shows(name, "refused", refused).await;
     }
     assert!(scene.cloud.total().refused <= 2, "all of them know by the refusal of two");
     let rest = Duration::from_mins(1).saturating_sub(begun.elapsed());

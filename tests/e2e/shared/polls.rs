@@ -9,8 +9,12 @@ const SAMPLE: Duration = Duration::from_millis(20);
 
 /// Does some work, and returns the longest time in which one of the clusters was not polled meanwhile, and the result
 /// of the work.
-pub async fn gap_while<T>(scene: &Scene, clusters: &[&str], work: impl Future<Output = T>) -> (Duration, T) {
-    let polls = |cluster: &&str| scene.cloud.requests(cluster);
+pub async fn gap_while<C: AsRef<str>, T>(
+    scene: &Scene,
+    clusters: &[C],
+    work: impl Future<Output = T>,
+) -> (Duration, T) {
+    let polls = |cluster: &C| scene.cloud.requests(cluster.as_ref());
     let mut work = std::pin::pin!(work);
     let mut seen: Vec<_> = clusters.iter().map(|cluster| (polls(cluster), Instant::now())).collect();
     let mut longest = Duration::ZERO;
