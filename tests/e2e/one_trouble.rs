@@ -1,7 +1,7 @@
 //! Bulkheads: trouble with one account, one key or one identity delays no other watch, and causes no more requests and
 //! reconciles than it must.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cbw_testkit::{
     operator::Operator,
@@ -14,7 +14,7 @@ use cce_simulator::{Fault, FaultKind, Identity, IdentityCall, Task};
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::shared::{fault_table::cluster, fleet::Fleet};
+use crate::shared::{fault_table::cluster, fleet::Fleet, polls::gap_while};
 
 tests![
     eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each_of_their_watches_says_so,
@@ -33,39 +33,6 @@ const LAG: Duration = Duration::from_secs(1);
 /// The id of a project.
 fn project(n: usize) -> String {
     format!("{n:032x}")
-}
-
-/// The longest time between two polls of a cluster so far.
-struct Gaps {
-    cluster: String,
-    requests: u64,
-    last: Instant,
-    longest: Duration,
-}
-
-impl Gaps {
-    fn new(scene: &Scene, cluster: String) -> Self {
-        let requests = scene.cloud.requests(&cluster);
-        Self { cluster, requests, last: Instant::now(), longest: Duration::ZERO }
-    }
-
-    fn look(&mut self, scene: &Scene) {
-        self.longest = self.longest.max(self.last.elapsed());
-        let requests = scene.cloud.requests(&self.cluster);
-        if requests > self.requests {
-            (self.requests, self.last) = (requests, Instant::now());
-        }
-    }
-}
-
-/// Measures the gaps until `rest` is done.
-async fn measured(scene: &Scene, gaps: &mut [Gaps], rest: impl Future<Output = ()>) {
-    let looks =
-        meanwhile(Duration::from_hours(1), async || gaps.iter_mut().for_each(|gaps| gaps.look(scene)));
-    tokio::select! {
-        () = rest => {}
-        () = looks => {}
-    }
 }
 
 async fn eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each_of_their_watches_says_so(
@@ -94,12 +61,9 @@ async fn eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each
     for cluster in &hanging {
         scene.cloud.set_fault(cluster, FaultKind::Hang {}).unwrap();
     }
-    let mut gaps: Vec<_> = healthy.into_iter().map(|cluster| Gaps::new(&scene, cluster)).collect();
-    measured(&scene, &mut gaps, others.all_are(Duration::from_secs(110), "False CloudUnavailable")).await;
-    let most = ACTIVE.mul_f64(1.1) + TIMEOUT + LAG;
-    for Gaps { cluster, longest, .. } in gaps {
-        assert!(longest <= most, "{cluster} was not polled for {longest:?}");
-    }
+    let blind = others.all_are(Duration::from_secs(110), "False CloudUnavailable");
+    let (gap, ()) = gap_while(&scene, &healthy, blind).await;
+    assert!(gap <= ACTIVE.mul_f64(1.1) + TIMEOUT + LAG, "one was not polled for {gap:?}");
     scene.all_are(Duration::ZERO, "True Polled").await;
 }
 
@@ -229,15 +193,12 @@ async fn an_identity_service_that_hangs_delays_no_watch_with_a_secret(scene: Sce
     holds("the identity is asked for", LIMIT, asked).await;
 
     let clusters: Vec<_> = (0..3).map(cluster).collect();
-    let mut gaps: Vec<_> = clusters.iter().map(|cluster| Gaps::new(&scene, cluster.clone())).collect();
-    for (n, cluster) in clusters.iter().enumerate() {
-        scene.cloud.set_tasks(cluster, [Task::new("backup-1", "Running").progress(40)]);
-        scene.watch(&format!("secret-{n}"), json!({ "clusterID": cluster })).await;
-    }
-    measured(&scene, &mut gaps, meanwhile(Duration::from_secs(20), async || {})).await;
-    for Gaps { cluster, longest, .. } in gaps {
-        assert!(longest <= ACTIVE.mul_f64(1.1) + 2 * LAG, "{cluster} was not polled for {longest:?}");
-    }
+    let (gap, ()) = gap_while(&scene, &clusters, async {
+        Fleet::create(&scene, 3, "Running", 40).await;
+        meanwhile(Duration::from_secs(20), async || {}).await;
+    })
+    .await;
+    assert!(gap <= ACTIVE.mul_f64(1.1) + 2 * LAG, "one was not polled for {gap:?}");
 }
 
 async fn the_concurrency_is_one_number_for_all_watched_namespaces(scene: Scene) {
