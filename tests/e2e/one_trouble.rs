@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use cbw_testkit::{
     operator::Operator,
-    program::folder,
     scene::{ACCESS_KEY, ACTIVE, Scene, ready},
     trial::tests,
     wait::{LIMIT, SOON, holds, meanwhile},
 };
-use cce_simulator::{Fault, FaultKind, Identity, IdentityCall, Task};
+use cce_simulator::{Fault, FaultKind, IdentityCall, Task};
 use futures::future::join_all;
+use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::shared::{fault_table::cluster, fleet::Fleet, polls::gap_while};
+use crate::shared::{fault_table::cluster, fleet::Fleet, pod_identity, polls::gap_while};
 
 tests![
     eight_accounts_that_hang_delay_a_ninth_by_one_request_time_out_and_each_of_their_watches_says_so,
@@ -172,23 +172,13 @@ async fn a_new_watch_of_an_account_with_more_to_do_than_its_rate_goes_before_idl
 
 async fn an_identity_service_that_hangs_delays_no_watch_with_a_secret(scene: Scene) {
     // A request to the identity service has the same time-out as one to the cloud, 15 s.
-    let pod_token = "pod-token-canary";
-    scene.cloud.set_identity(Identity { pod_token: Some(pod_token.to_owned()), ..Identity::default() });
     scene.cloud.set_identity_fault(IdentityCall::PodIdentity, FaultKind::Hang {}).unwrap();
-    let token = folder().join(format!("{}.token", scene.test));
-    std::fs::write(&token, pod_token).unwrap();
-    let uri = format!("{}/pod-identity", scene.cloud.url());
-    let variables = [
-        ("HC_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str()),
-        ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap()),
-    ];
-    let flags = ["--operator-credentials-namespace", &scene.namespace];
     // More watches than may be reconciled at a time.
     for n in 0..80 {
         let spec = json!({ "clusterID": cluster(100 + n), "credentials": null });
         scene.watch(&format!("own-{n}"), spec).await;
     }
-    let _operator = Operator::start_with(&scene, &flags, &variables).await;
+    let _operator = pod_identity::operator(&scene, SignedDuration::from_hours(1), &scene.namespace).await;
     let asked = async || scene.cloud.identity_counts(IdentityCall::PodIdentity).requests > 0;
     holds("the identity is asked for", LIMIT, asked).await;
 

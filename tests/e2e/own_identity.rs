@@ -1,10 +1,9 @@
 //! The operator's own identity: which namespaces it serves, and how its temporary credentials are fetched and renewed.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, time::Duration};
 
 use cbw_testkit::{
     operator::Operator,
-    program::folder,
     rbac,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready, says},
     trial::tests,
@@ -14,6 +13,8 @@ use cce_simulator::{Identity, IdentityCall, Task};
 use jiff::SignedDuration;
 use serde_json::json;
 
+use crate::shared::pod_identity::{self, token_file};
+
 tests![
     a_revoked_credential_is_fetched_anew_a_minute_after_it_was_fetched,
     the_operators_own_credential_serves_the_namespaces_that_are_named_and_no_other,
@@ -22,30 +23,7 @@ tests![
     credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_day,
 ];
 
-const POD_TOKEN: &str = "pod-token-canary";
 const OTHER: &str = "22222222-2222-3333-4444-555555555555";
-
-/// Writes the token file of this test, and returns its path.
-fn file(scene: &Scene, content: &str) -> PathBuf {
-    let path = folder().join(format!("{}.token", scene.test));
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, content).unwrap();
-    path
-}
-
-/// Starts an operator with pod identity for these namespaces, whose credentials have this lifetime.
-async fn pod_identity(scene: &Scene, lifetime: SignedDuration, namespaces: &str) -> Operator {
-    let identity = Identity { pod_token: Some(POD_TOKEN.to_owned()), lifetime, ..Identity::default() };
-    scene.cloud.set_identity(identity);
-    let token = file(scene, &format!("{POD_TOKEN}\n"));
-    let uri = format!("{}/pod-identity", scene.cloud.url());
-    let variables = [
-        ("HC_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str()),
-        ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap()),
-    ];
-    let flags = ["--operator-credentials-namespace", namespaces];
-    Operator::start_with(scene, &flags, &variables).await
-}
 
 async fn is_served(scene: &Scene, name: &str) {
     scene.shows(name, "served", |status| ready(status) == "True Polled").await;
@@ -105,7 +83,7 @@ async fn is_not_allowed_any_more(scene: &Scene) {
 }
 
 async fn pod_identity_is_asked_for_nobody_who_may_not_use_it(scene: Scene) {
-    let _operator = pod_identity(&scene, SignedDuration::from_hours(1), "somewhere-else").await;
+    let _operator = pod_identity::operator(&scene, SignedDuration::from_hours(1), "somewhere-else").await;
     scene.watch("own", json!({ "credentials": null })).await;
     is_not_allowed(&scene, "own").await;
     assert_eq!(scene.cloud.identity_counts(IdentityCall::PodIdentity).requests, 0);
@@ -114,7 +92,7 @@ async fn pod_identity_is_asked_for_nobody_who_may_not_use_it(scene: Scene) {
 
 async fn credentials_of_pod_identity_are_renewed_while_the_operator_works(scene: Scene) {
     scene.task("Running", 10);
-    let operator = pod_identity(&scene, SignedDuration::from_secs(5), &scene.namespace).await;
+    let operator = pod_identity::operator(&scene, SignedDuration::from_secs(5), &scene.namespace).await;
     scene.watch("own", json!({ "credentials": null })).await;
     is_served(&scene, "own").await;
     let issued = async || scene.cloud.identity_counts(IdentityCall::PodIdentity).issued >= 3;
@@ -124,12 +102,12 @@ async fn credentials_of_pod_identity_are_renewed_while_the_operator_works(scene:
     assert_eq!(ready(&status), "True Polled");
     assert_eq!(scene.cloud.counts(CLUSTER).refused, 0, "none was used after its end");
     assert_eq!(scene.notes("own", "PollFailed").await.len(), 0);
-    assert!(!operator.text().contains(POD_TOKEN));
+    assert!(!operator.text().contains(pod_identity::TOKEN));
 }
 
 async fn a_revoked_credential_is_fetched_anew_a_minute_after_it_was_fetched(scene: Scene) {
     scene.task("Running", 10);
-    let _operator = pod_identity(&scene, SignedDuration::from_hours(1), &scene.namespace).await;
+    let _operator = pod_identity::operator(&scene, SignedDuration::from_hours(1), &scene.namespace).await;
     scene.watch("own", json!({ "credentials": null })).await;
     is_served(&scene, "own").await;
     scene.cloud.revoke_issued();
@@ -149,7 +127,7 @@ async fn credentials_of_a_federated_identity_are_renewed_with_the_token_of_the_d
         ..Identity::default()
     };
     scene.cloud.set_identity(identity("id-token-canary-1"));
-    let token = file(&scene, "id-token-canary-1");
+    let token = token_file(&scene, "id-token-canary-1");
     let variables =
         [("HUAWEICLOUD_SDK_IDP_ID", "cluster"), ("HUAWEICLOUD_SDK_ID_TOKEN_FILE", token.to_str().unwrap())];
     // No flag names an IAM endpoint, so it is that of the watch's region, which the simulator plays as well.

@@ -2,6 +2,7 @@
 
 pub mod fault_table;
 pub mod fleet;
+pub mod pod_identity;
 pub mod polls;
 pub mod sharder;
 pub mod twins;
