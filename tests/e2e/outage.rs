@@ -4,7 +4,7 @@ use cbw_testkit::{
     api_proxy::ApiProxy,
     operator::{FAILED_RECONCILES, Operator},
     rbac,
-    scene::{CLUSTER, Scene, healthy, kubectl, ready},
+    scene::{CLUSTER, Scene, healthy, ready},
     trial::tests,
     wait::{LIMIT, holds, until},
 };
@@ -79,26 +79,8 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
     fleet.shows(20).await;
 }
 
-/// All permissions of the operator except the one to create Events.
-const WITHOUT_EVENTS: &str = r"
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: without-events}
-rules:
-  - {apiGroups: [cce.backupwatch.io], resources: [clusterbackupwatches], verbs: [get, list, watch]}
-  - {apiGroups: [''], resources: [secrets], verbs: [get]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: without-events}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: without-events}
-subjects: [{kind: ServiceAccount, name: operator, namespace: NAMESPACE}]
-";
-
 async fn events_that_cannot_be_written_hold_up_no_status(scene: Scene) {
-    rbac::revoke(&scene, rbac::READS).await;
-    let role = WITHOUT_EVENTS.replace("NAMESPACE", &scene.namespace);
-    kubectl(&scene.namespace, &["apply", "--filename", "-"], &role).unwrap();
+    rbac::take(&scene, "events").await;
     scene.task("Running", 10);
     let operator = scene.operator().await;
     scene.watch("prod", json!({})).await;

@@ -4,7 +4,6 @@ use std::{fs, time::Duration};
 
 use cbw_testkit::{
     operator::Operator,
-    rbac,
     scene::{ACCESS_KEY, CLUSTER, SECRET_KEY, Scene, ready, says},
     trial::tests,
     wait::{LIMIT, holds, meanwhile},
@@ -37,9 +36,7 @@ async fn is_not_allowed(scene: &Scene, name: &str) {
 }
 
 async fn the_operators_own_credential_serves_the_namespaces_that_are_named_and_no_other(scene: Scene) {
-    let other = Scene::new(scene.test).await;
-    rbac::grant_to(&other, &scene.namespace, rbac::READS).await;
-    rbac::grant_to(&other, &scene.namespace, rbac::STATUS).await;
+    let other = scene.neighbour().await;
     scene.task("Success", 100);
     scene.cloud.set_tasks(OTHER, [Task::new("theirs", "Success")]);
     scene.watch("own", json!({ "credentials": null })).await;

@@ -1,11 +1,12 @@
 //! What `tasks --record` wrote on a key owner's machine is what an operator sees that asks a simulator which plays it.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use cbw_testkit::{
     program,
     scene::{ACCESS_KEY, CLUSTER, PROJECT, REGION, SECRET_KEY, Scene},
     trial::tests,
+    wait::holds,
 };
 use cce_backup_watch::api::condition::types;
 use cce_simulator::{Fault, Scenario};
@@ -27,15 +28,9 @@ async fn a_recording_is_played_to_an_operator(scene: Scene) {
         .env("HUAWEICLOUD_SDK_AK", ACCESS_KEY)
         .env("HUAWEICLOUD_SDK_SK", SECRET_KEY);
     let recording = tokio::task::spawn_blocking(move || command.output().unwrap());
-    let asked = |count: u64| {
-        let cloud = scene.cloud.clone();
-        async move {
-            let begun = std::time::Instant::now();
-            while cloud.requests(CLUSTER) < count {
-                assert!(begun.elapsed().as_secs() < 30, "{count} requests");
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        }
+    let asked = async |count: u64| {
+        let enough = async || scene.cloud.requests(CLUSTER) >= count;
+        holds(&format!("{count} requests"), Duration::from_secs(30), enough).await;
     };
     // Each answered poll asks for the upgrades too.
     asked(2).await;

@@ -45,9 +45,7 @@ async fn a_wrong_key_used_by_twenty_watches_is_refused_less_than_five_times_in_i
 }
 
 async fn a_wrong_key_never_sees_what_another_s_fetched_in_any_order(scene: Scene) {
-    let other = Scene::new(scene.test).await;
-    rbac::grant_to(&other, &scene.namespace, rbac::READS).await;
-    rbac::grant_to(&other, &scene.namespace, rbac::STATUS).await;
+    let other = scene.neighbour().await;
     other.secret("huawei", json!({ "accessKey": ACCESS_KEY, "secretKey": "wrong-secret-key" })).await;
     scene.task("Running", 10);
     let _operator = Operator::start(&scene, &["--watch-namespace", &other.namespace]).await;

@@ -11,6 +11,7 @@ use cbw_testkit::{
 };
 use futures::future::join_all;
 
+use super::verbs::scenes;
 use crate::shared::twins::Twins;
 
 tests![a_leader_that_is_refused_its_lease_goes_on_or_ends_and_leads_again_within_half_a_minute];
@@ -23,11 +24,8 @@ const ALLOWED: usize = 60;
 async fn a_leader_that_is_refused_its_lease_goes_on_or_ends_and_leads_again_within_half_a_minute(
     scene: Scene,
 ) {
-    let mut scenes = Vec::new();
-    for code in [401, 403, 409, 422, 429, 500, 504] {
-        scenes.push((code, Scene::new(scene.test).await));
-    }
-    join_all(scenes.into_iter().map(|(code, scene)| refused(code, scene))).await;
+    let codes = scenes([401, 403, 409, 422, 429, 500, 504], &scene).await;
+    join_all(codes.into_iter().map(|(code, scene)| refused(code, scene))).await;
 }
 
 async fn refused(code: u16, scene: Scene) {

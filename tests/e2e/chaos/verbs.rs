@@ -42,7 +42,7 @@ async fn an_api_server_that_answers_each_verb_with_a_passing_error_for_a_while_l
 }
 
 /// A scene for each code, so that the trouble of one operator does not reach another.
-async fn scenes<const N: usize>(codes: [u16; N], scene: &Scene) -> Vec<(u16, Scene)> {
+pub(super) async fn scenes<const N: usize>(codes: [u16; N], scene: &Scene) -> Vec<(u16, Scene)> {
     let mut scenes = Vec::new();
     for code in codes {
         scenes.push((code, Scene::new(scene.test).await));
