@@ -113,6 +113,12 @@ impl Scene {
         self.api::<ClusterBackupWatch>().get(name).await.unwrap().status.unwrap()
     }
 
+    /// Changes fields of the status of a watch by kubectl, which need not be able to decode the resource.
+    pub fn edit_status(&self, name: &str, fields: &Value) -> Result<String, String> {
+        let patch = ["patch", "cbw", name, "--subresource=status", "--type=merge", "--patch-file=/dev/stdin"];
+        self.cluster.kubectl(&self.namespace, &patch, &json!({ "status": fields }).to_string())
+    }
+
     /// Waits until the status of a watch meets a condition, and returns it.
     pub async fn shows(
         &self,

@@ -86,9 +86,7 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
     scene.shows("broken", "10 %", |status| status.progress == Some(10)).await;
     // The schema accepts this time, but it is beyond the range of the operator's time type, so the resource cannot be
     // decoded.
-    let patch = json!({ "status": { "latestBackupTime": "9999-12-31T23:59:59Z" } }).to_string();
-    let patch = ["patch", "cbw", "broken", "--subresource=status", "--type=merge", "-p", &patch];
-    kubectl(&scene.namespace, &patch, "").unwrap();
+    scene.edit_status("broken", &json!({ "latestBackupTime": "9999-12-31T23:59:59Z" })).unwrap();
     kubectl(&scene.namespace, &["annotate", "cbw", "broken", "look=now"], "").unwrap();
     // The metric is there from the start, and 0 until the list has arrived.
     let noticed = async |operator: &Operator| {
@@ -107,9 +105,7 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
         until("it is noticed again", LIMIT, async || noticed(&operator).await).await;
     }
     operator.is_ready().await;
-    let patch = json!({ "status": { "latestBackupTime": null } }).to_string();
-    let patch = ["patch", "cbw", "broken", "--subresource=status", "--type=merge", "-p", &patch];
-    kubectl(&scene.namespace, &patch, "").unwrap();
+    scene.edit_status("broken", &json!({ "latestBackupTime": null })).unwrap();
     scene.request("broken", "now").await;
     scene.shows("broken", "30 %, once it is mended", |status| status.progress == Some(30)).await;
     assert!(scene.cloud.requests(CLUSTER) > 0);

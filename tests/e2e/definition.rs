@@ -243,10 +243,7 @@ async fn a_condition_that_kubernetes_would_not_take_is_refused(scene: Scene) {
             "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1,
         });
         condition.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-        let status = json!({ "status": { "conditions": [condition] } }).to_string();
-        let arguments =
-            ["patch", "cbw", "conditions", "--subresource=status", "--type=merge", "--patch-file=/dev/stdin"];
-        kubectl(&scene.namespace, &arguments, &status)
+        scene.edit_status("conditions", &json!({ "conditions": [condition] }))
     };
     write(json!({ "message": "a".repeat(32768) })).unwrap();
     for (changes, field) in [

@@ -83,13 +83,7 @@ async fn watches_are_selected_by_what_they_watch_and_by_phase(scene: Scene) {
     ] {
         let changes = json!({ "region": region, "projectID": project, "clusterID": cluster });
         create(&scene, name, &changes).await.unwrap();
-        let status = json!({ "status": { "phase": phase } }).to_string();
-        kubectl(
-            &scene.namespace,
-            &["patch", "cbw", name, "--subresource=status", "--type=merge", "-p", &status],
-            "",
-        )
-        .unwrap();
+        scene.edit_status(name, &json!({ "phase": phase })).unwrap();
     }
     let select = |selector: &str| {
         let format = "--output=jsonpath={.items[*].metadata.name}";

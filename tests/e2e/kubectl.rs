@@ -84,13 +84,11 @@ async fn kubectl_fits_the_worst_line_of_every_reason_into_120_columns(scene: Sce
                 "lastTransitionTime": "2026-01-01T00:00:00Z",
             })
         };
-        let status = json!({ "status": {
+        let status = json!({
             "phase": "Running", "progress": 100, "lastSuccess": { "uid": "a", "time": "2020-01-01T00:00:00Z" },
             "conditions": [condition(types::READY, ready), condition(types::BACKUP_HEALTHY, longest)],
-        } });
-        let patch = format!("--patch={status}");
-        let arguments = ["patch", "cbw", &name, "--subresource=status", "--type=merge", &patch];
-        kubectl(&scene.namespace, &arguments, "").unwrap();
+        });
+        scene.edit_status(&name, &status).unwrap();
     }
     let text = kubectl(&scene.namespace, &["get", "cbw"], "").unwrap();
     for reason in reasons(types::READY) {

@@ -58,13 +58,6 @@ fn raw_condition(scene: &Scene, name: &str, type_: &str) -> String {
     )
 }
 
-/// Changes a field of the status to a value.
-fn edit_status(scene: &Scene, name: &str, field: &str, value: &Value) {
-    let patch = json!({ "status": { field: value } }).to_string();
-    let patch = ["patch", "cbw", name, "--subresource=status", "--type=merge", "--patch", &patch];
-    kubectl(&scene.namespace, &patch, "").unwrap();
-}
-
 async fn a_resource_that_cannot_be_decoded_says_so_and_heals_when_it_is_mended(scene: Scene) {
     scene.task("Running", 10);
     let operator = scene.operator().await;
@@ -73,7 +66,7 @@ async fn a_resource_that_cannot_be_decoded_says_so_and_heals_when_it_is_mended(s
 
     // The schema accepts this time, but it is beyond the range of the operator's time type, so the resource cannot be
     // decoded.
-    edit_status(&scene, "prod", "latestBackupTime", &json!("9999-12-31T23:59:59Z"));
+    scene.edit_status("prod", &json!({ "latestBackupTime": "9999-12-31T23:59:59Z" })).unwrap();
     kubectl(&scene.namespace, &["annotate", "cbw", "prod", "wake=now"], "").unwrap();
     for (type_, expected) in [
         (types::READY, "False InvalidResource"),
@@ -91,7 +84,7 @@ async fn a_resource_that_cannot_be_decoded_says_so_and_heals_when_it_is_mended(s
 
     // The edit that mends the status is all that triggers a reconcile.
     scene.task("Running", 40);
-    edit_status(&scene, "prod", "latestBackupTime", &Value::Null);
+    scene.edit_status("prod", &json!({ "latestBackupTime": null })).unwrap();
     let healed = |status: &_| ready(status) == "True Polled" && says(status, types::STALLED).is_empty();
     let status = scene.shows("prod", "healed", healed).await;
     assert_eq!(status.progress, Some(40));
