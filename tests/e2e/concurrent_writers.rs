@@ -6,7 +6,7 @@ use cbw_testkit::{
     operator::Operator,
     scene::{CLUSTER, Scene, kubectl, ready, says},
     trial::tests,
-    wait::{LIMIT, SOON, holds, until},
+    wait::{LIMIT, SOON, holds},
 };
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -89,10 +89,8 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
     scene.edit_status("broken", &json!({ "latestBackupTime": "9999-12-31T23:59:59Z" })).unwrap();
     kubectl(&scene.namespace, &["annotate", "cbw", "broken", "look=now"], "").unwrap();
     // The metric is there from the start, and 0 until the list has arrived.
-    let noticed = async |operator: &Operator| {
-        operator.metric("undecodable_resources").await.filter(|resources| *resources > 0.0)
-    };
-    until("it is noticed", LIMIT, async || noticed(&operator).await).await;
+    let noticed = async |operator: &Operator| operator.metric("undecodable_resources").await > Some(0.0);
+    holds("it is noticed", LIMIT, async || noticed(&operator).await).await;
     let told = operator.log().iter().any(|line| line["level"] == "WARN" && line["name"] == "broken");
     assert!(told, "the log says which one");
 
@@ -102,7 +100,7 @@ async fn a_resource_that_cannot_be_decoded_stops_no_other(scene: Scene) {
         scene.shows("prod", "the next step", |status| status.progress == Some(progress)).await;
         operator.kill();
         operator.restart().await;
-        until("it is noticed again", LIMIT, async || noticed(&operator).await).await;
+        holds("it is noticed again", LIMIT, async || noticed(&operator).await).await;
     }
     operator.is_ready().await;
     scene.edit_status("broken", &json!({ "latestBackupTime": null })).unwrap();

@@ -6,7 +6,7 @@ use cbw_testkit::{
     rbac,
     scene::{CLUSTER, Scene, healthy, ready},
     trial::tests,
-    wait::{LIMIT, holds, until},
+    wait::{LIMIT, holds},
 };
 use serde_json::json;
 
@@ -31,16 +31,14 @@ async fn a_backup_that_ends_while_the_api_server_is_gone_is_told_once_it_is_back
     scene.shows("prod", "60 %", |status| status.progress == Some(60)).await;
 
     // Wait until the operator has the answer to its write, which the cut would otherwise lose.
-    let written =
-        async || operator.metric(r#"status_writes_total{result="success"}"#).await.filter(|n| *n >= 1.0);
-    until("the answer to the write", LIMIT, written).await;
+    let written = r#"status_writes_total{result="success"}"#;
+    holds("the answer to the write", LIMIT, async || operator.metric(written).await >= Some(1.0)).await;
     proxy.cut();
     scene.task("Success", 100);
-    let failed =
-        async |count: f64| operator.metric(FAILED_RECONCILES).await.filter(|failed| *failed >= count);
-    until("a failure to write", LIMIT, async || failed(1.0).await).await;
+    let failed = async |count| operator.metric(FAILED_RECONCILES).await >= Some(count);
+    holds("a failure to write", LIMIT, async || failed(1.0).await).await;
     let polls = scene.cloud.requests(CLUSTER);
-    until("more of them", LIMIT, async || failed(3.0).await).await;
+    holds("more of them", LIMIT, async || failed(3.0).await).await;
     let told = operator.log().iter().filter(|line| says(line, "cannot reconcile")).count();
     assert_eq!(told, 1, "one line for a change of state, not for each try");
     assert!(scene.cloud.requests(CLUSTER) <= polls + 5, "the cloud is not asked more often for that");
@@ -67,8 +65,7 @@ async fn an_api_server_that_goes_silent_holds_nothing_up_for_ever(scene: Scene) 
     // Wait until the operator's cache has its own writes; a cache that is behind is the subject of another test.
     for name in &fleet.names {
         let heard = format!(r#"backup_progress_ratio{{namespace="{}",name="{name}"}}"#, scene.namespace);
-        until("it is in the cache", LIMIT, async || operator.metric(&heard).await.filter(|part| *part > 0.0))
-            .await;
+        holds("it is in the cache", LIMIT, async || operator.metric(&heard).await > Some(0.0)).await;
     }
     proxy.block();
     fleet.moves("Running", 20);

@@ -75,8 +75,7 @@ async fn ends_without_a_server(scene: &Scene, flags: &[&str]) {
     // Without this reply the operator would wait for the longer interval, and a leader would give up its Lease before
     // it polls.
     let written = r#"status_writes_total{result="success"}"#;
-    until("it has the reply", LIMIT, async || operator.metric(written).await.filter(|count| *count >= 1.0))
-        .await;
+    holds("it has the reply", LIMIT, async || operator.metric(written).await >= Some(1.0)).await;
     proxy.block();
     scene.task("Running", 11);
     // The answer to this poll is never written.
@@ -148,7 +147,7 @@ async fn it_counts_its_own_work(scene: Scene) {
         (r#"reconcile_total{result="success"}"#, 1.0),
         ("leader", 1.0),
     ] {
-        until(metric, LIMIT, async || operator.metric(metric).await.filter(|value| *value >= least)).await;
+        holds(metric, LIMIT, async || operator.metric(metric).await >= Some(least)).await;
     }
     let (_, text) = operator.get("/metrics").await;
     for name in ["reconcile_duration_seconds_bucket", "api_request_duration_seconds_bucket", "build_info"] {

@@ -2,9 +2,10 @@
 //! case promises that the operator takes it as a new resource.
 
 use cbw_testkit::{
+    operator::FAILED_RECONCILES,
     scene::Scene,
     trial::tests,
-    wait::{LIMIT, holds, until},
+    wait::{LIMIT, holds},
 };
 
 use crate::shared::twins::Twins;
@@ -52,11 +53,8 @@ async fn a_resource_that_was_re_created_while_the_api_server_was_out_of_reach_is
     twins.proxy.cut();
     twins.re_creates("watch-0").await;
     twins.moved("Running", 11).await;
-    let failed = async || {
-        let failed = twins.operator.metric(cbw_testkit::operator::FAILED_RECONCILES).await;
-        failed.filter(|failed| *failed >= 2.0)
-    };
-    until("both could not be written", LIMIT, failed).await;
+    let failed = async || twins.operator.metric(FAILED_RECONCILES).await >= Some(2.0);
+    holds("both could not be written", LIMIT, failed).await;
     twins.proxy.reopen();
     twins.afterwards(&[], ALLOWED).await;
 }
