@@ -61,13 +61,14 @@ async fn a_crowd_of_silent_connections_keeps_no_probe_no_scrape_and_no_poll_away
     assert_eq!(ready(&scene.status("prod").await), "True Polled");
 }
 
-/// What the operator answers, of three tries at most, as kubelet gives a probe: on a busy machine a crowd that comes between
+/// What the operator answers, of three tries at most, a while apart, as kubelet gives a probe: on a busy machine a crowd that comes between
 /// the connection and its request may take the place of one.
 async fn answered(operator: &Operator, path: &str) -> (u16, String) {
     for _ in 1..3 {
         if let Ok(answer) = operator.try_get(path).await {
             return answer;
         }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     operator.get(path).await
 }
