@@ -53,13 +53,13 @@ pub(super) fn read(reply: Reply, issuer: Issuer) -> Result<Fetched, Fault> {
     let answer = serde_json::from_slice::<Answer>(&body);
     body.zeroize();
     let invalid = |what: &str| Fault::new(FaultKind::InvalidResponse, format!("{whom} answered {what}"));
-    let issued = answer.map_err(|_| invalid("with no temporary credential in it"))?.credential;
+    let given = answer.map_err(|_| invalid("with no temporary credential in it"))?.credential;
     let expires =
-        parse_go_time(&issued.expires_at).ok_or_else(|| invalid("with an unreadable time of expiry"))?;
+        parse_go_time(&given.expires_at).ok_or_else(|| invalid("with an unreadable time of expiry"))?;
     let credential = Credential::new(
-        issued.access.expose_secret(),
-        issued.secret.expose_secret(),
-        Some(issued.securitytoken.expose_secret()),
+        given.access.expose_secret(),
+        given.secret.expose_secret(),
+        Some(given.securitytoken.expose_secret()),
     )
     .map_err(|error| invalid(&format!("with an unusable credential: {error}")))?;
     Ok(Fetched { credential, expires: Some(expires) })

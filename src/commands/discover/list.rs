@@ -70,7 +70,9 @@ pub async fn list(args: &DiscoverArgs, projects: &[ProjectId]) -> Result<Listed,
             "{} clusters are left out, because each takes more than 1 MiB of the list:",
             left_out.len()
         ));
-        left_out.iter().for_each(|(id, name)| note(format_args!("  {name} ({id})")));
+        for (id, name) in &left_out {
+            note(format_args!("  {name} ({id})"));
+        }
     }
     Ok(Listed { found: all.into_values().collect(), left_out })
 }

@@ -144,7 +144,7 @@ async fn a_request_that_is_refused_for_a_passing_reason_is_sent_again() {
             "cannot ask for a poll of the watch platform/prod: the API server, or what stands before it, refuses (HTTP 502)",
         ),
     ] {
-        let said = after(Duration::from_secs(60), &[], World { refusals: (refusals, status), ..world }).await;
+        let said = after(Duration::from_mins(1), &[], World { refusals: (refusals, status), ..world }).await;
         assert_eq!(said, expected, "{refusals} {status}");
     }
 }

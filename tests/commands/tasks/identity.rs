@@ -15,7 +15,6 @@ async fn issuing(lifetime: SignedDuration) -> Simulator {
         id_token: Some(ID_TOKEN.to_owned()),
         pod_token: Some(POD_TOKEN.to_owned()),
         lifetime,
-        ..Identity::default()
     });
     simulator.set_tasks(CLUSTER, [task("a", "Success", 0)]);
     simulator
