@@ -47,8 +47,14 @@ const CLOCKS: SignedDuration = SignedDuration::from_mins(1);
 pub async fn run(args: &PollArgs) -> Result<u8, Error> {
     let client = kubernetes::client().await.map_err(Error::Access)?;
     let (watch, outcome) = Asking::new(args, client).outcome(args.newer_than).await?;
-    let row = Row::of(&watch);
-    result(&format!("{}\n", shown(&row.line(&Now::at(now(&watch))))))?;
+    let (row, now) = (Row::of(&watch), now(&watch));
+    if now.duration_since(Timestamp::now()) > CLOCKS {
+        note(format_args!(
+            "the clock of this host is behind the API server's, where it is {}: ages are measured by the API server's",
+            seconds(now)
+        ));
+    }
+    result(&format!("{}\n", shown(&row.line(&Now::at(now)))))?;
     if outcome == PollResult::Passed {
         return Ok(0);
     }
@@ -100,14 +106,7 @@ impl Asking {
             if progress != Progress::Answered {
                 return Err(self.unanswered(progress).await);
             }
-            let now = now(&watch);
-            if now.duration_since(Timestamp::now()) > CLOCKS {
-                self.say(format!(
-                    "the clock of this host is behind the API server's, where it is {}: ages are measured by the API server's",
-                    seconds(now)
-                ));
-            }
-            let outcome = outcome(&watch, newer_than, now);
+            let outcome = outcome(&watch, newer_than, now(&watch));
             if outcome != PollResult::Running || Instant::now() + 2 * AGAIN >= self.deadline {
                 return Ok((watch, outcome));
             }
