@@ -52,7 +52,8 @@ async fn two_hundred_resources_of_a_mebibyte_cost_less_than_a_hundred(scene: Sce
     created.buffer_unordered(4).try_collect::<()>().await.unwrap();
 
     let operator = Operator::start(&scene, &["--account-rate", "100", "--account-burst", "100"]).await;
-    holds("every watch is polled", Duration::from_mins(4), async || {
+    // A slow machine takes minutes to move the resources, which is not what this test is about.
+    holds("every watch is polled", Duration::from_mins(12), async || {
         let (_, text) = operator.get("/metrics").await;
         let polled = |line: &&str| line.contains("condition_reason{") && line.contains("reason=\"Polled\"");
         text.lines().filter(polled).count() == RESOURCES
