@@ -16,7 +16,7 @@ set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 readonly here
 readonly no_control_plane=125    # as in timeout(1) and env(1): the wrapper failed, not the command
-readonly start_limit=60          # seconds for a server to become ready, far above what it needs
+readonly start_limit=180         # seconds for a server to become ready, far above what it needs where nothing else runs
 readonly port_tries=5
 readonly grace=10                # seconds that COMMAND has to end itself after a signal
 

@@ -22,7 +22,7 @@ use super::{
 const API_SERVER: &str = "kube-apiserver";
 const ETCD: &str = "etcd";
 /// How long a server may take to start, far above what it needs.
-const START_LIMIT: Duration = Duration::from_mins(3);
+const START_LIMIT: Duration = Duration::from_mins(6);
 
 /// A running control plane.
 pub struct ControlPlane {

@@ -21,6 +21,8 @@ pub enum Backups {
     Endless,
     /// A failure of five minutes ago.
     Failed,
+    /// The same, and one that was started for that and succeeds in a while.
+    Repeated,
     /// A success of five minutes ago.
     Fresh,
 }
@@ -35,6 +37,10 @@ pub fn lists(scene: &Scene, backups: Backups, phase: &str, seconds: u8) {
         }
         Backups::Endless => "{at: -10s, steps: [{phase: Running, progress: 40}]}",
         Backups::Failed => "{at: -10m, steps: [{phase: Running}, {after: 5m, phase: Failed, progress: 62}]}",
+        Backups::Repeated => {
+            "{at: -10m, steps: [{phase: Running}, {after: 5m, phase: Failed, progress: 62}]}, \
+             {at: -5s, steps: [{phase: Running, progress: 0}, {after: 30s, phase: Success, progress: 100}]}"
+        }
         Backups::Fresh => "{at: -10m, steps: [{phase: Running}, {after: 5m, phase: Success, progress: 100}]}",
     };
     let scenario = format!(

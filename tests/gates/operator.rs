@@ -22,6 +22,7 @@ pub fn tests() -> Vec<Test> {
         (Backups::Running, 0, "60s", ""),
         (Backups::Endless, 1, "30s", "running: 40 %"),
         (Backups::Failed, 1, "60s", "bad: BackupFailed"),
+        (Backups::Repeated, 0, "2m", "waiting for the end of the backup that runs"),
     ];
     let states = states.map(|(state, code, timeout, words)| {
         Test::new(format!("a watch that sees {state:?}: exit code {code}"), async move |scene| {
