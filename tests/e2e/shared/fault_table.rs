@@ -104,8 +104,10 @@ pub async fn play(scene: &Scene, credential: &Credential, faults: &[(&str, &str,
             Credential { access_key: access_key(&credential.access_key, n), ..credential.clone() };
         scene.secret(name, secret(&credential)).await;
         scene.cloud.add_credential(credential);
+        // A fault that strikes once must be written before the next poll is good again, also by a slow machine.
         let spec = json!({
             "clusterID": cluster, "projectID": format!("{n:032x}"), "credentials": { "secretRef": { "name": name } },
+            "activeInterval": "10s",
         });
         scene.watch(name, spec).await;
         let shows = async |what: &str| {
