@@ -53,7 +53,7 @@ debug := $(abspath $(TARGET))/debug
 test-build:
 	time cargo test --workspace --locked --no-run
 
-# The image's binary, which is built faster than the released one. The nightly run tries that.
+# The image's binary, built faster than the released one, which the nightly run tries
 .PHONY: test-binary
 test-binary: test-build
 	time CBW_PROFILE=image-test hack/image.sh --context >/dev/null

@@ -1,8 +1,10 @@
 //! Runs a command to its end, and turns what comes of it into an exit code.
 
 use std::fmt::Display;
+use std::pin::pin;
 use std::process::ExitCode;
 
+use futures::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -24,19 +26,21 @@ pub fn command(log_filter: &str, command: impl Future<Output = Result<u8, Error>
     }))
 }
 
-/// Runs a command until it ends, or a signal asks this process to. What it does on a signal by itself comes first. The first process of
-/// a container would else not notice one.
-async fn interruptible(command: impl Future<Output = Result<u8, Error>>) -> Result<u8, Error> {
+/// Works until the work is done, or a signal asks this process to end. Work within it that does something on a signal by itself comes
+/// first. The first process of a container would else not notice one.
+pub async fn interruptible<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let signal = signalled()?;
+    let mut work = pin!(work);
     tokio::select! {
         biased;
-        result = command => result,
-        signal = signal => Err(Error::Signalled(signal)),
+        result = &mut work => result,
+        // The signal may have come after the work was looked at, which then notices it now.
+        signal = signal => work.now_or_never().unwrap_or(Err(Error::Signalled(signal))),
     }
 }
 
 /// The number of the signal that asks this process to end, once it comes.
-pub fn signalled() -> Result<impl Future<Output = u8>, Error> {
+fn signalled() -> Result<impl Future<Output = u8>, Error> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
     Ok(async move {

@@ -13,6 +13,7 @@ use kube::{
     Config,
     client::AuthError,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    core::Status,
     runtime::watcher,
 };
 
@@ -109,31 +110,14 @@ fn without_text(error: &KubeconfigError) -> String {
 /// The reason that kube's client gives an answer which is no `Status`.
 const NO_STATUS: &str = "Failed to parse error data";
 
-/// The message of an error of a watch, in the same way.
-pub fn told_of_watch(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error) => format!("cannot list: {}", told(error)),
-        watcher::Error::WatchStartFailed(error) => format!("cannot watch: {}", told(error)),
-        watcher::Error::WatchFailed(error) => format!("the watch broke off: {}", told(error)),
-        watcher::Error::WatchError(status) => {
-            format!("the watch was ended: {} (HTTP {})", status.message, status.code)
-        }
-        watcher::Error::NoResourceVersion => error.to_string(),
-    }
-}
-
-/// The message of an error of kube's client, for a log too: without what may be secret: the output of a command that gives a credential,
-/// an answer that could not be decoded, the URL of a proxy.
+/// The message of an error of kube's client, for a log too. It leaves out what may be secret: the output of a command that gives a
+/// credential, an answer that could not be decoded, the URL of a proxy.
 pub fn told(error: &kube::Error) -> String {
     if let Some(auth) = auth_error(error) {
         return auth_told(auth);
     }
     match error {
-        // kube's client makes a status of whatever has one, such as the page of a proxy.
-        kube::Error::Api(status) if status.message.is_empty() || status.reason == NO_STATUS => {
-            format!("the API server, or what stands before it, refuses (HTTP {})", status.code)
-        }
-        kube::Error::Api(status) => format!("{} (HTTP {})", status.message, status.code),
+        kube::Error::Api(status) => status_told(status),
         kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
             "the API server's answer is not what was asked for".to_owned()
         }
@@ -144,6 +128,26 @@ pub fn told(error: &kube::Error) -> String {
         kube::Error::HyperError(cause) => chain(cause),
         other => other.to_string(),
     }
+}
+
+/// The message of an error of a watch, in the same way.
+pub fn told_of_watch(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) => format!("cannot list: {}", told(error)),
+        watcher::Error::WatchStartFailed(error) => format!("cannot watch: {}", told(error)),
+        watcher::Error::WatchFailed(error) => format!("the watch broke off: {}", told(error)),
+        watcher::Error::WatchError(status) => format!("the watch was ended: {}", status_told(status)),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
+/// What the API server says of a request. kube's client makes a status of any other answer that has a code, such as the page of a
+/// proxy.
+fn status_told(status: &Status) -> String {
+    if status.message.is_empty() || status.reason == NO_STATUS {
+        return format!("the API server, or what stands before it, refuses (HTTP {})", status.code);
+    }
+    format!("{} (HTTP {})", status.message, status.code)
 }
 
 fn auth_told(error: &AuthError) -> String {

@@ -13,7 +13,7 @@ use super::{
     show::{self, Show},
 };
 use crate::cli::{Output, tasks::Mode};
-use crate::commands::{error::Error, moment::written, run::signalled};
+use crate::commands::{error::Error, moment::written, run::interruptible};
 use crate::task::is_finished;
 
 /// A series of polls.
@@ -168,18 +168,14 @@ pub async fn bounded<T>(
     work: impl Future<Output = Result<T, Error>>,
     timeout: Option<Duration>,
 ) -> Result<Option<T>, Error> {
-    let ended = signalled()?;
-    tokio::select! {
-        outcome = work => outcome.map(Some),
-        signal = ended => Err(Error::Signalled(signal)),
-        // Dropping `work` cancels a request that is under way.
-        () = elapsed(timeout) => Ok(None),
-    }
-}
-
-async fn elapsed(timeout: Option<Duration>) {
-    match timeout {
-        Some(timeout) => tokio::time::sleep(timeout).await,
-        None => std::future::pending().await,
-    }
+    // Boxed, or each layer would hold the whole of it.
+    let work = Box::pin(work);
+    interruptible(async {
+        match timeout {
+            // Dropping `work` cancels a request that is under way.
+            Some(timeout) => tokio::time::timeout(timeout, work).await.ok().transpose(),
+            None => work.await.map(Some),
+        }
+    })
+    .await
 }
