@@ -13,12 +13,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Completion, Trial};
 use tokio::sync::OnceCell;
 
 use super::{audit, scene::Scene, stalls::Stalls};
 
 type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Why a test that has begun is not run on.
+struct Skipped(String);
+
+/// Ends a test that this machine cannot run, and says so beside its name, so that it is not taken for shown.
+pub fn skip(reason: &str) -> ! {
+    // No panic, whose message would look like that of a failure.
+    resume_unwind(Box::new(Skipped(reason.to_owned())))
+}
 
 /// A test: the sentence that it shows, and what it does.
 pub struct Test {
@@ -54,19 +63,24 @@ impl Test {
     }
 
     /// Runs it, and again if the machine stalled while it failed.
-    fn judge(&self, runtime: &tokio::runtime::Handle, stalls: &Stalls) {
-        for run in 1.. {
+    fn judge(&self, runtime: &tokio::runtime::Handle, stalls: &Stalls) -> Completion {
+        let mut runs = 1;
+        loop {
             let begun = Instant::now();
             let Err(panic) = catch_unwind(AssertUnwindSafe(|| runtime.block_on((self.run)()))) else {
-                return;
+                return Completion::Completed;
             };
+            if let Some(Skipped(reason)) = panic.downcast_ref() {
+                return Completion::ignored_with(reason);
+            }
             match stalls.since(begun) {
-                Some(stall) if run < RUNS => {
+                Some(stall) if runs < RUNS => {
                     println!(
                         "{}: the machine stalled meanwhile, for {stall:.1?}, so it is run again",
                         self.name
                     );
                     runtime.block_on(stalls.ended());
+                    runs += 1;
                 }
                 _ => resume_unwind(panic),
             }
@@ -126,6 +140,11 @@ macro_rules! tests {
 
 pub use crate::{each, tests};
 
+/// The tests of one part of a program, by whose name, with a colon, they are chosen.
+pub fn part(name: &str, tests: Vec<Test>) -> Vec<Test> {
+    tests.into_iter().map(|test| Test { name: format!("{name}: {}", test.name), ..test }).collect()
+}
+
 /// Runs the tests, so many side by side unless the command line says otherwise, or lists them as ignored.
 pub fn run(side_by_side: usize, tests: impl IntoIterator<Item = Vec<Test>>) {
     let mut arguments = Arguments::from_args();
@@ -147,11 +166,8 @@ pub fn run(side_by_side: usize, tests: impl IntoIterator<Item = Vec<Test>>) {
         .flatten()
         .map(|test| {
             let (handle, stalls) = (runtime.handle().clone(), Arc::clone(&stalls));
-            Trial::test(test.name.clone(), move || {
-                test.judge(&handle, &stalls);
-                Ok(())
-            })
-            .with_ignored_flag(!control_plane)
+            Trial::ignorable_test(test.name.clone(), move || Ok(test.judge(&handle, &stalls)))
+                .with_ignored_flag(!control_plane)
         })
         .collect();
     libtest_mimic::run(&arguments, trials).exit();
@@ -186,5 +202,13 @@ mod tests {
         assert_eq!(judged(1, true), (2, true));
         assert_eq!(judged(2, true), (3, true));
         assert_eq!(judged(3, true), (3, false));
+    }
+
+    #[test]
+    fn what_a_machine_cannot_run_is_skipped_with_its_reason() {
+        let test = Test::without_scene("a test".to_owned(), async || skip("no such program"));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let ended = test.judge(runtime.handle(), &Stalls::new(Duration::ZERO));
+        assert!(matches!(ended, Completion::Ignored { reason: Some(reason) } if reason == "no such program"));
     }
 }
