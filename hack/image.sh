@@ -7,7 +7,7 @@
 #
 # ARCH is amd64 or arm64, and this machine's without it. The other one, such as arm64 for the nodes with Kunpeng processors, is cross-built
 # where rustup has its target and gcc its cross compiler; CBW_BINARY names a binary to package instead, whichever it is for, and
-# CBW_PROFILE a profile of Cargo.toml other than release.
+# CBW_PROFILE=dev takes what the tests have built, of which only the binary is linked anew.
 #
 # The binary is linked statically and carries the list of its dependencies (cargo-auditable), which scanners read as its SBOM.
 # The image is made by buildah; or by docker buildx, where a daemon is running. Where there is neither the script ends with 3.
@@ -74,9 +74,15 @@ if [[ -z ${CBW_BINARY-} ]]; then
     cargo_triple=${triple//-/_}
     export "CARGO_TARGET_${cargo_triple^^}_LINKER=$compiler" "CC_$cargo_triple=$compiler"
   fi
-  RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static" \
-    hack/cargo-tool.sh cargo-auditable auditable build --locked --profile "$profile" --package cce-backup-watch --target "$triple" >&2
-  CBW_BINARY=$target/$triple/$profile/cce-backup-watch
+  if [[ $profile == dev ]]; then
+    # Another wrapper of the compiler makes cargo build nothing again, as other flags for all that is compiled would.
+    RUSTC_WRAPPER=$PWD/hack/link-statically.sh hack/cargo-tool.sh cargo-auditable auditable build --locked --workspace --bin cce-backup-watch >&2
+    CBW_BINARY=$target/debug/cce-backup-watch
+  else
+    RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static" \
+      hack/cargo-tool.sh cargo-auditable auditable build --locked --profile "$profile" --package cce-backup-watch --target "$triple" >&2
+    CBW_BINARY=$target/$triple/$profile/cce-backup-watch
+  fi
 fi
 # What the binary is for says the binary. Named after this machine, a foreign one would end on every node with "exec format error".
 kind=$(LC_ALL=C readelf --file-header -- "$CBW_BINARY" | sed -n 's/^ *Machine: *//p')
