@@ -188,6 +188,12 @@ impl Operator {
         value.map(|value| value.parse().unwrap())
     }
 
+    /// Waits until a metric has this value. Metrics of a watch are computed from the cache, which sees a status a little after it was
+    /// written.
+    pub async fn exports(&self, name: &str, value: Option<f64>) {
+        holds(&format!("{name} is {value:?}"), LIMIT, async || self.metric(name).await == value).await;
+    }
+
     /// The sum of a metric over all its labels.
     pub async fn metric_sum(&self, name: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;

@@ -147,7 +147,11 @@ async fn answers_what_helm_test_asks(running: &Running) {
 }
 
 async fn exports_the_metrics(running: &Running) {
-    let (_, text) = running.operator.get("/metrics").await;
+    let text = until("the first status is exported", LIMIT, async || {
+        let (_, text) = running.operator.get("/metrics").await;
+        text.contains("_last_success_timestamp_seconds{").then_some(text)
+    })
+    .await;
     let exported: BTreeSet<_> = text
         .lines()
         .filter(|line| line.starts_with("cce_backup_watch_"))

@@ -86,7 +86,7 @@ async fn events_that_cannot_be_written_hold_up_no_status(scene: Scene) {
         scene.shows("prod", "progress", |status| status.progress == Some(progress)).await;
     }
     let failed = r#"events_total{reason="BackupProgressing",result="error"}"#;
-    assert_eq!(operator.metric(failed).await, Some(2.0));
+    operator.exports(failed, Some(2.0)).await;
     let told = operator.log().iter().filter(|line| says(line, "cannot publish an Event")).count();
     assert_eq!((told, scene.reasons("prod").await.len()), (3, 0));
 }

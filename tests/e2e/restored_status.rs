@@ -76,11 +76,7 @@ async fn a_resource_that_cannot_be_decoded_says_so_and_heals_when_it_is_mended(s
         let is = async || raw_condition(&scene, "prod", type_) == expected;
         holds(&format!("{type_} is {expected}"), LIMIT, is).await;
     }
-    let gauge = async |value: Option<f64>| {
-        let is = async || operator.metric("undecodable_resources").await == value;
-        holds(&format!("undecodable_resources is {value:?}"), LIMIT, is).await;
-    };
-    gauge(Some(1.0)).await;
+    operator.exports("undecodable_resources", Some(1.0)).await;
 
     // The edit that mends the status is all that triggers a reconcile.
     scene.task("Running", 40);
@@ -88,5 +84,5 @@ async fn a_resource_that_cannot_be_decoded_says_so_and_heals_when_it_is_mended(s
     let healed = |status: &_| ready(status) == "True Polled" && says(status, types::STALLED).is_empty();
     let status = scene.shows("prod", "healed", healed).await;
     assert_eq!(status.progress, Some(40));
-    gauge(Some(0.0)).await;
+    operator.exports("undecodable_resources", Some(0.0)).await;
 }

@@ -74,9 +74,9 @@ fn once(reasons: &[&str]) -> Vec<(String, usize)> {
     reasons.iter().map(|reason| ((*reason).to_owned(), 1)).collect()
 }
 
-async fn protected(operator: &Operator, scene: &Scene, name: &str, status: &str) -> Option<f64> {
+async fn protected(operator: &Operator, scene: &Scene, name: &str, status: &str, value: Option<f64>) {
     let labels = format!(r#"namespace="{}",name="{name}",status="{status}""#, scene.namespace);
-    operator.metric(&format!("upgrade_protected{{{labels}}}")).await
+    operator.exports(&format!("upgrade_protected{{{labels}}}"), value).await;
 }
 
 /// Waits until a watch shows an upgrade in this step and with this verdict.
@@ -117,7 +117,7 @@ async fn upgrades_are_judged_and_told_from_their_first_step_to_their_end(scene: 
     };
     let no_backup = async {
         reaches(&scene, "no-backup", "Running Cluster Running", "False UpgradeUnprotected").await;
-        assert_eq!(protected(&operator, &scene, "no-backup", "False").await, Some(1.0));
+        protected(&operator, &scene, "no-backup", "False", Some(1.0)).await;
         assert_eq!(healthy(&scene.status("no-backup").await), "True BackupSucceeded");
         reaches(&scene, "no-backup", "Pending Cluster Failed", "False UpgradeUnprotected").await;
     };
@@ -172,14 +172,14 @@ async fn an_unprotected_upgrade_is_told_once_whatever_becomes_of_the_operator(sc
         status.last_success.as_ref().is_some_and(|success| success.uid == "backup-2")
     });
     assert_eq!(says(&shown.await, PROTECTED), "False UpgradeUnprotected");
-    assert_eq!(protected(&operator, &scene, "prod", "False").await, Some(1.0));
+    protected(&operator, &scene, "prod", "False", Some(1.0)).await;
 
     // The next upgrade is another matter.
     let over = workflow("Cancel", "Cluster", "Failed");
     let next = Workflow { uid: "upgrade-2".to_owned(), ..workflow("Running", "PreCheck", "Running") };
     scene.cloud.set_upgrades(CLUSTER, [next, over]);
     reaches(&scene, "prod", "Running PreCheck Running", "True BackupTaken").await;
-    assert_eq!(protected(&operator, &scene, "prod", "False").await, Some(0.0));
+    protected(&operator, &scene, "prod", "False", Some(0.0)).await;
     assert_eq!(scene.notes("prod", "UpgradeStarted").await.len(), 2);
 }
 
@@ -212,7 +212,7 @@ async fn a_list_of_upgrades_that_cannot_be_read_costs_this_condition_alone(scene
         assert_eq!(says(&status, "Stalled") + &says(&status, "Reconciling"), "", "{name}");
         assert_eq!(says(&status, PROTECTED), verdict, "{name}");
         assert_eq!(scene.events(name).await, [], "{name}");
-        assert_eq!(protected(&operator, &scene, name, "Unknown").await, Some(1.0), "{name}");
+        protected(&operator, &scene, name, "Unknown", Some(1.0)).await;
 
         scene.cloud.clear_upgrades_fault(&cluster(digit));
         scene.cloud.set_upgrades_answer(&cluster(digit), None);
@@ -229,11 +229,11 @@ async fn upgrades_are_asked_for_where_they_are_watched_and_seldom(scene: Scene) 
     scene.polled(CLUSTER, 5).await;
     assert_eq!(scene.cloud.upgrade_requests(CLUSTER), 0, "nobody wants to know");
     assert_eq!(says(&scene.status("prod").await, PROTECTED), "");
-    assert_eq!(protected(&operator, &scene, "prod", "True").await, None);
+    protected(&operator, &scene, "prod", "True", None).await;
 
     scene.change("prod", json!({ "spec": { "upgrades": "Watch" } })).await;
     scene.shows("prod", "no upgrade", |status| says(status, PROTECTED) == "True NoUpgrade").await;
-    assert_eq!(protected(&operator, &scene, "prod", "True").await, Some(1.0));
+    protected(&operator, &scene, "prod", "True", Some(1.0)).await;
     // A second watch of the cluster has the same list.
     scene.watch("other", json!({ "upgrades": "Watch" })).await;
     scene.shows("other", "no upgrade", |status| says(status, PROTECTED) == "True NoUpgrade").await;
@@ -261,7 +261,7 @@ async fn upgrades_are_asked_for_where_they_are_watched_and_seldom(scene: Scene) 
     ignored("other").await;
     scene.polled(CLUSTER, 2).await;
     assert_eq!(scene.cloud.upgrade_requests(CLUSTER), 2);
-    assert_eq!(protected(&operator, &scene, "prod", "True").await, None);
+    protected(&operator, &scene, "prod", "True", None).await;
     assert_eq!(told(&scene, "prod").await, []);
 
     // The backup ended before the step Cluster began.
