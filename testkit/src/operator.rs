@@ -174,8 +174,7 @@ impl Operator {
 
     /// The same, where the connection may break.
     pub async fn try_get(&self, path: &str) -> reqwest::Result<(u16, String)> {
-        let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build()?;
-        let response = client.get(format!("{}{path}", self.url)).send().await?;
+        let response = program::http().get(format!("{}{path}", self.url)).send().await?;
         Ok((response.status().as_u16(), response.text().await?))
     }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::wait::until;
+use crate::wait::{LIMIT, until};
 
 /// The root of the repository.
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -95,6 +95,13 @@ impl From<Output> for Ran {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
+}
+
+/// Asks servers of a test on this machine. It reads none of the machine's authorities, which takes longer than most answers, and
+/// keeps no connection.
+pub fn http() -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).pool_max_idle_per_host(0);
+    client.tls_certs_only([]).build().unwrap()
 }
 
 /// Runs a command to its end.

@@ -55,8 +55,7 @@ impl Prometheus {
             format!("http://{}", line.rsplit_once("address=")?.1).parse().ok()
         })
         .await;
-        let http = Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
-        let prometheus = Self { server, url, http };
+        let prometheus = Self { server, url, http: program::http() };
         until("Prometheus is ready", LIMIT, async || {
             prometheus.get("/-/ready", None).await.ok()?.error_for_status().ok()
         })

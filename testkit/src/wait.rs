@@ -10,6 +10,12 @@ pub const LIMIT: Duration = Duration::from_mins(2);
 /// what waits for a timer of the operator instead, or for its next due poll, takes longer.
 pub const SOON: Duration = Duration::from_secs(15);
 
+/// The pause before the next look: short at first, and longer the longer it has taken, because every look costs the servers that others
+/// wait for.
+fn pause(waited: Duration) -> Duration {
+    (waited / 8).clamp(Duration::from_millis(25), Duration::from_millis(250))
+}
+
 /// Calls a function again and again until it returns something. Fails after the limit.
 pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
@@ -17,8 +23,9 @@ pub async fn until<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -
         if let Some(seen) = look().await {
             return seen;
         }
-        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let waited = begun.elapsed();
+        assert!(waited < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(pause(waited)).await;
     }
 }
 

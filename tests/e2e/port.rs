@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cbw_testkit::{
     operator::Operator,
+    program,
     scene::{CLUSTER, Scene, ready},
     trial::tests,
     wait::{LIMIT, holds},
@@ -86,6 +87,8 @@ async fn a_scraper_gets_the_format_that_it_asks_for(scene: Scene) {
     let operator = scene.operator().await;
     scene.watch("prod", json!({})).await;
     scene.shows("prod", "the first poll", |status| ready(status) == "True Polled").await;
+    let is_ready = format!(r#"ready{{namespace="{}",name="prod",status="True"}}"#, scene.namespace);
+    operator.exports(&is_ready, Some(1.0)).await;
     let open = scrape(&operator, "application/openmetrics-text").await;
     let text = scrape(&operator, "text/plain;version=0.0.4").await;
     assert_eq!(open.0, "application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -99,8 +102,7 @@ async fn a_scraper_gets_the_format_that_it_asks_for(scene: Scene) {
 }
 
 async fn scrape(operator: &Operator, accept: &str) -> (String, String) {
-    let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
-    let request = client.get(format!("{}/metrics", operator.url)).header("accept", accept);
+    let request = program::http().get(format!("{}/metrics", operator.url)).header("accept", accept);
     let response = request.send().await.unwrap();
     (response.headers()["content-type"].to_str().unwrap().to_owned(), response.text().await.unwrap())
 }

@@ -5,7 +5,6 @@ use std::{fs, process::Command};
 use cbw_testkit::{
     program::{self, tool},
     trial::Test,
-    wait::LIMIT,
 };
 use serde_json::Value;
 
@@ -142,9 +141,9 @@ fn expressions(rules: &Value) -> Vec<&str> {
 /// contract: a number of things that goes up and down, and a moment in seconds.
 async fn text_is_sound(stage: &Stage) {
     stage.prometheus.returns("cce_backup_watch_ready").await;
-    let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
-    let request =
-        client.get(format!("{}/metrics", stage.operator.url)).header("Accept", "text/plain;version=0.0.4");
+    let request = program::http()
+        .get(format!("{}/metrics", stage.operator.url))
+        .header("Accept", "text/plain;version=0.0.4");
     let text = request.send().await.unwrap().text().await.unwrap();
     let file = program::folder().join("metrics.txt");
     fs::write(&file, text).unwrap();
