@@ -2,8 +2,8 @@
 
 use cbw_histories::{history::run, script::Script, search};
 
-/// `make simulate` runs as many as one wants; this many take about a minute of one core without optimisation.
-const HISTORIES: u64 = 1_000;
+/// `make simulate` runs as many as one wants; this many take half a minute of one core without optimisation.
+const HISTORIES: u64 = 400;
 
 #[test]
 fn no_history_of_a_short_search_breaks_a_promise() {
