@@ -6,6 +6,7 @@
 
 pub mod api_proxy;
 pub mod audit;
+pub mod chart;
 pub mod cluster;
 pub mod control_plane;
 pub mod jobs;

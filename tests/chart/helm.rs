@@ -1,20 +1,13 @@
 //! helm and kubectl as people type them, and what they render.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::{fs, path::Path, process::Command, sync::OnceLock};
 
+pub use cbw_testkit::chart::{CHART, values};
 use cbw_testkit::{
     cluster::Cluster,
     program::{self, ROOT},
 };
 use serde_json::Value;
-
-/// The chart, from the root of the repository.
-pub const CHART: &str = "charts/cce-backup-watch";
 
 /// The kinds that not every cluster has are left out of what is rendered where the API server does not have them.
 pub const SKIPPED_WHERE_MISSING: [&str; 6] = [
@@ -80,12 +73,4 @@ pub fn shared_surroundings(cluster: &Cluster) {
 pub fn documents(rendered: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(rendered).unwrap();
     documents.into_iter().filter(|document| !document.is_null()).collect()
-}
-
-/// The files of values that the chart is tested with, by name.
-pub fn values() -> Vec<(String, PathBuf)> {
-    let folder = fs::read_dir(Path::new(ROOT).join(CHART).join("ci")).unwrap();
-    let mut files: Vec<_> = folder.map(|entry| entry.unwrap()).collect();
-    files.sort_by_key(fs::DirEntry::file_name);
-    files.into_iter().map(|file| (file.file_name().into_string().unwrap(), file.path())).collect()
 }
