@@ -143,8 +143,6 @@ lint: ## Check formatting, lints, licences and dependencies
 
 .PHONY: generate
 generate: ## Write what is generated: crds/, config/, pages of docs/, parts of the chart
-	cargo run --quiet --locked -- crd > crds/clusterbackupwatches.yaml
-	cp crds/clusterbackupwatches.yaml charts/cce-backup-watch/files/crd.yaml
 	UPDATE=1 cargo test --quiet --locked --test docs generated
 	UPDATE=1 cargo test --quiet --locked --package cbw-bench pages::
 	PATH="$$(hack/control-plane/provision.sh helm helm-docs):$$PATH" hack/generate-config.sh

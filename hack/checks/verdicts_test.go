@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -110,18 +111,20 @@ func TestKstatusReadsEachVerdict(t *testing.T) {
 
 func TestFluxReadsEachVerdictByTheDocumentedExpressions(t *testing.T) {
 	var expressions []kustomize.CustomHealthCheck
-	for _, document := range blocks(t, "docs/gitops.md") {
-		spec, _ := document["spec"].(map[string]any)
-		checks, found := spec["healthCheckExprs"]
-		if !found {
-			continue
-		}
-		text, err := yaml.Marshal(checks)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := yaml.UnmarshalStrict(text, &expressions); err != nil {
-			t.Fatal(err)
+	for _, block := range strings.Split(read(t, "docs/gitops.md"), "```yaml\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		for _, text := range strings.Split(block, "\n---\n") {
+			var document struct {
+				Spec struct{ HealthCheckExprs json.RawMessage }
+			}
+			if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+				t.Fatalf("%v in\n%s", err, text)
+			}
+			if checks := document.Spec.HealthCheckExprs; checks == nil {
+				continue
+			} else if err := yaml.UnmarshalStrict(checks, &expressions); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if len(expressions) != 1 {

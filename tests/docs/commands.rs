@@ -7,9 +7,8 @@ use cce_backup_watch::{
     cli::Cli,
 };
 use clap::CommandFactory;
-use serde_json::Value;
 
-use crate::{CHINESE, ENGLISH, all, markdown::Document, plain};
+use crate::{CHART, CHINESE, ENGLISH, all, markdown::Document, monitoring::rules, plain, yaml};
 
 /// What the text and the tables of a page name in code.
 fn codes(document: &Document) -> impl Iterator<Item = &str> {
@@ -29,11 +28,8 @@ fn commands() -> impl Iterator<Item = (String, String)> {
 
 /// What the alerts tell people to run.
 fn commands_of_alerts() -> Vec<String> {
-    let text = std::fs::read_to_string("charts/cce-backup-watch/files/alerts.yaml").unwrap();
-    let alerts: Value = serde_saphyr::from_str(&text).unwrap();
-    let rules =
-        alerts["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
-    let descriptions = rules.filter_map(|rule| rule["annotations"]["description"].as_str());
+    let rules = rules();
+    let descriptions = rules.iter().filter_map(|rule| rule["annotations"]["description"].as_str());
     descriptions.filter_map(|text| Some(text.split_once("Look: ")?.1.to_owned())).collect()
 }
 
@@ -144,9 +140,7 @@ fn the_flags_that_pages_name_exist() {
 
 #[test]
 fn the_values_of_the_chart_that_pages_name_exist() {
-    let values: Value =
-        serde_saphyr::from_str(&std::fs::read_to_string("charts/cce-backup-watch/values.yaml").unwrap())
-            .unwrap();
+    let values = yaml(&format!("{CHART}/values.yaml"));
     let mut named = 0;
     for document in all() {
         for code in codes(&document) {

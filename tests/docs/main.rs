@@ -1,23 +1,58 @@
-//! The documentation is true where a machine can tell: links lead somewhere, the READMEs agree, every reason has its remedy,
-//! and the flags and values that are named exist.
+//! What is written is true where a machine can tell without a control plane: links lead somewhere, the READMEs agree, every reason
+//! has its remedy, the flags and values that are named exist, and alerts, workflows and versions agree with what they name.
 
 mod commands;
+mod gates;
 mod generated;
 mod markdown;
+mod monitoring;
+mod nightly;
+mod release;
+mod values;
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use cbw_testkit::chart::CHART;
 use cce_backup_watch::api::{
     EventReason, Reason,
     condition::{Truth, types},
 };
 use markdown::{Document, Section};
-
+use serde_json::Value;
 const ENGLISH: &str = "README.md";
 const CHINESE: &str = "README.zh-CN.md";
 /// The statuses of a condition.
 const TRUTHS: [&str; 3] = ["True", "False", "Unknown"];
+
+/// The text of a file of the repository.
+fn read(file: &str) -> String {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The documents of a text in YAML, without the empty ones. A key that stands there twice is an error.
+fn documents(text: &str) -> Vec<Value> {
+    let mut documents: Vec<Value> =
+        serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error} in\n{text}"));
+    documents.retain(|document| !document.is_null());
+    documents
+}
+
+/// The one document of a file.
+fn yaml(file: &str) -> Value {
+    documents(&read(file)).pop().unwrap_or_default()
+}
+
+/// What is in a list; nothing where there is none.
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// The files of a folder.
+fn files(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file()).map(|path| path.display().to_string()).collect()
+}
 
 /// Every Markdown file of the repository.
 fn all() -> Vec<Document> {
