@@ -92,7 +92,7 @@ test-monitoring:
 
 # What is installed, as text: the chart's templates, rules, workflows, scripts
 test-templates:
-	time hack/test-chart.sh
+	time hack/control-plane/run.sh -- cargo test --locked --workspace --test shipped templates: -- --test-threads 4
 
 # What "make run" promises
 test-playground:

@@ -1,3 +1,3 @@
-// Package checks holds checks of what is shipped beside the operator: the chart's values, the dashboard, and how kstatus and
-// Flux read the resource. All of it is in tests; the package itself is empty.
+// Package checks reads what is shipped with the libraries of those who read it: kstatus, Flux, Argo CD and the Prometheus Operator.
+// All of it is in tests, which tests/shipped/templates.rs runs; the package itself is empty.
 package checks

@@ -1,5 +1,5 @@
-// Checks of what is shipped that need a library: kstatus, Flux' health expressions, and YAML. "go test" runs them;
-// hack/test-chart.sh does.
+// Checks of what is shipped that need a library: kstatus, Flux' health expressions, Argo CD's Lua, and the types of the Prometheus
+// Operator. tests/shipped/templates.rs runs them.
 module cce-backup-watch/hack/checks
 
 go 1.26.0

@@ -5,11 +5,13 @@
 //! Each part has a line in the Makefile, which says what it needs. A part whose program is missing on this machine and cannot be
 //! installed, or that needs more of the machine than it gives, is skipped by name.
 
+mod templates;
+
 use cbw_testkit::trial;
 
 /// One after the other: what a part installs, it installs for the whole cluster.
 const CONCURRENT_TESTS: usize = 1;
 
 fn main() {
-    trial::run(CONCURRENT_TESTS, []);
+    trial::run(CONCURRENT_TESTS, [trial::part("templates", templates::tests())]);
 }
