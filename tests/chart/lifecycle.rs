@@ -1,12 +1,13 @@
 //! A release from its installation to its removal, and the definition, which outlives it. Each test has a control plane of
 //! its own, because the definition is everybody's.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use cbw_testkit::{
+    chart,
     cluster::Cluster,
     control_plane::ControlPlane,
-    program::{ROOT, folder},
+    program::ROOT,
     scene::{Scene, watch},
     trial::tests,
 };
@@ -57,21 +58,6 @@ impl Empty {
     }
 }
 
-/// A copy of the chart whose definition has one more column.
-fn changed_chart() -> String {
-    let copy = folder().join("changed-chart");
-    let copied = Command::new("cp").arg("-R").arg(Path::new(ROOT).join(CHART)).arg(&copy).status();
-    assert!(copied.unwrap().success());
-    let file = copy.join("files/crd.yaml");
-    let text = fs::read_to_string(&file).unwrap();
-    let line =
-        text.lines().find(|line| line.ends_with("- description: The CCE cluster that is watched.")).unwrap();
-    let indent = &line[..line.len() - line.trim_start().len()];
-    let column = format!("{indent}- {{name: Changed, type: string, jsonPath: .spec.region}}\n{line}");
-    fs::write(&file, text.replacen(line, &column, 1)).unwrap();
-    copy.to_str().unwrap().to_owned()
-}
-
 /// The examples that Artifact Hub shows.
 fn examples() -> String {
     let chart: Value =
@@ -91,7 +77,7 @@ async fn the_definition_and_its_watches_outlive_releases_that_come_and_go(scene:
     empty.cluster.kubectl("default", &["create", "--validate=strict", "--filename=-"], &kept).unwrap();
     server_takes(&empty.cluster, &examples()).unwrap();
 
-    empty.helm(&["upgrade", SYSTEM, &changed_chart()]).unwrap();
+    empty.helm(&["upgrade", SYSTEM, chart::changed().to_str().unwrap()]).unwrap();
     let columns = "--output=jsonpath={.spec.versions[0].additionalPrinterColumns[*].name}";
     assert!(empty.kubectl(&["get", DEFINITION, columns]).contains("Changed"));
     empty.keeps();
@@ -137,23 +123,7 @@ async fn monitors_come_when_the_prometheus_operator_does(scene: Scene) {
         "does not know the kind ServiceMonitor",
         &[&["upgrade", SYSTEM, CHART], &strictly[..]].concat(),
     );
-    for kind in ["ServiceMonitor", "PodMonitor", "PrometheusRule"] {
-        let singular = kind.to_lowercase();
-        let definition = json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": { "name": format!("{singular}s.monitoring.coreos.com") },
-            "spec": {
-                "group": "monitoring.coreos.com", "scope": "Namespaced",
-                "names": { "kind": kind, "plural": format!("{singular}s"), "singular": singular },
-                "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": {
-                    "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-                } } }],
-            },
-        });
-        empty.cluster.kubectl("default", &["create", "--filename=-"], &definition.to_string()).unwrap();
-        let name = format!("crd/{singular}s.monitoring.coreos.com");
-        empty.kubectl(&["wait", "--for=condition=Established", &name, "--timeout=30s"]);
-    }
+    chart::define_monitors(&empty.cluster);
     let all = ["--set", "prometheusRule.enabled=true", "--set", "dashboard.enabled=true"];
     empty.helm(&[&["upgrade", SYSTEM, CHART], &strictly[..], &all].concat()).unwrap();
     empty.kubectl(&["get", "servicemonitor", SYSTEM, "--namespace", SYSTEM]);
