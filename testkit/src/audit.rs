@@ -91,7 +91,7 @@ pub fn forbidden(cluster: &Cluster, account: &str) -> (usize, Vec<Value>) {
     (all, requests)
 }
 
-/// What an operator has requested, each line read once, because the log may be long.
+/// What a service account has requested, each line read once, because the log may be long.
 pub struct Log {
     reader: BufReader<File>,
     user: String,
@@ -105,7 +105,8 @@ impl Log {
         Self::of_account(cluster, &format!("{namespace}:{ACCOUNT}"))
     }
 
-    fn of_account(cluster: &Cluster, account: &str) -> Self {
+    /// The same of any service account, such as `flux-system:helm-controller`.
+    pub fn of_account(cluster: &Cluster, account: &str) -> Self {
         let reader = BufReader::new(File::open(&cluster.audit_log).unwrap());
         Self { reader, user: format!("system:serviceaccount:{account}"), begun: Vec::new() }
     }

@@ -45,11 +45,17 @@ struct Stopped {
 impl ControlPlane {
     /// Starts a control plane.
     pub async fn start(test: &str) -> Self {
+        Self::start_with(test, &[]).await
+    }
+
+    /// The same, with flags of `run.sh`.
+    pub async fn start_with(test: &str, flags: &[&str]) -> Self {
         let state = Cluster::shared().audit_log.with_file_name(format!("control-plane-{test}"));
         let (started, log) = (state.with_extension("started"), state.with_extension("log"));
         let run = Command::new(Path::new(ROOT).join("hack/control-plane/run.sh"))
             .arg("--state-dir")
             .arg(&state)
+            .args(flags)
             .args(["--", "sh", "-c", "echo started; exec cat >/dev/null"])
             .stdin(Stdio::piped())
             .stdout(File::create(&started).unwrap())
