@@ -118,7 +118,7 @@ test-release: ## Follow RELEASE.md on loopback: push, sign, verify, mirror, inst
 
 .PHONY: test-flux
 test-flux: ## Try docs/gitops.md with Flux' own controllers (not part of "make test"; the first time builds them)
-	hack/test-flux.sh
+	hack/control-plane/run.sh --with-controller-manager -- cargo test --locked --workspace --test shipped flux: -- --test-threads 4
 
 .PHONY: test-node
 test-node: ## Run the chart's pod on a real kubelet and containerd, where the machine can (Linux, root)

@@ -5,6 +5,7 @@
 //! Each part has a line in the Makefile, which says what it needs. A part whose program is missing on this machine and cannot be
 //! installed, or that needs more of the machine than it gives, is skipped by name.
 
+mod flux;
 mod templates;
 
 use cbw_testkit::trial;
@@ -13,5 +14,6 @@ use cbw_testkit::trial;
 const CONCURRENT_TESTS: usize = 1;
 
 fn main() {
-    trial::run(CONCURRENT_TESTS, [trial::part("templates", templates::tests())]);
+    let parts = [("flux", flux::tests()), ("templates", templates::tests())];
+    trial::run(CONCURRENT_TESTS, parts.map(|(name, tests)| trial::part(name, tests)));
 }

@@ -1,4 +1,4 @@
-// Pins the release of Flux' source-controller whose definitions of sources hack/test-flux.sh installs. Nothing of it is built, so
+// Pins the release of Flux' source-controller whose definitions of sources tests/shipped/flux installs. Nothing of it is built, so
 // there is nothing to import, and "go mod tidy" would take the requirement away. To move on, change the version and run
 // "go mod download github.com/fluxcd/source-controller" with GOFLAGS=-mod=mod.
 module cce-backup-watch/hack/flux/definitions

@@ -1,4 +1,4 @@
-// Pins the controllers of Flux that hack/test-flux.sh runs.
+// Pins the controllers of Flux that tests/shipped/flux runs.
 module cce-backup-watch/hack/control-plane/modules/flux
 
 go 1.26.0
