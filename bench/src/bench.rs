@@ -38,7 +38,7 @@ impl Bench {
         define_as(&cluster, crd);
         let cloud = Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await?;
         cloud.set_latency(latency);
-        let tls = Tls::start(&cloud).await;
+        let tls = Tls::start(&cloud, "127.0.0.1").await;
         // The same name each time, because every series has it: bytes of a scrape are compared with a record.
         let scene = Scene::of(cluster, "bench", "bench".to_owned(), Arc::new(cloud)).await;
         // Another operator may need other rights than this one, and each works in all namespaces.

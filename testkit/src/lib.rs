@@ -9,6 +9,7 @@ pub mod audit;
 pub mod chart;
 pub mod cluster;
 pub mod control_plane;
+pub mod image;
 pub mod jobs;
 pub mod operator;
 pub mod program;

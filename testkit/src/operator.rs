@@ -68,7 +68,9 @@ impl Operator {
         Self::run(command, server, scene, ACCOUNT).await
     }
 
-    async fn run(mut command: Command, server: Option<&str>, scene: &Scene, account: &str) -> Self {
+    /// Starts a command that runs the operator, with a token of this service account in the scene's namespace, at the URL of the API
+    /// server or at another one.
+    pub async fn run(mut command: Command, server: Option<&str>, scene: &Scene, account: &str) -> Self {
         let folder = folder();
         // A sentence may have a colon, which separates files in KUBECONFIG.
         let test = scene.test.replace(|c: char| !c.is_ascii_alphanumeric(), "_");

@@ -1,6 +1,5 @@
 //! TLS with certificates of a made-up authority, and a server that puts it in front of the simulator.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,18 +17,18 @@ use tokio_rustls::{
 
 /// Takes the TLS off and passes everything on; what the simulator breaks off, breaks off here too.
 pub struct Tls {
-    address: SocketAddr,
+    url: String,
     authority: Authority,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Tls {
-    /// Starts it with a certificate of an authority of its own.
-    pub async fn start(simulator: &Simulator) -> Self {
+    /// Starts it on loopback, under this host name or address, for which an authority of its own gives it a certificate.
+    pub async fn start(simulator: &Simulator, host: &str) -> Self {
         let authority = Authority::create();
-        let acceptor = TlsAcceptor::from(Arc::new(authority.certificate("127.0.0.1")));
+        let acceptor = TlsAcceptor::from(Arc::new(authority.certificate(host)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let url = format!("https://{host}:{}", listener.local_addr().unwrap().port());
         let behind = simulator.address();
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -44,12 +43,12 @@ impl Tls {
                 });
             }
         });
-        Self { address, authority, server }
+        Self { url, authority, server }
     }
 
     /// The URL that takes the place of the simulator's own.
-    pub fn url(&self) -> String {
-        format!("https://{}", self.address)
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The value of `--ca-file`.
