@@ -30,7 +30,7 @@ JOBS ?= 2
 
 .PHONY: test
 test: ## Run every test (JOBS=2 of its parts side by side; one alone: make test-e2e)
-	hack/programs.sh curl jq bwrap buildah readelf
+	hack/programs.sh bwrap buildah readelf
 	@echo 'side by side, and each is printed when it has ended: $(parts)'
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target $(parts:%=test-%)
 
@@ -46,7 +46,6 @@ endif
 # Each part says at its end what it took: the time, and that of the processors.
 TIMEFORMAT = $@: %0lR, of which processors %0lU and in the system %0lS
 export TIMEFORMAT
-debug := $(abspath $(TARGET))/debug
 
 # With --workspace throughout, so that no dependency is built a second time with other features.
 .PHONY: test-build
@@ -56,7 +55,7 @@ test-build:
 # The image's binary: that of the tests, linked as the released one is, which the nightly run tries
 .PHONY: test-binary
 test-binary: test-build
-	time CBW_PROFILE=dev hack/image.sh --context >/dev/null
+	time CBW_PROFILE=$(or $(CBW_PROFILE),dev) hack/image.sh --context >/dev/null
 
 .PHONY: test-written
 test-written: test-build test-tools $(if $(filter image,$(parts)),test-binary)
@@ -98,9 +97,10 @@ test-templates:
 test-playground:
 	time hack/test-playground.sh
 
-# The image, on a real API server
+# The image, on a real API server (CBW_PROFILE=release: as it is released)
 test-image: test-binary
-	time CBW_PROFILE=dev CBW_BIN_DIR=$(debug) hack/test-image.sh
+	hack/programs.sh bwrap buildah readelf
+	time CBW_PROFILE=$(or $(CBW_PROFILE),dev) hack/control-plane/run.sh -- cargo test --locked --workspace --test shipped image:
 
 .PHONY: test-versions
 test-versions: ## Run the end-to-end tests on every version of Kubernetes that is pinned

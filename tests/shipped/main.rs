@@ -6,6 +6,7 @@
 //! installed, or that needs more of the machine than it gives, is skipped by name.
 
 mod flux;
+mod image;
 mod templates;
 
 use cbw_testkit::trial;
@@ -14,6 +15,6 @@ use cbw_testkit::trial;
 const CONCURRENT_TESTS: usize = 1;
 
 fn main() {
-    let parts = [("flux", flux::tests()), ("templates", templates::tests())];
+    let parts = [("flux", flux::tests()), ("image", image::tests()), ("templates", templates::tests())];
     trial::run(CONCURRENT_TESTS, parts.map(|(name, tests)| trial::part(name, tests)));
 }
