@@ -95,7 +95,7 @@ test-templates:
 
 # What "make run" promises
 test-playground:
-	time hack/test-playground.sh
+	time hack/playground/run.sh -- cargo test --locked --workspace --test shipped playground:
 
 # The image, on a real API server (CBW_PROFILE=release: as it is released)
 test-image: test-binary

@@ -7,6 +7,7 @@
 
 mod flux;
 mod image;
+mod playground;
 mod templates;
 
 use cbw_testkit::trial;
@@ -15,6 +16,11 @@ use cbw_testkit::trial;
 const CONCURRENT_TESTS: usize = 1;
 
 fn main() {
-    let parts = [("flux", flux::tests()), ("image", image::tests()), ("templates", templates::tests())];
+    let parts = [
+        ("flux", flux::tests()),
+        ("image", image::tests()),
+        ("playground", playground::tests()),
+        ("templates", templates::tests()),
+    ];
     trial::run(CONCURRENT_TESTS, parts.map(|(name, tests)| trial::part(name, tests)));
 }
