@@ -52,10 +52,11 @@ export TIMEFORMAT
 test-build:
 	time cargo test --workspace --locked --no-run
 
-# The image's binary: that of the tests, linked as the released one is, which the nightly run tries
+# The image's binary: that of the tests, linked as the released one is (CBW_PROFILE=release: the released one, which the nightly run tries)
+CBW_PROFILE ?= dev
 .PHONY: test-binary
 test-binary: test-build
-	time CBW_PROFILE=$(or $(CBW_PROFILE),dev) hack/image.sh --context >/dev/null
+	time CBW_PROFILE=$(CBW_PROFILE) hack/image.sh --context >/dev/null
 
 .PHONY: test-written
 test-written: test-build test-tools $(if $(filter image,$(parts)),test-binary)
@@ -97,10 +98,11 @@ test-templates:
 test-playground:
 	time hack/playground/run.sh -- cargo test --locked --workspace --test shipped playground:
 
-# The image, on a real API server (CBW_PROFILE=release: as it is released)
+# The image, on a real API server. Its binary is not built again, because cargo would put it where others run theirs.
 test-image: test-binary
 	hack/programs.sh bwrap buildah readelf
-	time CBW_PROFILE=$(or $(CBW_PROFILE),dev) hack/control-plane/run.sh -- cargo test --locked --workspace --test shipped image:
+	time CBW_PROFILE=$(CBW_PROFILE) $(if $(filter dev,$(CBW_PROFILE)),CBW_BINARY=$$(echo $(TARGET)/image/dev/context/*/cce-backup-watch)) \
+	  hack/control-plane/run.sh -- cargo test --locked --workspace --test shipped image:
 
 .PHONY: test-versions
 test-versions: ## Run the end-to-end tests on every version of Kubernetes that is pinned

@@ -95,10 +95,12 @@ if LC_ALL=C readelf --program-headers -- "$CBW_BINARY" | grep INTERP >/dev/null;
   die "$CBW_BINARY is not linked statically, and the image has no libraries"
 fi
 
-# What another architecture has here stays: the context may hold both.
+# What another architecture has here stays: the context may hold both. CBW_BINARY may be the one that lies in it.
+mkdir -p -- "$context"
+install -m 0555 -- "$CBW_BINARY" "$context/binary"
 rm -rf -- "${context:?}/$arch" "$context"/{LICENSE,ca-certificates.crt,passwd}
-mkdir -p -- "$context/$arch"
-install -m 0555 -- "$CBW_BINARY" "$context/$arch/cce-backup-watch"
+mkdir -- "$context/$arch"
+mv -- "$context/binary" "$context/$arch/cce-backup-watch"
 install -m 0444 -- LICENSE "$context/LICENSE"
 cat -- "$authorities"/*.crt >"$context/ca-certificates.crt"
 chmod 0444 "$context/ca-certificates.crt"

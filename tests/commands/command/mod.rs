@@ -37,7 +37,7 @@ pub struct Cloud {
 impl Cloud {
     pub async fn start() -> Self {
         let simulator = simulator().await;
-        let tls = Tls::start(&simulator).await;
+        let tls = Tls::start(&simulator, "127.0.0.1").await;
         Self { simulator, tls }
     }
 }
