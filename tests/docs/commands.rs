@@ -8,22 +8,16 @@ use cce_backup_watch::{
 };
 use clap::CommandFactory;
 
-use crate::{CHART, CHINESE, ENGLISH, all, markdown::Document, monitoring::rules, plain, yaml};
+use crate::{
+    CHART, CHINESE, ENGLISH, all,
+    markdown::{Document, commands},
+    monitoring::rules,
+    plain, yaml,
+};
 
 /// What the text and the tables of a page name in code.
 fn codes(document: &Document) -> impl Iterator<Item = &str> {
     document.sections.iter().flat_map(|section| &section.codes).map(String::as_str)
-}
-
-/// The commands in the blocks of all pages, each after the page, with the lines that it continues on and without a prompt.
-fn commands() -> impl Iterator<Item = (String, String)> {
-    all().into_iter().flat_map(|document| {
-        let path = document.path.display().to_string();
-        let blocks = document.sections.into_iter().flat_map(|section| section.blocks);
-        let text: String = blocks.map(|(_, text)| text.replace("\\\n", " ") + "\n").collect();
-        let command = |line: &str| (path.clone(), line.trim().trim_start_matches("$ ").to_owned());
-        text.lines().map(command).collect::<Vec<_>>()
-    })
 }
 
 /// What the alerts tell people to run.

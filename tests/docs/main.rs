@@ -18,8 +18,9 @@ use cce_backup_watch::api::{
     EventReason, Reason,
     condition::{Truth, types},
 };
-use markdown::{Document, Section};
+use markdown::{Document, Section, all};
 use serde_json::Value;
+
 const ENGLISH: &str = "README.md";
 const CHINESE: &str = "README.zh-CN.md";
 /// The statuses of a condition.
@@ -52,26 +53,6 @@ fn items(list: &Value) -> impl Iterator<Item = &Value> {
 fn files(folder: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_file()).map(|path| path.display().to_string()).collect()
-}
-
-/// Every Markdown file of the repository.
-fn all() -> Vec<Document> {
-    let mut files = Vec::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(Path::new(".").join(&folder)).unwrap() {
-            let name = entry.unwrap().file_name();
-            let path = folder.join(&name);
-            if path.is_dir() && name != "target" && !name.to_string_lossy().starts_with('.') {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    assert!(files.len() > 15, "only {} files", files.len());
-    files.into_iter().map(Document::read).collect()
 }
 
 /// `a/../b` is `b`: what is compared has one name.

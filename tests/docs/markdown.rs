@@ -33,6 +33,23 @@ pub struct Section {
     pub links: Vec<String>,
 }
 
+impl Section {
+    /// The commands in its blocks, each with the lines that it continues on and what it reads, and without a prompt.
+    pub fn commands(&self) -> Vec<String> {
+        let text: String = self.blocks.iter().map(|(_, text)| text.replace("\\\n", " ") + "\n").collect();
+        let mut commands: Vec<String> = Vec::new();
+        for line in text.lines() {
+            match commands.last_mut() {
+                Some(open) if open.contains("<<'END'") && !open.ends_with("\nEND") => {
+                    *open = format!("{open}\n{line}");
+                }
+                _ => commands.push(line.trim().trim_start_matches("$ ").to_owned()),
+            }
+        }
+        commands
+    }
+}
+
 /// A cell of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
@@ -132,6 +149,34 @@ impl Document {
         let first = tables.flatten().filter_map(|row| row.first());
         first.flat_map(|cell| &cell.codes).map(String::as_str).collect()
     }
+}
+
+/// Every Markdown file of the repository.
+pub fn all() -> Vec<Document> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(Path::new(".").join(&folder)).unwrap() {
+            let name = entry.unwrap().file_name();
+            let path = folder.join(&name);
+            if path.is_dir() && name != "target" && !name.to_string_lossy().starts_with('.') {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    assert!(files.len() > 15, "only {} files", files.len());
+    files.into_iter().map(Document::read).collect()
+}
+
+/// The commands of all pages, each after its page.
+pub fn commands() -> impl Iterator<Item = (String, String)> {
+    all().into_iter().flat_map(|document| {
+        let commands = document.sections.iter().flat_map(Section::commands);
+        commands.map(|command| (document.path.display().to_string(), command)).collect::<Vec<_>>()
+    })
 }
 
 fn numbers(text: &str) -> impl Iterator<Item = String> {
