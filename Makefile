@@ -112,7 +112,7 @@ test-versions: ## Run the end-to-end tests on every version of Kubernetes that i
 
 .PHONY: test-helm
 test-helm: ## Run the helm commands of every page with Helm 3 and 4 (not part of "make test"; the first time builds both)
-	hack/test-helm.sh
+	hack/control-plane/run.sh -- cargo test --locked --workspace --test shipped helm:
 
 .PHONY: test-release
 test-release: ## Follow RELEASE.md on loopback: push, sign, verify, mirror, install (IMAGE=archives; not part of "make test")

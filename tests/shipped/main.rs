@@ -6,7 +6,9 @@
 //! installed, or that needs more of the machine than it gives, is skipped by name.
 
 mod flux;
+mod helm;
 mod image;
+mod page;
 mod playground;
 mod templates;
 
@@ -18,6 +20,7 @@ const CONCURRENT_TESTS: usize = 1;
 fn main() {
     let parts = [
         ("flux", flux::tests()),
+        ("helm", helm::tests()),
         ("image", image::tests()),
         ("playground", playground::tests()),
         ("templates", templates::tests()),

@@ -1,4 +1,4 @@
-// Pins Helm 3, with which hack/test-helm.sh runs the helm commands of the documentation.
+// Pins Helm 3, with which tests/shipped/helm.rs runs the helm commands of the documentation.
 module cce-backup-watch/hack/control-plane/modules/helm-3
 
 go 1.26.0
