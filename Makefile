@@ -116,7 +116,8 @@ test-helm: ## Run the helm commands of every page with Helm 3 and 4 (not part of
 
 .PHONY: test-release
 test-release: ## Follow RELEASE.md on loopback: push, sign, verify, mirror, install (IMAGE=archives; not part of "make test")
-	hack/test-release.sh $(IMAGE)
+	$(if $(IMAGE),hack/programs.sh skopeo)
+	CBW_IMAGES="$(IMAGE)" hack/control-plane/run.sh -- cargo test --locked --workspace --test shipped release:
 
 .PHONY: test-flux
 test-flux: ## Try docs/gitops.md with Flux' own controllers (not part of "make test"; the first time builds them)

@@ -70,7 +70,7 @@ fn namespace() -> String {
 }
 
 /// A cloud that knows the cluster, without tasks.
-async fn new_cloud() -> Arc<Simulator> {
+pub async fn new_cloud() -> Arc<Simulator> {
     let cloud = Simulator::start(Config::with_key(ACCESS_KEY, SECRET_KEY)).await.unwrap();
     cloud.set_tasks(CLUSTER, []);
     Arc::new(cloud)

@@ -10,6 +10,7 @@ mod helm;
 mod image;
 mod page;
 mod playground;
+mod release;
 mod templates;
 
 use cbw_testkit::trial;
@@ -23,6 +24,7 @@ fn main() {
         ("helm", helm::tests()),
         ("image", image::tests()),
         ("playground", playground::tests()),
+        ("release", release::tests()),
         ("templates", templates::tests()),
     ];
     trial::run(CONCURRENT_TESTS, parts.map(|(name, tests)| trial::part(name, tests)));

@@ -8,7 +8,18 @@ mod markdown;
 use std::{path::Path, process::Command};
 
 use cbw_testkit::program::tool;
+use markdown::Document;
 pub use markdown::commands;
+
+/// The commands of one section that begin with any of these words, as one script. A section that has none would pass without
+/// having been tried, so it fails.
+pub fn script(page: &str, heading: &str, words: &[&str]) -> String {
+    let mut sections = Document::read(page).sections.into_iter();
+    let mut commands = sections.find(|section| section.heading == heading).expect(heading).commands();
+    commands.retain(|command| words.iter().any(|words| command.starts_with(words)));
+    assert!(!commands.is_empty(), "{page}, {heading}: no command begins with any of {words:?}");
+    commands.join("\n")
+}
 
 /// bash in a folder, with these pinned tools before all others. It takes the script as its next argument, and ends with the
 /// first command that fails.

@@ -1,4 +1,4 @@
-// Pins cosign, with which hack/test-release.sh signs and verifies.
+// Pins cosign, with which tests/shipped/release signs and verifies.
 module cce-backup-watch/hack/control-plane/modules/cosign
 
 go 1.26.0

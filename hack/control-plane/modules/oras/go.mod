@@ -1,4 +1,4 @@
-// Pins oras, with which hack/test-release.sh mirrors a release with its signatures.
+// Pins oras, with which tests/shipped/release mirrors a release with its signatures.
 module cce-backup-watch/hack/control-plane/modules/oras
 
 go 1.26.7
