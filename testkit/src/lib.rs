@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod control_plane;
 pub mod image;
 pub mod jobs;
+pub mod markdown;
 pub mod operator;
 pub mod program;
 pub mod prometheus;

@@ -1,4 +1,4 @@
-//! What the checks need of a Markdown file, section by section.
+//! What tests read of a Markdown file, section by section, and of all pages.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ pub struct Document {
 pub struct Section {
     /// 1 to 6; 0 before the first heading.
     pub level: usize,
+    /// Its text.
     pub heading: String,
     /// What a link to the heading ends with, as GitHub makes it.
     pub anchor: String,
@@ -53,7 +54,9 @@ impl Section {
 /// A cell of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
+    /// All of it.
     pub text: String,
+    /// Each piece of code in it.
     pub codes: Vec<String>,
 }
 

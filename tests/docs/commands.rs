@@ -8,12 +8,9 @@ use cce_backup_watch::{
 };
 use clap::CommandFactory;
 
-use crate::{
-    CHART, CHINESE, ENGLISH, all,
-    markdown::{Document, commands},
-    monitoring::rules,
-    plain, yaml,
-};
+use cbw_testkit::markdown::{Document, all, commands};
+
+use crate::{CHART, CHINESE, ENGLISH, monitoring::rules, plain, yaml};
 
 /// What the text and the tables of a page name in code.
 fn codes(document: &Document) -> impl Iterator<Item = &str> {

@@ -1,7 +1,9 @@
 //! The examples of the pages can be used as they are: each is a whole resource, and a gate ends and lets an upgrade begin where it
 //! backs up.
 
-use crate::{documents, files, items, markdown::Document, read, yaml};
+use cbw_testkit::markdown::Document;
+
+use crate::{documents, files, items, read, yaml};
 
 #[test]
 fn every_example_is_a_resource() {

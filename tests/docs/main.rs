@@ -4,7 +4,6 @@
 mod commands;
 mod gates;
 mod generated;
-mod markdown;
 mod monitoring;
 mod nightly;
 mod release;
@@ -13,12 +12,14 @@ mod values;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use cbw_testkit::chart::CHART;
+use cbw_testkit::{
+    chart::CHART,
+    markdown::{self, Document, Section, all},
+};
 use cce_backup_watch::api::{
     EventReason, Reason,
     condition::{Truth, types},
 };
-use markdown::{Document, Section, all};
 use serde_json::Value;
 
 const ENGLISH: &str = "README.md";

@@ -6,10 +6,11 @@ use std::{
     path::Path,
 };
 
+use cbw_testkit::markdown::Document;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::{CHART, files, items, markdown::Document, read, yaml};
+use crate::{CHART, files, items, read, yaml};
 
 const RUNBOOKS: [&str; 2] = ["docs/runbooks", "docs/runbooks/zh-CN"];
 

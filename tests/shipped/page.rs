@@ -1,15 +1,9 @@
 //! The commands that pages give, for bash to run as people do.
 
-// The tests of the pages read more of them.
-#[allow(dead_code)]
-#[path = "../docs/markdown.rs"]
-mod markdown;
-
 use std::{path::Path, process::Command};
 
-use cbw_testkit::program::tool;
-use markdown::Document;
-pub use markdown::commands;
+pub use cbw_testkit::markdown::commands;
+use cbw_testkit::{markdown::Document, program::tool};
 
 /// The commands of one section that begin with any of these words, as one script. A section that has none would pass without
 /// having been tried, so it fails.
