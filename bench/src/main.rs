@@ -1,7 +1,8 @@
-//! `make bench` and `make soak`: measure what a running operator costs, on a real API server and against a simulated cloud.
+//! `make bench`, `make soak` and `cbw-bench answers`: measure what a running operator costs, on a real API server and against a simulated cloud.
 //!
 //! It runs inside of `hack/control-plane/run.sh`, on the testkit. `docs/benchmarks.md` describes the method and has the results.
 
+mod answers;
 mod bench;
 mod check;
 mod costs;
@@ -43,6 +44,12 @@ enum Scenario {
         /// How long, in minutes; there are two cycles at least.
         #[arg(long, default_value_t = 20, value_name = "N")]
         minutes: u64,
+        /// The operator: a program and its first arguments.
+        #[arg(long, default_value = "target/release/cce-backup-watch", value_name = "CMD")]
+        operator: String,
+    },
+    /// What answers of the largest size take: the peak of memory of `tasks`, `discover` and the operator.
+    Answers {
         /// The operator: a program and its first arguments.
         #[arg(long, default_value = "target/release/cce-backup-watch", value_name = "CMD")]
         operator: String,
@@ -89,6 +96,7 @@ async fn main() -> Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let holds = match scenario {
         Scenario::Costs(costs) => costs.run().await?,
+        Scenario::Answers { operator } => answers::run(&operator).await?,
         Scenario::Soak { minutes, operator } => soak::run(&operator, Duration::from_mins(minutes)).await?,
     };
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -103,7 +103,7 @@ pub fn print(command: &str, argument: &str) -> Result<String> {
 }
 
 /// A command, which is a program and its first arguments, as a program that is not started yet.
-fn program(command: &str) -> Command {
+pub fn program(command: &str) -> Command {
     let mut words = command.split_whitespace();
     let mut program = Command::new(words.next().unwrap_or_default());
     program.args(words);

@@ -142,8 +142,7 @@ fn scripts() {
         skip("shellcheck is not installed");
     }
     // What another script sources is checked with it.
-    let executable = "hack .ci -type f -perm -100 ! -name *.py".split(' ');
-    let scripts = passes(Command::new("find").args(executable), "");
+    let scripts = passes(Command::new("find").args(["hack", ".ci", "-type", "f", "-perm", "-100"]), "");
     let mut shellcheck = Command::new("shellcheck");
     passes(shellcheck.args(["--external-sources", "--check-sourced"]).args(scripts.lines()), "");
 }
