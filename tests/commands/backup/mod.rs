@@ -24,7 +24,7 @@ impl Cloud {
 
     /// The same with another time-out.
     fn backup_within(&self, timeout: &str, flags: &[&str]) -> Command {
-        let mut command = on_cluster("backup", &self.tls.url(), &["--interval", "1s", "--timeout", timeout]);
+        let mut command = on_cluster("backup", self.tls.url(), &["--interval", "1s", "--timeout", timeout]);
         command.args(["--ca-file", self.tls.ca_file()]).args(flags);
         command
     }

@@ -128,7 +128,7 @@ async fn nothing_is_sent_where_even_a_look_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_nobody_vouches_for_gets_no_request() {
     let cloud = Cloud::with_tasks([]).await;
-    let mut command = on_cluster("backup", &cloud.tls.url(), &["--interval", "1s", "--timeout", "2s"]);
+    let mut command = on_cluster("backup", cloud.tls.url(), &["--interval", "1s", "--timeout", "2s"]);
     run(&mut command).said(124, "an authority that is not trusted");
     assert_eq!((cloud.posts(), cloud.simulator.total().accepted), (0, 0));
 }

@@ -190,7 +190,7 @@ async fn a_value_that_can_be_no_key_is_never_signed_with_and_space_around_one_do
 async fn a_refused_certificate_is_one_plain_line() {
     let simulator = simulator().await;
     let tls = Tls::start(&simulator, "127.0.0.1").await;
-    let ran = run(&mut on_cluster("tasks", &tls.url(), &[]));
+    let ran = run(&mut on_cluster("tasks", tls.url(), &[]));
     assert_eq!(ran.code, Some(3), "{ran:?}");
     let said = format!(
         "error: the certificate of the endpoint of region cn-north-4 ({}) is issued by an authority that is not trusted: \
