@@ -1,4 +1,4 @@
-//! Access to a control plane, by client and by kubectl: to the one that all tests share, or to one of a test's own.
+//! Access to a control plane, by client, kubectl and helm: to the one that all tests share, or to one of a test's own.
 
 use std::{path::PathBuf, process::Command};
 
@@ -43,6 +43,14 @@ impl Cluster {
         kubectl.args(["--namespace", namespace]).args(arguments).env("KUBECONFIG", &self.kubeconfig);
         let ran = program::run_with(&mut kubectl, input);
         if ran.code == Some(0) { Ok(ran.stdout) } else { Err(ran.printed()) }
+    }
+
+    /// Runs helm in the root of the repository, and returns everything that it printed, as an error if it failed.
+    pub fn helm(&self, namespace: &str, arguments: &[&str]) -> Result<String, String> {
+        let mut helm = Command::new("helm");
+        helm.current_dir(program::ROOT).env("KUBECONFIG", &self.kubeconfig);
+        let ran = program::run(helm.args(arguments).args(["--namespace", namespace]));
+        if ran.code == Some(0) { Ok(ran.printed()) } else { Err(ran.printed()) }
     }
 
     /// The kubeconfig of whoever has this token, at the URL of the API server or at another one.

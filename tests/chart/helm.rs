@@ -1,12 +1,9 @@
 //! helm and kubectl as people type them, and what they render.
 
-use std::{fs, path::Path, process::Command, sync::OnceLock};
+use std::{fs, path::Path, sync::OnceLock};
 
 pub use cbw_testkit::chart::{CHART, values};
-use cbw_testkit::{
-    cluster::Cluster,
-    program::{self, ROOT},
-};
+use cbw_testkit::{cluster::Cluster, program::ROOT};
 use serde_json::Value;
 
 /// The kinds that not every cluster has are left out of what is rendered where the API server does not have them.
@@ -19,18 +16,9 @@ pub const SKIPPED_WHERE_MISSING: [&str; 6] = [
     "prometheusRule.renderMode=skipIfMissing",
 ];
 
-/// Runs helm in the root of the repository: what it printed, as an error if it failed. No release waits for pods, which
-/// nobody makes here.
-pub fn helm(cluster: &Cluster, namespace: &str, arguments: &[&str]) -> Result<String, String> {
-    let mut command = Command::new("helm");
-    command.current_dir(ROOT).env("KUBECONFIG", &cluster.kubeconfig);
-    let ran = program::run(command.args(arguments).args(["--namespace", namespace]));
-    if ran.code == Some(0) { Ok(ran.printed()) } else { Err(ran.printed()) }
-}
-
 /// Renders the chart.
 pub fn template(cluster: &Cluster, namespace: &str, arguments: &[&str]) -> String {
-    helm(cluster, namespace, &[&["template", "dry", CHART], arguments].concat()).unwrap()
+    cluster.helm(namespace, &[&["template", "dry", CHART], arguments].concat()).unwrap()
 }
 
 /// Renders one of the kustomize bases.

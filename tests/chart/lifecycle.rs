@@ -13,7 +13,7 @@ use cbw_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::helm::{CHART, SKIPPED_WHERE_MISSING, helm, kustomize, server_takes, surroundings, values};
+use crate::helm::{CHART, SKIPPED_WHERE_MISSING, kustomize, server_takes, surroundings, values};
 
 tests![
     the_definition_and_its_watches_outlive_releases_that_come_and_go,
@@ -43,7 +43,7 @@ impl Empty {
     }
 
     fn helm(&self, arguments: &[&str]) -> Result<String, String> {
-        helm(&self.cluster, SYSTEM, arguments)
+        self.cluster.helm(SYSTEM, arguments)
     }
 
     fn refuses(&self, words: &str, arguments: &[&str]) {

@@ -15,10 +15,7 @@ use cbw_testkit::{
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::{Value, json};
 
-use crate::{
-    helm::{documents, helm},
-    release::Release,
-};
+use crate::{helm::documents, release::Release};
 
 /// The metrics that alerts and dashboard may use, each with its labels.
 const METRICS: &str = include_str!("../monitoring/metrics.txt");
@@ -99,7 +96,7 @@ fn free_port() -> u16 {
 /// What a release has of one kind, in its manifest or its hooks.
 fn rendered(release: &Release, part: &str, kind: &str) -> Value {
     let home = &release.scene.namespace;
-    let text = helm(&release.scene.cluster, home, &["get", part, home]).unwrap();
+    let text = release.scene.cluster.helm(home, &["get", part, home]).unwrap();
     documents(&text).into_iter().find(|document| document["kind"] == kind).unwrap()
 }
 

@@ -3,7 +3,7 @@
 
 use cbw_testkit::scene::Scene;
 
-use crate::helm::{CHART, helm};
+use crate::helm::CHART;
 
 /// A release. In its values and questions HOME is the namespace of the release and the name of its objects, SHOP a namespace of
 /// watches.
@@ -26,7 +26,7 @@ impl Release {
             .flat_map(|value| ["--set".to_owned(), release.filled(value)])
             .collect();
         let values: Vec<_> = values.iter().map(String::as_str).collect();
-        helm(&release.scene.cluster, home, &[&["install", home, CHART], &values[..]].concat()).unwrap();
+        release.scene.cluster.helm(home, &[&["install", home, CHART], &values[..]].concat()).unwrap();
         release
     }
 

@@ -8,8 +8,7 @@ use cbw_testkit::{
 use serde_json::{Value, json};
 
 use crate::helm::{
-    CHART, SKIPPED_WHERE_MISSING, documents, helm, kustomize, server_takes, shared_surroundings, template,
-    values,
+    CHART, SKIPPED_WHERE_MISSING, documents, kustomize, server_takes, shared_surroundings, template, values,
 };
 
 /// A test for each file of values, and what is the same for all.
@@ -76,7 +75,7 @@ async fn the_api_server_takes_the_kustomize_bases(scene: Scene) {
 async fn a_pod_that_may_escalate_is_refused(scene: Scene) {
     jobs::restricted(&scene).await;
     let arguments = ["template", "x", CHART, "--set", "securityContext.allowPrivilegeEscalation=true"];
-    let rendered = helm(&scene.cluster, &scene.namespace, &arguments).unwrap();
+    let rendered = scene.cluster.helm(&scene.namespace, &arguments).unwrap();
     let documents = documents(&rendered);
     let deployment = documents.iter().find(|document| kind(document) == "Deployment").unwrap();
     let refused = admits(&scene, deployment).unwrap_err();
