@@ -3,22 +3,22 @@
 # Runs the chart's pod on a real kubelet and containerd: a node in namespaces of its own, with a control plane of its own and the
 # image that hack/image.sh builds.
 #
-#   test-node.sh [ARCHIVE]      default: the archive that hack/image.sh builds
+#   test-node.sh [ARCHIVE [PART-OF-A-NAME]]      default: the archive that hack/image.sh builds, and all tests
 #
-# Needed: Linux, root, runc, iptables, iproute2, dnsmasq, buildah, curl, jq, and Go for the programs that are not in the cache yet.
-# If the machine cannot run a node, the script says why and exits with 2. CBW_BIN_DIR may name a directory with cce-simulator. Only
-# the logs are left behind, in target/node. The last line is "N passed, N failed".
+# Needed: Linux, root, runc, iptables, iproute2, dnsmasq, buildah, cargo, and Go for the programs that are not in the cache yet.
+# If the machine cannot run a node, the script says why and exits with 2. The tests are those of tests/shipped/node; only what they log
+# is left behind, in target/node, and the script fails if anything else is.
 #
-# Functions that only "check" calls look unreachable to shellcheck.
-# shellcheck disable=SC2317,SC2329
+# A function that only a trap calls looks unreachable to shellcheck.
+# shellcheck disable=SC2317
 set -uo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
 # The PATH of root may lack these directories.
 PATH=$PATH:/usr/sbin:/sbin
 
-# shellcheck source=hack/check.sh
-source hack/check.sh
+# shellcheck source=hack/build.sh
+source hack/build.sh
 # shellcheck source=hack/node/cgroups.sh
 source hack/node/cgroups.sh
 # shellcheck source=hack/node/machine.sh
@@ -54,7 +54,8 @@ remove_stale_cgroups
 archive=${1-}
 [[ -n $archive ]] || archive=$(hack/image.sh) || die 'there is no image'
 archive=$(readlink -f -- "$archive")
-build_binaries cce-simulator || exit 2
+# What is built is built here. In the namespaces there is no network.
+cargo test --quiet --locked --workspace --test shipped --no-run || exit 2
 NODE_BIN=$(hack/control-plane/provision.sh kubelet kube-scheduler kube-proxy containerd containerd-shim-runc-v2 ctr ptp host-local) ||
   die 'the programs of the node are missing'
 
@@ -79,23 +80,23 @@ make_pause "$scratch/pause.tar" || die 'the image pause could not be made'
 NODE_STATE=$(readlink -m -- "$target/node")
 rm -rf -- "$NODE_STATE"
 mkdir -p -- "$NODE_STATE"
-# An address that is reserved for documentation, so that no machine has it.
-NODE_ADDRESS=192.0.2.1
+# An address that is reserved for documentation, so that no machine has it, and the network of the pods.
+NODE_ADDRESS=192.0.2.1 NODE_NETWORK=10.88.0.0/24
 NODE_CGROUP=$cgroup_prefix$$
-export NODE_ADDRESS NODE_BIN NODE_CGROUP NODE_PAUSE NODE_STATE
+NODE_IMAGE_ARCHIVE=$archive NODE_PAUSE_ARCHIVE=$scratch/pause.tar
+export NODE_ADDRESS NODE_BIN NODE_CGROUP NODE_IMAGE_ARCHIVE NODE_NETWORK NODE_PAUSE NODE_PAUSE_ARCHIVE NODE_STATE
 
 make_cgroup || die 'this machine cannot run a node: its cgroup could not be made'
 # The first process of the namespaces dies with unshare, and unshare dies with this script, even if it is killed and no trap runs.
 setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc -- \
-  hack/node/enter.sh hack/node/checks.sh "$archive" "$scratch/pause.tar" &
+  hack/node/enter.sh cargo test --quiet --offline --locked --workspace --test shipped "${2:-node:}" &
 node=$!
-wait "$node"
+status=0
+wait "$node" || status=$?
 node=''
-read -r passed failed <"$NODE_STATE/counts" || { printf 'FAILED  the checks on the node did not end\n'; failed=1; }
+((status == 0)) || printf 'test-node.sh: the logs are in %s\n' "$NODE_STATE" >&2
 
-nothing_left() { ! grep -l -- "$NODE_CGROUP" /proc/[0-9]*/cgroup 2>/dev/null && remove_cgroups $$ && ! grep -E ' (/run/node|/var/lib/(kubelet|containerd))' /proc/mounts; }
-check 'nothing of the node is left: no process, mount or cgroup' nothing_left
-
-((failed == 0)) || printf '\nthe logs are in %s\n' "$NODE_STATE"
-printf '\n%d passed, %d failed\n' "$passed" "$failed"
-((failed == 0))
+if grep -l -- "$NODE_CGROUP" /proc/[0-9]*/cgroup 2>/dev/null || ! remove_cgroups $$ || grep -E ' (/run/node|/var/lib/(kubelet|containerd))' /proc/mounts; then
+  die 'something of the node is left: a process, a cgroup or a mount'
+fi
+exit "$status"

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 # The address is reserved for documentation, and this namespace has no network but its own, so nobody else can have it.
-: "${NODE_ADDRESS:?}" "${NODE_STATE:?}"
+: "${NODE_ADDRESS:?}" "${NODE_BIN:?}" "${NODE_STATE:?}"
 
 # --- File systems --------------------------------------------------------------------------------------
 
@@ -39,5 +39,7 @@ ip link set lo up
 ip address add "$NODE_ADDRESS/32" dev lo
 echo 1 >/proc/sys/net/ipv4/ip_forward
 
+# The node's programs start each other by name.
+PATH=$NODE_BIN:$PATH
 # This process is the first of its pid namespace, so that the kernel ends every other process when it ends.
 hack/control-plane/run.sh --state-dir "$NODE_STATE/control-plane" --with-controller-manager --address "$NODE_ADDRESS" -- "$@"

@@ -24,7 +24,7 @@ obstacles() { # SCRATCH
   local program what
   [[ $(uname -s) == Linux ]] || { echo 'it is not Linux'; return; }
   ((EUID == 0)) || { echo 'a node needs root'; return; }
-  hack/programs.sh buildah curl dnsmasq ip iptables jq readelf runc || echo 'programs are missing'
+  hack/programs.sh buildah dnsmasq ip iptables readelf runc || echo 'programs are missing'
   for program in go setpriv unshare; do
     command -v "$program" >/dev/null || printf '%s is not on PATH\n' "$program"
   done

@@ -8,6 +8,7 @@
 mod flux;
 mod helm;
 mod image;
+mod node;
 mod page;
 mod playground;
 mod release;
@@ -23,6 +24,7 @@ fn main() {
         ("flux", flux::tests()),
         ("helm", helm::tests()),
         ("image", image::tests()),
+        ("node", node::tests()),
         ("playground", playground::tests()),
         ("release", release::tests()),
         ("templates", templates::tests()),
