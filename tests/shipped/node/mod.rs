@@ -113,6 +113,8 @@ async fn backs_up(node: &Node) {
     const JOB: &str = "nightly";
     node.install(&json!({}));
     node.kubectl(&["delete", "job", JOB, "--ignore-not-found"]);
+    // No backup is there that is young enough.
+    node.scene.cloud.restart();
     let before = node.scene.cloud.start_requests(WAITS);
     node.kubectl(&["create", "job", JOB, &format!("--from=cronjob/{RELEASE}-backup-nightly")]);
     node.kubectl(&["wait", "--for=condition=Complete", "--timeout=2m", &format!("job/{JOB}")]);
