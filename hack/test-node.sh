@@ -97,6 +97,7 @@ node=''
 ((status == 0)) || printf 'test-node.sh: the logs are in %s\n' "$NODE_STATE" >&2
 
 if grep -l -- "$NODE_CGROUP" /proc/[0-9]*/cgroup 2>/dev/null || ! remove_cgroups $$ || grep -E ' (/run/node|/var/lib/(kubelet|containerd))' /proc/mounts; then
-  die 'something of the node is left: a process, a cgroup or a mount'
+  printf 'test-node.sh: something of the node is left: a process, a cgroup or a mount\n' >&2
+  exit 1
 fi
 exit "$status"

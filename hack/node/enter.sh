@@ -11,11 +11,12 @@ set -euo pipefail
 
 # --- File systems --------------------------------------------------------------------------------------
 
-# Everything that is written to these places goes when the namespace ends. The node's own directories are in /run/node, a tmpfs, on
-# which containerd can stack the overlays of images. /var/lib is an overlay that keeps the machine's content, because a cache may be
+# Everything that is written to these places goes when the namespace ends, except for the logs of the pods. The node's own directories
+# are in /run/node, a tmpfs, on which containerd can stack the overlays of images. /var/lib is an overlay that keeps the machine's content, because a cache may be
 # there and the kubelet writes to one of its directories whatever its flags are.
 mount -t tmpfs -o mode=755 node /run
-mount -t tmpfs -o mode=755 node /var/log
+mkdir "$NODE_STATE/log"
+mount --bind "$NODE_STATE/log" /var/log
 mkdir -p /run/node/{upper,work,sysctl,cni}
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/node/upper,workdir=/run/node/work node /var/lib
 

@@ -86,16 +86,22 @@ impl Node {
         holds("there are two pods", LIMIT, async || self.pods().len() == 2).await;
     }
 
-    /// Runs helm in the namespace. If it fails, the pods and their Events say why.
+    /// Runs helm in the namespace.
     pub fn helm(&self, arguments: &[&str]) {
-        if let Err(said) = self.scene.cluster.helm(NAMESPACE, arguments) {
-            panic!("{said}{}", self.kubectl(&["get", "pods,events", "--output=wide"]));
-        }
+        self.done(self.scene.cluster.helm(NAMESPACE, arguments));
     }
 
     /// Runs kubectl in the namespace.
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        self.scene.cluster.kubectl(NAMESPACE, arguments, "").unwrap()
+        self.done(self.scene.cluster.kubectl(NAMESPACE, arguments, ""))
+    }
+
+    /// What a command said. If it has failed, the pods and the Events say why.
+    fn done(&self, said: Result<String, String>) -> String {
+        let why = ["get", "pods,events", "--output=wide"];
+        said.unwrap_or_else(|said| {
+            panic!("{said}{}", self.scene.cluster.kubectl(NAMESPACE, &why, "").unwrap())
+        })
     }
 
     /// The names of the operator's pods. One that is stopping is among them until it is gone.
