@@ -3,10 +3,18 @@
 # For scripts that play a cloud on this machine. They have $work, a folder of their own, and $children, the processes that
 # they end, and have built the simulator with build_binaries.
 
-# shellcheck source=hack/await.sh
-source hack/await.sh
 # shellcheck source=hack/build.sh
 source hack/build.sh
+
+# Waits until a command succeeds, for at most SECONDS.
+await() { # SECONDS COMMAND...
+  local until=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < until)) || { printf 'gave up waiting for: %s\n' "$*" >&2; return 1; }
+    sleep 0.2
+  done
+}
 
 # Starts the simulator with a new pair of keys, and sets $access_key, $secret_key, and $cloud, its URL.
 start_simulator() { # SCENARIO KEY_PREFIX

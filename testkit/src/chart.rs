@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     cluster::Cluster,
-    program::{ROOT, folder},
+    program::{self, ROOT, folder},
 };
 
 /// The chart, from the root of the repository.
@@ -22,6 +22,22 @@ pub fn values() -> Vec<(String, PathBuf)> {
     let mut files: Vec<_> = folder.map(|entry| entry.unwrap()).collect();
     files.sort_by_key(fs::DirEntry::file_name);
     files.into_iter().map(|file| (file.file_name().into_string().unwrap(), file.path())).collect()
+}
+
+/// Renders one of its templates, with further arguments of helm.
+pub fn template(file: &str, arguments: &[&str]) -> String {
+    let mut helm = Command::new("helm");
+    helm.current_dir(ROOT).args(["template", "watch", CHART, "--show-only", &format!("templates/{file}")]);
+    let ran = program::run(helm.args(arguments));
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    ran.stdout
+}
+
+/// The image that the chart asks for.
+pub fn image() -> String {
+    let deployment = template("deployment.yaml", &[]);
+    let image = deployment.lines().find_map(|line| line.trim().strip_prefix("image: "));
+    image.unwrap().trim_matches('"').to_owned()
 }
 
 /// A copy of the chart whose definition has one more column, `Changed`.

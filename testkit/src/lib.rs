@@ -16,6 +16,7 @@ pub mod operator;
 pub mod program;
 pub mod prometheus;
 pub mod rbac;
+pub mod registry;
 pub mod scene;
 pub mod setup;
 mod stalls;

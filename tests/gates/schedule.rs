@@ -1,10 +1,7 @@
 //! Backups on a schedule, as the chart renders them: the runs of a `CronJob`, made as its schedule would make them.
 
-use std::process::Command;
-
 use cbw_testkit::{
-    jobs,
-    program::{self, ROOT},
+    chart, jobs, program,
     scene::{CLUSTER, PROJECT, REGION, Scene},
     trial::tests,
 };
@@ -34,15 +31,10 @@ async fn schedule(scene: &Scene) {
     );
     let file = program::folder().join(format!("{}.values.yaml", scene.namespace));
     std::fs::write(&file, values).unwrap();
-    let mut helm = Command::new("helm");
-    helm.current_dir(ROOT)
-        .args(["template", "watch", "charts/cce-backup-watch", "--namespace", &scene.namespace])
-        .args(["--show-only", "templates/scheduled-backup.yaml", "--values"])
-        .arg(file);
-    let rendered = program::run(&mut helm);
-    rendered.ended(0, "");
+    let values = ["--namespace", &scene.namespace, "--values", file.to_str().unwrap()];
+    let rendered = chart::template("scheduled-backup.yaml", &values);
     let arguments = ["apply", "--server-side", "--validate=strict", "--filename=-"];
-    scene.cluster.kubectl(&scene.namespace, &arguments, &rendered.stdout).unwrap();
+    scene.cluster.kubectl(&scene.namespace, &arguments, &rendered).unwrap();
 }
 
 /// A run of the `CronJob`: how it ends, and how many backups were asked for until then.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cbw_testkit::program::ROOT;
+use cbw_testkit::{chart::CHART, program::ROOT};
 use serde_json::{Value, json};
 
 /// An alert as it is shipped.
@@ -15,7 +15,7 @@ pub struct Alert {
 
 /// What a file of the chart holds.
 pub fn file(name: &str) -> String {
-    fs::read_to_string(format!("{ROOT}/charts/cce-backup-watch/files/{name}")).unwrap()
+    fs::read_to_string(format!("{ROOT}/{CHART}/files/{name}")).unwrap()
 }
 
 /// The rules as they are shipped.

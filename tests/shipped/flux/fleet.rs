@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, process::Command};
 
 use cbw_testkit::program::{ROOT, Server, folder};
+use cbw_testkit::registry;
 use cbw_testkit::scene::{self, CLUSTER, Scene};
 use cbw_testkit::trial::skip;
 use cce_backup_watch::api::ClusterBackupWatch;
@@ -13,7 +14,7 @@ use cce_simulator::Task;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{controllers, sources};
+use super::controllers;
 
 /// The name of the chart and of its release, and the namespace of the release.
 pub const NAME: &str = "cce-backup-watch";
@@ -41,7 +42,9 @@ impl Fleet {
             skip("go is not on PATH");
         }
         controllers::define(&scene).await;
-        let (server, registry) = sources::registry(&scene.namespace).await;
+        let log = folder().join(format!("{}-registry.log", scene.namespace));
+        let (port, server) = registry::start(log).await;
+        let registry = format!("localhost:{port}");
         let mut servers = vec![server];
         for name in controllers {
             servers.push(controllers::start(&scene, name).await);

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, process::Command, sync::atomic::Ordering};
 
-use cbw_testkit::program::{self, Server, folder};
+use cbw_testkit::program::{self, folder};
 use cbw_testkit::wait::{LIMIT, until};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -13,18 +13,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::fleet::{Fleet, NAME};
-
-/// Starts an OCI registry, and returns its host and port.
-pub async fn registry(namespace: &str) -> (Server, String) {
-    let mut command = Command::new(program::tool("registry"));
-    command.args(["-port", "0"]);
-    let server = Server::start(command, folder().join(format!("{namespace}-registry.log")));
-    let port = async || {
-        server.text().split_once("serving on port ")?.1.split_once('\n').map(|(port, _)| port.to_owned())
-    };
-    let port = until("the registry serves", LIMIT, port).await;
-    (server, format!("localhost:{port}"))
-}
 
 impl Fleet {
     /// Commits that a folder holds these manifests and nothing else, and gives the commit to every `GitRepository`.

@@ -8,6 +8,7 @@ mod dns;
 use std::{env, fs, io::ErrorKind, path::Path, process::Command, sync::LazyLock};
 
 use cbw_testkit::{
+    chart,
     image::Image,
     operator::Operator,
     program::{self, ROOT, folder},
@@ -100,17 +101,12 @@ fn starts_as_no_root(image: &Image) {
 }
 
 fn has_the_name_of_the_chart(image: &Image) {
-    let chart = Path::new(ROOT).join("charts/cce-backup-watch");
-    let mut template = Command::new("helm");
-    template.args(["template", "x", "--show-only", "templates/deployment.yaml"]).arg(chart);
-    let deployment = program::run(&mut template).stdout;
-    let asked =
-        deployment.lines().find_map(|line| line.trim().strip_prefix("image: ")).unwrap().trim_matches('"');
+    let asked = chart::image();
     // containerd takes the name of an imported image from one annotation, podman and skopeo from the other.
     let annotations = &image.index["manifests"][0]["annotations"];
     let names =
         ["org.opencontainers.image.ref.name", "io.containerd.image.name"].map(|name| &annotations[name]);
-    assert!(names.iter().any(|name| *name == asked), "{asked} is none of {names:?}");
+    assert!(names.iter().any(|name| **name == *asked), "{asked} is none of {names:?}");
 }
 
 fn tells_what_it_is_made_of(image: &Image) {

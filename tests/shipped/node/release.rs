@@ -7,6 +7,7 @@ use std::{
 };
 
 use cbw_testkit::{
+    chart::CHART,
     cluster::Cluster,
     jobs,
     program::Server,
@@ -18,8 +19,6 @@ use serde_json::{Value, json};
 
 use super::servers;
 
-/// The chart, from the root of the repository.
-pub const CHART: &str = "charts/cce-backup-watch";
 /// The release.
 pub const RELEASE: &str = "cce-backup-watch";
 /// A watch of a backup that does not end, so that its cluster is polled all the time.

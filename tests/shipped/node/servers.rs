@@ -4,12 +4,11 @@
 use std::{env, fs, path::Path, process::Command};
 
 use cbw_testkit::{
+    chart,
     cluster::Cluster,
     program::{Ran, Server, folder, run},
     wait::{LIMIT, holds},
 };
-
-use super::release::CHART;
 
 const NETWORK: &str = r#"{"cniVersion": "1.0.0", "name": "node", "plugins": [{"type": "ptp", "ipam": {
   "type": "host-local", "ranges": [[{"subnet": "NODE_NETWORK"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}"#;
@@ -35,11 +34,8 @@ pub async fn start(cluster: &Cluster) -> Vec<Server> {
     for archive in ["NODE_IMAGE_ARCHIVE", "NODE_PAUSE_ARCHIVE"] {
         ctr(&["images", "import", &variable(archive)]).ended(0, "");
     }
-    let rendered =
-        cluster.helm("x", &["template", "x", CHART, "--show-only=templates/deployment.yaml"]).unwrap();
-    let asked_for = rendered.lines().find_map(|line| line.trim().strip_prefix("image: ")).unwrap();
     let images = ctr(&["images", "list", "--quiet"]).stdout;
-    for image in [asked_for.trim_matches('"'), &variable("NODE_PAUSE")] {
+    for image in [chart::image(), variable("NODE_PAUSE")] {
         assert!(images.lines().any(|name| name == image), "{image} is not one of the images:\n{images}");
     }
 

@@ -1,11 +1,11 @@
 //! A release in a registry on loopback, and in its folder the files of its page, signed by a made-up authority in the place of
 //! Sigstore. There is no transparency log, so cosign is told to ignore it; what a log proves is not tested.
 
-use std::{fs, mem, path::PathBuf, process::Command};
+use std::{fs, mem, path::PathBuf};
 
 use cbw_testkit::{
-    program::{ROOT, Ran, Server, folder, run, tool},
-    wait::{LIMIT, until},
+    program::{ROOT, Ran, Server, folder, run},
+    registry,
 };
 
 use crate::page::{bash, script};
@@ -101,14 +101,8 @@ cd dist
 
 /// Starts a registry: its address, and itself.
 async fn registry(log: PathBuf) -> (String, Server) {
-    let mut command = Command::new(tool("registry"));
-    command.args(["-port", "0"]);
-    let server = Server::start(command, log);
-    let port = until("the registry serves", LIMIT, async || {
-        let log = server.text();
-        Some(log.split_once("serving on port ")?.1.split_once('\n')?.0.to_owned())
-    });
-    (format!("127.0.0.1:{}", port.await), server)
+    let (port, server) = registry::start(log).await;
+    (format!("127.0.0.1:{port}"), server)
 }
 
 /// What is released.
