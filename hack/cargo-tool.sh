@@ -17,7 +17,7 @@ esac
 cache=${CBW_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cce-backup-watch}/cargo-tools/$name-$version
 if [[ ! -x $cache/bin/$name ]]; then
   echo "building $name $version, once" >&2
-  # The caller's flags are for what the tool builds and must not change the tool itself.
-  env -u RUSTFLAGS -u CARGO_BUILD_TARGET cargo install --quiet --locked --root "$cache" --version "$version" "$crate" >&2
+  # The caller's flags are for what the tool builds and must not change the tool itself. None of them computes much, so none is optimised.
+  env -u RUSTFLAGS -u CARGO_BUILD_TARGET -u RUSTC_WRAPPER CARGO_PROFILE_DEV_DEBUG=false cargo install --debug --quiet --locked --root "$cache" --version "$version" "$crate" >&2
 fi
 exec "$cache/bin/$name" "$@"
