@@ -12,8 +12,8 @@ set -euo pipefail
 # --- File systems --------------------------------------------------------------------------------------
 
 # Everything that is written to these places goes when the namespace ends, except for the logs of the pods. The node's own directories
-# are in /run/node, a tmpfs, on which containerd can stack the overlays of images. /var/lib is an overlay that keeps the machine's content, because a cache may be
-# there and the kubelet writes to one of its directories whatever its flags are.
+# are in /run/node, a tmpfs, on which containerd can stack the overlays of images. /var/lib is an overlay that keeps the machine's
+# content, because a cache may be there and the kubelet writes to one of its directories whatever its flags are.
 mount -t tmpfs -o mode=755 node /run
 mkdir "$NODE_STATE/log"
 mount --bind "$NODE_STATE/log" /var/log

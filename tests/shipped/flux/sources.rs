@@ -91,8 +91,8 @@ impl Fleet {
 
     /// Asks the registry, and returns the body of its answer.
     async fn request(&self, method: &str, path: &str, body: Vec<u8>) -> Vec<u8> {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = client.request(method.parse().unwrap(), format!("http://{}/v2/{path}", self.registry));
+        let url = format!("http://{}/v2/{path}", self.registry);
+        let request = program::http().request(method.parse().unwrap(), url);
         let answer =
             request.header("Content-Type", "application/octet-stream").body(body).send().await.unwrap();
         answer.error_for_status().unwrap().bytes().await.unwrap().to_vec()
